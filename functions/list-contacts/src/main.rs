@@ -1,0 +1,16 @@
+//! `GET /contacts/`: the organization's contacts, newest first.
+
+use shared::http::{ContactView, ListQuery};
+use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), RuntimeError> {
+    shared::run(Endpoint::ListContacts, handle).await
+}
+
+async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
+    let query: ListQuery = call.query()?;
+    let page = app.contacts(call.principal()).list(&query.filter, query.limit, query.cursor).await?;
+    let next = page.next.map(|cursor| query.next(cursor));
+    Ok(Reply::list(page.contacts.iter().map(ContactView::of)).with_next(next))
+}

@@ -1,0 +1,92 @@
+//! What a function has: for its whole life, and for one request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+use crate::auth::{self, Authenticator, Credentials, Principal, Refusal};
+use crate::config::Config;
+use crate::domain::Clock;
+use crate::table::{Contacts, Imports, Meter, Patience, Receipts, Session, Table, Usage};
+
+/// What lives as long as the process: the table's client, the keys seen, the clock.
+#[derive(Debug, Clone)]
+pub struct Process(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    table: Table,
+    authenticator: Authenticator,
+    clock: Clock,
+}
+
+impl Process {
+    /// A process as a function has it.
+    pub fn new(config: &Config) -> Self {
+        Self::with(config, Clock::system(), Patience::default())
+    }
+
+    /// A process with another clock and another patience.
+    pub fn with(config: &Config, clock: Clock, patience: Patience) -> Self {
+        let table = Table::new(&config.database, patience);
+        let authenticator = Authenticator::new(&config.jwt, clock.clone());
+        Self(Arc::new(Parts { table, authenticator, clock }))
+    }
+
+    /// Opens the connection to the table before the first request.
+    pub async fn warm_up(&self) {
+        const LONGEST: Duration = Duration::from_secs(2);
+        let session = self.0.table.session(Instant::now() + LONGEST, Meter::default());
+        auth::warm_up(&session).await;
+    }
+
+    /// The process, for one request.
+    pub fn app(&self, deadline: Instant) -> App {
+        let meter = Meter::default();
+        let session = self.0.table.session(deadline, meter.clone());
+        App { process: self.clone(), session, meter, now: self.0.clock.now() }
+    }
+}
+
+/// What one request has: its way to the table, and its moment.
+///
+/// The table is reached through a [`Principal`] only, so that no endpoint can forget to ask whose data it may touch.
+#[derive(Debug, Clone)]
+pub struct App {
+    process: Process,
+    session: Session,
+    meter: Meter,
+    now: DateTime<Utc>,
+}
+
+impl App {
+    /// The contacts of the caller's organization.
+    pub fn contacts(&self, principal: &Principal) -> Contacts {
+        self.process.0.table.contacts(self.session.clone(), principal.org_id(), self.now)
+    }
+
+    /// The imports of the caller's organization.
+    pub fn imports(&self, principal: &Principal) -> Imports {
+        self.process.0.table.imports(self.session.clone(), principal.org_id(), self.now)
+    }
+
+    /// The kept answers of the caller's organization.
+    pub fn receipts(&self, principal: &Principal) -> Receipts {
+        self.process.0.table.receipts(self.session.clone(), principal.org_id(), self.now)
+    }
+
+    /// Decides who is asking.
+    ///
+    /// # Errors
+    /// The credentials', or the table's.
+    pub async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Principal, Refusal> {
+        self.process.0.authenticator.authenticate(credentials, &self.session).await
+    }
+
+    /// What the request has cost so far.
+    pub fn usage(&self) -> Usage {
+        self.meter.usage()
+    }
+}

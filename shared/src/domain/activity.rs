@@ -1,0 +1,147 @@
+//! The timeline of a contact: what was sent to and received from the person.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use super::text::choice;
+use super::{CampaignId, Id, Invalid, Json, JsonObject};
+
+choice! {
+    /// Which way a message went.
+    Direction {
+        /// From us to the person.
+        Outbound = "outbound",
+        /// From the person to us.
+        Inbound = "inbound",
+    }
+}
+
+impl Direction {
+    /// Who acted, as the timeline names them (`Manage Contacts`, "Actor Calculation").
+    pub const fn actor(self) -> &'static str {
+        match self {
+            Self::Outbound => "SDR",
+            Self::Inbound => "Humano",
+        }
+    }
+}
+
+/// The channel that an activity without one is shown under.
+pub const FALLBACK_CHANNEL: &str = "sistema";
+
+/// The delivery flags that every activity's metadata shows; `false` unless stored otherwise.
+pub const DELIVERY_FLAGS: [&str; 4] = ["delivered", "opened", "clicked", "replied"];
+
+/// One event of a contact's timeline. Known by its `event_time` and `id` together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// Unique among the events of one moment.
+    pub id: String,
+    /// The campaign it belongs to.
+    pub campaign_id: Option<CampaignId>,
+    /// When it happened, to the millisecond.
+    pub event_time: DateTime<Utc>,
+    /// `email`, `linkedin`, …
+    pub channel: Option<String>,
+    /// `message_sent`, `replied`, …
+    pub event_type: String,
+    /// Which way it went; outbound unless stored otherwise.
+    pub direction: Option<Direction>,
+    /// Who sent it.
+    pub sdr_agent_id: Option<String>,
+    /// What it said: an object or an array.
+    pub event_text: Option<Json>,
+    /// Delivery flags and the sender's own keys.
+    pub metadata: JsonObject,
+}
+
+/// Which activities a timeline shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimelineFilter {
+    /// Those of the organization's active campaigns; all of them where it has no active campaign.
+    #[default]
+    Active,
+    /// Those of one campaign, whatever its status.
+    Campaign(CampaignId),
+    /// Every one.
+    Any,
+}
+
+impl TimelineFilter {
+    /// Reads the `campaign_id` parameter.
+    ///
+    /// # Errors
+    /// Neither a UUID nor `all` nor `any`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "all" => Ok(Self::Active),
+            "any" => Ok(Self::Any),
+            id => CampaignId::parse(id)
+                .map(Self::Campaign)
+                .map_err(|_| Invalid("must be a valid UUID, \"all\" or \"any\"")),
+        }
+    }
+
+    /// Whether an activity of this campaign is shown while `active` are the organization's active campaigns.
+    pub fn shows(self, campaign_id: Option<CampaignId>, active: &BTreeSet<CampaignId>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Campaign(wanted) => campaign_id == Some(wanted),
+            Self::Active => active.is_empty() || campaign_id.is_some_and(|id| active.contains(&id)),
+        }
+    }
+}
+
+/// Which part of a timeline is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimelinePage {
+    /// What it is counted over.
+    pub filter: TimelineFilter,
+    /// The page, from 0.
+    pub page: u32,
+    /// Activities a page: 1–200.
+    pub limit: u32,
+}
+
+impl TimelinePage {
+    /// How many shown activities lie before the page.
+    pub fn skipped(&self) -> u64 {
+        u64::from(self.page) * u64::from(self.limit)
+    }
+}
+
+/// A page of a timeline, oldest first; activities of one moment in the order of their ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Timeline {
+    /// The page's activities.
+    pub activities: Vec<Activity>,
+    /// Whether another page follows.
+    pub more: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_shows_what_the_page_says() {
+        let [one, other] = [1_u128, 2].map(|n| CampaignId::from(uuid::Uuid::from_u128(n)));
+        let none = BTreeSet::new();
+        let active = BTreeSet::from([one]);
+        for (filter, campaign, active, shown) in [
+            (TimelineFilter::Any, None, &active, true),
+            (TimelineFilter::Any, Some(other), &active, true),
+            (TimelineFilter::Campaign(other), Some(other), &active, true),
+            (TimelineFilter::Campaign(other), Some(one), &active, false),
+            (TimelineFilter::Campaign(other), None, &none, false),
+            (TimelineFilter::Active, Some(one), &active, true),
+            (TimelineFilter::Active, Some(other), &active, false),
+            (TimelineFilter::Active, None, &active, false),
+            (TimelineFilter::Active, Some(other), &none, true),
+            (TimelineFilter::Active, None, &none, true),
+        ] {
+            assert_eq!(filter.shows(campaign, active), shown, "{filter:?} {campaign:?} {active:?}");
+        }
+    }
+}

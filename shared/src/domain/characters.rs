@@ -1,0 +1,58 @@
+//! The character rules that the values of a contact share.
+
+use std::borrow::Cow;
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+
+use super::Invalid;
+use super::text;
+
+/// Unicode Normalization Form C. ICU4X, because `idna` brings its tables along anyway.
+pub(super) const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
+
+pub(super) const BLANK: Invalid = Invalid("must not be blank");
+
+/// `text` in NFC.
+pub(super) fn nfc(text: &str) -> Cow<'_, str> {
+    NFC.normalize(text)
+}
+
+/// `text` without what surrounds it: white space, and the invisible marks that a paste or an export leaves behind.
+pub(super) fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || is_invisible_mark(c))
+}
+
+/// Whether nothing of `text` can be seen.
+pub(super) fn is_blank(text: &str) -> bool {
+    trim(text).chars().all(is_joiner)
+}
+
+/// Reads the name of a person or a company: trimmed, NFC, 1 to 200 characters.
+///
+/// # Errors
+/// Blank, too long, or with a control character inside.
+pub(super) fn name(text: &str) -> Result<String, Invalid> {
+    if is_blank(text) {
+        return Err(BLANK);
+    }
+    let name = text::line(&nfc(trim(text)), 200, "must be at most 200 characters")?;
+    if name.contains(is_bidi_format) {
+        return Err(Invalid("must not contain control characters"));
+    }
+    Ok(name)
+}
+
+/// ZWNJ and ZWJ: invisible, but Persian, Malayalam or Sinhala names are misspelt without them, even at their end.
+pub(super) const fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200C}' | '\u{200D}')
+}
+
+/// Zero-width space, directional marks, word joiner, byte order mark, and bidirectional formatting.
+const fn is_invisible_mark(c: char) -> bool {
+    matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{2060}' | '\u{FEFF}') || is_bidi_format(c)
+}
+
+/// Embeddings, overrides and isolates (UAX #9): they reorder the text that is shown after them, beyond their own value.
+const fn is_bidi_format(c: char) -> bool {
+    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}

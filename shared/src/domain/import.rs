@@ -1,0 +1,87 @@
+//! An import: the cohort that a load of contacts belongs to.
+
+use chrono::{DateTime, Utc};
+
+use super::ids::moment_of;
+use super::text::{choice, line};
+use super::{CampaignId, ImportId, Invalid, JsonObject, OrgId};
+
+choice! {
+    /// How far a load has come; the client says so.
+    ImportStatus {
+        /// Announced.
+        Pending = "pending",
+        /// Under way.
+        Processing = "processing",
+        /// Done.
+        Completed = "completed",
+        /// Given up.
+        Failed = "failed",
+    }
+}
+
+/// What a client says of an import to be.
+#[derive(Debug, Clone)]
+pub struct NewImport {
+    /// Where the rows come from, as [`source`] reads it.
+    pub source: String,
+    /// The file they came in.
+    pub file_name: Option<String>,
+    /// The campaign they are meant for. Not looked up: a campaign may be made after its import.
+    pub campaign_id: Option<CampaignId>,
+    /// How far it has come.
+    pub status: ImportStatus,
+    /// How many rows the client counts.
+    pub total_rows: u64,
+    /// How the client mapped its columns.
+    pub mapping: Option<JsonObject>,
+}
+
+/// An import of an organization.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// Its id, which holds the moment of its creation.
+    pub id: ImportId,
+    /// Whose it is.
+    pub org_id: OrgId,
+    /// What the client said.
+    pub said: NewImport,
+    /// The last change, to the millisecond.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Import {
+    /// An import as it begins.
+    pub fn new(id: ImportId, org_id: OrgId, said: NewImport) -> Self {
+        Self { id, org_id, said, updated_at: moment_of(id.into()) }
+    }
+
+    /// When it was created, to the millisecond.
+    pub fn created_at(&self) -> DateTime<Utc> {
+        moment_of(self.id.into())
+    }
+}
+
+/// Reads where an import's rows come from: 1–100 characters, trimmed, lower-cased.
+///
+/// # Errors
+/// Blank, too long, or with control characters.
+pub fn source(text: &str) -> Result<String, Invalid> {
+    line(&text.to_lowercase(), 100, "must be at most 100 characters")
+}
+
+/// Reads a file's name: 1–255 characters, trimmed.
+///
+/// # Errors
+/// Blank, too long, or with control characters.
+pub fn file_name(text: &str) -> Result<String, Invalid> {
+    line(text, 255, "must be at most 255 characters")
+}
+
+/// Reads a number of rows. Above 2⁵³ a JavaScript client would read another number back.
+///
+/// # Errors
+/// Too large a number.
+pub fn total_rows(rows: u64) -> Result<u64, Invalid> {
+    if rows <= 1 << 53 { Ok(rows) } else { Err(Invalid("must be at most 9007199254740992")) }
+}

@@ -1,0 +1,38 @@
+//! What the platform's words mean: pure values and rules, with no I/O, no AWS and no HTTP.
+
+pub mod activity;
+pub mod api_key;
+mod characters;
+pub mod clock;
+pub mod company;
+pub mod contact;
+pub mod email;
+pub mod field;
+pub mod full_name;
+pub mod ids;
+pub mod import;
+pub mod invalid;
+pub mod json;
+pub mod linkedin;
+pub mod locale;
+mod text;
+pub mod time;
+pub mod timezone;
+pub mod violations;
+
+pub use activity::{Activity, Direction, Timeline, TimelineFilter, TimelinePage};
+pub use api_key::{ApiKey, ApiKeySecret, Scope, Scopes};
+pub use clock::Clock;
+pub use company::{CompanyKey, CompanyName};
+pub use contact::{Contact, ContactFilter, ContactPatch, NewContact, RequiredVersion};
+pub use email::Email;
+pub use field::{Field, Patch, Wire};
+pub use full_name::FullName;
+pub use ids::{ApiKeyId, CampaignId, ContactId, Id, ImportId, OrgId};
+pub use import::{Import, ImportStatus, NewImport};
+pub use invalid::Invalid;
+pub use json::{Json, JsonObject};
+pub use linkedin::LinkedinProfile;
+pub use locale::Locale;
+pub use timezone::Timezone;
+pub use violations::Violations;

@@ -1,0 +1,104 @@
+//! All that is wrong with a request, found in one go.
+
+use std::fmt;
+
+use super::{Field, Invalid, Patch};
+
+/// The faults of a request in the order its fields are documented, each "field, what is wrong".
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Violations(Vec<String>);
+
+impl Violations {
+    /// The one fault of a request.
+    pub fn one(field: &str, fault: impl fmt::Display) -> Self {
+        Self(vec![format!("{field} {fault}")])
+    }
+
+    /// Notes a fault.
+    pub fn add(&mut self, field: &str, fault: impl fmt::Display) {
+        self.0.push(format!("{field} {fault}"));
+    }
+
+    /// Reads a field that has to be there. `None` means that a fault was noted.
+    pub fn required<W, T>(
+        &mut self,
+        name: &str,
+        field: Field<W>,
+        parse: impl FnOnce(W) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match field {
+            Field::Absent | Field::Null => {
+                self.0.push(format!("{name} field is required"));
+                None
+            }
+            Field::Sent(wire) => self.parsed(name, parse(wire)),
+            Field::Mistyped(expected) => self.parsed(name, Err(expected)),
+        }
+    }
+
+    /// Reads a field that may be absent or `null`, both of which give `None`, as a fault does.
+    pub fn optional<W, T>(
+        &mut self,
+        name: &str,
+        field: Field<W>,
+        parse: impl FnOnce(W) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match field {
+            Field::Absent | Field::Null => None,
+            Field::Sent(wire) => self.parsed(name, parse(wire)),
+            Field::Mistyped(expected) => self.parsed(name, Err(expected)),
+        }
+    }
+
+    /// Reads a field of an update that cannot be cleared. `None` means that it was not sent, or that a fault was noted.
+    pub fn not_null<W, T>(
+        &mut self,
+        name: &str,
+        field: Field<W>,
+        parse: impl FnOnce(W) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        if matches!(field, Field::Null) {
+            self.add(name, "must not be null");
+        }
+        self.optional(name, field, parse)
+    }
+
+    /// Reads a field of an update that `null` clears, and so does a text that `parse` makes nothing of.
+    pub fn patch<W, T>(
+        &mut self,
+        name: &str,
+        field: Field<W>,
+        parse: impl FnOnce(W) -> Result<Option<T>, Invalid>,
+    ) -> Patch<T> {
+        match field {
+            Field::Absent => Patch::Keep,
+            Field::Null => Patch::Clear,
+            field => match self.optional(name, field, parse) {
+                Some(Some(value)) => Patch::Set(value),
+                Some(None) => Patch::Clear,
+                None => Patch::Keep,
+            },
+        }
+    }
+
+    /// The value of a request in which nothing is wrong.
+    ///
+    /// # Errors
+    /// The violations, if there is one. A missing `value` without a violation cannot be: whatever gives `None` notes why.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, Self> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            _ => Err(self),
+        }
+    }
+
+    fn parsed<T>(&mut self, name: &str, result: Result<T, Invalid>) -> Option<T> {
+        result.map_err(|invalid| self.add(name, invalid)).ok()
+    }
+}
+
+impl fmt::Display for Violations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}

@@ -1,0 +1,340 @@
+//! The route table: every endpoint, what it is called, where it is and what it takes. The template, the local router,
+//! the example events and `openapi.json` are generated from it or held to it.
+
+use crate::domain::Scope;
+
+/// A method of HTTP that an endpoint has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates.
+    Post,
+    /// Changes what is sent.
+    Put,
+    /// Removes.
+    Delete,
+}
+
+impl Method {
+    /// As it is written in a request.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// A request header that means something to an endpoint, beside the credentials and `X-Request-ID`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Header {
+    /// The import a contact belongs to.
+    ImportId,
+    /// The client's key for a request that may be sent twice.
+    IdempotencyKey,
+    /// The version that a write requires.
+    IfMatch,
+    /// The answer that the client has already.
+    IfNoneMatch,
+}
+
+impl Header {
+    /// As it is documented.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ImportId => "X-Import-ID",
+            Self::IdempotencyKey => "Idempotency-Key",
+            Self::IfMatch => "If-Match",
+            Self::IfNoneMatch => "If-None-Match",
+        }
+    }
+}
+
+/// A query parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Param {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    /// What it may be.
+    pub kind: ParamKind,
+}
+
+/// What a query parameter may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamKind {
+    /// Free text.
+    Text,
+    /// A UUID.
+    Uuid,
+    /// An RFC 3339 time.
+    Time,
+    /// An integer between two bounds, with what it is when it is not sent.
+    Integer {
+        /// The least.
+        min: u32,
+        /// The greatest.
+        max: u32,
+        /// When it is not sent.
+        default: u32,
+    },
+}
+
+/// The query parameters that endpoints read.
+pub mod param {
+    use super::{Param, ParamKind};
+
+    /// Which activities a timeline shows.
+    pub const CAMPAIGN_ID: Param = Param {
+        name: "campaign_id",
+        description: "Show the activities of this campaign; `all`, or nothing: of the active campaigns, or every one if none is active; `any`: every one",
+        kind: ParamKind::Text,
+    };
+    /// Which page of a timeline.
+    pub const PAGE: Param = Param {
+        name: "page",
+        description: "The page of the timeline, from 0",
+        kind: ParamKind::Integer { min: 0, max: 1_000_000, default: 0 },
+    };
+    /// How long a page of a timeline is.
+    pub const ACTIVITY_LIMIT: Param = Param {
+        name: "limit",
+        description: "Activities a page",
+        kind: ParamKind::Integer { min: 1, max: 200, default: 50 },
+    };
+    /// How long a page of a list is.
+    pub const LIMIT: Param = Param {
+        name: "limit",
+        description: "The most rows a page has; it may have fewer: only a missing `Link` header means the end",
+        kind: ParamKind::Integer { min: 1, max: 1000, default: 1000 },
+    };
+    /// Where a list goes on.
+    pub const CURSOR: Param = Param {
+        name: "cursor",
+        description: "Where the list goes on, as the `Link` header gave it",
+        kind: ParamKind::Text,
+    };
+    /// The members of an import.
+    pub const IMPORT_ID: Param =
+        Param { name: "import_id", description: "Only contacts of this import", kind: ParamKind::Uuid };
+    /// One address.
+    pub const EMAIL: Param =
+        Param { name: "email", description: "Only the contact with this email", kind: ParamKind::Text };
+    /// One company.
+    pub const COMPANY: Param = Param {
+        name: "company",
+        description: "Only contacts of this company, compared without case and space",
+        kind: ParamKind::Text,
+    };
+    /// By creation.
+    pub const CREATED_AFTER: Param =
+        Param { name: "created_after", description: "Only contacts created after this time", kind: ParamKind::Time };
+    /// By the last change.
+    pub const UPDATED_AFTER: Param =
+        Param { name: "updated_after", description: "Only contacts changed after this time", kind: ParamKind::Time };
+}
+
+/// What is fixed about an endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec {
+    /// The folder, the binary, the deployed function's name and the example event's.
+    pub name: &'static str,
+    /// The operation, in OpenAPI and in the logs.
+    pub operation_id: &'static str,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// Its method.
+    pub method: Method,
+    /// Its path, without the trailing slash that it also answers under.
+    pub path: &'static str,
+    /// What a credential must allow.
+    pub scope: Scope,
+    /// The status of success.
+    pub success: u16,
+    /// The most bytes its body may have; none where it takes no body.
+    pub max_body: Option<usize>,
+    /// The headers it reads.
+    pub headers: &'static [Header],
+    /// The query parameters it reads.
+    pub query: &'static [Param],
+}
+
+/// An endpoint: one binary, one function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `POST /contacts/`
+    CreateContact,
+    /// `GET /contacts/{contact_id}`
+    GetContact,
+    /// `PUT /contacts/{contact_id}`
+    UpdateContact,
+    /// `DELETE /contacts/{contact_id}`
+    DeleteContact,
+    /// `GET /contacts/`
+    ListContacts,
+    /// `POST /imports/`
+    CreateImport,
+}
+
+/// A body with one object in it: 64 KiB of metadata however it is escaped, and the rest.
+const OBJECT: usize = 512 * 1024;
+
+impl Endpoint {
+    /// Every endpoint, in the order they are documented.
+    pub const ALL: &[Self] = &[
+        Self::CreateContact,
+        Self::GetContact,
+        Self::UpdateContact,
+        Self::DeleteContact,
+        Self::ListContacts,
+        Self::CreateImport,
+    ];
+
+    /// What is fixed about it.
+    pub const fn spec(self) -> Spec {
+        match self {
+            Self::CreateContact => Spec {
+                name: "create-contact",
+                operation_id: "create_contact",
+                summary: "Create a contact",
+                method: Method::Post,
+                path: "/contacts",
+                scope: Scope::Write,
+                success: 201,
+                max_body: Some(OBJECT),
+                headers: &[Header::ImportId, Header::IdempotencyKey],
+                query: &[],
+            },
+            Self::GetContact => Spec {
+                name: "get-contact",
+                operation_id: "get_contact",
+                summary: "Get a contact with its timeline",
+                method: Method::Get,
+                path: "/contacts/{contact_id}",
+                scope: Scope::Read,
+                success: 200,
+                max_body: None,
+                headers: &[Header::IfNoneMatch],
+                query: &[param::CAMPAIGN_ID, param::PAGE, param::ACTIVITY_LIMIT],
+            },
+            Self::UpdateContact => Spec {
+                name: "update-contact",
+                operation_id: "update_contact",
+                summary: "Update fields of a contact",
+                method: Method::Put,
+                path: "/contacts/{contact_id}",
+                scope: Scope::Write,
+                success: 200,
+                max_body: Some(OBJECT),
+                headers: &[Header::IfMatch],
+                query: &[],
+            },
+            Self::DeleteContact => Spec {
+                name: "delete-contact",
+                operation_id: "delete_contact",
+                summary: "Delete a contact with everything that belongs to it",
+                method: Method::Delete,
+                path: "/contacts/{contact_id}",
+                scope: Scope::Write,
+                success: 200,
+                max_body: None,
+                headers: &[Header::IfMatch],
+                query: &[],
+            },
+            Self::ListContacts => Spec {
+                name: "list-contacts",
+                operation_id: "list_contacts",
+                summary: "List contacts, newest first",
+                method: Method::Get,
+                path: "/contacts",
+                scope: Scope::Read,
+                success: 200,
+                max_body: None,
+                headers: &[],
+                query: &[
+                    param::LIMIT,
+                    param::CURSOR,
+                    param::IMPORT_ID,
+                    param::EMAIL,
+                    param::COMPANY,
+                    param::CREATED_AFTER,
+                    param::UPDATED_AFTER,
+                ],
+            },
+            Self::CreateImport => Spec {
+                name: "create-import",
+                operation_id: "create_import",
+                summary: "Create an import",
+                method: Method::Post,
+                path: "/imports",
+                scope: Scope::Write,
+                success: 201,
+                max_body: Some(OBJECT),
+                headers: &[Header::IdempotencyKey],
+                query: &[],
+            },
+        }
+    }
+
+    /// The values of the path's parameters, or `None` where a request's path is another one.
+    pub fn path_values(self, path: &str) -> Option<PathValues> {
+        let path = without_trailing_slash(path);
+        let (wanted, sent) = (self.spec().path.split('/'), path.split('/'));
+        if wanted.clone().count() != sent.clone().count() {
+            return None;
+        }
+        let mut values = PathValues::default();
+        for (wanted, sent) in wanted.zip(sent) {
+            match wanted.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+                Some(name) => values.0.push((name, sent.to_owned())),
+                None if wanted == sent => {}
+                None => return None,
+            }
+        }
+        Some(values)
+    }
+}
+
+/// A request's path, in the one spelling that endpoints have.
+pub fn without_trailing_slash(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
+}
+
+/// The values of a path's parameters, as they were sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PathValues(Vec<(&'static str, String)>);
+
+impl PathValues {
+    /// The value of one parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Each parameter and its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_answers_with_and_without_its_trailing_slash() {
+        for path in ["/contacts", "/contacts/"] {
+            assert_eq!(Endpoint::CreateContact.path_values(path), Some(PathValues::default()), "{path}");
+        }
+        for path in ["/contacts/abc", "/contacts/abc/"] {
+            let values = Endpoint::GetContact.path_values(path).unwrap();
+            assert_eq!(values.get("contact_id"), Some("abc"), "{path}");
+        }
+        for path in ["", "/", "/contact", "/contacts//", "/contacts/abc/def", "/Contacts", "contacts"] {
+            assert_eq!(Endpoint::CreateContact.path_values(path), None, "{path}");
+        }
+    }
+}

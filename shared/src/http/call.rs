@@ -1,0 +1,121 @@
+//! A request that has been let in.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::auth::Principal;
+use crate::domain::{Id, ImportId, RequiredVersion, Violations};
+use crate::endpoint::{Endpoint, PathValues};
+use crate::table::{Receipt, Slot};
+
+use super::error::ApiError;
+use super::headers::Headers;
+use super::query::Query;
+use super::reply::Reply;
+
+/// A request that has been let in: whose it is, and what it says. Its path and headers are read already.
+#[derive(Debug)]
+pub struct Call {
+    pub(super) endpoint: Endpoint,
+    pub(super) principal: Principal,
+    pub(super) path: String,
+    pub(super) path_values: PathValues,
+    pub(super) headers: Headers,
+    pub(super) raw_query: String,
+    pub(super) body: Vec<u8>,
+}
+
+/// A value that comes out of a request's body.
+pub trait FromBody: TryFrom<Self::Wire, Error = Violations> {
+    /// The body's fields.
+    type Wire: DeserializeOwned;
+}
+
+/// A value that comes out of a request's query.
+pub trait FromQuery: Sized {
+    /// Reads the value, noting every fault. What it returns beside a fault is not used.
+    fn read(query: &Query, violations: &mut Violations) -> Self;
+}
+
+impl Call {
+    /// Whose request it is.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The id in the path.
+    ///
+    /// # Errors
+    /// 400 for what is no UUID. The edge has refused that before; asking again keeps this honest.
+    pub fn path_id<T: Id>(&self) -> Result<T, ApiError> {
+        T::parse(self.path_values.get(T::NAME).unwrap_or_default()).map_err(|fault| ApiError::invalid(T::NAME, fault))
+    }
+
+    /// The import that `X-Import-ID` names.
+    pub fn import_id(&self) -> Option<ImportId> {
+        self.headers.import_id
+    }
+
+    /// The version that `If-Match` requires.
+    pub fn required_version(&self) -> Option<&RequiredVersion> {
+        self.headers.if_match.as_ref()
+    }
+
+    /// What the query says.
+    ///
+    /// # Errors
+    /// 400 with everything that is wrong with it.
+    pub fn query<T: FromQuery>(&self) -> Result<T, ApiError> {
+        let mut violations = Violations::default();
+        let value = T::read(&Query::parse(&self.raw_query), &mut violations);
+        Ok(violations.finish(Some(value))?)
+    }
+
+    /// What the body says.
+    ///
+    /// # Errors
+    /// 400 with everything that is wrong with it.
+    pub fn body<T: FromBody>(&self) -> Result<T, ApiError> {
+        let malformed = |error: &serde_json::Error| {
+            ApiError::invalid(
+                "body",
+                format_args!("is not valid JSON (line {}, column {})", error.line(), error.column()),
+            )
+        };
+        // The syntax first, and alone: serde would read an array into a struct's fields.
+        let raw: &RawValue = serde_json::from_slice(&self.body).map_err(|error| malformed(&error))?;
+        if !raw.get().starts_with('{') {
+            return Err(ApiError::invalid("body", "must be a JSON object"));
+        }
+        // Fields take any value, so all that is left to fail is a field that stands there twice.
+        let wire = T::Wire::deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
+            .map_err(|_| ApiError::invalid("body", "must not have a field twice"))?;
+        Ok(T::try_from(wire)?)
+    }
+
+    /// The answer to keep under the request's `Idempotency-Key`, if it has one.
+    pub fn receipt(&self, reply: &Reply) -> Option<Receipt> {
+        // A reply is texts and numbers: there is nothing in it that JSON could not hold.
+        let answer = serde_json::to_string(reply).ok().filter(|_| reply.is_success())?;
+        Some(Receipt { slot: self.slot()?, fingerprint: self.fingerprint(), answer })
+    }
+
+    /// Where the answer to the request's `Idempotency-Key` is kept, if it has one.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        let key = self.headers.idempotency_key.clone()?;
+        Some(Slot { method: self.endpoint.spec().method.as_str(), path: self.path.clone(), key })
+    }
+
+    /// What tells a repeated request from another one under the same key.
+    pub(super) fn fingerprint(&self) -> String {
+        let import_id = self.headers.import_id.map(|id| id.to_string()).unwrap_or_default();
+        let mut hash = Sha256::new();
+        for part in [self.raw_query.as_bytes(), import_id.as_bytes(), &self.body] {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        hex::encode(hash.finalize())
+    }
+}

@@ -1,0 +1,393 @@
+//! Contacts on the wire: the bodies and queries that clients send, and what they are shown.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::call::{FromBody, FromQuery};
+use super::query::Query;
+use super::reply::Resource;
+use crate::domain::activity::{DELIVERY_FLAGS, FALLBACK_CHANNEL};
+use crate::domain::{
+    Activity, CampaignId, CompanyKey, CompanyName, Contact, ContactFilter, ContactId, ContactPatch, Direction, Email,
+    Field, FullName, Id, ImportId, Json, JsonObject, LinkedinProfile, Locale, NewContact, OrgId, Patch, Timeline,
+    TimelineFilter, TimelinePage, Timezone, Violations, time,
+};
+use crate::endpoint::param;
+use crate::table::Cursor;
+
+/// The body of a contact to create or to update.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ContactUpdate))]
+pub struct ContactForm {
+    /// Full name of the contact.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "John Doe", min_length = 1, max_length = 200))]
+    #[serde(default)]
+    full_name: Field<String>,
+    /// Email address, unique within the organization.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email", example = "john.doe@example.com"))]
+    #[serde(default)]
+    email: Field<String>,
+    /// LinkedIn profile of the person, in any usual spelling.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "https://linkedin.com/in/johndoe"))]
+    #[serde(default)]
+    linkedin_profile: Field<String>,
+    /// Company name; the company is created if it does not exist.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, example = "Tech Corp", max_length = 200))]
+    #[serde(default)]
+    company: Field<String>,
+    /// BCP 47 language tag.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, example = "en-US"))]
+    #[serde(default)]
+    locale: Field<String>,
+    /// IANA time zone name.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, example = "America/New_York"))]
+    #[serde(default)]
+    timezone: Field<String>,
+    /// Enrichment data; on an update it is merged (RFC 7396).
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    #[serde(default)]
+    metadata: Field<Box<RawValue>>,
+    /// Another name for `metadata`, so that a contact that was read can be sent back.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    #[serde(default)]
+    enrichment: Field<Box<RawValue>>,
+}
+
+impl FromBody for NewContact {
+    type Wire = ContactForm;
+}
+
+impl TryFrom<ContactForm> for NewContact {
+    type Error = Violations;
+
+    fn try_from(form: ContactForm) -> Result<Self, Violations> {
+        let mut violations = Violations::default();
+        let full_name = violations.required("full_name", form.full_name, |text| FullName::parse(&text));
+        let email = violations.required("email", form.email, |text| Email::parse(&text));
+        let linkedin_profile =
+            violations.required("linkedin_profile", form.linkedin_profile, |text| LinkedinProfile::parse(&text));
+        let company = violations.optional("company", form.company, |text| CompanyName::parse_optional(&text)).flatten();
+        let locale = violations.optional("locale", form.locale, |text| Locale::parse(&text));
+        let timezone = violations.optional("timezone", form.timezone, |text| Timezone::parse(&text));
+        let enrichment = match metadata(&mut violations, form.metadata, form.enrichment) {
+            Patch::Keep | Patch::Clear => JsonObject::default(),
+            Patch::Set(sent) => sent.without_nulls(),
+        };
+        let required = full_name.zip(email).zip(linkedin_profile);
+        violations.finish(required.map(|((full_name, email), linkedin_profile)| Self {
+            full_name,
+            email,
+            linkedin_profile,
+            company,
+            locale,
+            timezone,
+            enrichment,
+        }))
+    }
+}
+
+impl FromBody for ContactPatch {
+    type Wire = ContactForm;
+}
+
+impl TryFrom<ContactForm> for ContactPatch {
+    type Error = Violations;
+
+    fn try_from(form: ContactForm) -> Result<Self, Violations> {
+        let mut violations = Violations::default();
+        let patch = Self {
+            full_name: violations.not_null("full_name", form.full_name, |text| FullName::parse(&text)),
+            email: violations.not_null("email", form.email, |text| Email::parse(&text)),
+            linkedin_profile: violations
+                .not_null("linkedin_profile", form.linkedin_profile, |text| LinkedinProfile::parse(&text)),
+            company: violations.patch("company", form.company, |text| CompanyName::parse_optional(&text)),
+            locale: violations.patch("locale", form.locale, |text| Locale::parse(&text).map(Some)),
+            timezone: violations.patch("timezone", form.timezone, |text| Timezone::parse(&text).map(Some)),
+            enrichment: metadata(&mut violations, form.metadata, form.enrichment),
+        };
+        violations.finish(Some(patch))
+    }
+}
+
+/// The metadata under either of its names; under both only if they say the same.
+fn metadata(
+    violations: &mut Violations,
+    metadata: Field<Box<RawValue>>,
+    enrichment: Field<Box<RawValue>>,
+) -> Patch<JsonObject> {
+    let mut parse = |name, field| violations.patch(name, field, |raw: Box<RawValue>| JsonObject::parse(&raw).map(Some));
+    match (parse("metadata", metadata), parse("enrichment", enrichment)) {
+        (metadata, Patch::Keep) => metadata,
+        (Patch::Keep, enrichment) => enrichment,
+        (metadata, enrichment) if metadata == enrichment => metadata,
+        _ => {
+            violations.add("metadata", "must be the same as enrichment where both are sent");
+            Patch::Keep
+        }
+    }
+}
+
+/// A contact, as it is shown.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = Contact))]
+pub struct ContactView<'a> {
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    id: ContactId,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    org_id: OrgId,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    full_name: &'a FullName,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email"))]
+    email: &'a Email,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uri"))]
+    linkedin_profile: &'a LinkedinProfile,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
+    company: Option<&'a CompanyName>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
+    locale: Option<&'a Locale>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
+    timezone: Option<&'a Timezone>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required))]
+    enrichment: Option<&'a JsonObject>,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
+    created_at: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
+    updated_at: String,
+}
+
+impl<'a> ContactView<'a> {
+    /// What is shown of a contact.
+    pub fn of(contact: &'a Contact) -> Self {
+        let Contact {
+            id,
+            org_id,
+            full_name,
+            email,
+            linkedin_profile,
+            company,
+            locale,
+            timezone,
+            enrichment,
+            updated_at,
+            ..
+        } = contact;
+        Self {
+            id: *id,
+            org_id: *org_id,
+            full_name,
+            email,
+            linkedin_profile,
+            company: company.as_ref(),
+            locale: locale.as_ref(),
+            timezone: timezone.as_ref(),
+            enrichment: Some(enrichment).filter(|enrichment| !enrichment.is_empty()),
+            created_at: time::to_seconds(contact.created_at()),
+            updated_at: time::to_seconds(*updated_at),
+        }
+    }
+}
+
+impl Resource for Contact {
+    fn view(&self) -> impl Serialize {
+        ContactView::of(self)
+    }
+
+    fn location(&self) -> Option<String> {
+        Some(format!("/contacts/{}", self.id))
+    }
+
+    fn version(&self) -> Option<u64> {
+        Some(self.version)
+    }
+}
+
+/// A contact with a page of its timeline.
+#[derive(Debug)]
+pub struct ContactWithTimeline(pub Contact, pub Timeline);
+
+/// A contact with a page of its timeline, as it is shown.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ContactWithTimeline))]
+pub struct ContactWithTimelineView<'a> {
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    id: ContactId,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    org_id: OrgId,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    full_name: &'a FullName,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email"))]
+    email: &'a Email,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uri"))]
+    linkedin_profile: &'a LinkedinProfile,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
+    company: Option<&'a CompanyName>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
+    locale: Option<&'a Locale>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
+    timezone: Option<&'a Timezone>,
+    /// The account it belongs to. No part of this API sets it: always `null`.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
+    account_id: Option<()>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required))]
+    enrichment: Option<&'a JsonObject>,
+    /// Whether the platform should enrich it. No part of this API sets it: always `null`.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>, required))]
+    should_enrich_data: Option<()>,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
+    created_at: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
+    updated_at: String,
+    activities: Vec<ActivityView<'a>>,
+}
+
+impl Resource for ContactWithTimeline {
+    fn view(&self) -> impl Serialize {
+        let Self(contact, timeline) = self;
+        let ContactView {
+            id,
+            org_id,
+            full_name,
+            email,
+            linkedin_profile,
+            company,
+            locale,
+            timezone,
+            enrichment,
+            created_at,
+            updated_at,
+        } = ContactView::of(contact);
+        ContactWithTimelineView {
+            id,
+            org_id,
+            full_name,
+            email,
+            linkedin_profile,
+            company,
+            locale,
+            timezone,
+            account_id: None,
+            enrichment,
+            should_enrich_data: None,
+            created_at,
+            updated_at,
+            activities: timeline.activities.iter().map(ActivityView::of).collect(),
+        }
+    }
+
+    fn version(&self) -> Option<u64> {
+        Some(self.0.version)
+    }
+}
+
+/// An activity, as the timeline shows it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = Activity))]
+pub struct ActivityView<'a> {
+    id: &'a str,
+    #[cfg_attr(feature = "openapi", schema(format = "date-time"))]
+    event_time: String,
+    /// `email`, `linkedin`, or `sistema` where none was stored.
+    channel: &'a str,
+    event_type: &'a str,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    direction: Direction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sdr_agent_id: Option<&'a str>,
+    /// An object or an array.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required))]
+    event_text: Option<&'a Json>,
+    /// The delivery flags, and whatever else was stored.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    metadata: JsonObject,
+    /// `SDR` for outbound, `Humano` for inbound.
+    actor: &'static str,
+}
+
+impl<'a> ActivityView<'a> {
+    fn of(activity: &'a Activity) -> Self {
+        let direction = activity.direction.unwrap_or(Direction::Outbound);
+        let unset = DELIVERY_FLAGS.iter().filter(|flag| activity.metadata.get(flag).is_none());
+        let stored = activity.metadata.members().map(|(key, value)| (key.to_owned(), value.clone()));
+        Self {
+            id: &activity.id,
+            event_time: time::to_seconds(activity.event_time),
+            channel: activity.channel.as_deref().unwrap_or(FALLBACK_CHANNEL),
+            event_type: &activity.event_type,
+            direction,
+            sdr_agent_id: activity.sdr_agent_id.as_deref(),
+            event_text: activity.event_text.as_ref(),
+            metadata: stored.chain(unset.map(|flag| ((*flag).to_owned(), Json::Bool(false)))).collect(),
+            actor: direction.actor(),
+        }
+    }
+}
+
+/// The query of one contact: which part of its timeline to show.
+#[derive(Debug)]
+pub struct TimelineQuery(pub TimelinePage);
+
+impl TimelineQuery {
+    /// The address of the page that follows.
+    pub fn next(&self, id: ContactId) -> String {
+        let TimelinePage { filter, page, limit } = self.0;
+        let filter = match filter {
+            TimelineFilter::Active => "all".to_owned(),
+            TimelineFilter::Any => "any".to_owned(),
+            TimelineFilter::Campaign(campaign) => CampaignId::to_string(&campaign),
+        };
+        format!("/contacts/{id}?campaign_id={filter}&page={}&limit={limit}", page + 1)
+    }
+}
+
+impl FromQuery for TimelineQuery {
+    fn read(query: &Query, violations: &mut Violations) -> Self {
+        Self(TimelinePage {
+            filter: query.read(violations, &param::CAMPAIGN_ID, TimelineFilter::parse).unwrap_or_default(),
+            page: query.integer(violations, &param::PAGE),
+            limit: query.integer(violations, &param::ACTIVITY_LIMIT),
+        })
+    }
+}
+
+/// The query of a list of contacts.
+#[derive(Debug)]
+pub struct ListQuery {
+    /// Which contacts.
+    pub filter: ContactFilter,
+    /// How many at the most.
+    pub limit: usize,
+    /// From where on.
+    pub cursor: Option<Cursor>,
+    sent: Vec<(String, String)>,
+}
+
+impl ListQuery {
+    /// The address of the page that follows: the same query with another cursor.
+    pub fn next(&self, cursor: Cursor) -> String {
+        let others = self.sent.iter().filter(|(name, _)| name != param::CURSOR.name);
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(others).append_pair(param::CURSOR.name, &cursor.to_string());
+        format!("/contacts/?{}", query.finish())
+    }
+}
+
+impl FromQuery for ListQuery {
+    fn read(query: &Query, violations: &mut Violations) -> Self {
+        Self {
+            limit: usize::try_from(query.integer(violations, &param::LIMIT)).unwrap_or(usize::MAX),
+            cursor: query.read(violations, &param::CURSOR, Cursor::parse),
+            filter: ContactFilter {
+                import_id: query.read(violations, &param::IMPORT_ID, ImportId::parse),
+                email: query.read(violations, &param::EMAIL, Email::parse),
+                company: query.read(violations, &param::COMPANY, CompanyKey::parse),
+                created_after: query.read(violations, &param::CREATED_AFTER, time::parse),
+                updated_after: query.read(violations, &param::UPDATED_AFTER, time::parse),
+            },
+            sent: query.sent(),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Every way a request can end without success, and the answer to each. The only place that turns the errors of the
+//! lower rooms into HTTP.
+
+use crate::auth::Refusal;
+use crate::domain::Violations;
+use crate::table::{self, Kind};
+
+use super::reply::Reply;
+
+/// Why a request was not answered with success. Each variant is one answer; its text is `detail`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiError {
+    /// 404: no route of this function.
+    NoRoute,
+    /// 405: the route has another method.
+    MethodNotAllowed {
+        /// The method it has.
+        allowed: &'static str,
+    },
+    /// 401: no credential that is believed. It does not say which of the reasons it was.
+    Unauthorized,
+    /// 403: the credential does not allow this.
+    Forbidden,
+    /// 415: a body that is no JSON by its own word.
+    UnsupportedMediaType,
+    /// 413: more bytes than the route takes.
+    BodyTooLarge {
+        /// The most it takes.
+        limit: usize,
+    },
+    /// 400: something sent is wrong; holds everything that is.
+    Invalid(Violations),
+    /// 404: what the request names is not there, or another organization's.
+    NotFound(Kind),
+    /// 412: the thing has another version than `If-Match` requires.
+    PreconditionFailed,
+    /// 409: the address belongs to another contact; holds the address, which the client has just sent.
+    EmailTaken(String),
+    /// 422: the `Idempotency-Key` was used for another request (draft-ietf-httpapi-idempotency-key-header, §2.7).
+    KeyReused,
+    /// The `Idempotency-Key` was answered by another call while this one ran: not an answer, but a reason to replay.
+    AlreadyAnswered,
+    /// 503: the database could not be reached in time. Nothing was half done; trying again is safe.
+    Unavailable,
+    /// 500: a fault of ours; holds what the log should say, never sent.
+    Internal(String),
+}
+
+impl ApiError {
+    /// 400 for one fault.
+    pub fn invalid(field: &str, fault: impl std::fmt::Display) -> Self {
+        Self::Invalid(Violations::one(field, fault))
+    }
+
+    /// The answer.
+    pub(super) fn into_reply(self) -> Reply {
+        match self {
+            Self::NoRoute => Reply::error(404, "Not found"),
+            Self::MethodNotAllowed { allowed } => Reply::error(405, "Method not allowed").with("allow", allowed),
+            Self::Unauthorized => {
+                let challenge = r#"Bearer realm="contacts", ApiKey realm="contacts""#;
+                Reply::error(401, "Invalid or missing authentication credentials").with("www-authenticate", challenge)
+            }
+            Self::Forbidden => Reply::error(403, "You do not have permission to access this resource"),
+            Self::UnsupportedMediaType => Reply::error(415, "Content-Type must be application/json"),
+            Self::BodyTooLarge { limit } => Reply::error(413, &format!("Request body must be at most {limit} bytes")),
+            Self::Invalid(violations) => Reply::error(400, &format!("Validation error: {violations}")),
+            Self::NotFound(Kind::Contact) => Reply::error(404, "Contact not found"),
+            Self::NotFound(Kind::Import) => Reply::error(404, "Import not found"),
+            Self::PreconditionFailed => Reply::error(412, "Contact has changed since it was read"),
+            Self::EmailTaken(email) => Reply::error(409, &format!("Contact with email '{email}' already exists")),
+            Self::KeyReused => Reply::error(422, "Idempotency-Key was already used for a different request"),
+            Self::AlreadyAnswered | Self::Unavailable => {
+                Reply::error(503, "Service temporarily unavailable, try again").with("retry-after", "1")
+            }
+            Self::Internal(_) => Reply::error(500, "Internal server error"),
+        }
+    }
+}
+
+impl From<table::Error> for ApiError {
+    fn from(error: table::Error) -> Self {
+        match error {
+            table::Error::NotFound(kind) => Self::NotFound(kind),
+            table::Error::EmailTaken(email) => Self::EmailTaken(email.as_str().to_owned()),
+            table::Error::Stale => Self::PreconditionFailed,
+            table::Error::TooLarge(fault) => Self::invalid("metadata", fault),
+            table::Error::AlreadyAnswered => Self::AlreadyAnswered,
+            table::Error::Unavailable => Self::Unavailable,
+            table::Error::Unreadable(sort_key) => Self::Internal(format!("unreadable item {sort_key}")),
+            table::Error::Unexpected(what) => Self::Internal(format!("unexpected answer of the database: {what}")),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unauthenticated => Self::Unauthorized,
+            Refusal::Table(error) => error.into(),
+        }
+    }
+}
+
+impl From<Violations> for ApiError {
+    fn from(violations: Violations) -> Self {
+        Self::Invalid(violations)
+    }
+}

@@ -1,0 +1,22 @@
+//! The edge: a gateway's event becomes a [`Call`], and what the endpoint makes of it becomes an answer.
+
+mod call;
+mod contact;
+mod error;
+mod event;
+mod headers;
+mod import;
+mod query;
+mod reply;
+mod serve;
+
+pub use call::{Call, FromBody, FromQuery};
+pub use contact::{
+    ActivityView, ContactForm, ContactView, ContactWithTimeline, ContactWithTimelineView, ListQuery, TimelineQuery,
+};
+pub use error::ApiError;
+pub use event::Event;
+pub use import::{ImportForm, ImportView};
+pub use query::Query;
+pub use reply::{Reply, Resource};
+pub use serve::{run, serve};

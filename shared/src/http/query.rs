@@ -1,0 +1,48 @@
+//! Query parameters.
+
+use crate::domain::{Invalid, Violations};
+use crate::endpoint::{Param, ParamKind};
+
+/// The parameters of a request, decoded.
+#[derive(Debug, Default)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Decodes what follows the `?` (WHATWG URL, `application/x-www-form-urlencoded`).
+    pub(super) fn parse(raw: &str) -> Self {
+        Self(form_urlencoded::parse(raw.as_bytes()).into_owned().collect())
+    }
+
+    /// Reads a parameter; `None` where it was not sent, or where a fault was noted.
+    pub(super) fn read<T>(
+        &self,
+        violations: &mut Violations,
+        param: &Param,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        let mut values = self.0.iter().filter(|(name, _)| name == param.name).map(|(_, value)| value);
+        let value = values.next()?;
+        let read = if values.next().is_some() { Err(Invalid("must be given once")) } else { parse(value) };
+        read.map_err(|fault| violations.add(param.name, fault)).ok()
+    }
+
+    /// Every parameter as it was sent.
+    pub(super) fn sent(&self) -> Vec<(String, String)> {
+        self.0.clone()
+    }
+
+    /// Reads a parameter that is an integer.
+    pub(super) fn integer(&self, violations: &mut Violations, param: &Param) -> u32 {
+        let ParamKind::Integer { min, max, default } = param.kind else { return 0 };
+        let fault = || format!("must be an integer from {min} to {max}");
+        let value = self.read(violations, param, |value| Ok(value.to_owned()));
+        value.map_or(default, |value| {
+            let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+            let number = value.parse().ok().filter(|number| digits && (min..=max).contains(number));
+            number.unwrap_or_else(|| {
+                violations.add(param.name, fault());
+                default
+            })
+        })
+    }
+}

@@ -1,0 +1,194 @@
+//! The way of every request, in the order in which requests are refused: route, credential, permission, body's form,
+//! path, headers; then the endpoint.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use lambda_runtime::{LambdaEvent, service_fn};
+use tokio::time::Instant;
+
+use crate::app::{App, Process};
+use crate::auth::Credentials;
+use crate::config::Config;
+use crate::domain::{OrgId, Violations, ids};
+use crate::endpoint::{Endpoint, without_trailing_slash};
+use crate::table::Kept;
+use crate::telemetry;
+
+use super::call::Call;
+use super::error::ApiError;
+use super::event::Event;
+use super::headers::{Headers, is_visible_ascii};
+use super::reply::Reply;
+
+/// The longest a request may take; the gateway ends one at 30 s.
+const LONGEST: Duration = Duration::from_secs(25);
+/// What is kept back of the function's own time limit for writing the answer.
+const RESERVE: Duration = Duration::from_millis(500);
+
+/// Runs an endpoint's function: what every `main` does.
+///
+/// # Errors
+/// The configuration's, or the runtime's.
+pub async fn run<H, F>(endpoint: Endpoint, handle: H) -> Result<(), lambda_runtime::Error>
+where
+    H: Fn(App, Call) -> F + Copy + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
+{
+    telemetry::init();
+    let process = Process::new(&Config::from_env()?);
+    process.warm_up().await;
+    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Event>| {
+        let process = process.clone();
+        async move {
+            let LambdaEvent { payload, context } = event;
+            let deadline = deadline(context.deadline());
+            Ok::<_, lambda_runtime::Error>(serve(&process, endpoint, handle, payload, deadline).await)
+        }
+    }))
+    .await
+}
+
+/// Answers one request, whatever it is. Logs one line about it.
+pub async fn serve<H, F>(
+    process: &Process,
+    endpoint: Endpoint,
+    handle: H,
+    event: Event,
+    deadline: Instant,
+) -> ApiGatewayV2httpResponse
+where
+    H: Fn(App, Call) -> F,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    static WARM: AtomicBool = AtomicBool::new(false);
+    let cold = !WARM.swap(true, Ordering::Relaxed);
+    let started = Instant::now();
+    let request_id = request_id(&event);
+    let app = process.app(deadline);
+    let caller = OnceLock::new();
+    let outcome = AssertUnwindSafe(answer(&app, endpoint, handle, event, &caller)).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|_| Err(ApiError::Internal("panic".to_owned())));
+    let fault = match &outcome {
+        Err(ApiError::Internal(fault)) => Some(fault.clone()),
+        _ => None,
+    };
+    let reply = outcome.unwrap_or_else(ApiError::into_reply).with("x-request-id", &request_id);
+    telemetry::log_request(&telemetry::Line {
+        operation: endpoint.spec().operation_id,
+        request_id: &request_id,
+        org_id: caller.get().copied(),
+        status: reply.status,
+        duration: started.elapsed(),
+        usage: app.usage(),
+        cold,
+        fault: fault.as_deref(),
+    });
+    reply.into()
+}
+
+async fn answer<H, F>(
+    app: &App,
+    endpoint: Endpoint,
+    handle: H,
+    event: Event,
+    caller: &OnceLock<OrgId>,
+) -> Result<Reply, ApiError>
+where
+    H: Fn(App, Call) -> F,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let spec = endpoint.spec();
+    let path_values = endpoint.path_values(&event.raw_path).ok_or(ApiError::NoRoute)?;
+    if event.request_context.http.method != spec.method.as_str() {
+        return Err(ApiError::MethodNotAllowed { allowed: spec.method.as_str() });
+    }
+    let credentials = Credentials { api_key: event.header("x-api-key"), authorization: event.header("authorization") };
+    let principal = app.authenticate(credentials).await?;
+    let _ = caller.set(principal.org_id());
+    if !principal.may(spec.scope) {
+        return Err(ApiError::Forbidden);
+    }
+    let body = match spec.max_body {
+        Some(limit) => {
+            is_json(event.header("content-type"))?;
+            Some(event.body()).filter(|body| body.len() <= limit).ok_or(ApiError::BodyTooLarge { limit })?
+        }
+        None => Vec::new(),
+    };
+    let mut violations = Violations::default();
+    for (name, value) in path_values.iter().filter(|(name, _)| *name != "activity_id") {
+        if let Err(fault) = ids::parse_uuid(value) {
+            violations.add(name, fault);
+        }
+    }
+    violations.finish(Some(()))?;
+    let headers = Headers::read(&event, spec.headers)?;
+    let path = without_trailing_slash(&event.raw_path).to_owned();
+    let call = Call { endpoint, principal, path, path_values, headers, raw_query: event.raw_query_string, body };
+    respond(app, handle, call).await
+}
+
+/// Lets the endpoint answer, unless the answer is known already: kept under an `Idempotency-Key`, or at the client.
+async fn respond<H, F>(app: &App, handle: H, call: Call) -> Result<Reply, ApiError>
+where
+    H: Fn(App, Call) -> F,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let if_none_match = call.headers.if_none_match.clone();
+    let Some(slot) = call.slot() else {
+        let reply = handle(app.clone(), call).await?;
+        let known = if_none_match.zip(reply.header("etag")).is_some_and(|(tags, etag)| tags.hold(etag));
+        return Ok(if known { reply.not_modified() } else { reply });
+    };
+    let (receipts, fingerprint) = (app.receipts(call.principal()), call.fingerprint());
+    if let Some(kept) = receipts.find(&slot).await? {
+        return replay(&kept, &fingerprint);
+    }
+    match handle(app.clone(), call).await {
+        // Another call with this key committed first. It wins; this one gives its answer.
+        Err(ApiError::AlreadyAnswered) => match receipts.find(&slot).await? {
+            Some(kept) => replay(&kept, &fingerprint),
+            None => Err(ApiError::AlreadyAnswered),
+        },
+        outcome => outcome,
+    }
+}
+
+fn replay(kept: &Kept, fingerprint: &str) -> Result<Reply, ApiError> {
+    if kept.fingerprint != fingerprint {
+        return Err(ApiError::KeyReused);
+    }
+    let reply: Reply =
+        serde_json::from_str(&kept.answer).map_err(|_| ApiError::Internal("unreadable kept answer".to_owned()))?;
+    Ok(reply.with("idempotent-replayed", "true"))
+}
+
+/// A missing content type is read as JSON; existing clients leave it out.
+fn is_json(content_type: Option<&str>) -> Result<(), ApiError> {
+    let essence = content_type.map(|value| value.split(';').next().unwrap_or_default().trim());
+    if essence.is_none_or(|essence| essence.eq_ignore_ascii_case("application/json")) {
+        Ok(())
+    } else {
+        Err(ApiError::UnsupportedMediaType)
+    }
+}
+
+/// The client's id of the request if it is sane, else the gateway's.
+fn request_id(event: &Event) -> String {
+    let sent = event.header("x-request-id").filter(|id| is_visible_ascii(id, 128));
+    let gateway = event.request_context.request_id.as_deref();
+    sent.or(gateway).map_or_else(|| uuid::Uuid::new_v4().to_string(), ToOwned::to_owned)
+}
+
+/// The end of the time a request has: the function's own, unless that is no time to come (the local gateway sends 1970).
+fn deadline(of_the_function: std::time::SystemTime) -> Instant {
+    let left =
+        of_the_function.duration_since(std::time::SystemTime::now()).ok().map(|left| left.saturating_sub(RESERVE));
+    Instant::now() + left.filter(|left| !left.is_zero()).unwrap_or(LONGEST).min(LONGEST)
+}

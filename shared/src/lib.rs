@@ -1,0 +1,29 @@
+//! The contacts API behind its endpoints.
+//!
+//! The rooms, and who may enter whom: `functions → http → (auth, table) → domain`, and never the other way.
+//!
+//! - [`domain`]: values and rules. Pure: no I/O, no AWS, no HTTP.
+//! - [`table`]: the one table. Keys, items, transactions, retries; the database's client does not leave it.
+//! - [`auth`]: an API key or a token becomes a [`Principal`](auth::Principal), without which nothing in the table can
+//!   be reached.
+//! - [`http`]: events in, answers out; the one place where an error becomes a status code.
+//! - [`endpoint`]: the route table, which everything outside Rust is held to.
+//! - [`app`], [`config`], [`telemetry`]: what a process is made of.
+
+pub mod app;
+pub mod auth;
+pub mod config;
+pub mod domain;
+pub mod endpoint;
+pub mod http;
+#[cfg(feature = "openapi")]
+pub mod openapi;
+pub mod table;
+pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use app::App;
+pub use endpoint::Endpoint;
+pub use http::{ApiError, Call, Reply, run};
+pub use lambda_runtime::Error as RuntimeError;

@@ -1,0 +1,498 @@
+//! Contacts: create, read, update, delete.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::error::{Error, Kind, Result};
+use super::expression::Expression;
+use super::item::{Item, Type, item, map, number, object_of, record, sort_key, text, value_of};
+use super::keys::{self, Key, PK};
+use super::receipts::{self, Receipt};
+use super::session::{Pause, Reading, Session};
+use super::transaction::{MAX_ITEMS, Refusal, Transaction};
+use super::{Known, companies, imports};
+use crate::domain::ids::uuid_at;
+use crate::domain::json::MAX_STORED_BYTES;
+use crate::domain::{
+    CompanyName, Contact, ContactId, ContactPatch, Email, FullName, ImportId, Json, JsonObject, LinkedinProfile,
+    Locale, NewContact, OrgId, Patch, RequiredVersion, Timezone, time,
+};
+
+/// How long a tombstone tells late writers that their contact is gone.
+const TOMBSTONE_LIFETIME: TimeDelta = TimeDelta::minutes(15);
+
+const EMAIL: &str = "email";
+const ENRICHMENT: &str = "enrichment";
+/// An upper bound of the enrichment's serialized length, which an update without a read can hold to its limit.
+const ENRICHMENT_BYTES: &str = "enrichment_bytes";
+const IMPORT_IDS: &str = "import_ids";
+const VERSION: &str = "version";
+const CONTACT_ID: &str = "contact_id";
+
+/// The contacts of one organization.
+#[derive(Debug)]
+pub struct Contacts {
+    pub(super) session: Session,
+    pub(super) known: Arc<Known>,
+    pub(super) org: OrgId,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// What a contact's item holds beside its keys and its enrichment.
+#[derive(Serialize, Deserialize)]
+struct ContactItem {
+    id: ContactId,
+    org_id: OrgId,
+    full_name: FullName,
+    email: Email,
+    linkedin_profile: LinkedinProfile,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    company: Option<CompanyName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locale: Option<Locale>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timezone: Option<Timezone>,
+    #[serde(with = "time::millis")]
+    updated_at: DateTime<Utc>,
+    version: u64,
+    enrichment_bytes: usize,
+    #[serde(default, with = "serde_dynamo::string_set", skip_serializing_if = "BTreeSet::is_empty")]
+    import_ids: BTreeSet<ImportId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    write_id: Option<Uuid>,
+}
+
+#[derive(Serialize)]
+struct EmailLock {
+    contact_id: ContactId,
+}
+
+#[derive(Serialize)]
+struct Membership {
+    contact_id: ContactId,
+}
+
+#[derive(Serialize)]
+struct Tombstone {
+    parent: &'static str,
+    expires_at: i64,
+}
+
+/// The parts of a contact's transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Contact,
+    Lock,
+    OldLock,
+    Company,
+    Receipt,
+    /// Written without a condition of its own.
+    Child,
+}
+
+impl Contacts {
+    /// A contact of this organization, made now and not yet stored.
+    pub fn draft(&self, new: NewContact, import_id: Option<ImportId>) -> Contact {
+        Contact::new(uuid_at(self.now).into(), self.org, import_id, new)
+    }
+
+    /// Stores a new contact with the lock of its address, its membership of an import, its company where that is new,
+    /// and the answer to keep: all of it or nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the import, [`Error::EmailTaken`], [`Error::AlreadyAnswered`], or the database's.
+    pub async fn create(&self, contact: &Contact, receipt: Option<&Receipt>) -> Result<()> {
+        let (_, mut new_company) =
+            tokio::try_join!(self.ensure_imports(contact), self.if_new(contact.company.as_ref()))?;
+        loop {
+            let mut transaction = self.transaction();
+            transaction.put_new(Part::Contact, to_item(contact)?);
+            transaction.put_new(Part::Lock, self.lock(&contact.email, contact.id)?);
+            for import_id in &contact.import_ids {
+                let key = keys::membership(self.org, *import_id, contact.id);
+                transaction.put(Part::Child, item(&key, Type::Membership, &Membership { contact_id: contact.id })?);
+            }
+            if let Some(name) = new_company {
+                companies::create(&mut transaction, Part::Company, self.org, uuid_at(self.now), name)?;
+            }
+            if let Some(receipt) = receipt {
+                receipts::keep(&mut transaction, Part::Receipt, self.org, self.now, receipt)?;
+            }
+            let refused = match self.session.transact(transaction).await {
+                Ok(()) => Vec::new(),
+                Err(Refusal::Refused(parts)) => parts,
+                Err(Refusal::Failed(error)) => return Err(error),
+            };
+            let is = |part| refused.contains(&part);
+            if is(Part::Receipt) {
+                return Err(Error::AlreadyAnswered);
+            } else if is(Part::Lock) {
+                return Err(Error::EmailTaken(contact.email.clone()));
+            } else if is(Part::Contact) {
+                return Err(Error::Unexpected("a new contact's id is taken".to_owned()));
+            }
+            // Either it was made just now, or another contact's transaction made it meanwhile.
+            self.remember(new_company.take());
+            if refused.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Changes a contact, and gives it back as it is then. What changes nothing writes nothing.
+    ///
+    /// The first attempt is a single conditional write without a read. Where that cannot be, or where it is refused,
+    /// what the refusal showed serves as the read, and the next version is written on condition of this one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Stale`], [`Error::EmailTaken`], [`Error::TooLarge`], or the database's.
+    pub async fn update(
+        &self,
+        id: ContactId,
+        patch: &ContactPatch,
+        required: Option<&RequiredVersion>,
+    ) -> Result<Contact> {
+        const NOT_FOUND: Error = Error::NotFound(Kind::Contact);
+        let key = keys::contact(self.org, id);
+        let write_id = Uuid::new_v4();
+        let mut new_company = self.if_new(patch.company.set()).await?;
+        let mut seen = None;
+        if let (None, Some(expression)) = (new_company, self.blind_update(patch, required, write_id)) {
+            match self.session.update(&key, expression).await? {
+                Ok(item) => return from_item(item),
+                Err(None) => return Err(NOT_FOUND),
+                Err(refused) => seen = refused,
+            }
+        }
+        let mut pause = Pause::default();
+        loop {
+            let item = match seen.take() {
+                Some(item) => item,
+                None => self.session.get(&key).await?.ok_or(NOT_FOUND)?,
+            };
+            let contact = from_item(item)?;
+            if contact.write_id == Some(write_id) {
+                // This very write, whose answer was lost.
+                return Ok(contact);
+            }
+            if required.is_some_and(|required| !required.allows(contact.version)) {
+                return Err(Error::Stale);
+            }
+            let Some(mut next) = contact.patched(patch, self.now).map_err(Error::TooLarge)? else { return Ok(contact) };
+            next.write_id = Some(write_id);
+            if self.replace(&contact, &next, &mut new_company).await? {
+                return Ok(next);
+            }
+            self.session.wait(&mut pause).await?;
+        }
+    }
+
+    /// Deletes a contact with everything that its own item and its partition name: the lock of its address, its
+    /// memberships and leads. Its activities are hidden with it, and cleared up behind the tombstone.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Stale`], or the database's.
+    pub async fn delete(&self, id: ContactId, required: Option<&RequiredVersion>) -> Result<()> {
+        // The contact, its lock and its tombstone, and one place to spare for a check.
+        const CHILDREN_A_TRANSACTION: usize = MAX_ITEMS - 4;
+        let key = keys::contact(self.org, id);
+        let mut pause = Pause::default();
+        loop {
+            let (item, leads) = tokio::try_join!(self.session.get(&key), self.leads(id))?;
+            let contact = from_item(item.ok_or(Error::NotFound(Kind::Contact))?)?;
+            if required.is_some_and(|required| !required.allows(contact.version)) {
+                return Err(Error::Stale);
+            }
+            let memberships = contact.import_ids.iter().map(|import_id| keys::membership(self.org, *import_id, id));
+            let mut children: Vec<_> = memberships.chain(leads).collect();
+            let as_read = || as_read(&contact, required);
+            let mut done = true;
+            while done && children.len() > CHILDREN_A_TRANSACTION {
+                let mut transaction = self.transaction();
+                transaction.check(Part::Contact, &key, as_read());
+                children.drain(..CHILDREN_A_TRANSACTION).for_each(|child| transaction.delete(Part::Child, &child));
+                done = self.commit(transaction).await?.is_empty();
+            }
+            if done {
+                let mut transaction = self.transaction();
+                transaction.delete_if(Part::Contact, &key, as_read());
+                transaction.delete_if(Part::Lock, &keys::email_lock(self.org, &contact.email), lock_of(id));
+                transaction.put(Part::Child, self.tombstone(id)?);
+                children.iter().for_each(|child| transaction.delete(Part::Child, child));
+                if self.commit(transaction).await?.is_empty() {
+                    return Ok(());
+                }
+            }
+            self.session.wait(&mut pause).await?;
+        }
+    }
+
+    /// The update that needs no read: flat changes whose outcome does not depend on what is there. `None` where there
+    /// is no such update: nested metadata, more keys than an expression holds, or nothing at all.
+    fn blind_update(
+        &self,
+        patch: &ContactPatch,
+        required: Option<&RequiredVersion>,
+        write_id: Uuid,
+    ) -> Option<Expression> {
+        const MAX_KEYS: usize = 80;
+        let ContactPatch { full_name, email, linkedin_profile, company, locale, timezone, enrichment } = patch;
+        let mut expression = Expression::default();
+        let mut set = |name: &str, value: Option<&str>| {
+            value.into_iter().for_each(|value| expression.set(&[name], text(value)));
+        };
+        set("full_name", full_name.as_ref().map(FullName::as_str));
+        set("linkedin_profile", linkedin_profile.as_ref().map(LinkedinProfile::as_str));
+        change(&mut expression, "company", company, CompanyName::as_str);
+        change(&mut expression, "locale", locale, Locale::as_str);
+        change(&mut expression, "timezone", timezone, Timezone::as_str);
+        match enrichment {
+            Patch::Keep => {}
+            Patch::Clear => {
+                let none = JsonObject::default();
+                expression.set(&[ENRICHMENT], map(&none));
+                expression.note(ENRICHMENT_BYTES, number(none.serialized_len()));
+            }
+            Patch::Set(changes) => {
+                if changes.members().len() > MAX_KEYS
+                    || changes.members().any(|(_, value)| matches!(value, Json::Object(_)))
+                {
+                    return None;
+                }
+                for (key, value) in changes.members() {
+                    match value {
+                        Json::Null => expression.remove(&[ENRICHMENT, key]),
+                        value => expression.set(&[ENRICHMENT, key], value_of(value)),
+                    }
+                }
+                let grows = changes.serialized_len();
+                expression.add(ENRICHMENT_BYTES, number(grows));
+                expression.require_at_most(ENRICHMENT_BYTES, number(MAX_STORED_BYTES.saturating_sub(grows)));
+            }
+        }
+        if let Some(email) = email {
+            // A new address is never written blindly: the refusal serves as the read.
+            expression.require(EMAIL, text(email.as_str()));
+        }
+        if expression.changes_nothing() {
+            return None;
+        }
+        expression.require_present(PK);
+        match required {
+            None => {}
+            Some(required) => {
+                if let RequiredVersion::OneOf(versions) = required {
+                    if versions.is_empty() {
+                        return None;
+                    }
+                    expression.require_one_of(VERSION, versions.iter().map(number));
+                }
+                expression.note("write_id", text(write_id.hyphenated().to_string()));
+            }
+        }
+        expression.note("updated_at", text(time::to_millis(self.now)));
+        expression.add(VERSION, number(1));
+        Some(expression)
+    }
+
+    /// Writes the next version of a contact on condition of this one; moves its lock and makes its company with it.
+    /// `false` where another write came first.
+    async fn replace<'a>(
+        &self,
+        contact: &Contact,
+        next: &Contact,
+        new_company: &mut Option<&'a CompanyName>,
+    ) -> Result<bool> {
+        let mut same_version = Expression::default();
+        same_version.require(VERSION, number(contact.version));
+        if next.email == contact.email && new_company.is_none() {
+            return self.session.put_if(to_item(next)?, same_version).await;
+        }
+        let mut transaction = self.transaction();
+        transaction.put_if(Part::Contact, to_item(next)?, same_version);
+        if next.email != contact.email {
+            transaction.put_new(Part::Lock, self.lock(&next.email, next.id)?);
+            transaction.delete_if(Part::OldLock, &keys::email_lock(self.org, &contact.email), lock_of(contact.id));
+        }
+        if let Some(name) = *new_company {
+            companies::create(&mut transaction, Part::Company, self.org, uuid_at(self.now), name)?;
+        }
+        let refused = self.commit(transaction).await?;
+        let is = |part| refused.contains(&part);
+        if refused.is_empty() || is(Part::Company) {
+            self.remember(new_company.take());
+        }
+        // Only against a contact that is still as it was read does a taken address mean what it says.
+        if is(Part::Lock) && !is(Part::Contact) {
+            return Err(Error::EmailTaken(next.email.clone()));
+        }
+        Ok(refused.is_empty())
+    }
+
+    /// Commits, and tells which parts were refused: none, where it is done.
+    async fn commit(&self, transaction: Transaction<Part>) -> Result<Vec<Part>> {
+        match self.session.transact(transaction).await {
+            Ok(()) => Ok(Vec::new()),
+            Err(Refusal::Refused(parts)) => Ok(parts),
+            Err(Refusal::Failed(error)) => Err(error),
+        }
+    }
+
+    async fn ensure_imports(&self, contact: &Contact) -> Result<()> {
+        for import_id in &contact.import_ids {
+            imports::ensure(&self.session, &self.known, self.org, *import_id, self.now).await?;
+        }
+        Ok(())
+    }
+
+    /// The company, if there is none of its name yet.
+    async fn if_new<'a>(&self, company: Option<&'a CompanyName>) -> Result<Option<&'a CompanyName>> {
+        let Some(name) = company else { return Ok(None) };
+        let exists = companies::exists(&self.session, &self.known, self.org, &name.key(), self.now).await?;
+        Ok(Some(name).filter(|_| !exists))
+    }
+
+    fn remember(&self, company: Option<&CompanyName>) {
+        if let Some(name) = company {
+            companies::remember(&self.known, self.org, &name.key(), self.now);
+        }
+    }
+
+    async fn leads(&self, id: ContactId) -> Result<Vec<Key>> {
+        let range = keys::leads(self.org, id);
+        let (mut leads, mut last) = (Vec::new(), None::<String>);
+        loop {
+            let page = self.session.query(&range, last.as_deref(), &Reading::default()).await?;
+            leads.extend(page.items.iter().map(|item| Key { pk: range.pk.clone(), sk: sort_key(item) }));
+            last = page.last;
+            if last.is_none() {
+                return Ok(leads);
+            }
+        }
+    }
+
+    fn transaction(&self) -> Transaction<Part> {
+        Transaction::new(&self.session.table)
+    }
+
+    fn lock(&self, email: &Email, contact_id: ContactId) -> Result<Item> {
+        item(&keys::email_lock(self.org, email), Type::EmailLock, &EmailLock { contact_id })
+    }
+
+    fn tombstone(&self, id: ContactId) -> Result<Item> {
+        let tombstone = Tombstone { parent: "contact", expires_at: (self.now + TOMBSTONE_LIFETIME).timestamp() };
+        item(&keys::contact_tombstone(self.org, id), Type::Tombstone, &tombstone)
+    }
+}
+
+/// A field of a blind update that can be cleared.
+fn change<T>(expression: &mut Expression, name: &str, patch: &Patch<T>, as_str: impl Fn(&T) -> &str) {
+    match patch {
+        Patch::Keep => {}
+        Patch::Clear => expression.remove(&[name]),
+        Patch::Set(value) => expression.set(&[name], text(as_str(value))),
+    }
+}
+
+/// The contact still has the address and the imports that its lock and its memberships were found by.
+fn as_read(contact: &Contact, required: Option<&RequiredVersion>) -> Expression {
+    let mut condition = Expression::default();
+    condition.require(EMAIL, text(contact.email.as_str()));
+    let imports: Vec<_> = contact.import_ids.iter().map(ToString::to_string).collect();
+    condition.require_same(IMPORT_IDS, Some(AttributeValue::Ss(imports)).filter(|_| !contact.import_ids.is_empty()));
+    if required.is_some() {
+        condition.require(VERSION, number(contact.version));
+    }
+    condition
+}
+
+fn lock_of(contact_id: ContactId) -> Expression {
+    let mut condition = Expression::default();
+    condition.require(CONTACT_ID, text(contact_id.to_string()));
+    condition
+}
+
+fn to_item(contact: &Contact) -> Result<Item> {
+    let Contact {
+        id,
+        org_id,
+        full_name,
+        email,
+        linkedin_profile,
+        company,
+        locale,
+        timezone,
+        enrichment,
+        updated_at,
+        version,
+        import_ids,
+        write_id,
+    } = contact;
+    let record = ContactItem {
+        id: *id,
+        org_id: *org_id,
+        full_name: full_name.clone(),
+        email: email.clone(),
+        linkedin_profile: linkedin_profile.clone(),
+        company: company.clone(),
+        locale: locale.clone(),
+        timezone: timezone.clone(),
+        updated_at: *updated_at,
+        version: *version,
+        enrichment_bytes: enrichment.serialized_len(),
+        import_ids: import_ids.clone(),
+        write_id: *write_id,
+    };
+    let mut item = item(&keys::contact(*org_id, *id), Type::Contact, &record)?;
+    item.insert(ENRICHMENT.to_owned(), map(enrichment));
+    Ok(item)
+}
+
+/// A stored contact.
+pub(super) fn from_item(mut item: Item) -> Result<Contact> {
+    let unreadable = Error::Unreadable(sort_key(&item));
+    let enrichment = item.remove(ENRICHMENT).as_ref().and_then(object_of).ok_or(unreadable)?;
+    let ContactItem {
+        id,
+        org_id,
+        full_name,
+        email,
+        linkedin_profile,
+        company,
+        locale,
+        timezone,
+        updated_at,
+        version,
+        import_ids,
+        write_id,
+        ..
+    } = record(item, Type::Contact)?;
+    Ok(Contact {
+        id,
+        org_id,
+        full_name,
+        email,
+        linkedin_profile,
+        company,
+        locale,
+        timezone,
+        enrichment,
+        updated_at,
+        version,
+        import_ids,
+        write_id,
+    })
+}
+
+/// The contact that an address is locked for.
+pub(super) fn locked_for(item: &Item) -> Result<ContactId> {
+    match item.get(CONTACT_ID) {
+        Some(AttributeValue::S(id)) => crate::domain::Id::parse(id).map_err(|_| Error::Unreadable(sort_key(item))),
+        _ => Err(Error::Unreadable(sort_key(item))),
+    }
+}

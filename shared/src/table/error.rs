@@ -1,0 +1,36 @@
+//! What the table room can say no with. It knows no status code: `http` turns each into an answer.
+
+use crate::domain::{Email, Invalid};
+
+/// A kind of thing that a request can name and that may not be there, in this organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A contact.
+    Contact,
+    /// An import.
+    Import,
+}
+
+/// Why something could not be read or written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// It is not there, or not this organization's.
+    NotFound(Kind),
+    /// Another contact of the organization has this address.
+    EmailTaken(Email),
+    /// The thing has another version than the client requires.
+    Stale,
+    /// What would be stored is refused for its size.
+    TooLarge(Invalid),
+    /// The `Idempotency-Key` got its answer from another call meanwhile.
+    AlreadyAnswered,
+    /// The database could not be reached, or refused for its load, until the deadline.
+    Unavailable,
+    /// A stored item is not what its type promises; holds its sort key.
+    Unreadable(String),
+    /// The database refused in a way that only a fault of ours or of the set-up explains; holds the operation and code.
+    Unexpected(String),
+}
+
+/// How a result of the table reads.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,307 @@
+//! Every key of the table, and the table itself. Nothing else formats a key.
+//!
+//! Every partition but an API key's begins with the organization, so that no request can name another's item. Contacts
+//! lie in creation order in their organization's partition (their ids are version 7), which makes the list one
+//! consistent Query. An e-mail's lock has a partition of its own under the address's hash: the organization's partition
+//! is written once a create, and no log of keys holds an address.
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
+};
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use crate::domain::api_key::ApiKeyHash;
+use crate::domain::{CompanyKey, ContactId, Email, Id, ImportId, OrgId, ids, time};
+
+/// The partition key's attribute.
+pub const PK: &str = "pk";
+/// The sort key's attribute.
+pub const SK: &str = "sk";
+/// The attribute by which DynamoDB removes an item, in epoch seconds. Only a hint: expiry is checked in code.
+pub const TTL: &str = "expires_at";
+
+/// An index: its name and its key attributes.
+#[derive(Debug, Clone, Copy)]
+pub struct Index {
+    /// The index's name.
+    pub name: &'static str,
+    /// Its partition key's attribute.
+    pub pk: &'static str,
+    /// Its sort key's attribute, if it has one.
+    pub sk: Option<&'static str>,
+}
+
+/// Leads by campaign, API keys by organization.
+pub const GSI1: Index = Index { name: "gsi1", pk: "gsi1pk", sk: Some("gsi1sk") };
+/// Leads by their id.
+pub const GSI2: Index = Index { name: "gsi2", pk: "gsi2pk", sk: None };
+
+/// Where an item lies.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The partition key.
+    pub pk: String,
+    /// The sort key.
+    pub sk: String,
+}
+
+impl Key {
+    fn new(pk: String, sk: impl Into<String>) -> Self {
+        Self { pk, sk: sk.into() }
+    }
+}
+
+/// A run of items in one partition, in the order of their sort keys: from `first` to `last`, both included.
+#[derive(Debug, Clone)]
+pub struct Range {
+    /// The partition.
+    pub pk: String,
+    /// The least sort key.
+    pub first: String,
+    /// The greatest sort key.
+    pub last: String,
+}
+
+impl Range {
+    /// Every item of the partition whose sort key begins with `prefix`.
+    fn prefix(pk: String, prefix: &str) -> Self {
+        Self { pk, first: prefix.to_owned(), last: above(prefix) }
+    }
+}
+
+/// A text above every text that begins with `prefix`, since ids and times are ASCII.
+fn above(prefix: &str) -> String {
+    format!("{prefix}\u{7f}")
+}
+
+/// A contact.
+pub fn contact(org: OrgId, contact: ContactId) -> Key {
+    Key::new(contact_partition(org, contact), format!("{CONTACT}{contact}"))
+}
+
+/// The organization's contacts created after `after`, to the millisecond.
+pub fn contacts(org: OrgId, after: Option<DateTime<Utc>>) -> Range {
+    let mut range = Range::prefix(organization(org), CONTACT);
+    if let Some(after) = after {
+        let next = after + chrono::TimeDelta::milliseconds(1);
+        range.first = format!("{CONTACT}{}", ContactId::from(ids::first_uuid_at(next)));
+    }
+    range
+}
+
+/// The lock that makes an address one contact's within its organization.
+pub fn email_lock(org: OrgId, email: &Email) -> Key {
+    Key::new(format!("{}#EMAIL#{}", organization(org), sha256(&[email.as_str()])), "EMAIL")
+}
+
+/// A company, by the name it is compared by.
+pub fn company(org: OrgId, company: &CompanyKey) -> Key {
+    Key::new(organization(org), format!("COMPANY#{}", company.as_str()))
+}
+
+/// An import.
+pub fn import(org: OrgId, import: ImportId) -> Key {
+    Key::new(organization(org), format!("IMPORT#{import}"))
+}
+
+/// A contact's membership of an import.
+pub fn membership(org: OrgId, import: ImportId, contact: ContactId) -> Key {
+    Key::new(import_children(org, import), format!("{MEMBER}{contact}"))
+}
+
+/// The members of an import.
+pub fn memberships(org: OrgId, import: ImportId) -> Range {
+    Range::prefix(import_children(org, import), MEMBER)
+}
+
+/// The contact that a membership is of: what its sort key says.
+pub fn member(sort_key: &str) -> Option<ContactId> {
+    sort_key.strip_prefix(MEMBER).and_then(|id| ContactId::parse(id).ok())
+}
+
+/// The set of the organization's active campaigns.
+pub fn active_campaigns(org: OrgId) -> Key {
+    Key::new(organization(org), "ACTIVE_CAMPAIGNS")
+}
+
+/// A contact's activities, oldest first.
+pub fn activities(org: OrgId, contact: ContactId) -> Range {
+    Range::prefix(contact_children(org, contact), ACTIVITY)
+}
+
+/// One activity: the fixed width of its time makes the order of keys the order of events.
+pub fn activity(org: OrgId, contact: ContactId, event_time: DateTime<Utc>, id: &str) -> Key {
+    Key::new(contact_children(org, contact), format!("{ACTIVITY}{}#{id}", time::to_millis(event_time)))
+}
+
+/// A contact's leads.
+pub fn leads(org: OrgId, contact: ContactId) -> Range {
+    Range::prefix(contact_children(org, contact), LEAD)
+}
+
+/// What tells late writers, and the worker that clears up after a contact, that the contact is gone.
+pub fn contact_tombstone(org: OrgId, contact: ContactId) -> Key {
+    Key::new(contact_children(org, contact), "TOMBSTONE")
+}
+
+/// An API key, by the hash of its secret. The only key without an organization: it is how the organization is found.
+pub fn api_key(hash: &ApiKeyHash) -> Key {
+    Key::new(format!("KEY#{}", hash.as_str()), "KEY")
+}
+
+/// The index entry under which an organization's API keys are listed.
+pub fn api_keys_of(org: OrgId) -> String {
+    format!("{}#KEYS", organization(org))
+}
+
+/// What was answered to an `Idempotency-Key`.
+pub fn idempotency(org: OrgId, method: &str, path: &str, key: &str) -> Key {
+    // Neither a method nor a path holds a line break, so no two triples give one text.
+    Key::new(format!("{}#IDEMPOTENCY#{}", organization(org), sha256(&[method, path, key])), "IDEMPOTENCY")
+}
+
+const CONTACT: &str = "CONTACT#";
+const MEMBER: &str = "MEMBER#";
+const ACTIVITY: &str = "ACTIVITY#";
+const LEAD: &str = "LEAD#";
+
+fn organization(org: OrgId) -> String {
+    format!("ORG#{org}")
+}
+
+/// The partition of a contact's own item. It takes the contact, so that a large organization can be spread over
+/// several partitions here and nowhere else.
+fn contact_partition(org: OrgId, _contact: ContactId) -> String {
+    organization(org)
+}
+
+fn contact_children(org: OrgId, contact: ContactId) -> String {
+    format!("{}#CONTACT#{contact}", organization(org))
+}
+
+fn import_children(org: OrgId, import: ImportId) -> String {
+    format!("{}#IMPORT#{import}", organization(org))
+}
+
+fn sha256(parts: &[&str]) -> String {
+    hex::encode(Sha256::digest(parts.join("\n")))
+}
+
+/// The attributes that keys and indexes are made of.
+pub fn attribute_definitions() -> Vec<AttributeDefinition> {
+    [Some(PK), Some(SK), Some(GSI1.pk), GSI1.sk, Some(GSI2.pk), GSI2.sk]
+        .into_iter()
+        .flatten()
+        .map(string_attribute)
+        .collect()
+}
+
+/// The table's key.
+pub fn key_schema() -> Vec<KeySchemaElement> {
+    schema(PK, Some(SK))
+}
+
+/// The table's indexes. They hold keys only: what they find is read from the table, consistently.
+pub fn indexes() -> Vec<GlobalSecondaryIndex> {
+    [GSI1, GSI2].map(global_index).into()
+}
+
+/// How the table is paid for.
+pub fn billing_mode() -> BillingMode {
+    BillingMode::PayPerRequest
+}
+
+/// What the table's stream tells its worker.
+pub fn stream() -> StreamSpecification {
+    let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewAndOldImages);
+    built(stream.build())
+}
+
+/// How the table forgets.
+pub fn time_to_live() -> TimeToLiveSpecification {
+    built(TimeToLiveSpecification::builder().enabled(true).attribute_name(TTL).build())
+}
+
+fn string_attribute(name: &str) -> AttributeDefinition {
+    built(AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build())
+}
+
+fn schema(pk: &str, sk: Option<&str>) -> Vec<KeySchemaElement> {
+    let element = |name: &str, kind| built(KeySchemaElement::builder().attribute_name(name).key_type(kind).build());
+    std::iter::once(element(pk, KeyType::Hash)).chain(sk.map(|sk| element(sk, KeyType::Range))).collect()
+}
+
+fn global_index(index: Index) -> GlobalSecondaryIndex {
+    let projection = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
+    let builder = GlobalSecondaryIndex::builder().index_name(index.name).projection(projection);
+    built(builder.set_key_schema(Some(schema(index.pk, index.sk))).build())
+}
+
+#[expect(clippy::expect_used, reason = "the builders fail for a missing member only, and each caller names them all")]
+fn built<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -> T {
+    result.expect("every required member is set")
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn org() -> OrgId {
+        OrgId::from(Uuid::from_u128(1))
+    }
+
+    #[test]
+    fn every_key_but_the_api_keys_begins_with_the_organization() {
+        let contact_id = ContactId::from(Uuid::from_u128(2));
+        let import_id = ImportId::from(Uuid::from_u128(3));
+        let email = Email::parse("jane@example.com").unwrap();
+        let start = "ORG#00000000-0000-0000-0000-000000000001";
+        let company_key = crate::domain::CompanyName::parse("Tech Corp").unwrap().key();
+        for key in [
+            contact(org(), contact_id),
+            email_lock(org(), &email),
+            company(org(), &company_key),
+            import(org(), import_id),
+            membership(org(), import_id, contact_id),
+            active_campaigns(org()),
+            activity(org(), contact_id, DateTime::UNIX_EPOCH, "act_1"),
+            contact_tombstone(org(), contact_id),
+            idempotency(org(), "POST", "/contacts", "k"),
+        ] {
+            assert!(key.pk == start || key.pk.starts_with(&format!("{start}#")), "{key:?}");
+            assert!(!format!("{key:?}").contains("jane"), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_range_holds_its_items_and_no_other() {
+        let contact_id = ContactId::from(Uuid::max());
+        let holds = |range: &Range, key: &Key| range.pk == key.pk && range.first <= key.sk && key.sk <= range.last;
+        assert!(holds(&contacts(org(), None), &contact(org(), contact_id)));
+        assert!(!holds(&contacts(org(), None), &import(org(), ImportId::from(Uuid::max()))));
+        let activity = activity(org(), contact_id, DateTime::UNIX_EPOCH, "zzz");
+        assert!(holds(&activities(org(), contact_id), &activity));
+        assert!(!holds(&leads(org(), contact_id), &activity));
+        assert!(!holds(&activities(org(), contact_id), &contact_tombstone(org(), contact_id)));
+    }
+
+    #[test]
+    fn created_after_is_a_bound_on_the_key() {
+        let moment = time::parse("2024-10-06T12:00:00.500Z").unwrap();
+        let at = |millis| contact(org(), ids::uuid_at(moment + chrono::TimeDelta::milliseconds(millis)).into()).sk;
+        let range = contacts(org(), Some(moment));
+        assert!(at(0) < range.first && range.first <= at(1));
+    }
+
+    #[test]
+    fn a_membership_names_its_contact() {
+        let contact_id = ContactId::from(Uuid::from_u128(2));
+        let key = membership(org(), ImportId::from(Uuid::from_u128(3)), contact_id);
+        assert_eq!(member(&key.sk), Some(contact_id));
+        assert_eq!(member("MEMBER#x"), None);
+    }
+}

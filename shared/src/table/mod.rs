@@ -1,0 +1,82 @@
+//! The one table: every item, every access pattern, every retry.
+//!
+//! `keys` says where things lie, `item` what they are; each aggregate has a file with the operations it offers, and
+//! `session` is how every one of them reaches the database. The database's client does not leave this room: outside,
+//! there are only the repositories of one organization, and those only from a [`Principal`](crate::auth::Principal).
+
+pub(crate) mod api_keys;
+mod client;
+mod companies;
+mod contacts;
+mod cursor;
+mod error;
+mod expression;
+mod imports;
+mod item;
+pub mod keys;
+mod memory;
+mod reading;
+mod receipts;
+mod session;
+#[cfg(feature = "testing")]
+pub mod setup;
+mod transaction;
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+pub use contacts::Contacts;
+pub use cursor::Cursor;
+pub use error::{Error, Kind, Result};
+pub use imports::Imports;
+pub(crate) use memory::Memory;
+pub use reading::ContactPage;
+pub use receipts::{Kept, Receipt, Receipts, Slot};
+pub(crate) use session::Session;
+pub use session::{Meter, Patience, Usage};
+
+use crate::config::Database;
+use crate::domain::{CompanyKey, ImportId, OrgId};
+
+/// The table, for the life of the process.
+#[derive(Debug, Clone)]
+pub struct Table {
+    client: Client,
+    name: Arc<str>,
+    patience: Patience,
+    known: Arc<Known>,
+}
+
+/// What is remembered of the table, so that a write need not read first.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    companies: Memory<(OrgId, CompanyKey), ()>,
+    imports: Memory<(OrgId, ImportId), ()>,
+}
+
+impl Table {
+    /// The table that the configuration names. Opens no connection.
+    pub fn new(database: &Database, patience: Patience) -> Self {
+        Self { client: client::new(database), name: database.table.as_str().into(), patience, known: Arc::default() }
+    }
+
+    /// A request's way to the table: its calls end at `deadline` and are counted by `meter`.
+    pub(crate) fn session(&self, deadline: Instant, meter: Meter) -> Session {
+        Session { client: self.client.clone(), table: self.name.clone(), patience: self.patience, deadline, meter }
+    }
+
+    pub(crate) fn contacts(&self, session: Session, org: OrgId, now: DateTime<Utc>) -> Contacts {
+        Contacts { session, known: self.known.clone(), org, now }
+    }
+
+    pub(crate) fn imports(&self, session: Session, org: OrgId, now: DateTime<Utc>) -> Imports {
+        Imports { session, known: self.known.clone(), org, now }
+    }
+
+    pub(crate) fn receipts(&self, session: Session, org: OrgId, now: DateTime<Utc>) -> Receipts {
+        Receipts { session, org, now }
+    }
+}

@@ -1,0 +1,88 @@
+//! What was answered to an `Idempotency-Key`, so that it can be answered again.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::error::Result;
+use super::expression::Expression;
+use super::item::{Type, item, number, record};
+use super::keys::{self, Key, TTL};
+use super::session::Session;
+use super::transaction::Transaction;
+use crate::domain::OrgId;
+
+/// How long an answer is kept.
+const LIFETIME: TimeDelta = TimeDelta::hours(24);
+
+/// The answer to keep under an `Idempotency-Key`, committed together with what it answers.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// Whose key it is: the method and path it was sent to, and the key itself.
+    pub slot: Slot,
+    /// What the request was: the same key with another fingerprint is a mistake.
+    pub fingerprint: String,
+    /// The answer, in a form that `http` writes and reads.
+    pub answer: String,
+}
+
+/// Where an answer is kept: per method, path and key. The organization is added by the room that stores it.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// The request's method.
+    pub method: &'static str,
+    /// The request's path, without its trailing slash.
+    pub path: String,
+    /// The client's key.
+    pub key: String,
+}
+
+/// A kept answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Kept {
+    /// See [`Receipt`].
+    pub fingerprint: String,
+    /// See [`Receipt`].
+    pub answer: String,
+    expires_at: i64,
+}
+
+/// The answers of one organization.
+#[derive(Debug)]
+pub struct Receipts {
+    pub(super) session: Session,
+    pub(super) org: OrgId,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Receipts {
+    /// The answer kept in this slot, if it has not expired.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn find(&self, slot: &Slot) -> Result<Option<Kept>> {
+        let Some(item) = self.session.get(&key(self.org, slot)).await? else { return Ok(None) };
+        let kept: Kept = record(item, Type::Idempotency)?;
+        Ok(Some(kept).filter(|kept| self.now.timestamp() < kept.expires_at))
+    }
+}
+
+/// Makes a transaction keep this answer, unless the slot already has one.
+pub(super) fn keep<P: Copy>(
+    transaction: &mut Transaction<P>,
+    part: P,
+    org: OrgId,
+    now: DateTime<Utc>,
+    receipt: &Receipt,
+) -> Result<()> {
+    let Receipt { slot, fingerprint, answer } = receipt;
+    let kept =
+        Kept { fingerprint: fingerprint.clone(), answer: answer.clone(), expires_at: (now + LIFETIME).timestamp() };
+    let mut condition = Expression::default();
+    condition.require_absent_or_below(TTL, number(now.timestamp() + 1));
+    transaction.put_if(part, item(&key(org, slot), Type::Idempotency, &kept)?, condition);
+    Ok(())
+}
+
+fn key(org: OrgId, slot: &Slot) -> Key {
+    keys::idempotency(org, slot.method, &slot.path, &slot.key)
+}

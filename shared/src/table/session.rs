@@ -1,0 +1,403 @@
+//! One request's way to the table: every call, its retries, its deadline and its cost.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue,
+    ReturnValuesOnConditionCheckFailure,
+};
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+use super::error::{Error, Result};
+use super::expression::Expression;
+use super::item::{Item, key_of};
+use super::keys::{Key, PK, Range, SK};
+use super::transaction::{self, Refusal, Transaction};
+
+/// What a request has cost so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage {
+    /// Calls sent, repeated ones too.
+    pub calls: u32,
+    /// Round trips: stretches of time with at least one call under way.
+    pub rounds: u32,
+    /// Read capacity units, as the database counted them.
+    pub read_units: f64,
+    /// Write capacity units, as the database counted them.
+    pub write_units: f64,
+    in_flight: u32,
+}
+
+/// Counts one request's calls.
+#[derive(Debug, Clone, Default)]
+pub struct Meter(Arc<Mutex<Usage>>);
+
+impl Meter {
+    /// What it shows.
+    pub fn usage(&self) -> Usage {
+        *self.lock()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Usage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) -> InFlight<'_> {
+        let mut usage = self.lock();
+        usage.calls += 1;
+        usage.rounds += u32::from(usage.in_flight == 0);
+        usage.in_flight += 1;
+        InFlight(self)
+    }
+
+    fn reads<'a>(&self, capacity: impl IntoIterator<Item = &'a ConsumedCapacity>) {
+        self.lock().read_units += units(capacity);
+    }
+
+    fn writes<'a>(&self, capacity: impl IntoIterator<Item = &'a ConsumedCapacity>) {
+        self.lock().write_units += units(capacity);
+    }
+}
+
+fn units<'a>(capacity: impl IntoIterator<Item = &'a ConsumedCapacity>) -> f64 {
+    capacity.into_iter().filter_map(ConsumedCapacity::capacity_units).sum()
+}
+
+struct InFlight<'a>(&'a Meter);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.lock().in_flight -= 1;
+    }
+}
+
+/// How long to try.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How long to wait for one answer before asking again.
+    pub attempt: Duration,
+    /// The longest wait between two attempts.
+    pub longest_pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { attempt: Duration::from_secs(3), longest_pause: Duration::from_secs(1) }
+    }
+}
+
+/// A request's way to the table.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(super) client: Client,
+    pub(super) table: Arc<str>,
+    pub(super) patience: Patience,
+    pub(super) deadline: Instant,
+    pub(super) meter: Meter,
+}
+
+/// A part of a range, as one Query read it.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// What it read, in order.
+    pub(super) items: Vec<Item>,
+    /// The sort key to go on after, if the range may hold more.
+    pub(super) last: Option<String>,
+}
+
+/// How to read a range.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reading {
+    /// From the last item to the first.
+    pub(super) descending: bool,
+    /// Read so many items and no more.
+    pub(super) limit: Option<usize>,
+}
+
+/// An answer that says no for good, as against one that is worth another attempt.
+enum Failure<E> {
+    Service(E),
+    Table(Error),
+}
+
+impl Session {
+    /// Reads one item, consistently.
+    pub(super) async fn get(&self, key: &Key) -> Result<Option<Item>> {
+        let get = self.client.get_item().table_name(&*self.table).set_key(Some(key_of(key))).consistent_read(true);
+        let get = get.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = self.retry("GetItem", || get.clone().send(), is_transient).await.map_err(Failure::unexpected)?;
+        self.meter.reads(output.consumed_capacity());
+        Ok(output.item)
+    }
+
+    /// Reads the items of these keys that exist, consistently, in no order. What the database leaves unprocessed is
+    /// read again, never taken for absent.
+    pub(super) async fn batch_get(&self, keys: &[Key]) -> Result<Vec<Item>> {
+        const KEYS_A_CALL: usize = 100;
+        let mut items = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(KEYS_A_CALL) {
+            let mut wanted: Vec<_> = chunk.iter().map(key_of).collect();
+            let mut pause = Pause::default();
+            while !wanted.is_empty() {
+                let output = self.batch_get_once(wanted).await?;
+                let found = output.responses.and_then(|mut tables| tables.remove(&*self.table));
+                items.extend(found.into_iter().flatten());
+                let left = output.unprocessed_keys.and_then(|mut tables| tables.remove(&*self.table));
+                wanted = left.map(|left| left.keys).unwrap_or_default();
+                if !wanted.is_empty() {
+                    self.wait(&mut pause).await?;
+                }
+            }
+        }
+        Ok(items)
+    }
+
+    async fn batch_get_once(&self, keys: Vec<Item>) -> Result<BatchGetItemOutput> {
+        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let wanted = wanted.map_err(|error| Error::Unexpected(format!("BatchGetItem: {error}")))?;
+        let get = self.client.batch_get_item().request_items(&*self.table, wanted);
+        let get = get.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output =
+            self.retry("BatchGetItem", || get.clone().send(), is_transient).await.map_err(Failure::unexpected)?;
+        self.meter.reads(output.consumed_capacity());
+        Ok(output)
+    }
+
+    /// Reads a part of a range, consistently: one call, at most 1 MB.
+    pub(super) async fn query(&self, range: &Range, after: Option<&str>, reading: &Reading) -> Result<Page> {
+        let position = |sk: &str| key_of(&Key { pk: range.pk.clone(), sk: sk.to_owned() });
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let limit = reading.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX));
+        let query = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .key_condition_expression("#pk = :pk AND #sk BETWEEN :first AND :last")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#sk", SK)
+            .expression_attribute_values(":pk", text(&range.pk))
+            .expression_attribute_values(":first", text(&range.first))
+            .expression_attribute_values(":last", text(&range.last))
+            .consistent_read(true)
+            .scan_index_forward(!reading.descending)
+            .set_limit(limit)
+            .set_exclusive_start_key(after.map(position))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = self.retry("Query", || query.clone().send(), is_transient).await.map_err(Failure::unexpected)?;
+        self.meter.reads(output.consumed_capacity());
+        let last = output.last_evaluated_key.and_then(|mut key| match key.remove(SK) {
+            Some(AttributeValue::S(sk)) => Some(sk),
+            _ => None,
+        });
+        Ok(Page { items: output.items.unwrap_or_default(), last })
+    }
+
+    /// Writes one item whose key is new, so that writing it again changes nothing.
+    pub(super) async fn put_new(&self, item: Item) -> Result<()> {
+        let put = self.client.put_item().table_name(&*self.table).set_item(Some(item));
+        let put = put.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = self.retry("PutItem", || put.clone().send(), is_transient).await.map_err(Failure::unexpected)?;
+        self.meter.writes(output.consumed_capacity());
+        Ok(())
+    }
+
+    /// Writes one item over what lies there, if a condition on that holds; `false` where it does not.
+    pub(super) async fn put_if(&self, item: Item, condition: Expression) -> Result<bool> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(item))
+            .condition_expression(condition.condition())
+            .set_expression_attribute_names(Some(condition.names))
+            .set_expression_attribute_values(Some(condition.values))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match self.retry("PutItem", || put.clone().send(), is_transient).await {
+            Ok(output) => {
+                self.meter.writes(output.consumed_capacity());
+                Ok(true)
+            }
+            Err(Failure::Service(PutItemError::ConditionalCheckFailedException(_))) => Ok(false),
+            Err(failure) => Err(failure.unexpected()),
+        }
+    }
+
+    /// Changes one item and gives it back as it is then, or, where the condition refuses, as it was: `Err(None)` is no
+    /// item at all.
+    pub(super) async fn update(
+        &self,
+        key: &Key,
+        expression: Expression,
+    ) -> Result<std::result::Result<Item, Option<Item>>> {
+        let update: UpdateItemFluentBuilder = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(key_of(key)))
+            .update_expression(expression.update())
+            .condition_expression(expression.condition())
+            .set_expression_attribute_names(Some(expression.names))
+            .set_expression_attribute_values(Some(expression.values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match self.retry("UpdateItem", || update.clone().send(), is_transient).await {
+            Ok(output) => {
+                self.meter.writes(output.consumed_capacity());
+                Ok(Ok(output.attributes.unwrap_or_default()))
+            }
+            Err(Failure::Service(UpdateItemError::ConditionalCheckFailedException(refused))) => {
+                Ok(Err(refused.item.filter(|item| !item.is_empty())))
+            }
+            Err(failure) => Err(failure.unexpected()),
+        }
+    }
+
+    /// Commits a transaction: all of it or nothing. One token goes with these items however often they are sent, so an
+    /// answer that was lost after the commit is not taken for a refusal.
+    pub(super) async fn transact<P: Copy>(&self, transaction: Transaction<P>) -> std::result::Result<(), Refusal<P>> {
+        let Transaction { items, parts, .. } = transaction;
+        let write = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .client_request_token(Uuid::new_v4().hyphenated().to_string())
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match self.retry("TransactWriteItems", || write.clone().send(), is_transient_cancellation).await {
+            Ok(output) => {
+                self.meter.writes(output.consumed_capacity());
+                Ok(())
+            }
+            Err(Failure::Service(TransactWriteItemsError::TransactionCanceledException(cancelled))) => {
+                Err(Refusal::read(cancelled.cancellation_reasons(), &parts))
+            }
+            Err(failure) => Err(Refusal::Failed(failure.unexpected())),
+        }
+    }
+
+    /// Waits before another attempt, with full jitter (AWS, "Exponential Backoff And Jitter").
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the deadline comes first.
+    pub(super) async fn wait(&self, pause: &mut Pause) -> Result<()> {
+        let wake = Instant::now() + pause.next(self.patience.longest_pause);
+        if wake >= self.deadline {
+            return Err(Error::Unavailable);
+        }
+        tokio::time::sleep_until(wake).await;
+        Ok(())
+    }
+
+    /// The one retry policy: what is transient is tried again until the deadline. The SDK's own retries are off.
+    async fn retry<T, E, Fut>(
+        &self,
+        operation: &'static str,
+        send: impl Fn() -> Fut,
+        transient: fn(&E) -> bool,
+    ) -> std::result::Result<T, Failure<E>>
+    where
+        E: ProvideErrorMetadata + std::fmt::Debug,
+        Fut: Future<Output = std::result::Result<T, SdkError<E>>>,
+    {
+        let mut pause = Pause::default();
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let answer = {
+                let _in_flight = self.meter.begin();
+                timeout(left.min(self.patience.attempt), send()).await
+            };
+            let reason = match answer {
+                Ok(Ok(output)) => return Ok(output),
+                Ok(Err(SdkError::ConstructionFailure(_))) => {
+                    return Err(Failure::Table(Error::Unexpected(format!("{operation}: construction"))));
+                }
+                Ok(Err(SdkError::ServiceError(refusal)))
+                    if !transient(refusal.err()) && !refusal.raw().status().is_server_error() =>
+                {
+                    let code = refusal.err().code().unwrap_or("no code").to_owned();
+                    tracing::debug!(
+                        operation,
+                        code,
+                        request_id = refusal.raw().headers().get("x-amzn-requestid"),
+                        "refused"
+                    );
+                    return Err(Failure::Service(refusal.into_err()));
+                }
+                Ok(Err(SdkError::ServiceError(refusal))) => refusal.err().code().unwrap_or("no code").to_owned(),
+                Ok(Err(_)) => "connection".to_owned(),
+                Err(_) => "timeout".to_owned(),
+            };
+            tracing::debug!(operation, reason, "again");
+            self.wait(&mut pause).await.map_err(|error| {
+                tracing::warn!(operation, reason, "the database stayed unavailable until the deadline");
+                Failure::Table(error)
+            })?;
+        }
+    }
+}
+
+/// The growing pauses between attempts.
+#[derive(Debug, Default)]
+pub(super) struct Pause(u32);
+
+impl Pause {
+    fn next(&mut self, longest: Duration) -> Duration {
+        const FIRST: Duration = Duration::from_millis(25);
+        let ceiling = FIRST.saturating_mul(1 << self.0.min(16)).min(longest);
+        self.0 += 1;
+        ceiling.mul_f64(f64::from(random()) / f64::from(u32::MAX))
+    }
+}
+
+/// Thirty-two random bits; none where the system has no randomness to give, which costs the jitter and no more.
+fn random() -> u32 {
+    getrandom::u32().unwrap_or(u32::MAX)
+}
+
+impl<E: ProvideErrorMetadata + std::fmt::Debug> Failure<E> {
+    fn unexpected(self) -> Error {
+        match self {
+            Self::Table(error) => error,
+            Self::Service(error) => Error::Unexpected(error.code().unwrap_or("no code").to_owned()),
+        }
+    }
+}
+
+fn is_transient(error: &impl ProvideErrorMetadata) -> bool {
+    // An answer without a code is not one of the database's; something on the way made it.
+    error.code().is_none_or(|code| {
+        matches!(
+            code,
+            "InternalServerError"
+                | "InternalFailure"
+                | "ServiceUnavailable"
+                | "ServiceUnavailableException"
+                | "ThrottlingException"
+                | "ProvisionedThroughputExceededException"
+                | "RequestLimitExceeded"
+                | "LimitExceededException"
+                | "TransactionConflictException"
+                | "TransactionInProgressException"
+                | "ReplicatedWriteConflictException"
+        )
+    })
+}
+
+fn is_transient_cancellation(error: &TransactWriteItemsError) -> bool {
+    match error {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+            transaction::is_transient(cancelled.cancellation_reasons())
+        }
+        error => is_transient(error),
+    }
+}

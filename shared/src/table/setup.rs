@@ -1,0 +1,65 @@
+//! Making the table on a local engine, from the same `keys` that every item goes by. The deployed table is the
+//! template's, which a test holds to `keys`.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata};
+use tokio::time::Instant;
+
+use super::{Meter, Table, api_keys, keys};
+use crate::domain::ApiKey;
+use crate::domain::api_key::ApiKeyHash;
+
+impl Table {
+    /// Makes the table unless it is there. `true` where it was made.
+    ///
+    /// # Errors
+    /// A description of what the engine said.
+    pub async fn create_if_missing(&self) -> Result<bool, String> {
+        let create = self
+            .client
+            .create_table()
+            .table_name(&*self.name)
+            .set_attribute_definitions(Some(keys::attribute_definitions()))
+            .set_key_schema(Some(keys::key_schema()))
+            .set_global_secondary_indexes(Some(keys::indexes()))
+            .billing_mode(keys::billing_mode())
+            .stream_specification(keys::stream());
+        match create.send().await {
+            Ok(_) => {}
+            Err(error) if error.code() == Some("ResourceInUseException") => return Ok(false),
+            Err(error) => return Err(DisplayErrorContext(error).to_string()),
+        }
+        let forget =
+            self.client.update_time_to_live().table_name(&*self.name).time_to_live_specification(keys::time_to_live());
+        forget.send().await.map_err(|error| DisplayErrorContext(error).to_string())?;
+        Ok(true)
+    }
+
+    /// Stores an API key under the hash of its secret, as an operator's tool does.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn put_api_key(&self, hash: &ApiKeyHash, key: &ApiKey) -> super::Result<()> {
+        let session = self.session(Instant::now() + Duration::from_secs(25), Meter::default());
+        session.put_new(api_keys::to_item(hash, key)?).await
+    }
+
+    /// Every item of the table, each as text. For tests, which count and search them.
+    ///
+    /// # Errors
+    /// A description of what the engine said.
+    pub async fn dump(&self) -> Result<Vec<String>, String> {
+        let mut items = Vec::new();
+        let mut pages =
+            self.client.scan().table_name(&*self.name).consistent_read(true).into_paginator().items().send();
+        while let Some(item) = pages.next().await {
+            let item: serde_json::Value = serde_dynamo::aws_sdk_dynamodb_1::from_item(
+                item.map_err(|error| DisplayErrorContext(error).to_string())?,
+            )
+            .map_err(|error| error.to_string())?;
+            items.push(item.to_string());
+        }
+        Ok(items)
+    }
+}

@@ -1,0 +1,129 @@
+//! Transactions whose cancellation reasons are read by index.
+
+use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem};
+
+use super::error::Error;
+use super::expression::Expression;
+use super::item::{Item, key_of};
+use super::keys::{Key, PK};
+
+/// The most items DynamoDB takes in one transaction.
+pub(super) const MAX_ITEMS: usize = 100;
+
+/// Writes that commit together or not at all. Each is a part `P` of what the writer means, by which a refusal names it.
+pub(super) struct Transaction<P> {
+    pub(super) items: Vec<TransactWriteItem>,
+    pub(super) parts: Vec<P>,
+    table: String,
+}
+
+/// Why a transaction did not commit.
+#[derive(Debug)]
+pub(super) enum Refusal<P> {
+    /// The conditions of these parts were not met.
+    Refused(Vec<P>),
+    /// The database failed.
+    Failed(Error),
+}
+
+impl<P: Copy> Transaction<P> {
+    pub(super) fn new(table: &str) -> Self {
+        Self { items: Vec::new(), parts: Vec::new(), table: table.to_owned() }
+    }
+
+    /// Writes an item over whatever lies there.
+    pub(super) fn put(&mut self, part: P, item: Item) {
+        let put = Put::builder().table_name(&self.table).set_item(Some(item));
+        self.push(part, |write| write.put(built(put.build())));
+    }
+
+    /// Writes an item where none lies yet.
+    pub(super) fn put_new(&mut self, part: P, item: Item) {
+        let mut condition = Expression::default();
+        condition.require_absent(PK);
+        self.put_if(part, item, condition);
+    }
+
+    /// Writes an item if a condition on what lies there holds.
+    pub(super) fn put_if(&mut self, part: P, item: Item, condition: Expression) {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression(condition.condition())
+            .set_expression_attribute_names(Some(condition.names))
+            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()));
+        self.push(part, |write| write.put(built(put.build())));
+    }
+
+    /// Deletes an item.
+    pub(super) fn delete(&mut self, part: P, key: &Key) {
+        let delete = Delete::builder().table_name(&self.table).set_key(Some(key_of(key)));
+        self.push(part, |write| write.delete(built(delete.build())));
+    }
+
+    /// Deletes an item if a condition on it holds.
+    pub(super) fn delete_if(&mut self, part: P, key: &Key, condition: Expression) {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(key_of(key)))
+            .condition_expression(condition.condition())
+            .set_expression_attribute_names(Some(condition.names))
+            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()));
+        self.push(part, |write| write.delete(built(delete.build())));
+    }
+
+    /// Writes nothing, but holds the rest to a condition on this item.
+    pub(super) fn check(&mut self, part: P, key: &Key, condition: Expression) {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(key_of(key)))
+            .condition_expression(condition.condition())
+            .set_expression_attribute_names(Some(condition.names))
+            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()));
+        self.push(part, |write| write.condition_check(built(check.build())));
+    }
+
+    fn push(
+        &mut self,
+        part: P,
+        write: impl FnOnce(
+            aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder,
+        ) -> aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder,
+    ) {
+        self.items.push(write(TransactWriteItem::builder()).build());
+        self.parts.push(part);
+    }
+}
+
+/// Whether a cancellation is worth another attempt: somebody else's transaction or the load was in the way, also beside
+/// a condition that failed, since that may be the other transaction's doing.
+pub(super) fn is_transient(reasons: &[CancellationReason]) -> bool {
+    // Without reasons nothing is known, and trying again is safe under the same token.
+    let transient = |code| matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded");
+    reasons.is_empty() || codes(reasons).any(transient)
+}
+
+impl<P: Copy> Refusal<P> {
+    /// Reads the reasons of a cancellation that is final.
+    pub(super) fn read(reasons: &[CancellationReason], parts: &[P]) -> Self {
+        match codes(reasons).find(|code| !matches!(*code, "None" | "ConditionalCheckFailed")) {
+            Some(code) => Self::Failed(Error::Unexpected(format!("TransactWriteItems: {code}"))),
+            None => Self::Refused(
+                codes(reasons)
+                    .zip(parts)
+                    .filter(|(code, _)| *code == "ConditionalCheckFailed")
+                    .map(|(_, part)| *part)
+                    .collect(),
+            ),
+        }
+    }
+}
+
+fn codes(reasons: &[CancellationReason]) -> impl Iterator<Item = &str> {
+    reasons.iter().map(|reason| reason.code().unwrap_or("None"))
+}
+
+#[expect(clippy::expect_used, reason = "the builders fail for a missing member only, and each caller names them all")]
+fn built<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -> T {
+    result.expect("every required member is set")
+}

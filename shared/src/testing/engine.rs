@@ -1,0 +1,49 @@
+//! The embedded engine: DynamoDB's API in this process.
+
+use std::path::Path;
+
+use dynoxide::Database;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// A running engine. It ends when this is dropped.
+pub struct Engine {
+    url: String,
+    /// Dropping it is the signal to stop.
+    _stop: oneshot::Sender<()>,
+}
+
+impl Engine {
+    /// An engine that forgets, on a free port.
+    ///
+    /// # Errors
+    /// What kept it from starting.
+    pub async fn in_memory() -> Result<Self, String> {
+        Self::start(Database::memory().map_err(|error| error.to_string())?, 0).await
+    }
+
+    /// An engine that keeps its tables in a file; a port of 0 is a free one.
+    ///
+    /// # Errors
+    /// What kept it from starting.
+    pub async fn in_file(file: &Path, port: u16) -> Result<Self, String> {
+        let file = file.to_str().ok_or("the database's path is no UTF-8")?;
+        Self::start(Database::new(file).map_err(|error| error.to_string())?, port).await
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    async fn start(database: Database, port: u16) -> Result<Self, String> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| error.to_string())?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
+            // Either way of hearing of it is the end: nobody sends.
+            let _ = stopped.await;
+        }));
+        Ok(Self { url: format!("http://{address}"), _stop: stop })
+    }
+}

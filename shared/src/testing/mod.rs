@@ -1,0 +1,182 @@
+//! What tests and the developer's tools stand on. Never part of a function.
+//!
+//! A test has a [`TestApp`]: a table of its own on the embedded engine, or on the engine that `TEST_DYNAMODB_URL`
+//! names, with two organizations and their credentials. It sends a [`Request`], made from the endpoint's example event,
+//! through [`serve`](crate::http::serve), and reads the [`Answer`].
+#![expect(clippy::missing_panics_doc, clippy::expect_used, reason = "what a test stands on fails by panicking")]
+
+pub mod engine;
+pub mod fault;
+mod request;
+pub mod tenant;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+pub use request::{Answer, Request};
+pub use tenant::Tenant;
+
+use crate::app::{App, Process};
+use crate::auth::{Credentials, Principal};
+use crate::config::{Config, Database, Jwt, JwtKeys, Secret};
+use crate::domain::{Clock, Contact, ContactId, ImportId, NewContact, NewImport};
+use crate::endpoint::Endpoint;
+use crate::http::{ApiError, Call, Reply, serve};
+use crate::table::{Patience, Table};
+
+/// The secret that test tokens are signed with.
+pub const JWT_SECRET: &str = "a shared secret for tests, long enough for HS256";
+
+/// An API with a table of its own.
+pub struct TestApp {
+    /// The organization that a test acts as.
+    pub org: Tenant,
+    /// Another organization, which must never be seen.
+    pub other: Tenant,
+    /// What the functions would have.
+    pub process: Process,
+    config: Config,
+    clock: Arc<AtomicI64>,
+    engine: Option<engine::Engine>,
+}
+
+impl TestApp {
+    /// An API on an empty table.
+    pub async fn new() -> Self {
+        let external = std::env::var("TEST_DYNAMODB_URL").ok();
+        let engine = match external {
+            Some(_) => None,
+            None => Some(engine::Engine::in_memory().await.expect("the embedded engine starts")),
+        };
+        let url = external.or_else(|| engine.as_ref().map(engine::Engine::url)).expect("one of them is there");
+        let config = config(&url);
+        let table = Table::new(&config.database, Patience::default());
+        table.create_if_missing().await.expect("the table can be made");
+        let (org, other) = (Tenant::new(), Tenant::new());
+        for (secret, key) in org.keys().into_iter().chain(other.keys()) {
+            table.put_api_key(&secret.hash(), &key).await.expect("a key can be stored");
+        }
+        let clock = Arc::new(AtomicI64::new(0));
+        let process = process(&config, &clock);
+        Self { org, other, process, config, clock, engine }
+    }
+
+    /// The same API with its database behind a proxy that makes faults.
+    pub async fn behind_faults(&mut self) -> fault::FaultProxy {
+        let upstream = self.config.database.endpoint.clone().expect("a test's engine has an address");
+        let proxy = fault::FaultProxy::start(&upstream).await.expect("the proxy starts");
+        self.config.database.endpoint = Some(proxy.endpoint());
+        self.restart();
+        proxy
+    }
+
+    /// Another process on the same table: nothing remembered.
+    pub fn restart(&mut self) {
+        self.process = process(&self.config, &self.clock);
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, time: TimeDelta) {
+        self.clock.fetch_add(time.num_milliseconds(), Ordering::Relaxed);
+    }
+
+    /// Whether the engine counts capacity units as the service does. DynamoDB Local counts those of transactions wrongly.
+    pub fn counts_units(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    /// Answers a request as the endpoint's function would.
+    pub async fn send<H, F>(&self, endpoint: Endpoint, handle: H, request: &Request) -> Answer
+    where
+        H: Fn(App, Call) -> F,
+        F: Future<Output = Result<Reply, ApiError>>,
+    {
+        let response = serve(&self.process, endpoint, handle, request.event(), deadline()).await;
+        Answer::new(&response)
+    }
+
+    /// One request's view of the API, to reach the table and to see what that costs.
+    pub fn app(&self) -> App {
+        self.process.app(deadline())
+    }
+
+    /// The caller that an organization's admin key makes.
+    pub async fn principal(&self, tenant: &Tenant) -> Principal {
+        let credentials = Credentials { api_key: Some(tenant.admin_key.in_clear()), authorization: None };
+        self.app().authenticate(credentials).await.expect("the key is known")
+    }
+
+    /// Stores a contact of this organization from a body, as `POST /contacts/` takes it.
+    pub async fn create(&self, tenant: &Tenant, body: serde_json::Value, import_id: Option<ImportId>) -> Contact {
+        let form: crate::http::ContactForm = serde_json::from_value(body).expect("a body with the contact's fields");
+        let new = NewContact::try_from(form).expect("a valid contact");
+        let contacts = self.app().contacts(&self.principal(tenant).await);
+        let contact = contacts.draft(new, import_id);
+        contacts.create(&contact, None).await.expect("the contact can be stored");
+        contact
+    }
+
+    /// Stores Jane Doe with this address.
+    pub async fn jane(&self, email: &str) -> Contact {
+        self.create(&self.org, jane(email), None).await
+    }
+
+    /// Stores an import of this organization.
+    pub async fn import(&self, tenant: &Tenant) -> ImportId {
+        let form: crate::http::ImportForm =
+            serde_json::from_value(serde_json::json!({"source": "csv"})).expect("a body");
+        let imports = self.app().imports(&self.principal(tenant).await);
+        let import = imports.draft(NewImport::try_from(form).expect("a valid import"));
+        imports.create(&import, None).await.expect("the import can be stored");
+        import.id
+    }
+
+    /// The contact as it is stored, if it is.
+    pub async fn stored(&self, id: ContactId) -> Option<Contact> {
+        let page = crate::domain::TimelinePage { filter: crate::domain::TimelineFilter::Any, page: 0, limit: 1 };
+        self.app().contacts(&self.principal(&self.org).await).get(id, &page).await.ok().map(|(contact, _)| contact)
+    }
+
+    /// Every item of the table, as JSON per item: what a test may count, and grep.
+    pub async fn items(&self) -> Vec<String> {
+        Table::new(&self.config.database, Patience::default()).dump().await.expect("the table can be read")
+    }
+}
+
+/// The body of Jane Doe with this address.
+pub fn jane(email: &str) -> serde_json::Value {
+    serde_json::json!({"full_name": "Jane Doe", "email": email, "linkedin_profile": "https://linkedin.com/in/janedoe"})
+}
+
+fn config(url: &str) -> Config {
+    Config {
+        database: Database {
+            table: format!("test-{}", Uuid::new_v4()),
+            region: "us-east-1".to_owned(),
+            access_key_id: "local".to_owned(),
+            secret_access_key: Secret::new("local"),
+            session_token: None,
+            endpoint: Some(url.to_owned()),
+        },
+        jwt: Jwt { keys: Some(JwtKeys::Shared(Secret::new(JWT_SECRET))), issuer: None, audience: None },
+    }
+}
+
+fn process(config: &Config, offset: &Arc<AtomicI64>) -> Process {
+    let offset = offset.clone();
+    let clock =
+        Clock::new(move || -> DateTime<Utc> { Utc::now() + TimeDelta::milliseconds(offset.load(Ordering::Relaxed)) });
+    // Short, so that a test of many faults ends soon; how long is no part of what it tests.
+    let patience = Patience { attempt: Duration::from_secs(2), longest_pause: Duration::from_millis(50) };
+    Process::with(config, clock, patience)
+}
+
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(25)
+}

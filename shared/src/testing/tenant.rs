@@ -1,0 +1,86 @@
+//! An organization with credentials of every kind.
+
+use chrono::{TimeDelta, Utc};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::domain::{ApiKey, ApiKeySecret, OrgId, Scope, ids};
+
+/// An organization and its keys in clear.
+pub struct Tenant {
+    /// Whose they are.
+    pub org_id: OrgId,
+    /// May do everything.
+    pub admin_key: ApiKeySecret,
+    /// May read.
+    pub read_key: ApiKeySecret,
+    /// Was revoked.
+    pub revoked_key: ApiKeySecret,
+    /// Has come to its end.
+    pub expired_key: ApiKeySecret,
+}
+
+impl Tenant {
+    /// A new organization with new keys, not yet stored.
+    pub fn new() -> Self {
+        let key = || {
+            let mut random = [0; 24];
+            random[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+            random[16..].copy_from_slice(&Uuid::new_v4().as_bytes()[..8]);
+            ApiKeySecret::new(false, random)
+        };
+        Self {
+            org_id: Uuid::new_v4().into(),
+            admin_key: key(),
+            read_key: key(),
+            revoked_key: key(),
+            expired_key: key(),
+        }
+    }
+
+    /// Each key with what the table keeps of it.
+    pub fn keys(&self) -> Vec<(&ApiKeySecret, ApiKey)> {
+        let now = Utc::now();
+        let yesterday = now - TimeDelta::days(1);
+        let key = |secret: &ApiKeySecret, name: &str, scopes: &[Scope]| ApiKey {
+            id: ids::uuid_at(now).into(),
+            org_id: self.org_id,
+            name: name.to_owned(),
+            display_prefix: secret.display_prefix().to_owned(),
+            scopes: scopes.iter().copied().collect(),
+            valid_until: None,
+            revoked_at: None,
+        };
+        vec![
+            (&self.admin_key, key(&self.admin_key, "admin", Scope::ALL)),
+            (&self.read_key, key(&self.read_key, "read only", &[Scope::Read])),
+            (
+                &self.revoked_key,
+                ApiKey { revoked_at: Some(yesterday), ..key(&self.revoked_key, "revoked", Scope::ALL) },
+            ),
+            (
+                &self.expired_key,
+                ApiKey { valid_until: Some(yesterday), ..key(&self.expired_key, "expired", Scope::ALL) },
+            ),
+        ]
+    }
+
+    /// A token for this organization that ends after so long.
+    pub fn token(&self, secret: &str, lifetime: TimeDelta) -> String {
+        token(secret, &json!({"sub": "user", "org_id": self.org_id, "exp": (Utc::now() + lifetime).timestamp()}))
+    }
+}
+
+impl Default for Tenant {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A token with any claims.
+#[expect(clippy::expect_used, reason = "HS256 signs whatever it is given")]
+pub fn token(secret: &str, claims: &serde_json::Value) -> String {
+    encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(secret.as_bytes()))
+        .expect("claims can be signed")
+}

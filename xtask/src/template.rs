@@ -1,0 +1,216 @@
+//! `template.yaml`: what the linters say of it, in its short form and expanded, and what they do not see.
+//!
+//! That it agrees with the code (routes, binaries, each endpoint's actions, the table) is held by
+//! `shared/tests/contract.rs`.
+
+use std::{env, fs, path::Path, process::Command};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::tools;
+
+/// Any region will do, for AWS is asked nothing.
+const REGION: &str = "us-east-1";
+
+/// Rules of `cfn-lint-serverless` that do not fit: WS1000 wants X-Ray; WS1004 wants a log group per function and does
+/// not know that functions can share one.
+const NOT_OURS: [&str; 2] = ["WS1000", "WS1004"];
+
+/// The one managed policy there may be: SAM attaches it to every role it makes, and it allows but to write logs.
+const LOGGING_POLICY: &str = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole";
+
+/// Lints `template.yaml` as it is written and as it is deployed, and holds it to least privilege.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    let python = tools::python_tools(root)?;
+    tools::quietly(sam(root, &python).args(["validate", "--lint", "--region", REGION]))?;
+
+    let mut expand = Command::new(python.join("python"));
+    expand.arg(root.join("xtask/expand_template.py")).arg(root.join("template.yaml"));
+    let expanded = tools::quietly(offline(&mut expand)).context("SAM cannot expand template.yaml")?;
+    let file = root.join("target/template.expanded.json");
+    fs::write(&file, &expanded)?;
+
+    let mut lint = Command::new(python.join("cfn-lint"));
+    lint.arg("--template").arg(&file).args(["--regions", REGION, "--append-rules", "cfn_lint_serverless.rules"]);
+    lint.arg("--ignore-checks").args(NOT_OURS);
+    tools::quietly(offline(&mut lint)).context("template.yaml, expanded by SAM, is faulty")?;
+
+    let excess = excess_privileges(&serde_json::from_str(&expanded)?);
+    ensure!(excess.is_empty(), "template.yaml allows more than it should:\n{}", excess.join("\n"));
+    Ok(())
+}
+
+/// `sam build` of some functions, named like their binaries (`create-contact`), for the architecture of this machine,
+/// whose standard library is here. Leaves each one's artifacts in `target/sam/<function>`.
+pub(crate) fn build(root: &Path, functions: &[&str]) -> Result<()> {
+    let cargo_lambda = tools::cargo_lambda(root)?;
+    let python = tools::python_tools(root)?;
+    let path = tools::path_with(&[cargo_lambda.parent().unwrap_or(root), &python])?;
+    let architecture = architecture()?;
+
+    // Links all of them side by side. `sam build` goes one by one, and now finds the work done.
+    let mut cargo = Command::new("cargo");
+    cargo.args(["lambda", "build", "--release"]).arg(format!("--{}", architecture.replace('_', "-")));
+    cargo.args(functions.iter().flat_map(|function| ["--bin", function])).current_dir(root).env("PATH", &path);
+    tools::visibly(&mut cargo)?;
+
+    for function in functions {
+        let mut sam = sam(root, &python);
+        sam.args(["build", &logical_id(function), "--region", REGION, "--build-dir"]);
+        sam.arg(root.join("target/sam").join(function)).env("PATH", &path);
+        sam.arg("--parameter-overrides").arg(format!("Architecture={architecture}"));
+        tools::quietly(&mut sam)?;
+    }
+    Ok(())
+}
+
+fn sam(root: &Path, python: &Path) -> Command {
+    let mut sam = Command::new(python.join("sam"));
+    offline(&mut sam).current_dir(root);
+    sam
+}
+
+/// Keeps a command from looking for an AWS account: neither the developer's nor the machine's has a say here.
+fn offline(command: &mut Command) -> &mut Command {
+    command
+        .env("SAM_CLI_TELEMETRY", "0")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_DEFAULT_REGION", REGION)
+        .env_remove("AWS_PROFILE")
+}
+
+/// This machine's architecture as the template's parameter spells it.
+fn architecture() -> Result<&'static str> {
+    match env::consts::ARCH {
+        "x86_64" => Ok("x86_64"),
+        "aarch64" => Ok("arm64"),
+        other => bail!("Lambda runs on x86_64 and arm64, not on this machine's {other}"),
+    }
+}
+
+/// `create-contact` is `CreateContactFunction` in the template.
+fn logical_id(function: &str) -> String {
+    let words = function.split('-').map(|word| {
+        let mut letters = word.chars();
+        letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+    });
+    words.chain(["Function".to_owned()]).collect()
+}
+
+/// Every way in which an expanded template allows more than named actions on named resources, a line each.
+fn excess_privileges(template: &Value) -> Vec<String> {
+    let resources = template["Resources"].as_object().into_iter().flatten();
+    let excess = resources.flat_map(|(id, resource)| {
+        let managed = strings(&resource["Properties"]["ManagedPolicyArns"]).into_iter();
+        let managed = managed.filter(|arn| *arn != LOGGING_POLICY).map(|arn| format!("managed policy {arn}"));
+        let excess = managed.chain(statements(resource).into_iter().flat_map(excess_of_statement));
+        excess.map(move |what| format!("{id}: {what}"))
+    });
+    excess.collect()
+}
+
+fn excess_of_statement(statement: &Value) -> Vec<String> {
+    let (actions, resources) = (strings(&statement["Action"]), strings(&statement["Resource"]));
+    let inverted = ["NotAction", "NotResource"].into_iter().filter(|key| statement.get(key).is_some());
+    let inverted = inverted.map(|key| format!("{key} allows whatever it does not name"));
+    let wild = actions.iter().chain(&resources).filter(|text| text.contains(['*', '?']));
+    let wild = wild.map(|text| format!("wildcard {text}"));
+    let scans = actions.iter().filter(|action| is_scan(action));
+    let scans = scans.map(|action| format!("{action} reads the whole table"));
+    inverted.chain(wild).chain(scans).collect()
+}
+
+/// Whether an action can read the table from end to end; `PartiQL`'s SELECT can. IAM ignores the case of actions.
+fn is_scan(action: &str) -> bool {
+    let action = action.to_ascii_lowercase();
+    action == "dynamodb:scan" || action.starts_with("dynamodb:partiql")
+}
+
+/// The policy statements that allow something, wherever they are.
+fn statements(value: &Value) -> Vec<&Value> {
+    let allows = value.get("Effect").is_some_and(|effect| effect == "Allow");
+    allows.then_some(value).into_iter().chain(children(value).flat_map(statements)).collect()
+}
+
+/// Every string in it, however deep in lists and intrinsic functions.
+fn strings(value: &Value) -> Vec<&str> {
+    value.as_str().into_iter().chain(children(value).flat_map(strings)).collect()
+}
+
+fn children(value: &Value) -> impl Iterator<Item = &Value> {
+    let (items, members) = (value.as_array(), value.as_object());
+    items.into_iter().flatten().chain(members.into_iter().flat_map(|members| members.values()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TABLE: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/contacts";
+
+    /// The findings about a role with one statement.
+    fn excess(statement: &Value) -> Vec<String> {
+        let policies = json!([{"PolicyDocument": {"Statement": [statement]}}]);
+        let properties = json!({"ManagedPolicyArns": [LOGGING_POLICY], "Policies": policies});
+        excess_privileges(&json!({"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": properties}}}))
+    }
+
+    #[test]
+    fn named_actions_on_named_resources_are_what_a_function_may_have() {
+        let resources =
+            [json!(TABLE), json!({"Fn::GetAtt": ["Table", "Arn"]}), json!({"Fn::Sub": "${Table.Arn}/index/gsi1"})];
+        for resource in resources {
+            let statement = json!({"Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": resource});
+            assert_eq!(excess(&statement), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn anything_wider_is_named() {
+        for (statement, finding) in [
+            (json!({"Action": "dynamodb:*", "Resource": TABLE}), "Role: wildcard dynamodb:*"),
+            (json!({"Action": ["dynamodb:Get?tem"], "Resource": TABLE}), "Role: wildcard dynamodb:Get?tem"),
+            (json!({"Action": ["dynamodb:GetItem"], "Resource": "*"}), "Role: wildcard *"),
+            (
+                json!({"Action": ["dynamodb:Query"], "Resource": [{"Fn::Sub": "${Table.Arn}/index/*"}]}),
+                "Role: wildcard ${Table.Arn}/index/*",
+            ),
+            (json!({"Action": ["dynamodb:Scan"], "Resource": TABLE}), "Role: dynamodb:Scan reads the whole table"),
+            (json!({"Action": "DynamoDB:scan", "Resource": TABLE}), "Role: DynamoDB:scan reads the whole table"),
+            (
+                json!({"Action": "dynamodb:PartiQLSelect", "Resource": TABLE}),
+                "Role: dynamodb:PartiQLSelect reads the whole table",
+            ),
+            (
+                json!({"NotAction": "dynamodb:Scan", "Resource": TABLE}),
+                "Role: NotAction allows whatever it does not name",
+            ),
+            (
+                json!({"Action": "dynamodb:GetItem", "NotResource": TABLE}),
+                "Role: NotResource allows whatever it does not name",
+            ),
+        ] {
+            let mut statement = statement;
+            statement["Effect"] = "Allow".into();
+            assert_eq!(excess(&statement), [finding]);
+            statement["Effect"] = "Deny".into();
+            assert_eq!(excess(&statement), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn a_managed_policy_is_nobody_s_minimum() {
+        let arn = "arn:aws:iam::aws:policy/AmazonDynamoDBFullAccess";
+        let template = json!({"Resources": {"Role": {"Properties": {"ManagedPolicyArns": [LOGGING_POLICY, arn]}}}});
+        assert_eq!(excess_privileges(&template), [format!("Role: managed policy {arn}")]);
+    }
+
+    #[test]
+    fn a_function_has_the_name_of_its_binary() {
+        assert_eq!(logical_id("create-contact"), "CreateContactFunction");
+        assert_eq!(logical_id("bulk"), "BulkFunction");
+    }
+}
