@@ -74,7 +74,7 @@ impl App {
 
     /// The kept answers of the caller's organization.
     pub fn receipts(&self, principal: &Principal) -> Receipts {
-        self.process.0.table.receipts(self.session.clone(), principal.org_id(), self.now)
+        Receipts::of(self.session.clone(), principal.org_id(), self.now)
     }
 
     /// Decides who is asking.

@@ -125,10 +125,11 @@ impl Jwks {
         let outdated = age.is_none_or(|age| age >= LIFETIME);
         let rotated = pick(&read).is_empty() && age.is_none_or(|age| age >= REREAD);
         if outdated || rotated {
-            match self.load() {
-                Some(keys) => *read = Some(Read { at: now, keys }),
+            if let Some(keys) = self.load() {
+                *read = Some(Read { at: now, keys });
+            } else {
                 // What was read before is better than nobody being let in.
-                None => tracing::error!("JWT_JWKS cannot be read: put a JWKS at the path it names"),
+                tracing::error!("JWT_JWKS cannot be read: put a JWKS at the path it names");
             }
         }
         pick(&read)

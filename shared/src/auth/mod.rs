@@ -86,14 +86,13 @@ impl Authenticator {
     async fn by_key(&self, key: &str, session: &Session) -> Result<Principal, Refusal> {
         let hash = ApiKeySecret::parse(key).ok_or(Refusal::Unauthenticated)?.hash();
         let now = self.clock.now();
-        let found = match self.keys.get(&hash, now) {
-            Some(remembered) => remembered,
-            None => {
-                let found = api_keys::find(session, &hash).await.map_err(Refusal::Table)?;
-                let lifetime = if found.is_some() { KNOWN } else { UNKNOWN };
-                self.keys.put(hash, found.clone(), now, lifetime);
-                found
-            }
+        let found = if let Some(remembered) = self.keys.get(&hash, now) {
+            remembered
+        } else {
+            let found = api_keys::find(session, &hash).await.map_err(Refusal::Table)?;
+            let lifetime = if found.is_some() { KNOWN } else { UNKNOWN };
+            self.keys.put(hash, found.clone(), now, lifetime);
+            found
         };
         let valid = found.filter(|key| key.is_valid_at(now)).ok_or(Refusal::Unauthenticated)?;
         Ok(Principal { org_id: valid.org_id, scopes: valid.scopes })

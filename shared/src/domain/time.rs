@@ -57,7 +57,6 @@ pub mod optional_millis {
     ///
     /// # Errors
     /// The serializer's.
-    #[expect(clippy::ref_option, reason = "serde's `with` passes the field by reference")]
     pub fn serialize<S: Serializer>(instant: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
         match instant {
             Some(instant) => super::millis::serialize(instant, serializer),

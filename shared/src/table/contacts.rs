@@ -107,7 +107,7 @@ impl Contacts {
     /// # Errors
     /// [`Error::NotFound`] for the import, [`Error::EmailTaken`], [`Error::AlreadyAnswered`], or the database's.
     pub async fn create(&self, contact: &Contact, receipt: Option<&Receipt>) -> Result<()> {
-        let (_, mut new_company) =
+        let ((), mut new_company) =
             tokio::try_join!(self.ensure_imports(contact), self.if_new(contact.company.as_ref()))?;
         loop {
             let mut transaction = self.transaction();
@@ -223,7 +223,9 @@ impl Contacts {
                 transaction.delete_if(Part::Contact, &key, as_read());
                 transaction.delete_if(Part::Lock, &keys::email_lock(self.org, &contact.email), lock_of(id));
                 transaction.put(Part::Child, self.tombstone(id)?);
-                children.iter().for_each(|child| transaction.delete(Part::Child, child));
+                for child in &children {
+                    transaction.delete(Part::Child, child);
+                }
                 if self.commit(transaction).await?.is_empty() {
                     return Ok(());
                 }
@@ -244,7 +246,9 @@ impl Contacts {
         let ContactPatch { full_name, email, linkedin_profile, company, locale, timezone, enrichment } = patch;
         let mut expression = Expression::default();
         let mut set = |name: &str, value: Option<&str>| {
-            value.into_iter().for_each(|value| expression.set(&[name], text(value)));
+            if let Some(value) = value {
+                expression.set(&[name], text(value));
+            }
         };
         set("full_name", full_name.as_ref().map(FullName::as_str));
         set("linkedin_profile", linkedin_profile.as_ref().map(LinkedinProfile::as_str));
@@ -302,12 +306,7 @@ impl Contacts {
 
     /// Writes the next version of a contact on condition of this one; moves its lock and makes its company with it.
     /// `false` where another write came first.
-    async fn replace<'a>(
-        &self,
-        contact: &Contact,
-        next: &Contact,
-        new_company: &mut Option<&'a CompanyName>,
-    ) -> Result<bool> {
+    async fn replace(&self, contact: &Contact, next: &Contact, new_company: &mut Option<&CompanyName>) -> Result<bool> {
         let mut same_version = Expression::default();
         same_version.require(VERSION, number(contact.version));
         if next.email == contact.email && new_company.is_none() {

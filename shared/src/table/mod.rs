@@ -75,8 +75,4 @@ impl Table {
     pub(crate) fn imports(&self, session: Session, org: OrgId, now: DateTime<Utc>) -> Imports {
         Imports { session, known: self.known.clone(), org, now }
     }
-
-    pub(crate) fn receipts(&self, session: Session, org: OrgId, now: DateTime<Utc>) -> Receipts {
-        Receipts { session, org, now }
-    }
 }

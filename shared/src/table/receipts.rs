@@ -49,12 +49,16 @@ pub struct Kept {
 /// The answers of one organization.
 #[derive(Debug)]
 pub struct Receipts {
-    pub(super) session: Session,
-    pub(super) org: OrgId,
-    pub(super) now: DateTime<Utc>,
+    session: Session,
+    org: OrgId,
+    now: DateTime<Utc>,
 }
 
 impl Receipts {
+    pub(crate) fn of(session: Session, org: OrgId, now: DateTime<Utc>) -> Self {
+        Self { session, org, now }
+    }
+
     /// The answer kept in this slot, if it has not expired.
     ///
     /// # Errors
