@@ -25,13 +25,16 @@ pub use tenant::Tenant;
 use crate::app::{App, Process};
 use crate::auth::{Credentials, Principal};
 use crate::config::{Config, Database, Jwt, JwtKeys, Secret};
-use crate::domain::{Clock, Contact, ContactId, ImportId, NewContact, NewImport};
+use crate::domain::{Clock, Contact, ContactId, ContactPatch, ImportId, NewContact, NewImport};
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Call, Reply, serve};
 use crate::table::{Patience, Table};
 
 /// The secret that test tokens are signed with.
 pub const JWT_SECRET: &str = "a shared secret for tests, long enough for HS256";
+
+/// How long a test's process waits: short, so that a test of many faults ends soon. How long is no part of any test.
+pub const PATIENCE: Patience = Patience { attempt: Duration::from_secs(1), longest_pause: Duration::from_millis(50) };
 
 /// An API with a table of its own.
 pub struct TestApp {
@@ -114,10 +117,8 @@ impl TestApp {
 
     /// Stores a contact of this organization from a body, as `POST /contacts/` takes it.
     pub async fn create(&self, tenant: &Tenant, body: serde_json::Value, import_id: Option<ImportId>) -> Contact {
-        let form: crate::http::ContactForm = serde_json::from_value(body).expect("a body with the contact's fields");
-        let new = NewContact::try_from(form).expect("a valid contact");
         let contacts = self.app().contacts(&self.principal(tenant).await);
-        let contact = contacts.draft(new, import_id);
+        let contact = contacts.draft(new_contact(body), import_id);
         contacts.create(&contact, None).await.expect("the contact can be stored");
         contact
     }
@@ -149,6 +150,18 @@ impl TestApp {
     }
 }
 
+/// The contact of a body.
+pub fn new_contact(body: serde_json::Value) -> NewContact {
+    let form: crate::http::ContactForm = serde_json::from_value(body).expect("a body with the contact's fields");
+    NewContact::try_from(form).expect("a valid contact")
+}
+
+/// The changes of a body.
+pub fn patch(body: serde_json::Value) -> ContactPatch {
+    let form: crate::http::ContactForm = serde_json::from_value(body).expect("a body with the contact's fields");
+    ContactPatch::try_from(form).expect("valid changes")
+}
+
 /// The body of Jane Doe with this address.
 pub fn jane(email: &str) -> serde_json::Value {
     serde_json::json!({"full_name": "Jane Doe", "email": email, "linkedin_profile": "https://linkedin.com/in/janedoe"})
@@ -172,9 +185,7 @@ fn process(config: &Config, offset: &Arc<AtomicI64>) -> Process {
     let offset = offset.clone();
     let clock =
         Clock::new(move || -> DateTime<Utc> { Utc::now() + TimeDelta::milliseconds(offset.load(Ordering::Relaxed)) });
-    // Short, so that a test of many faults ends soon; how long is no part of what it tests.
-    let patience = Patience { attempt: Duration::from_secs(2), longest_pause: Duration::from_millis(50) };
-    Process::with(config, clock, patience)
+    Process::with(config, clock, PATIENCE)
 }
 
 fn deadline() -> Instant {

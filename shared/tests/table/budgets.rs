@@ -1,0 +1,186 @@
+//! What each operation may cost with credentials, companies and imports known: calls, round trips, capacity units.
+
+use serde_json::json;
+use shared::App;
+use shared::domain::{ContactFilter, ContactId, RequiredVersion, TimelineFilter, TimelinePage};
+use shared::table::{Receipt, Slot};
+use shared::testing::{TestApp, jane, new_contact, patch};
+
+const PAGE: TimelinePage = TimelinePage { filter: TimelineFilter::Active, page: 0, limit: 50 };
+
+/// Holds what a request did to its budget. Units are held on the embedded engine only: DynamoDB Local counts those of
+/// transactions wrongly.
+#[track_caller]
+fn assert_cost(test: &TestApp, app: &App, calls: u32, rounds: u32, read_units: f64, write_units: f64) {
+    let usage = app.usage();
+    assert_eq!((usage.calls, usage.rounds), (calls, rounds), "calls and rounds: {usage:?}");
+    if test.counts_units() {
+        let close = |counted: f64, budget: f64| (counted - budget).abs() < 1e-9;
+        assert!(close(usage.read_units, read_units) && close(usage.write_units, write_units), "units: {usage:?}");
+    }
+}
+
+fn acme(email: &str) -> serde_json::Value {
+    let mut body = jane(email);
+    body["company"] = json!("Acme");
+    body
+}
+
+async fn create(test: &TestApp, body: serde_json::Value, import: bool) -> (App, ContactId) {
+    let principal = test.principal(&test.org).await;
+    let import_id = if import { Some(test.import(&test.org).await) } else { None };
+    let app = test.app();
+    let contacts = app.contacts(&principal);
+    let contact = contacts.draft(new_contact(body), import_id);
+    contacts.create(&contact, None).await.unwrap();
+    (app, contact.id)
+}
+
+#[tokio::test]
+async fn a_create_is_one_transaction() {
+    let test = TestApp::new().await;
+    let (app, _) = create(&test, jane("a@example.com"), false).await;
+    assert_cost(&test, &app, 1, 1, 0.0, 4.0);
+}
+
+#[tokio::test]
+async fn a_membership_costs_two_units_more_and_no_call() {
+    let test = TestApp::new().await;
+    let (app, _) = create(&test, jane("a@example.com"), true).await;
+    assert_cost(&test, &app, 1, 1, 0.0, 6.0);
+}
+
+#[tokio::test]
+async fn a_company_is_looked_up_once_and_then_known() {
+    let test = TestApp::new().await;
+    let (app, _) = create(&test, acme("a@example.com"), false).await;
+    assert_cost(&test, &app, 2, 2, 1.0, 6.0);
+    let (app, _) = create(&test, acme("b@example.com"), false).await;
+    assert_cost(&test, &app, 1, 1, 0.0, 4.0);
+}
+
+#[tokio::test]
+async fn an_import_and_a_company_are_looked_up_in_one_round() {
+    let mut test = TestApp::new().await;
+    let import_id = test.import(&test.org).await;
+    test.restart();
+    let principal = test.principal(&test.org).await;
+    let app = test.app();
+    let contacts = app.contacts(&principal);
+    let contact = contacts.draft(new_contact(acme("a@example.com")), Some(import_id));
+    contacts.create(&contact, None).await.unwrap();
+    assert_cost(&test, &app, 3, 2, 2.0, 8.0);
+}
+
+#[tokio::test]
+async fn a_kept_answer_costs_two_units_a_kilobyte() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let app = test.app();
+    let contacts = app.contacts(&principal);
+    let contact = contacts.draft(new_contact(jane("a@example.com")), None);
+    let slot = Slot { method: "POST", path: "/contacts".to_owned(), key: "key".to_owned() };
+    let receipt = Receipt { slot, fingerprint: "f".to_owned(), answer: "a".repeat(500) };
+    contacts.create(&contact, Some(&receipt)).await.unwrap();
+    assert_cost(&test, &app, 1, 1, 0.0, 6.0);
+}
+
+#[tokio::test]
+async fn a_get_is_two_calls_in_one_round() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let contact = test.jane("a@example.com").await;
+    let app = test.app();
+    app.contacts(&principal).get(contact.id, &PAGE).await.unwrap();
+    let usage = app.usage();
+    assert_eq!((usage.calls, usage.rounds), (2, 1));
+    // The contact and the active campaigns, and the Query of a timeline without an entry.
+    assert!(!test.counts_units() || usage.read_units <= 3.0, "{usage:?}");
+}
+
+#[tokio::test]
+async fn an_update_is_one_write_and_no_read() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let contact = test.create(&test.org, acme("a@example.com"), None).await;
+    for body in [
+        json!({"locale": "es-ES", "timezone": "Europe/Madrid"}),
+        json!({"metadata": {"updated_source": "crm_sync", "score": 1}}),
+        // As a client sends a contact back that it has read: the address unchanged, the company known.
+        json!({"full_name": "Jane Smith", "email": "A@example.com", "company": "ACME", "locale": null}),
+        json!({"metadata": null}),
+    ] {
+        let app = test.app();
+        app.contacts(&principal).update(contact.id, &patch(body.clone()), None).await.unwrap();
+        assert_cost(&test, &app, 1, 1, 0.0, 1.0);
+    }
+    let app = test.app();
+    let required = RequiredVersion::OneOf(vec![5]);
+    app.contacts(&principal).update(contact.id, &patch(json!({"full_name": "Jane"})), Some(&required)).await.unwrap();
+    assert_cost(&test, &app, 1, 1, 0.0, 1.0);
+}
+
+#[tokio::test]
+async fn an_update_that_changes_nothing_is_one_refused_call() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let contact = test.create(&test.org, acme("a@example.com"), None).await;
+    let app = test.app();
+    app.contacts(&principal).update(contact.id, &patch(acme("a@example.com")), None).await.unwrap();
+    let usage = app.usage();
+    assert_eq!((usage.calls, usage.rounds), (1, 1));
+}
+
+#[tokio::test]
+async fn nested_metadata_is_read_and_written_once() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let contact = test.jane("a@example.com").await;
+    let app = test.app();
+    app.contacts(&principal).update(contact.id, &patch(json!({"metadata": {"a": {"b": 1}}})), None).await.unwrap();
+    assert_cost(&test, &app, 2, 2, 1.0, 1.0);
+}
+
+#[tokio::test]
+async fn a_new_address_is_two_rounds() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let contact = test.jane("a@example.com").await;
+    let app = test.app();
+    app.contacts(&principal).update(contact.id, &patch(json!({"email": "b@example.com"})), None).await.unwrap();
+    assert_cost(&test, &app, 2, 2, 1.0, 6.0);
+    // Beside other fields the refused attempt serves as the read; of it the service reports no units.
+    let app = test.app();
+    let changes = patch(json!({"email": "c@example.com", "locale": "es"}));
+    app.contacts(&principal).update(contact.id, &changes, None).await.unwrap();
+    assert_cost(&test, &app, 2, 2, 0.0, 6.0);
+}
+
+#[tokio::test]
+async fn a_delete_is_two_rounds() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let (_, id) = create(&test, jane("a@example.com"), true).await;
+    let app = test.app();
+    app.contacts(&principal).delete(id, None).await.unwrap();
+    let usage = app.usage();
+    assert_eq!((usage.calls, usage.rounds), (3, 2));
+    assert!(!test.counts_units() || (usage.write_units - 8.0).abs() < 1e-9, "{usage:?}");
+}
+
+#[tokio::test]
+async fn a_page_of_a_list_is_one_call() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    for n in 0..5 {
+        test.jane(&format!("{n}@example.com")).await;
+    }
+    for limit in [3, 5, 1000] {
+        let app = test.app();
+        let page = app.contacts(&principal).list(&ContactFilter::default(), limit, None).await.unwrap();
+        assert_eq!(page.contacts.len(), limit.min(5));
+        assert_eq!(page.next.is_some(), limit < 5);
+        let usage = app.usage();
+        assert_eq!((usage.calls, usage.rounds), (1, 1), "limit {limit}");
+    }
+}

@@ -1,0 +1,5 @@
+//! The table room against a real engine: what operations cost, what survives faults, what survives a race.
+
+mod budgets;
+mod faults;
+mod races;

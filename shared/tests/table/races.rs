@@ -1,0 +1,174 @@
+//! Writers at once: what one of them is told is true, whatever the others do.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use shared::domain::{ContactFilter, ContactPatch, Email, RequiredVersion};
+use shared::table::{Error, Kind};
+use shared::testing::fault::{Moment, Operation};
+use shared::testing::{TestApp, jane, new_contact, patch};
+
+/// How many items of the table are of this type.
+async fn count(test: &TestApp, kind: &str) -> usize {
+    test.items().await.iter().filter(|item| item.contains(&format!("\"type\":\"{kind}\""))).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_creates_of_one_address_make_one_contact() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let creates = (0..60).map(|_| async {
+        let contacts = test.app().contacts(&principal);
+        let contact = contacts.draft(new_contact(jane("jane@example.com")), None);
+        contacts.create(&contact, None).await
+    });
+    let outcomes = join_all(creates).await;
+    let taken = Err(Error::EmailTaken(Email::parse("jane@example.com").unwrap()));
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == taken).count(), 59);
+    assert_eq!((count(&test, "contact").await, count(&test, "email_lock").await), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn creates_that_share_a_new_company_make_it_once() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let creates = (0..40).map(|n| {
+        let (test, principal) = (&test, &principal);
+        async move {
+            let mut body = jane(&format!("{n}@example.com"));
+            body["company"] = json!(if n % 2 == 0 { "Tech Corp" } else { " tech  CORP" });
+            let contacts = test.app().contacts(principal);
+            let contact = contacts.draft(new_contact(body), None);
+            contacts.create(&contact, None).await
+        }
+    });
+    assert!(join_all(creates).await.iter().all(Result::is_ok));
+    assert_eq!((count(&test, "contact").await, count(&test, "company").await), (40, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn updates_of_different_keys_all_win() {
+    for nested in [false, true] {
+        let test = TestApp::new().await;
+        let principal = test.principal(&test.org).await;
+        let contact = test.jane("jane@example.com").await;
+        let writers = if nested { 40 } else { 60 };
+        let updates = (0..writers).map(|n| {
+            let (test, principal) = (&test, &principal);
+            let members = json!({format!("key{n}"): n});
+            let metadata = if nested { json!({"inner": members}) } else { members };
+            async move {
+                test.app().contacts(principal).update(contact.id, &patch(json!({"metadata": metadata})), None).await
+            }
+        });
+        assert!(join_all(updates).await.iter().all(Result::is_ok));
+        let stored = test.stored(contact.id).await.unwrap();
+        let enrichment = serde_json::to_value(&stored.enrichment).unwrap();
+        let keys = if nested { &enrichment["inner"] } else { &enrichment };
+        let keys: BTreeSet<_> = keys.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, (0..writers).map(|n| format!("key{n}")).collect());
+        assert_eq!(stored.version, writers + 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_updates_that_require_one_version_one_wins() {
+    for metadata in [json!({"key": 1}), json!({"key": {"inner": 1}})] {
+        let test = TestApp::new().await;
+        let principal = test.principal(&test.org).await;
+        let contact = test.jane("jane@example.com").await;
+        let updates = (0..20).map(|n| {
+            let (test, principal, mut metadata) = (&test, &principal, metadata.clone());
+            metadata["writer"] = json!(n);
+            async move {
+                let required = RequiredVersion::OneOf(vec![1]);
+                test.app()
+                    .contacts(principal)
+                    .update(contact.id, &patch(json!({"metadata": metadata})), Some(&required))
+                    .await
+            }
+        });
+        let outcomes = join_all(updates).await;
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Err(Error::Stale)).count(), 19);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn swapped_addresses_leave_locks_and_contacts_one_to_one() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let mut contacts = Vec::new();
+    for n in 0..5 {
+        contacts.push(test.jane(&format!("{n}@example.com")).await.id);
+    }
+    let swaps = (0..70).map(|n| {
+        let (test, principal, id) = (&test, &principal, contacts[n % 5]);
+        // Seven addresses for five contacts, so that some moves succeed.
+        let changes = patch(json!({"email": format!("{}@example.com", (n * 3) % 7)}));
+        async move { test.app().contacts(principal).update(id, &changes, None).await }
+    });
+    for outcome in join_all(swaps).await {
+        assert!(matches!(outcome, Ok(_) | Err(Error::EmailTaken(_))), "{outcome:?}");
+    }
+    assert_eq!((count(&test, "contact").await, count(&test, "email_lock").await), (5, 5));
+    for id in contacts {
+        let email = test.stored(id).await.unwrap().email;
+        let filter = ContactFilter { email: Some(email), ..ContactFilter::default() };
+        let found = test.app().contacts(&principal).list(&filter, 10, None).await.unwrap();
+        assert_eq!(found.contacts.iter().map(|contact| contact.id).collect::<Vec<_>>(), [id]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_deleted_under_an_update_stays_deleted() {
+    for (operation, changes) in [
+        (Operation::UpdateItem, json!({"full_name": "Jane Smith"})),
+        (Operation::PutItem, json!({"metadata": {"a": {"b": 1}}})),
+        (Operation::TransactWriteItems, json!({"email": "new@example.com"})),
+    ] {
+        let mut test = TestApp::new().await;
+        let contact = test.jane("jane@example.com").await;
+        let direct = test.process.clone();
+        let proxy = test.behind_faults().await;
+        let principal = test.principal(&test.org).await;
+        let mut hold = proxy.hold(operation, Moment::Before);
+        let changes: ContactPatch = patch(changes);
+        let update = async { test.app().contacts(&principal).update(contact.id, &changes, None).await };
+        let delete = async {
+            hold.reached().await;
+            let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(25);
+            let deleted = direct.app(deadline).contacts(&principal).delete(contact.id, None).await;
+            hold.release();
+            deleted
+        };
+        let (updated, deleted) = tokio::join!(update, delete);
+        assert_eq!(deleted, Ok(()));
+        assert_eq!(updated, Err(Error::NotFound(Kind::Contact)), "{operation:?}");
+        assert_eq!((count(&test, "contact").await, count(&test, "email_lock").await), (0, 0), "{operation:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_moved_under_a_delete_leaves_no_lock_behind() {
+    let mut test = TestApp::new().await;
+    let contact = test.jane("jane@example.com").await;
+    let direct = test.process.clone();
+    let proxy = test.behind_faults().await;
+    let principal = test.principal(&test.org).await;
+    let mut hold = proxy.hold(Operation::TransactWriteItems, Moment::Before);
+    let delete = async { test.app().contacts(&principal).delete(contact.id, None).await };
+    let update = async {
+        hold.reached().await;
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(25);
+        let changes = patch(json!({"email": "new@example.com"}));
+        let updated = direct.app(deadline).contacts(&principal).update(contact.id, &changes, None).await;
+        hold.release();
+        updated
+    };
+    let (deleted, updated) = tokio::join!(delete, update);
+    assert!(updated.is_ok() && deleted == Ok(()));
+    assert_eq!((count(&test, "contact").await, count(&test, "email_lock").await), (0, 0));
+}
