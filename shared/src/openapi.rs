@@ -1,1 +1,328 @@
-//! x
+//! The API's description: OpenAPI 3.1, made of the route table and the wire types and committed as `openapi.json`.
+//!
+//! A new endpoint needs its [`Spec`] and an arm of [`bodies`]; statuses, parameters and headers follow from those.
+
+use serde_json::Value;
+use utoipa::openapi::header::Header as ResponseHeader;
+use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{Array, Components, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, HeaderBuilder, HttpMethod, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder,
+    Paths, Ref, RefOr, Required, Server,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::domain::{ContactId, ContactPatch, Id, ImportId, NewContact, NewImport, Violations};
+use crate::endpoint::{Endpoint, Header, Method, Param, ParamKind, Spec};
+use crate::http::{ApiError, ContactView, ContactWithTimelineView, Detail, FromBody, ImportView, Message, Reply};
+use crate::table::Kind;
+
+const JSON: &str = "application/json";
+const REQUEST_ID: &str = "X-Request-ID";
+const API_KEY: &str = "ApiKeyAuth";
+const BEARER: &str = "BearerAuth";
+
+const ABOUT: &str = "Contacts of an organization, with their timeline, and the imports they were loaded with.\n\n\
+    Every path also answers with a trailing slash. Every error is `{\"detail\": \"<one sentence>\"}`; a 400 names all \
+    faulty fields at once. What another organization owns answers as if it did not exist. Unknown fields are ignored.";
+
+/// The headers that answers can have, and what each says.
+const RESPONSE_HEADERS: [(&str, &str); 7] = [
+    ("ETag", "The version of the contact, for `If-Match`, and of this answer, for `If-None-Match`"),
+    ("Idempotent-Replayed", "`true`: the answer that was stored under this `Idempotency-Key`"),
+    ("Link", "The address of the page that follows, `rel=\"next\"` (RFC 8288); missing on the last one"),
+    ("Location", "Where the new thing can be read"),
+    ("Retry-After", "Seconds to wait before the request is sent again"),
+    ("WWW-Authenticate", "The schemes that a credential can come in"),
+    (REQUEST_ID, "The id of the request: the client's, or one that was made"),
+];
+
+/// The document.
+pub fn document() -> OpenApi {
+    let info = InfoBuilder::new().title("Contacts API").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT));
+    let license = LicenseBuilder::new().name(env!("CARGO_PKG_LICENSE")).identifier(Some(env!("CARGO_PKG_LICENSE")));
+    let mut paths = Paths::new();
+    for &endpoint in Endpoint::ALL {
+        let spec = endpoint.spec();
+        paths.add_path_operation(spec.path, vec![method(spec.method)], operation(&spec, bodies(endpoint)));
+    }
+    OpenApiBuilder::new()
+        .info(info.license(Some(license.build())).build())
+        .servers(Some([Server::new("/")]))
+        .paths(paths)
+        .components(Some(components()))
+        .build()
+}
+
+/// The document as it is committed: indented, with a line break at its end.
+///
+/// # Errors
+/// A fault of the generator: the document is texts and numbers, which JSON holds.
+pub fn text() -> serde_json::Result<String> {
+    Ok(document().to_pretty_json()? + "\n")
+}
+
+/// What the route table does not say of an endpoint.
+struct Bodies {
+    /// What it takes.
+    request: Option<Ref>,
+    /// What is wrong with a request that sends nothing.
+    missing: Option<Violations>,
+    /// What it answers a success with.
+    response: RefOr<Schema>,
+    /// Whether that has an `ETag`.
+    versioned: bool,
+    /// How it can refuse beside what [`refusals`] derives.
+    refusals: Vec<ApiError>,
+    /// The schemas that the others refer to.
+    schemas: Vec<(String, RefOr<Schema>)>,
+}
+
+fn bodies(endpoint: Endpoint) -> Bodies {
+    let email_taken = || ApiError::EmailTaken("john.doe@example.com".to_owned());
+    match endpoint {
+        Endpoint::CreateContact => {
+            Bodies::one::<ContactView>().versioned().takes::<NewContact>("NewContact").refuses(email_taken())
+        }
+        Endpoint::GetContact => Bodies::one::<ContactWithTimelineView>().versioned(),
+        Endpoint::UpdateContact => {
+            Bodies::one::<ContactView>().versioned().takes::<ContactPatch>("ContactUpdate").refuses(email_taken())
+        }
+        Endpoint::DeleteContact => Bodies::one::<Message>(),
+        Endpoint::ListContacts => Bodies::list::<ContactView>(),
+        Endpoint::CreateImport => Bodies::one::<ImportView>().takes::<NewImport>("NewImport"),
+    }
+}
+
+impl Bodies {
+    fn one<T: ToSchema>() -> Self {
+        let mut schemas = vec![(T::name().into_owned(), T::schema())];
+        T::schemas(&mut schemas);
+        let response = Ref::from_schema_name(T::name()).into();
+        Self { request: None, missing: None, response, versioned: false, refusals: Vec::new(), schemas }
+    }
+
+    fn list<T: ToSchema>() -> Self {
+        Self { response: Array::new(Ref::from_schema_name(T::name())).into(), ..Self::one::<T>() }
+    }
+
+    fn versioned(self) -> Self {
+        Self { versioned: true, ..self }
+    }
+
+    fn refuses(mut self, refusal: ApiError) -> Self {
+        self.refusals.push(refusal);
+        self
+    }
+
+    fn takes<T: FromBody<Wire: ToSchema>>(mut self, name: &str) -> Self {
+        let nothing = serde_json::from_str::<T::Wire>("{}").ok();
+        let missing = nothing.and_then(|nothing| T::try_from(nothing).err());
+        T::Wire::schemas(&mut self.schemas);
+        self.schemas.push((name.to_owned(), requiring(missing.as_ref(), T::Wire::schema())));
+        Self { request: Some(Ref::from_schema_name(name)), missing, ..self }
+    }
+}
+
+/// A body's schema with the fields required that an empty body is refused for: create and update share one wire type.
+fn requiring(missing: Option<&Violations>, schema: RefOr<Schema>) -> RefOr<Schema> {
+    let RefOr::T(Schema::Object(mut object)) = schema else { return schema };
+    let missing = missing.map(Violations::to_string).unwrap_or_default();
+    let fields = missing.split("; ").filter_map(|violation| violation.strip_suffix(" field is required"));
+    object.required = fields.map(str::to_owned).collect();
+    object.into()
+}
+
+fn operation(spec: &Spec, bodies: Bodies) -> Operation {
+    let mut operation = OperationBuilder::new()
+        .operation_id(Some(spec.operation_id))
+        .summary(Some(spec.summary))
+        .tag(spec.path.split('/').nth(1).unwrap_or_default())
+        .securities(Some([API_KEY, BEARER].map(|scheme| SecurityRequirement::new(scheme, [spec.scope.as_str()]))))
+        .parameters(Some(path_ids(spec).map(path_parameter)))
+        .parameters(Some(spec.query.iter().map(query_parameter)));
+    for name in spec.headers.iter().map(|header| header.name()).chain([REQUEST_ID]) {
+        operation = operation.parameter_ref(Ref::new(format!("#/components/parameters/{name}")));
+    }
+    for refusal in refusals(spec, &bodies) {
+        let reply = refusal.into_reply();
+        operation = operation.response(reply.status.to_string(), error_response(&reply));
+    }
+    if spec.headers.contains(&Header::IfNoneMatch) {
+        operation = operation.response("304", with_headers(described(304), &["ETag"]));
+    }
+    let request = spec.max_body.zip(bodies.request.clone()).map(|(limit, schema)| request_body(limit, schema));
+    operation.request_body(request).response(spec.success.to_string(), success_response(spec, bodies)).build()
+}
+
+/// Every way an endpoint can refuse, an example each; of two with one status the last is shown.
+fn refusals(spec: &Spec, bodies: &Bodies) -> Vec<ApiError> {
+    let has = |header| spec.headers.contains(&header);
+    let always = [
+        ApiError::Unauthorized,
+        ApiError::Forbidden,
+        ApiError::Internal(String::new()),
+        ApiError::Unavailable,
+        invalid(spec, bodies),
+    ];
+    let not_found = has(Header::ImportId).then_some(Kind::Import).into_iter().chain(path_ids(spec).filter_map(kind));
+    let sometimes = [
+        has(Header::IfMatch).then_some(ApiError::PreconditionFailed),
+        has(Header::IdempotencyKey).then_some(ApiError::KeyReused),
+        spec.max_body.map(|limit| ApiError::BodyTooLarge { limit }),
+        spec.max_body.map(|_| ApiError::UnsupportedMediaType),
+    ];
+    let derived = always.into_iter().chain(not_found.map(ApiError::NotFound)).chain(sometimes.into_iter().flatten());
+    derived.chain(bodies.refusals.iter().cloned()).collect()
+}
+
+/// A fault that a request of this endpoint can have.
+fn invalid(spec: &Spec, bodies: &Bodies) -> ApiError {
+    match (&bodies.missing, path_ids(spec).next(), spec.query.first()) {
+        (Some(missing), ..) => ApiError::Invalid(missing.clone()),
+        (None, Some(id), _) => ApiError::invalid(id, "must be a valid UUID"),
+        (None, None, Some(param)) => ApiError::invalid(param.name, "must be given once"),
+        (None, None, None) => ApiError::invalid("body", "must be a JSON object"),
+    }
+}
+
+/// The kind of thing that a path's id names.
+fn kind(path_id: &str) -> Option<Kind> {
+    match path_id {
+        ContactId::NAME => Some(Kind::Contact),
+        ImportId::NAME => Some(Kind::Import),
+        _ => None,
+    }
+}
+
+fn path_ids(spec: &Spec) -> impl Iterator<Item = &'static str> {
+    spec.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+}
+
+fn path_parameter(name: &str) -> Parameter {
+    let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
+    parameter.schema(Some(uuid())).build()
+}
+
+fn query_parameter(param: &Param) -> Parameter {
+    let schema = match param.kind {
+        ParamKind::Text => string(),
+        ParamKind::Uuid => uuid(),
+        ParamKind::Time => string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))),
+        ParamKind::Integer { min, max, default } => ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(min))
+            .maximum(Some(max))
+            .default(Some(Value::from(default))),
+    };
+    let parameter = ParameterBuilder::new().name(param.name).parameter_in(ParameterIn::Query).schema(Some(schema));
+    parameter.required(Required::False).description(Some(param.description)).build()
+}
+
+fn request_header(header: Header) -> Parameter {
+    let (description, schema) = match header {
+        Header::ImportId => ("The import that the contact is linked to", uuid()),
+        Header::IdempotencyKey => (
+            "Makes the request safe to repeat: for 24 hours the same key gets the same answer, with one effect",
+            string().min_length(Some(1)).max_length(Some(255)).pattern(Some("^[!-~]+$")),
+        ),
+        Header::IfMatch => ("The `ETag` of the version that may be changed, several, or `*`", string()),
+        Header::IfNoneMatch => ("The `ETag` of the answer that is there already, several, or `*`", string()),
+    };
+    header_parameter(header.name(), description, schema)
+}
+
+fn header_parameter(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {
+    let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
+    parameter.description(Some(description)).schema(Some(schema)).build()
+}
+
+fn request_body(limit: usize, schema: Ref) -> RequestBody {
+    let body =
+        RequestBodyBuilder::new().description(Some(format!("At most {limit} bytes"))).required(Some(Required::True));
+    body.content(JSON, ContentBuilder::new().schema(Some(schema)).build()).build()
+}
+
+fn success_response(spec: &Spec, bodies: Bodies) -> Response {
+    let paged = spec.query.iter().any(|param| matches!(param.name, "page" | "cursor"));
+    let headers = [
+        bodies.versioned.then_some("ETag"),
+        paged.then_some("Link"),
+        (spec.success == 201).then_some("Location"),
+        spec.headers.contains(&Header::IdempotencyKey).then_some("Idempotent-Replayed"),
+    ];
+    let content = ContentBuilder::new().schema(Some(bodies.response)).build();
+    let headers: Vec<_> = headers.into_iter().flatten().collect();
+    with_headers(described(spec.success).content(JSON, content), &headers)
+}
+
+fn error_response(reply: &Reply) -> Response {
+    let schema = Ref::from_schema_name(Detail::name());
+    let example = reply.body.as_deref().and_then(|body| serde_json::from_str(body).ok());
+    let response =
+        described(reply.status).content(JSON, ContentBuilder::new().schema(Some(schema)).example(example).build());
+    let headers = ["Retry-After", "WWW-Authenticate"];
+    let headers: Vec<_> =
+        headers.into_iter().filter(|name| reply.header(&name.to_ascii_lowercase()).is_some()).collect();
+    with_headers(response, &headers)
+}
+
+/// A response whose description is its status in words.
+fn described(status: u16) -> ResponseBuilder {
+    let status = lambda_http::http::StatusCode::from_u16(status).ok();
+    ResponseBuilder::new().description(status.and_then(|status| status.canonical_reason()).unwrap_or_default())
+}
+
+/// With these headers, and the one that every answer has.
+fn with_headers(response: ResponseBuilder, names: &[&str]) -> Response {
+    let link = |name: &str| Ref::new(format!("#/components/headers/{name}"));
+    names.iter().chain([&REQUEST_ID]).fold(response, |response, name| response.header_ref(*name, link(name))).build()
+}
+
+fn components() -> Components {
+    let api_key = ApiKeyValue::with_description("X-API-Key", "A key of the organization; decides where both are sent");
+    let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+    let bearer = bearer.description(Some("A token with `sub`, `org_id` and `exp`, and optionally `scope`"));
+    let headers = [Header::ImportId, Header::IdempotencyKey, Header::IfMatch, Header::IfNoneMatch];
+    let request_id = string().min_length(Some(1)).max_length(Some(128)).pattern(Some("^[!-~]+$"));
+    let request_id = header_parameter(REQUEST_ID, "An id for the request, to find it by", request_id);
+    let parameters = headers.map(request_header).into_iter().chain([request_id]);
+    let schemas = Endpoint::ALL.iter().flat_map(|endpoint| bodies(*endpoint).schemas);
+    let components = ComponentsBuilder::new()
+        .schemas_from_iter(schemas.chain([(Detail::name().into_owned(), Detail::schema())]))
+        .security_scheme(API_KEY, SecurityScheme::ApiKey(ApiKey::Header(api_key)))
+        .security_scheme(BEARER, SecurityScheme::Http(bearer.build()));
+    let components = parameters.fold(components, |all, parameter| all.parameter(parameter.name.clone(), parameter));
+    RESPONSE_HEADERS.into_iter().fold(components, |all, (name, says)| all.header(name, response_header(says))).build()
+}
+
+fn response_header(description: &str) -> ResponseHeader {
+    HeaderBuilder::new().schema(Some(string())).description(Some(description)).build()
+}
+
+fn method(method: Method) -> HttpMethod {
+    match method {
+        Method::Get => HttpMethod::Get,
+        Method::Post => HttpMethod::Post,
+        Method::Put => HttpMethod::Put,
+        Method::Delete => HttpMethod::Delete,
+    }
+}
+
+fn string() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn uuid() -> ObjectBuilder {
+    string().format(Some(SchemaFormat::Custom("uuid".to_owned())))
+}
+
+/// What an activity says.
+pub(crate) fn event_text() -> Schema {
+    let schema = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Object, Type::Array, Type::Null]));
+    let schema = schema.description(Some("What it said: an object or an array"));
+    schema.examples([serde_json::json!({"message": "Hablemos mañana"})]).build().into()
+}

@@ -21,27 +21,27 @@ use crate::table::Cursor;
 #[cfg_attr(feature = "openapi", schema(as = ContactUpdate))]
 pub struct ContactForm {
     /// Full name of the contact.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "John Doe", min_length = 1, max_length = 200))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("John Doe"), min_length = 1, max_length = 200))]
     #[serde(default)]
     full_name: Field<String>,
     /// Email address, unique within the organization.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email", example = "john.doe@example.com"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email", examples("john.doe@example.com")))]
     #[serde(default)]
     email: Field<String>,
     /// LinkedIn profile of the person, in any usual spelling.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "https://linkedin.com/in/johndoe"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("https://linkedin.com/in/johndoe")))]
     #[serde(default)]
     linkedin_profile: Field<String>,
     /// Company name; the company is created if it does not exist.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, example = "Tech Corp", max_length = 200))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("Tech Corp"), max_length = 200))]
     #[serde(default)]
     company: Field<String>,
     /// BCP 47 language tag.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, example = "en-US"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("en-US")))]
     #[serde(default)]
     locale: Field<String>,
     /// IANA time zone name.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, example = "America/New_York"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("America/New_York")))]
     #[serde(default)]
     timezone: Field<String>,
     /// Enrichment data; on an update it is merged (RFC 7396).
@@ -133,27 +133,27 @@ fn metadata(
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Contact))]
 pub struct ContactView<'a> {
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", examples("550e8400-e29b-41d4-a716-446655440000")))]
     id: ContactId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", examples("123e4567-e89b-12d3-a456-426614174000")))]
     org_id: OrgId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("John Doe")))]
     full_name: &'a FullName,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email", examples("john.doe@example.com")))]
     email: &'a Email,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uri"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uri", examples("https://www.linkedin.com/in/johndoe")))]
     linkedin_profile: &'a LinkedinProfile,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("Tech Corp")))]
     company: Option<&'a CompanyName>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("en-US")))]
     locale: Option<&'a Locale>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("America/New_York")))]
     timezone: Option<&'a Timezone>,
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required))]
     enrichment: Option<&'a JsonObject>,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
+    #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
     created_at: String,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
+    #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
     updated_at: String,
 }
 
@@ -212,21 +212,21 @@ pub struct ContactWithTimeline(pub Contact, pub Timeline);
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = ContactWithTimeline))]
 pub struct ContactWithTimelineView<'a> {
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", examples("550e8400-e29b-41d4-a716-446655440000")))]
     id: ContactId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", examples("123e4567-e89b-12d3-a456-426614174000")))]
     org_id: OrgId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("John Doe")))]
     full_name: &'a FullName,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email", examples("john.doe@example.com")))]
     email: &'a Email,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uri"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uri", examples("https://www.linkedin.com/in/johndoe")))]
     linkedin_profile: &'a LinkedinProfile,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("Tech Corp")))]
     company: Option<&'a CompanyName>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("en-US")))]
     locale: Option<&'a Locale>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("America/New_York")))]
     timezone: Option<&'a Timezone>,
     /// The account it belongs to. No part of this API sets it: always `null`.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
@@ -236,9 +236,9 @@ pub struct ContactWithTimelineView<'a> {
     /// Whether the platform should enrich it. No part of this API sets it: always `null`.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>, required))]
     should_enrich_data: Option<()>,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
+    #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
     created_at: String,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
+    #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
     updated_at: String,
     activities: Vec<ActivityView<'a>>,
 }
@@ -287,23 +287,29 @@ impl Resource for ContactWithTimeline {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Activity))]
 pub struct ActivityView<'a> {
+    #[cfg_attr(feature = "openapi", schema(examples("act_123")))]
     id: &'a str,
-    #[cfg_attr(feature = "openapi", schema(format = "date-time"))]
+    #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-04-18T10:15:00Z")))]
     event_time: String,
     /// `email`, `linkedin`, or `sistema` where none was stored.
+    #[cfg_attr(feature = "openapi", schema(examples("linkedin")))]
     channel: &'a str,
+    #[cfg_attr(feature = "openapi", schema(examples("message_sent")))]
     event_type: &'a str,
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     direction: Direction,
+    /// The agent that sent it, if one did.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, required = false, examples("usr_abc")))]
     #[serde(skip_serializing_if = "Option::is_none")]
     sdr_agent_id: Option<&'a str>,
-    /// An object or an array.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required))]
+    /// What it said: an object or an array.
+    #[cfg_attr(feature = "openapi", schema(schema_with = crate::openapi::event_text, required))]
     event_text: Option<&'a Json>,
     /// The delivery flags, and whatever else was stored.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     metadata: JsonObject,
     /// `SDR` for outbound, `Humano` for inbound.
+    #[cfg_attr(feature = "openapi", schema(examples("SDR")))]
     actor: &'static str,
 }
 

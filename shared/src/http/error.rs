@@ -53,7 +53,7 @@ impl ApiError {
     }
 
     /// The answer.
-    pub(super) fn into_reply(self) -> Reply {
+    pub(crate) fn into_reply(self) -> Reply {
         match self {
             Self::NoRoute => Reply::error(404, "Not found"),
             Self::MethodNotAllowed { allowed } => Reply::error(405, "Method not allowed").with("allow", allowed),

@@ -16,23 +16,23 @@ use crate::domain::{
 #[cfg_attr(feature = "openapi", schema(as = NewImport))]
 pub struct ImportForm {
     /// Where the rows come from.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, required, example = "csv", min_length = 1, max_length = 100))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("csv"), min_length = 1, max_length = 100))]
     #[serde(default)]
     source: Field<String>,
     /// The file they came in.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, example = "leads.csv", max_length = 255))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("leads.csv"), max_length = 255))]
     #[serde(default)]
     file_name: Field<String>,
     /// The campaign they are meant for.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "uuid"))]
     #[serde(default)]
     campaign_id: Field<String>,
-    /// How far it has come: `pending`, `processing`, `completed` or `failed`.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, default = "pending"))]
+    /// How far it has come.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<ImportStatus>, inline, default = "pending"))]
     #[serde(default)]
     status: Field<String>,
     /// How many rows there are.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>, default = 0))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>, default = 0, maximum = 9_007_199_254_740_992_u64))]
     #[serde(default)]
     total_rows: Field<u64>,
     /// How the columns were mapped.
@@ -72,21 +72,22 @@ impl TryFrom<ImportForm> for NewImport {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Import))]
 pub struct ImportView<'a> {
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", examples("7c9e6679-7425-40de-944b-e07fc1f90ae7")))]
     id: ImportId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", examples("123e4567-e89b-12d3-a456-426614174000")))]
     org_id: OrgId,
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "uuid", required))]
     campaign_id: Option<CampaignId>,
+    #[cfg_attr(feature = "openapi", schema(examples("csv")))]
     source: &'a str,
-    #[cfg_attr(feature = "openapi", schema(required))]
+    #[cfg_attr(feature = "openapi", schema(required, examples("leads.csv")))]
     file_name: Option<&'a str>,
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     status: ImportStatus,
     total_rows: u64,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
+    #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
     created_at: String,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time"))]
+    #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
     updated_at: String,
 }
 

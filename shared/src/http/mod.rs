@@ -18,5 +18,7 @@ pub use error::ApiError;
 pub use event::Event;
 pub use import::{ImportForm, ImportView};
 pub use query::Query;
+#[cfg(feature = "openapi")]
+pub(crate) use reply::{Detail, Message};
 pub use reply::{Reply, Resource};
 pub use serve::{run, serve};

@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 /// An answer: a status, headers, a JSON body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
-    pub(super) status: u16,
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
-    body: Option<String>,
+    pub(crate) body: Option<String>,
 }
 
 /// A thing that can be answered with: how it is shown, and where and in which version it is.
@@ -30,13 +30,22 @@ pub trait Resource {
     }
 }
 
+/// The body of every error.
 #[derive(Serialize)]
-struct Detail<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = Error))]
+pub(crate) struct Detail<'a> {
+    /// What went wrong, in one sentence.
+    #[cfg_attr(feature = "openapi", schema(examples("Validation error: email field is required")))]
     detail: &'a str,
 }
 
+/// What is answered where there is no thing to show.
 #[derive(Serialize)]
-struct Message {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct Message {
+    /// What was done.
+    #[cfg_attr(feature = "openapi", schema(examples("Contacto 550e8400-e29b-41d4-a716-446655440000 eliminado")))]
     message: String,
 }
 
