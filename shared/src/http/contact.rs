@@ -303,7 +303,7 @@ pub struct ActivityView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sdr_agent_id: Option<&'a str>,
     /// What it said: an object or an array.
-    #[cfg_attr(feature = "openapi", schema(schema_with = crate::openapi::event_text, required))]
+    #[cfg_attr(feature = "openapi", schema(schema_with = event_text, required))]
     event_text: Option<&'a Json>,
     /// The delivery flags, and whatever else was stored.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
@@ -330,6 +330,14 @@ impl<'a> ActivityView<'a> {
             actor: direction.actor(),
         }
     }
+}
+
+#[cfg(feature = "openapi")]
+fn event_text() -> utoipa::openapi::Schema {
+    use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+    let schema = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Object, Type::Array, Type::Null]));
+    let schema = schema.description(Some("What it said: an object or an array."));
+    schema.examples([serde_json::json!({"message": "Hablemos mañana"})]).build().into()
 }
 
 /// The query of one contact: which part of its timeline to show.

@@ -1,0 +1,194 @@
+//! Everything that must agree, agrees: the route table, the folders, the template, the router, the example events, the
+//! description, and the crate's own arrows. Each failure says what to edit.
+
+#[path = "contract/rooms.rs"]
+mod rooms;
+#[path = "contract/template.rs"]
+mod template;
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use serde_json::{Map, Value, json};
+use shared::endpoint::Spec;
+use shared::{Endpoint, openapi};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn text(file: impl AsRef<Path>) -> String {
+    let file = root().join(file);
+    fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+fn specs() -> impl Iterator<Item = Spec> + Clone {
+    Endpoint::ALL.iter().map(|endpoint| endpoint.spec())
+}
+
+fn with_and_without_slash(path: &str) -> [String; 2] {
+    [path.to_owned(), format!("{path}/")]
+}
+
+/// The names in a folder, without their extension.
+fn stems(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    entries.map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+fn cargo(arguments: &[&str]) -> String {
+    let mut cargo = Command::new(env!("CARGO"));
+    let output = cargo.args(arguments).args(["--offline", "--locked"]).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn cargo_metadata() -> Value {
+    serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).unwrap()
+}
+
+/// Holds what is there to what should be, in any order and with neither too few nor too many.
+#[track_caller]
+fn assert_same<T: PartialEq + Debug>(
+    wanted: impl IntoIterator<Item = T>,
+    found: impl IntoIterator<Item = T>,
+    edit: &str,
+) {
+    let mut surplus: Vec<T> = found.into_iter().collect();
+    let mut missing = Vec::new();
+    for wanted in wanted {
+        match surplus.iter().position(|found| *found == wanted) {
+            Some(index) => drop(surplus.swap_remove(index)),
+            None => missing.push(wanted),
+        }
+    }
+    assert!(missing.is_empty() && surplus.is_empty(), "{edit}\nto add: {missing:#?}\nto remove: {surplus:#?}");
+}
+
+#[test]
+fn one_name_is_written_in_four_cases() {
+    for endpoint in Endpoint::ALL {
+        let Spec { name, operation_id, .. } = endpoint.spec();
+        let variant: String =
+            name.split('-').map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect::<Vec<_>>().concat();
+        assert_eq!(variant, format!("{endpoint:?}"), "shared/src/endpoint.rs: give {endpoint:?} the name it has");
+        assert_eq!(operation_id, name.replace('-', "_"), "shared/src/endpoint.rs: operation_id of {endpoint:?}");
+    }
+}
+
+#[test]
+fn every_endpoint_is_listed_and_has_a_route_of_its_own() {
+    let source = text("shared/src/endpoint.rs");
+    let variants = source.split_once("pub enum Endpoint {").unwrap().1.split_once("\n}").unwrap().0;
+    let variants = variants.lines().filter_map(|line| line.trim().strip_suffix(',')).map(str::to_owned);
+    let listed = Endpoint::ALL.iter().map(|endpoint| format!("{endpoint:?}"));
+    assert_same(variants, listed, "shared/src/endpoint.rs: list each variant in Endpoint::ALL, once");
+
+    let routes = specs().map(|spec| format!("{} {}", spec.method.as_str(), spec.path));
+    let distinct: BTreeSet<_> = routes.clone().collect();
+    assert_same(distinct, routes, "shared/src/endpoint.rs: give each endpoint a route of its own");
+}
+
+#[test]
+fn every_endpoint_has_a_folder_a_package_and_a_binary() {
+    let names = || specs().map(|spec| spec.name.to_owned());
+    assert_same(names(), stems("functions"), "functions/: one folder for each Endpoint and no other");
+
+    let metadata = cargo_metadata();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let functions = packages
+        .filter(|package| Path::new(package["manifest_path"].as_str().unwrap()).starts_with(functions_folder()));
+    let binaries = functions.flat_map(|package| {
+        let targets = package["targets"].as_array().unwrap().iter();
+        let binaries = targets.filter(|target| target["kind"] == json!(["bin"]));
+        let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().file_name().unwrap();
+        let folder = folder.to_str().unwrap().to_owned();
+        binaries.map(move |binary| (folder.clone(), package["name"].clone(), binary["name"].clone()))
+    });
+    let wanted = names().map(|name| (name.clone(), json!(name), json!(name)));
+    assert_same(
+        wanted,
+        binaries,
+        "functions/*/Cargo.toml: folder, package and its one binary have the endpoint's name",
+    );
+}
+
+fn functions_folder() -> PathBuf {
+    root().join("functions").canonicalize().unwrap()
+}
+
+#[test]
+fn every_main_runs_its_own_endpoint_and_fits_on_a_screen() {
+    const LINES_OF_MAIN: usize = 60;
+    const LINES_OF_HANDLE: usize = 40;
+    for endpoint in Endpoint::ALL {
+        let file = format!("functions/{}/src/main.rs", endpoint.spec().name);
+        let source = text(&file);
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let run = format!("shared::run(Endpoint::{endpoint:?}, handle)");
+        assert_eq!(code.matches(&run).count(), 1, "{file}: `main` must call `{run}`");
+        assert_eq!(code.matches("Endpoint::").count(), 1, "{file}: name no other endpoint than {endpoint:?}");
+        let lines = code.lines().count();
+        assert!(lines <= LINES_OF_MAIN, "{file}: {lines} lines before the tests; move what is shared into shared/src");
+        let handle = code.lines().skip_while(|line| !line.starts_with("async fn handle("));
+        let lines = handle.take_while(|line| *line != "}").count() + 1;
+        assert!(
+            (2..=LINES_OF_HANDLE).contains(&lines),
+            "{file}: `handle` has {lines} lines, more than a screen or none"
+        );
+    }
+}
+
+#[test]
+fn every_endpoint_has_an_example_event() {
+    let names = specs().map(|spec| spec.name.to_owned());
+    assert_same(names, stems("events"), "events/: one <name>.json for each Endpoint and no other");
+
+    for endpoint in Endpoint::ALL {
+        let spec = endpoint.spec();
+        let file = format!("events/{}.json", spec.name);
+        let event: Value = serde_json::from_str(&text(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let path = event["rawPath"].as_str().unwrap_or_default();
+        let values = endpoint.path_values(path);
+        let values = values.unwrap_or_else(|| panic!("{file}: rawPath {path:?} is not one of {}", spec.path));
+        let values: Map<_, _> = values.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+        let values = if values.is_empty() { Value::Null } else { Value::Object(values) };
+        let route = json!(format!("{} {}", spec.method.as_str(), spec.path));
+        for (pointer, wanted) in [
+            ("/version", json!("2.0")),
+            ("/routeKey", route.clone()),
+            ("/requestContext/routeKey", route),
+            ("/requestContext/http/method", json!(spec.method.as_str())),
+            ("/requestContext/http/path", json!(path)),
+            ("/pathParameters", values),
+        ] {
+            let found = event.pointer(pointer).cloned().unwrap_or_default();
+            assert_eq!(found, wanted, "{file}: set {pointer} to what Endpoint::{endpoint:?} says (right)");
+        }
+        assert_eq!(event["body"].is_string(), spec.max_body.is_some(), "{file}: a body is what the endpoint takes");
+    }
+}
+
+#[test]
+fn the_local_router_routes_as_the_route_table_says() {
+    let mut wanted = Map::new();
+    for spec in specs() {
+        for path in with_and_without_slash(spec.path) {
+            let routes = wanted.entry(path).or_insert_with(|| json!([])).as_array_mut().unwrap();
+            routes.push(json!({"method": spec.method.as_str(), "function": spec.name}));
+        }
+    }
+    let router = cargo_metadata().pointer("/metadata/lambda/watch/router").cloned().unwrap_or_default();
+    let router = router.as_object().cloned().unwrap_or_default();
+    assert_same(wanted, router, "Cargo.toml, [workspace.metadata.lambda.watch.router]: run `cargo xtask sync`");
+}
+
+#[test]
+fn the_committed_description_is_the_generated_one() {
+    let generated = openapi::text().unwrap();
+    let same = text("shared/openapi.json") == generated;
+    assert!(same, "shared/openapi.json is not what shared/src/openapi.rs generates: run `cargo xtask sync`");
+}

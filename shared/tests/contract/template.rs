@@ -1,0 +1,207 @@
+//! `template.yaml`, which is written by hand, is held to the route table, the keys and the configuration.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::KeySchemaElement;
+use saphyr::{LoadableYamlNode, Scalar, Yaml};
+use serde_json::{Value, json};
+use shared::Endpoint;
+use shared::config::Config;
+use shared::domain::Scope;
+use shared::openapi;
+use shared::table::keys;
+
+use super::{assert_same, specs, text, with_and_without_slash};
+
+/// What an endpoint does to the table. A transaction is authorized by the actions of its parts; `GetItem` is for the
+/// look-up of the API key, and so is in each.
+fn actions(endpoint: Endpoint) -> &'static [&'static str] {
+    match endpoint {
+        Endpoint::CreateContact | Endpoint::CreateImport => &["GetItem", "PutItem"],
+        Endpoint::GetContact | Endpoint::ListContacts => &["BatchGetItem", "GetItem", "Query"],
+        Endpoint::UpdateContact => &["DeleteItem", "GetItem", "PutItem", "UpdateItem"],
+        Endpoint::DeleteContact => &["ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query"],
+    }
+}
+
+/// Whether an action of DynamoDB leaves everything as it is. `Scan` is none of ours.
+fn only_reads(action: &str) -> bool {
+    matches!(action, "BatchGetItem" | "ConditionCheckItem" | "GetItem" | "Query")
+}
+
+/// Whether it changes what it is given the key of. Neither wildcards nor administration are.
+fn only_writes(action: &str) -> bool {
+    matches!(action, "BatchWriteItem" | "DeleteItem" | "PutItem" | "UpdateItem")
+}
+
+/// The template, its intrinsic functions in their long form: `!Ref Table` is `{"Ref": "Table"}`.
+fn template() -> Value {
+    let text = text("template.yaml");
+    let documents = Yaml::load_from_str(&text).unwrap_or_else(|error| panic!("template.yaml: {error}"));
+    to_json(&documents[0])
+}
+
+fn to_json(yaml: &Yaml) -> Value {
+    match yaml {
+        Yaml::Value(Scalar::Null) => Value::Null,
+        Yaml::Value(Scalar::Boolean(value)) => json!(value),
+        Yaml::Value(Scalar::Integer(value)) => json!(value),
+        Yaml::Value(Scalar::FloatingPoint(value)) => json!(value.into_inner()),
+        Yaml::Value(Scalar::String(value)) => json!(value),
+        Yaml::Sequence(items) => items.iter().map(to_json).collect(),
+        Yaml::Mapping(members) => {
+            members.iter().map(|(name, value)| (name.as_str().unwrap().to_owned(), to_json(value))).collect()
+        }
+        Yaml::Tagged(tag, value) => {
+            let bare = ["Ref", "Condition"].contains(&tag.suffix.as_str());
+            let name = if bare { tag.suffix.clone() } else { format!("Fn::{}", tag.suffix) };
+            json!({ name: to_json(value) })
+        }
+        other => panic!("template.yaml: {other:?} has no place in a template"),
+    }
+}
+
+/// The texts of a list; none where there is no such list.
+fn texts(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+#[test]
+fn no_endpoint_may_do_more_than_its_kind() {
+    for endpoint in Endpoint::ALL {
+        let (actions, spec) = (actions(*endpoint), endpoint.spec());
+        assert!(actions.contains(&"GetItem"), "shared/tests/contract/template.rs: {endpoint:?} looks up API keys");
+        for action in actions {
+            let may = only_reads(action) || (spec.scope != Scope::Read && only_writes(action));
+            assert!(
+                may,
+                "shared/tests/contract/template.rs: {action} is not for {endpoint:?}, whose scope is {:?}",
+                spec.scope
+            );
+        }
+    }
+}
+
+#[test]
+fn every_endpoint_has_a_function_with_its_routes_and_no_more_rights_than_it_uses() {
+    let template = template();
+    let resources = template["Resources"].as_object().unwrap();
+    let functions = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function");
+    let names = Endpoint::ALL.iter().map(|endpoint| format!("{endpoint:?}Function"));
+    assert_same(names, functions.map(|(name, _)| name.clone()), "template.yaml: one function for each Endpoint");
+
+    for endpoint in Endpoint::ALL {
+        let spec = endpoint.spec();
+        let name = format!("{endpoint:?}Function");
+        let (metadata, properties) = (&resources[&name]["Metadata"], &resources[&name]["Properties"]);
+
+        let wanted = json!({"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": spec.name}});
+        assert_eq!(*metadata, wanted, "template.yaml: set {name}.Metadata to the one on the right");
+
+        let events = with_and_without_slash(spec.path).map(|path| {
+            let route = json!({"ApiId": {"Ref": "Api"}, "Method": spec.method.as_str(), "Path": path});
+            json!({"Type": "HttpApi", "Properties": route})
+        });
+        let found = properties["Events"].as_object().into_iter().flat_map(|events| events.values().cloned());
+        assert_same(events, found, &format!("template.yaml: {name}.Events has the route with and without its slash"));
+
+        let actions = actions(*endpoint).iter().map(|action| format!("dynamodb:{action}"));
+        let found = texts(&properties["Policies"][0]["Statement"][0]["Action"]).map(str::to_owned);
+        assert_same(
+            actions,
+            found,
+            &format!("template.yaml: the actions of {name}, as shared/tests/contract/template.rs lists them"),
+        );
+        let mut policies = properties["Policies"].clone();
+        policies[0]["Statement"][0]["Action"] = json!([]);
+        let wanted =
+            json!([{"Statement": [{"Effect": "Allow", "Action": [], "Resource": {"Fn::GetAtt": "Table.Arn"}}]}]);
+        assert_eq!(policies, wanted, "template.yaml: {name}.Policies is one statement, about the table alone");
+        assert!(properties.get("Role").is_none(), "template.yaml: {name} has a role of its own policies, not another");
+    }
+    let shared = &template["Globals"]["Function"];
+    assert!(shared.get("Policies").is_none(), "template.yaml: give policies to functions, not to all in Globals");
+    assert!(shared.get("Role").is_none(), "template.yaml: give no role to all functions in Globals");
+}
+
+#[test]
+fn the_table_is_the_one_that_the_keys_are_for() {
+    let attributes = keys::attribute_definitions();
+    let attributes = attributes.iter().map(|attribute| {
+        json!({"AttributeName": attribute.attribute_name(), "AttributeType": attribute.attribute_type().as_str()})
+    });
+    let indexes = keys::indexes();
+    let indexes = indexes.iter().map(|index| {
+        json!({
+            "IndexName": index.index_name(),
+            "KeySchema": key_schema(index.key_schema()),
+            "Projection": {"ProjectionType": index.projection().unwrap().projection_type().unwrap().as_str()},
+        })
+    });
+    let (stream, forgets) = (keys::stream(), keys::time_to_live());
+    let wanted = json!({
+        "AttributeDefinitions": attributes.collect::<Value>(),
+        "BillingMode": keys::billing_mode().as_str(),
+        "DeletionProtectionEnabled": true,
+        "GlobalSecondaryIndexes": indexes.collect::<Value>(),
+        "KeySchema": key_schema(&keys::key_schema()),
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": true},
+        "SSESpecification": {"SSEEnabled": true},
+        "StreamSpecification": {"StreamViewType": stream.stream_view_type().unwrap().as_str()},
+        "TimeToLiveSpecification": {"AttributeName": forgets.attribute_name(), "Enabled": forgets.enabled()},
+    });
+    let table = &template()["Resources"]["Table"];
+    let properties = table["Properties"].as_object().unwrap().clone();
+    let edit = "template.yaml: make Table.Properties what shared/src/table/keys.rs (and safety) wants";
+    assert_same(wanted.as_object().unwrap().clone(), properties, edit);
+    for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
+        assert_eq!(table[policy], "Retain", "template.yaml: Table.{policy}");
+    }
+}
+
+fn key_schema(elements: &[KeySchemaElement]) -> Value {
+    let element = |element: &KeySchemaElement| json!({"AttributeName": element.attribute_name(), "KeyType": element.key_type().as_str()});
+    elements.iter().map(element).collect()
+}
+
+#[test]
+fn functions_are_told_what_they_read_and_nothing_else() {
+    let read = RefCell::new(BTreeSet::new());
+    for algorithm in ["HS256", "RS256", "ES256", "EdDSA"] {
+        let config = Config::read(|name| {
+            read.borrow_mut().insert(name.to_owned());
+            Some(if name == "JWT_ALGORITHM" { algorithm } else { "set" }.to_owned())
+        });
+        assert!(config.is_ok(), "shared/src/config.rs: {config:?}");
+    }
+    // These are the service's to tell.
+    let read = read.into_inner().into_iter().filter(|name| !name.starts_with("AWS_"));
+    let template = template();
+    let told = template["Globals"]["Function"]["Environment"]["Variables"].as_object().unwrap().keys().cloned();
+    assert_same(read, told, "template.yaml: Globals.Function.Environment is what shared/src/config.rs reads");
+}
+
+#[test]
+fn browsers_may_send_and_see_the_headers_that_there_are() {
+    let template = template();
+    let cors = &template["Resources"]["Api"]["Properties"]["CorsConfiguration"];
+
+    let always = ["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"];
+    let read = specs().flat_map(|spec| spec.headers.iter().map(|header| header.name()));
+    let headers: BTreeSet<_> = read.chain(always).collect();
+    assert_same(headers, texts(&cors["AllowHeaders"]), "template.yaml: AllowHeaders is what endpoints read");
+
+    let methods: BTreeSet<_> = specs().map(|spec| spec.method.as_str()).collect();
+    assert_same(methods, texts(&cors["AllowMethods"]), "template.yaml: AllowMethods is what endpoints have");
+
+    let description = openapi::document();
+    let sent = description.components.as_ref().unwrap().headers.keys().map(String::as_str);
+    // Who is refused for a credential reads it in the status.
+    let sent = sent.filter(|name| *name != "WWW-Authenticate");
+    assert_same(
+        sent,
+        texts(&cors["ExposeHeaders"]),
+        "template.yaml: ExposeHeaders is what shared/src/openapi.rs lists",
+    );
+}
