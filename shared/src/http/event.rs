@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// A request, as the gateway passes it on.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -17,7 +17,8 @@ use serde::Deserialize;
 pub struct Event {
     /// The path, as the client sent it.
     pub raw_path: String,
-    /// What follows the `?`, as the client sent it.
+    /// What follows the `?`, as the client sent it. The local gateway sends `null` where nothing does.
+    #[serde(deserialize_with = "null_as_default")]
     pub raw_query_string: String,
     /// Names in lower case; of repeated headers the values are joined by commas.
     pub headers: BTreeMap<String, String>,
@@ -45,6 +46,10 @@ pub struct RequestLine {
     pub method: String,
 }
 
+fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
 impl Event {
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -63,5 +68,16 @@ impl Event {
         } else {
             body.into()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_local_gateway_sends_null_for_no_query() {
+        let event: Event = serde_json::from_str(r#"{"rawPath": "/contacts", "rawQueryString": null}"#).unwrap();
+        assert_eq!(event.raw_query_string, "");
     }
 }
