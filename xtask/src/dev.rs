@@ -1,0 +1,112 @@
+//! `cargo dev`: the API on this machine, from nothing but a Rust toolchain.
+
+mod demo;
+mod gateway;
+mod process;
+mod server;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::tools;
+use demo::EXAMPLE_CONTACT;
+pub(crate) use demo::{Org, Session};
+pub(crate) use process::{Group, Output};
+pub(crate) use server::{Database, Faults, Server, Setup};
+
+/// What `cargo dev` can be told.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The port of the API on 127.0.0.1
+    #[arg(long, default_value_t = 9000)]
+    port: u16,
+    /// Use this engine, or DynamoDB itself, instead of the embedded one; the table is made and seeded there if it is
+    /// missing. `AWS_*` variables say as whom and in which region
+    #[arg(long, value_name = "URL")]
+    dynamodb_url: Option<String>,
+    /// Forget all data at the end, instead of keeping it under target/dev
+    #[arg(long)]
+    memory: bool,
+    /// Build with optimizations
+    #[arg(long)]
+    release: bool,
+}
+
+/// Runs the API until a signal ends it.
+pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
+    let Options { port, dynamodb_url, memory, release } = options;
+    let database = match dynamodb_url {
+        Some(url) => Database::At(url),
+        None if memory => Database::Memory,
+        None => Database::File,
+    };
+    let directory = root.join("target/dev");
+    // Before signals are caught: fetching it can be broken off like any other command.
+    let cargo_lambda = &tools::cargo_lambda(root)?;
+    let output = Output::Terminal;
+    let setup = Setup { root, directory: &directory, cargo_lambda, port, database, release, output, faults: None };
+    let ended = ended()?;
+    tokio::pin!(ended);
+    let mut server = tokio::select! {
+        server = Server::start(&setup) => server?,
+        () = &mut ended => return Ok(()),
+    };
+    let outcome = tokio::select! {
+        outcome = serve(&mut server) => outcome,
+        () = &mut ended => Ok(()),
+    };
+    server.stop().await;
+    outcome
+}
+
+/// Waits until the API answers, tells how to use it, and stays until it ends by itself, which it should not.
+#[expect(clippy::print_stdout, reason = "this is what the developer is waiting for")]
+async fn serve(server: &mut Server) -> Result<()> {
+    let session = server.ready().await?;
+    println!("{}", welcome(session));
+    bail!("{}", server.ended().await)
+}
+
+/// Ends when the developer, or whoever started this, wants it to end.
+fn ended() -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}
+
+/// Where the API is, and what to try first.
+fn welcome(session: &Session) -> String {
+    let Session { base_url, dynamodb_url, orgs, .. } = session;
+    let mut text = format!("\nThe API answers at {base_url} (database: {dynamodb_url}). Try:\n");
+    if let Some(Org { admin_key, import_id, .. }) = orgs.first() {
+        // Another address at every start, since the data stays.
+        let email = format!("john.doe.{}@example.com", chrono::Utc::now().timestamp());
+        let key = format!("-H 'X-API-Key: {admin_key}'");
+        let json = "-H 'Content-Type: application/json'";
+        let _ = write!(
+            text,
+            r#"
+curl -i '{base_url}/imports/' {key} {json} \
+  -d '{{"source": "csv", "file_name": "leads.csv", "status": "processing"}}'
+
+curl -i '{base_url}/contacts/' {key} -H 'X-Import-ID: {import_id}' {json} \
+  -d '{{"full_name": "John Doe", "email": "{email}", "linkedin_profile": "https://linkedin.com/in/johndoe", "company": "Tech Corp", "locale": "en-US", "timezone": "America/New_York", "metadata": {{"source": "website", "campaign": "Q1-2024"}}}}'
+
+curl -i '{base_url}/contacts/{EXAMPLE_CONTACT}' {key}
+
+curl -i '{base_url}/contacts/?import_id={import_id}&limit=10' {key}
+"#
+        );
+    }
+    text + "\nAll credentials are in target/dev/session.json. Ctrl-C ends it.\n"
+}
