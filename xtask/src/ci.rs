@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{sync, template, tools};
 
@@ -17,6 +17,9 @@ const RELEASED: [&str; 2] = ["create-contact", "get-contact"];
 /// The tests that talk to the database, by package: what is run again on the second engine.
 const DATABASE_TESTS: &[&str] = &["--workspace", "--exclude", "xtask", "--exclude", "shared"];
 
+/// Something that has to hold.
+type Step = fn(&Path) -> Result<Tally>;
+
 /// How many tests a step ran.
 #[derive(Default, Clone, Copy)]
 struct Tally {
@@ -26,9 +29,11 @@ struct Tally {
 
 /// Runs every step, also after one has failed, and says at the end which ran and how they ended.
 pub(crate) fn ci(root: &Path) -> Result<()> {
-    let steps: [(&str, fn(&Path) -> Result<Tally>); 9] = [
+    let steps: [(&str, Step); 9] = [
         ("format", |root| cargo(root, &["fmt", "--all", "--check"])),
-        ("clippy", |root| cargo(root, &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])),
+        ("clippy", |root| {
+            cargo(root, &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
+        }),
         ("documentation", |root| cargo(root, &["doc", "--workspace", "--no-deps", "--document-private-items"])),
         ("tests", |root| cargo(root, &["test", "--workspace", "--no-fail-fast"])),
         ("generated files", |root| sync::sync(root, true).map(|()| Tally::default())),
@@ -64,7 +69,8 @@ pub(crate) fn ci(root: &Path) -> Result<()> {
     }
     announce(&format!("{} passed, {} failed", total.passed, total.failed))?;
     let failed = report.iter().filter(|(ok, _)| !ok).count();
-    if failed > 0 { bail!("{failed} of {} steps failed", report.len()) } else { Ok(()) }
+    ensure!(failed == 0, "{failed} of {} steps failed", report.len());
+    Ok(())
 }
 
 fn announce(line: &str) -> Result<()> {
@@ -77,7 +83,11 @@ fn cargo(root: &Path, arguments: &[&str]) -> Result<Tally> {
 
 /// Runs a command, passing on what it prints, and counts the tests in it.
 fn run(command: &mut Command) -> Result<Tally> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {command:?}"))?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {command:?}"))?;
     let mut tally = Tally::default();
     for line in BufReader::new(child.stdout.take().context("its output is piped")?).lines() {
         let line = line?;
@@ -107,7 +117,12 @@ fn second_engine(root: &Path) -> Result<Tally> {
     let engine = DynamoDbLocal::start(&tools::dynamodb_local(root)?)?;
     let test = |arguments: &[&str]| {
         let mut command = Command::new("cargo");
-        command.arg("test").args(arguments).arg("--no-fail-fast").env("TEST_DYNAMODB_URL", &engine.url).current_dir(root);
+        command
+            .arg("test")
+            .args(arguments)
+            .arg("--no-fail-fast")
+            .env("TEST_DYNAMODB_URL", &engine.url)
+            .current_dir(root);
         run(&mut command)
     };
     let handlers = test(DATABASE_TESTS)?;
@@ -125,7 +140,14 @@ impl DynamoDbLocal {
     fn start(home: &Path) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let process = Command::new("java")
-            .args(["-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", "-inMemory", "-sharedDb", "-port"])
+            .args([
+                "-Djava.library.path=./DynamoDBLocal_lib",
+                "-jar",
+                "DynamoDBLocal.jar",
+                "-inMemory",
+                "-sharedDb",
+                "-port",
+            ])
             .arg(port.to_string())
             .current_dir(home)
             .stdout(Stdio::null())
@@ -133,7 +155,7 @@ impl DynamoDbLocal {
             .spawn()
             .context("cannot run java")?;
         let engine = Self { process, url: format!("http://127.0.0.1:{port}") };
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             if Instant::now() > deadline {
                 bail!("DynamoDB Local does not answer after a minute");
@@ -158,7 +180,9 @@ mod tests {
 
     #[test]
     fn tests_are_counted_by_their_runners_closing_line() {
-        let tally = counts("test result: ok. 27 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 19.13s").unwrap();
+        let tally =
+            counts("test result: ok. 27 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 19.13s")
+                .unwrap();
         assert_eq!((tally.passed, tally.failed), (27, 1));
         assert!(counts("running 27 tests").is_none());
     }

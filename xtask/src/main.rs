@@ -1,10 +1,10 @@
 //! The developer's door: `cargo xtask <command>`, and `cargo dev` for the first of them.
 
+mod ci;
 mod dev;
 mod e2e;
-#[expect(dead_code, reason = "`cargo xtask ci` calls it")]
+mod sync;
 mod template;
-#[expect(dead_code, reason = "`cargo xtask ci` calls the rest")]
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +21,14 @@ enum Command {
     Dev(dev::Options),
     /// Tests a running API over HTTP: a throwaway one of its own, or one that is deployed.
     E2e(e2e::Options),
+    /// Writes what is generated from the route table: `shared/openapi.json` and the local router.
+    Sync {
+        /// Writes nothing, and fails if anything is out of step.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Runs everything that has to hold before a change lands.
+    Ci,
 }
 
 #[tokio::main]
@@ -29,6 +37,8 @@ async fn main() -> ExitCode {
     let outcome = match Command::parse() {
         Command::Dev(options) => dev::run(&root, options).await,
         Command::E2e(options) => e2e::run(&root, options).await,
+        Command::Sync { check } => sync::sync(&root, check),
+        Command::Ci => ci::ci(&root),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

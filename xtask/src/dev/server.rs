@@ -144,7 +144,9 @@ fn settings(dynamodb_url: &str, jwt_secret: &str, embedded: bool) -> BTreeMap<&'
     ]);
     // A local engine wants some region and credentials, whichever. DynamoDB wants the caller's, which stay where they
     // are and get into no file.
-    for (name, value) in [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")] {
+    for (name, value) in
+        [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")]
+    {
         if embedded || env::var_os(name).is_none() {
             settings.insert(name, value.to_owned());
         }
