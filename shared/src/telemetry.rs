@@ -46,7 +46,7 @@ pub fn init() {
 pub(crate) fn log_request(line: &Line<'_>) {
     let Line { operation, request_id, org_id, status, duration, usage, cold, fault } = line;
     let org_id = org_id.map(|org_id| org_id.to_string());
-    let duration_ms = duration.as_secs_f64() * 1000.0;
+    let duration_ms = (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0;
     let units = usage.read_units + usage.write_units;
     match fault {
         None => tracing::info!(operation, request_id, org_id, status, duration_ms, units, cold),
