@@ -62,7 +62,9 @@ fn source_folder() -> PathBuf {
 /// The Rust files at a path, those of tests left out.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) {
     if path.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| collect(&entry.unwrap().path(), files));
+        for entry in fs::read_dir(path).unwrap() {
+            collect(&entry.unwrap().path(), files);
+        }
     } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
         files.push(path.to_owned());
     }
@@ -72,7 +74,8 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) {
 fn code(file: &Path) -> String {
     let source = fs::read_to_string(file).unwrap();
     let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
+    let lines: Vec<_> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    lines.join("\n")
 }
 
 /// The identifiers that a text is made of.
