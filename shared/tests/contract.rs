@@ -14,7 +14,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use serde_json::{Map, Value, json};
-use shared::endpoint::Spec;
+use shared::endpoint::{Header, Spec};
 use shared::{Endpoint, openapi};
 
 fn root() -> PathBuf {
@@ -192,4 +192,14 @@ fn the_committed_description_is_the_generated_one() {
     let generated = openapi::text().unwrap();
     let same = text("shared/openapi.json") == generated;
     assert!(same, "shared/openapi.json is not what shared/src/openapi.rs generates: run `cargo xtask sync`");
+}
+
+#[test]
+fn whatever_a_request_names_may_be_described_as_missing() {
+    let description = serde_json::to_value(openapi::document()).unwrap();
+    for spec in specs().filter(|spec| spec.path.contains('{') || spec.headers.contains(&Header::ImportId)) {
+        let operation = &description["paths"][spec.path][spec.method.as_str().to_ascii_lowercase()];
+        let missing = &operation["responses"]["404"];
+        assert!(missing.is_object(), "shared/src/openapi.rs, kind(): which kind of thing does {} name?", spec.path);
+    }
 }
