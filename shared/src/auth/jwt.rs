@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::jwk::JwkSet;
@@ -18,7 +19,7 @@ const REREAD: TimeDelta = TimeDelta::seconds(10);
 /// How long a JWKS is used without reading it again: how long a withdrawn key still works.
 const LIFETIME: TimeDelta = TimeDelta::minutes(5);
 /// How far the issuer's clock may be off.
-const LEEWAY: TimeDelta = TimeDelta::seconds(60);
+const LEEWAY: Duration = Duration::from_secs(60);
 
 /// Checks tokens.
 pub(super) struct Verifier {
@@ -47,8 +48,8 @@ struct Read {
 #[derive(Deserialize)]
 struct Claims {
     org_id: String,
-    exp: i64,
-    nbf: Option<i64>,
+    exp: f64,
+    nbf: Option<f64>,
     scope: Option<String>,
 }
 
@@ -96,9 +97,9 @@ impl Verifier {
                 jwks.candidates(kid.as_deref(), now).iter().find_map(|key| self.claims(token, key))?
             }
         };
-        let (now, leeway) = (now.timestamp(), LEEWAY.num_seconds());
-        let in_time =
-            now < claims.exp.saturating_add(leeway) && claims.nbf.is_none_or(|nbf| nbf.saturating_sub(leeway) <= now);
+        let now = Duration::from_secs(u64::try_from(now.timestamp()).ok()?);
+        let (exp, nbf) = (since_epoch(claims.exp)?, since_epoch(claims.nbf.unwrap_or(0.0))?);
+        let in_time = now < exp.saturating_add(LEEWAY) && nbf.saturating_sub(LEEWAY) <= now;
         let org_id = Uuid::try_parse(&claims.org_id).ok().filter(|_| in_time)?.into();
         // A scope of another platform is not ours to refuse: it allows nothing here.
         let scopes: Scopes = match &claims.scope {
@@ -111,6 +112,11 @@ impl Verifier {
     fn claims(&self, token: &str, key: &DecodingKey) -> Option<Claims> {
         decode::<Claims>(token, key, &self.validation).ok().map(|token| token.claims)
     }
+}
+
+/// A `NumericDate`, which may have a fraction (RFC 7519 §2); `None` before 1970 and beyond all time.
+fn since_epoch(numeric_date: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(numeric_date).ok()
 }
 
 impl Jwks {
@@ -149,3 +155,6 @@ impl fmt::Debug for Verifier {
         f.write_str("Verifier(…)")
     }
 }
+
+#[cfg(test)]
+mod tests;
