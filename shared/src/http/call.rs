@@ -1,6 +1,5 @@
 //! A request that has been let in.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -89,9 +88,11 @@ impl Call {
         if !raw.get().starts_with('{') {
             return Err(ApiError::invalid("body", "must be a JSON object"));
         }
-        // Fields take any value, so all that is left to fail is a field that stands there twice.
-        let wire = T::Wire::deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
-            .map_err(|_| ApiError::invalid("body", "must not have a field twice"))?;
+        // Fields take any value, so all that is left to fail is a field that stands there twice, or a name that is no
+        // Unicode text, which the syntax allows.
+        let wire: T::Wire = serde_json::from_slice(&self.body).map_err(|error| {
+            if error.is_data() { ApiError::invalid("body", "must not have a field twice") } else { malformed(&error) }
+        })?;
         Ok(T::try_from(wire)?)
     }
 
