@@ -13,3 +13,6 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     app.contacts(call.principal()).delete(id, call.required_version()).await?;
     Ok(Reply::message(format!("Contacto {id} eliminado")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,3 +16,6 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     let next = timeline.more.then(|| query.next(id));
     Ok(Reply::ok(&ContactWithTimeline(contact, timeline)).with_next(next))
 }
+
+#[cfg(test)]
+mod tests;

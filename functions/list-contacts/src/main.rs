@@ -14,3 +14,6 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     let next = page.next.map(|cursor| query.next(cursor));
     Ok(Reply::list(page.contacts.iter().map(ContactView::of)).with_next(next))
 }
+
+#[cfg(test)]
+mod tests;

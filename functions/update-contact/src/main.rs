@@ -14,3 +14,6 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     let contact = app.contacts(call.principal()).update(id, &patch, call.required_version()).await?;
     Ok(Reply::ok(&contact))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 pub mod engine;
 pub mod fault;
 mod request;
+pub mod rules;
 pub mod tenant;
 
 use std::future::Future;
@@ -25,9 +26,12 @@ pub use tenant::Tenant;
 use crate::app::{App, Process};
 use crate::auth::{Credentials, Principal};
 use crate::config::{Config, Database, Jwt, JwtKeys, Secret};
-use crate::domain::{Clock, Contact, ContactId, ContactPatch, ImportId, NewContact, NewImport};
+use crate::domain::{
+    ApiKey, ApiKeySecret, Clock, Contact, ContactId, ContactPatch, ImportId, NewContact, NewImport,
+};
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Call, Reply, serve};
+use crate::table::keys::{Key, PK, SK};
 use crate::table::{Patience, Table};
 
 /// The secret that test tokens are signed with.
@@ -142,6 +146,21 @@ impl TestApp {
     pub async fn stored(&self, id: ContactId) -> Option<Contact> {
         let page = crate::domain::TimelinePage { filter: crate::domain::TimelineFilter::Any, page: 0, limit: 1 };
         self.app().contacts(&self.principal(&self.org).await).get(id, &page).await.ok().map(|(contact, _)| contact)
+    }
+
+    /// Stores any item over what lies there, in DynamoDB's JSON.
+    pub async fn put_item(&self, key: &Key, attributes: serde_json::Value) {
+        let mut item = attributes;
+        item[PK] = serde_json::json!({"S": key.pk});
+        item[SK] = serde_json::json!({"S": key.sk});
+        let table = Table::new(&self.config.database, Patience::default());
+        table.put_item(item).await.expect("the item can be stored");
+    }
+
+    /// Stores an API key over what is known of it.
+    pub async fn put_api_key(&self, secret: &ApiKeySecret, key: &ApiKey) {
+        let table = Table::new(&self.config.database, Patience::default());
+        table.put_api_key(&secret.hash(), key).await.expect("a key can be stored");
     }
 
     /// Every item of the table, as JSON per item: what a test may count, and grep.

@@ -1,0 +1,46 @@
+//! `handle` behind the whole way of a request, on a table of its own.
+
+use shared::Endpoint;
+use shared::testing::rules;
+
+use super::handle;
+
+/// The contract's rules for every endpoint, each a test.
+mod every_endpoint {
+    use super::*;
+
+    #[tokio::test]
+    async fn routes() {
+        rules::routes(Endpoint::DeleteContact, handle).await;
+    }
+
+    #[tokio::test]
+    async fn credentials() {
+        rules::credentials(Endpoint::DeleteContact, handle).await;
+    }
+
+    #[tokio::test]
+    async fn order_of_refusals() {
+        rules::order_of_refusals(Endpoint::DeleteContact, handle).await;
+    }
+
+    #[tokio::test]
+    async fn request_ids() {
+        rules::request_ids(Endpoint::DeleteContact, handle).await;
+    }
+
+    #[tokio::test]
+    async fn bugs() {
+        rules::bugs(Endpoint::DeleteContact, handle).await;
+    }
+
+    #[tokio::test]
+    async fn isolation() {
+        rules::isolation(Endpoint::DeleteContact, handle).await;
+    }
+
+    #[tokio::test]
+    async fn path_ids() {
+        rules::path_ids(Endpoint::DeleteContact, handle).await;
+    }
+}

@@ -1,0 +1,509 @@
+//! The contract's "Rules for every endpoint", as checks that each endpoint's own tests run on it.
+//!
+//! Each takes the endpoint and its handler, and panics naming the request that was answered wrongly.
+
+use std::future::Future;
+
+use chrono::{TimeDelta, Utc};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::tenant::{forged, token};
+use super::{Answer, JWT_SECRET, Request, Tenant, TestApp, jane};
+use crate::app::App;
+use crate::domain::Scope;
+use crate::endpoint::{Endpoint, Header, Spec};
+use crate::http::{ApiError, Call, Reply};
+use crate::table::keys;
+
+const UNAUTHENTICATED: &str = "Invalid or missing authentication credentials";
+
+/// A request that the endpoint answers with success, on a contact of the organization's own where it names one.
+pub async fn valid_request(app: &TestApp, endpoint: Endpoint) -> Request {
+    let email = format!("{}@example.com", Uuid::new_v4());
+    let request = Request::to(endpoint, &app.org);
+    match endpoint {
+        Endpoint::GetContact | Endpoint::UpdateContact | Endpoint::DeleteContact => {
+            request.path(format!("/contacts/{}", app.jane(&email).await.id))
+        }
+        Endpoint::CreateContact => request.json(&jane(&email)),
+        Endpoint::ListContacts | Endpoint::CreateImport => request,
+    }
+}
+
+/// An endpoint's path and method are its own, with and without the trailing slash, and said before anything else.
+pub async fn routes<H, F>(endpoint: Endpoint, handle: H)
+where
+    H: Fn(App, Call) -> F + Copy,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let app = TestApp::new().await;
+    let spec = endpoint.spec();
+    for slash in ["", "/"] {
+        let request = valid_request(&app, endpoint).await;
+        let path = format!("{}{slash}", request.event().raw_path.trim_end_matches('/'));
+        let answer = app.send(endpoint, handle, &request.path(&path)).await;
+        assert_eq!(answer.status, u64::from(spec.success), "{path}: {}", answer.text);
+    }
+    for path in ["", "/", "/nowhere", "/contacts/a/b", "//contacts", "/Contacts/", "/imports/x"] {
+        let answer = app.send(endpoint, handle, &Request::example(endpoint).path(path)).await;
+        assert_eq!((answer.status, answer.detail()), (404, "Not found".to_owned()), "{path}");
+    }
+    for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "get", ""] {
+        if method != spec.method.as_str() {
+            let answer = app.send(endpoint, handle, &Request::example(endpoint).method(method)).await;
+            assert_eq!((answer.status, answer.detail()), (405, "Method not allowed".to_owned()), "{method}");
+            assert_eq!(answer.header("allow"), spec.method.as_str(), "{method}");
+        }
+    }
+}
+
+/// Who is let in, who is not known, and who may not.
+pub async fn credentials<H, F>(endpoint: Endpoint, handle: H)
+where
+    H: Fn(App, Call) -> F + Copy,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let app = TestApp::new().await;
+    let (org, scope) = (&app.org, endpoint.spec().scope);
+    let success = u64::from(endpoint.spec().success);
+    let mut refused = bad_keys(org);
+    refused.extend(bad_headers(org).into_iter().map(|(why, header)| (why, None, Some(header))));
+    refused.push(("neither", None, None));
+    refused.push(("both, and the key decides", Some(Tenant::new().admin_key.in_clear().to_owned()), Some(good(org))));
+    for (why, key, authorization) in refused {
+        let answer = send_as(&app, endpoint, handle, key.as_deref(), authorization.as_deref()).await;
+        assert_eq!((answer.status, answer.detail()), (401, UNAUTHENTICATED.to_owned()), "{why}");
+        assert_eq!(answer.header("www-authenticate"), r#"Bearer realm="contacts", ApiKey realm="contacts""#, "{why}");
+    }
+    let scoped = |scopes: &str| bearer(org, &json!({"scope": scopes}));
+    let (read, write) = (scope == Scope::Read, scope == Scope::Write);
+    let admin = Some(org.admin_key.in_clear().to_owned());
+    for (who, key, authorization, may) in [
+        ("the admin key", admin.clone(), None, true),
+        ("the key, the token being bad", admin, Some("Bearer x.y.z".to_owned()), true),
+        ("the read-only key", Some(org.read_key.in_clear().to_owned()), None, read),
+        ("a token without scopes", None, Some(good(org)), true),
+        ("another spelling of the scheme", None, Some(good(org).replace("Bearer ", "bearer  ")), true),
+        ("a token that ended 50 s ago", None, Some(bearer(org, &json!({"exp": at(-50)}))), true),
+        ("a token that begins in 50 s", None, Some(bearer(org, &json!({"nbf": at(50)}))), true),
+        ("a token whose times have fractions", None, Some(bearer(org, &json!({"exp": 4_102_444_800.5}))), true),
+        ("a token that may read", None, Some(scoped("openid read")), read),
+        ("a token that may write", None, Some(scoped("write")), write),
+        ("a token that may do both", None, Some(scoped("read write")), true),
+        ("a token that may do everything", None, Some(scoped("admin")), true),
+        ("a token that may do nothing here", None, Some(scoped("")), false),
+        ("a token of another platform", None, Some(scoped("profile reads READ")), false),
+    ] {
+        let answer = send_as(&app, endpoint, handle, key.as_deref(), authorization.as_deref()).await;
+        assert_eq!(answer.status, if may { success } else { 403 }, "{who}: {}", answer.text);
+        if !may {
+            assert_eq!(answer.detail(), "You do not have permission to access this resource", "{who}");
+        }
+    }
+}
+
+type Credential = (&'static str, Option<String>, Option<String>);
+
+fn bad_keys(org: &Tenant) -> Vec<Credential> {
+    let admin = org.admin_key.in_clear();
+    let bad = |why, key: &str| (why, Some(key.to_owned()), None);
+    vec![
+        bad("an unknown key", Tenant::new().admin_key.in_clear()),
+        bad("an unknown key of another length", "sk_live_1234567890abcdef"),
+        bad("a revoked key", org.revoked_key.in_clear()),
+        bad("an expired key", org.expired_key.in_clear()),
+        bad("an empty key", ""),
+        bad("a prefix", "sk_test_"),
+        bad("another prefix", &admin.replace("sk_test_", "pk_test_")),
+        bad("a live key in the place of a test key", &admin.replace("sk_test_", "sk_live_")),
+        bad("a key and more", &format!("{admin}0")),
+        bad("less than a key", &admin[..admin.len() - 1]),
+        bad("a key twice", &format!("{admin},{admin}")),
+        bad("what is no text of a key", "sk_test_\u{e9}"),
+        bad("a long key", &format!("sk_test_{}", "0".repeat(10_000))),
+    ]
+}
+
+fn bad_headers(org: &Tenant) -> Vec<(&'static str, String)> {
+    let bad = |why, claims: Value| (why, bearer(org, &claims));
+    let under =
+        |header: Value| format!("Bearer {}", forged(JWT_SECRET, &header, &claims(org, &json!({"exp": at(600)}))));
+    let unsigned = under(json!({"alg": "none"}));
+    let (unsigned, _) = unsigned.rsplit_once('.').expect("a token has a signature");
+    vec![
+        bad("a token that ended 70 s ago", json!({"exp": at(-70)})),
+        bad("a token without an end", json!({"exp": null})),
+        bad("a token whose end is no time", json!({"exp": "tomorrow"})),
+        bad("a token without a subject", json!({"sub": null})),
+        bad("a token without an organization", json!({"org_id": null})),
+        bad("a token of what is no organization", json!({"org_id": "acme"})),
+        bad("a token that begins in 70 s", json!({"nbf": at(70)})),
+        bad("a token whose scope is no text", json!({"scope": ["read"]})),
+        ("another secret", format!("Bearer {}", token("another secret", &claims(org, &json!({}))))),
+        ("no signature, the algorithm none", format!("{unsigned}.")),
+        ("the algorithm none, but a signature", under(json!({"alg": "none"}))),
+        ("another algorithm", under(json!({"alg": "HS512"}))),
+        ("another kind of algorithm", under(json!({"alg": "RS256"}))),
+        ("no algorithm", under(json!({"typ": "JWT"}))),
+        ("another scheme", good(org).replace("Bearer", "Basic")),
+        ("no scheme", good(org).replace("Bearer ", "")),
+        ("no token", "Bearer".to_owned()),
+        ("an empty token", "Bearer ".to_owned()),
+        ("what is no token", "Bearer x.y.z".to_owned()),
+        ("a key in the token's place", format!("Bearer {}", org.admin_key.in_clear())),
+        ("an empty header", String::new()),
+    ]
+}
+
+fn at(seconds: i64) -> i64 {
+    (Utc::now() + TimeDelta::seconds(seconds)).timestamp()
+}
+
+/// The claims of a good token, changed; `null` leaves one out.
+fn claims(org: &Tenant, changes: &Value) -> Value {
+    let mut claims = json!({"sub": "user", "org_id": org.org_id, "exp": at(600)});
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        claims[name] = value.clone();
+    }
+    if let Some(claims) = claims.as_object_mut() {
+        claims.retain(|_, value| !value.is_null());
+    }
+    claims
+}
+
+fn bearer(org: &Tenant, changes: &Value) -> String {
+    format!("Bearer {}", token(JWT_SECRET, &claims(org, changes)))
+}
+
+fn good(org: &Tenant) -> String {
+    bearer(org, &json!({}))
+}
+
+async fn send_as<H, F>(
+    app: &TestApp,
+    endpoint: Endpoint,
+    handle: H,
+    key: Option<&str>,
+    authorization: Option<&str>,
+) -> Answer
+where
+    H: Fn(App, Call) -> F,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let mut request = valid_request(app, endpoint).await.without("x-api-key");
+    for (name, value) in [("x-api-key", key), ("authorization", authorization)] {
+        if let Some(value) = value {
+            request = request.header(name, value);
+        }
+    }
+    app.send(endpoint, handle, &request).await
+}
+
+/// What is wrong is refused in the documented order: a request has all the faults that follow one, and is told of that.
+pub async fn order_of_refusals<H, F>(endpoint: Endpoint, handle: H)
+where
+    H: Fn(App, Call) -> F + Copy,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let app = TestApp::new().await;
+    let good = valid_request(&app, endpoint).await;
+    let faults = faults(&app, endpoint).await;
+    for (index, (status, detail, _)) in faults.iter().enumerate() {
+        let faulty = faults[index..].iter().rev().fold(good.clone(), |request, (_, _, spoil)| spoil(request));
+        let answer = app.send(endpoint, handle, &faulty).await;
+        assert_eq!(answer.status, *status, "{}", answer.text);
+        assert!(answer.detail().contains(detail), "{detail}: {}", answer.text);
+    }
+    assert_eq!(app.send(endpoint, handle, &good).await.status, u64::from(endpoint.spec().success));
+}
+
+type Fault = (u64, &'static str, Box<dyn Fn(Request) -> Request>);
+
+/// What can be wrong with a request to this endpoint, in the documented order.
+async fn faults(app: &TestApp, endpoint: Endpoint) -> Vec<Fault> {
+    fn fault(status: u64, detail: &'static str, spoil: impl Fn(Request) -> Request + 'static) -> Fault {
+        (status, detail, Box::new(spoil))
+    }
+    let Spec { path, scope, max_body, headers, query, .. } = endpoint.spec();
+    let other_scope = bearer(&app.org, &json!({"scope": if scope == Scope::Read { "write" } else { "read" }}));
+    let mut faults = vec![
+        fault(404, "Not found", |request| request.path("/nowhere")),
+        fault(405, "Method not allowed", |request| request.method("PATCH")),
+        fault(401, UNAUTHENTICATED, |request| request.header("authorization", "")),
+        fault(403, "You do not have permission", move |request| {
+            request.without("x-api-key").header("authorization", &other_scope)
+        }),
+    ];
+    if let Some(limit) = max_body {
+        faults.push(fault(415, "Content-Type", |request| request.header("content-type", "text/plain")));
+        faults.push(fault(413, "at most", move |request| request.text("{".repeat(limit + 1))));
+    }
+    if path.contains('{') {
+        let detail = "Validation error: contact_id must be a valid UUID";
+        faults.push(fault(400, detail, |request| request.path("/contacts/42")));
+    }
+    for header in headers {
+        let name = header.name().to_ascii_lowercase();
+        faults.push(fault(400, header.name(), move |request| request.header(&name, "not\u{e9}")));
+    }
+    if !query.is_empty() {
+        faults.push(fault(400, "Validation error: limit must be", |request| request.query("limit=x")));
+    }
+    if max_body.is_some() {
+        faults.push(fault(400, "body is not valid JSON", |request| request.text("{")));
+    }
+    if path.contains('{') {
+        faults.push(fault(404, "Contact not found", |request| request.path(format!("/contacts/{}", Uuid::new_v4()))));
+    }
+    if headers.contains(&Header::ImportId) {
+        faults
+            .push(fault(404, "Import not found", |request| request.header("x-import-id", &Uuid::new_v4().to_string())));
+    }
+    if headers.contains(&Header::IfMatch) {
+        faults.push(fault(412, "has changed", |request| request.header("if-match", "\"99-x\"")));
+    }
+    if matches!(endpoint, Endpoint::CreateContact | Endpoint::UpdateContact) {
+        app.jane("taken@example.com").await;
+        faults.push(fault(409, "'taken@example.com'", |request| request.json(&jane("taken@example.com"))));
+    }
+    faults
+}
+
+/// The request's id comes from the client if it is sane and is on every answer.
+pub async fn request_ids<H, F>(endpoint: Endpoint, handle: H)
+where
+    H: Fn(App, Call) -> F + Copy,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    const GATEWAY: &str = "JKJaXmPLvHcESHA=";
+    let app = TestApp::new().await;
+    let good = valid_request(&app, endpoint).await;
+    let (longest, too_long) = ("i".repeat(128), "i".repeat(129));
+    for (sent, echoed) in [
+        ("a", "a"),
+        ("~req-1/{2}!", "~req-1/{2}!"),
+        (&longest, &longest),
+        (&too_long, GATEWAY),
+        ("", GATEWAY),
+        ("two words", GATEWAY),
+        ("tab\t", GATEWAY),
+        ("\u{e9}", GATEWAY),
+        ("line\r\nbreak: x", GATEWAY),
+    ] {
+        for spoiled in [good.clone().path("/nowhere"), good.clone().without("x-api-key")] {
+            let answer = app.send(endpoint, handle, &spoiled.header("x-request-id", sent)).await;
+            assert_eq!(answer.header("x-request-id"), echoed, "{sent}");
+        }
+    }
+    assert_eq!(app.send(endpoint, handle, &good).await.header("x-request-id"), GATEWAY);
+}
+
+/// A bug is 500 and says nothing of itself.
+pub async fn bugs<H, F>(endpoint: Endpoint, handle: H)
+where
+    H: Fn(App, Call) -> F + Copy,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    const BUG: &str = r#"{"detail":"Internal server error"}"#;
+    let mut app = TestApp::new().await;
+    let good = valid_request(&app, endpoint).await.header("x-request-id", "id-of-a-bug");
+    let panicking = |_, _| async {
+        assert_eq!(1, 2, "canary");
+        Err(ApiError::NoRoute)
+    };
+    let failing = |_, _| async { Err(ApiError::Internal("canary".to_owned())) };
+    for answer in [app.send(endpoint, panicking, &good).await, app.send(endpoint, failing, &good).await] {
+        assert_eq!((answer.status, answer.text.as_str()), (500, BUG));
+        assert_eq!(answer.header("x-request-id"), "id-of-a-bug");
+    }
+    let key = keys::api_key(&app.org.admin_key.hash());
+    app.put_item(&key, json!({"type": {"S": "api_key"}, "id": {"S": "canary"}})).await;
+    app.restart();
+    let answer = app.send(endpoint, handle, &good).await;
+    assert_eq!((answer.status, answer.text.as_str()), (500, BUG));
+}
+
+/// Another organization's contact is, to the byte, one that is not there, and stays as it is.
+pub async fn isolation<H, F>(endpoint: Endpoint, handle: H)
+where
+    H: Fn(App, Call) -> F + Copy,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let app = TestApp::new().await;
+    let theirs = app.create(&app.other, jane("theirs@example.com"), None).await;
+    let before = app.items().await;
+    let request = Request::to(endpoint, &app.org);
+    let missing = app.send(endpoint, handle, &request.clone().path(format!("/contacts/{}", Uuid::new_v4()))).await;
+    assert_eq!((missing.status, missing.detail()), (404, "Contact not found".to_owned()));
+    let foreign = app.send(endpoint, handle, &request.path(format!("/contacts/{}", theirs.id))).await;
+    assert_eq!(foreign, missing);
+    assert_eq!(app.items().await, before);
+}
+
+/// A path's id is a UUID in its hyphenated form, in either case.
+pub async fn path_ids<H, F>(endpoint: Endpoint, handle: H)
+where
+    H: Fn(App, Call) -> F + Copy,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let app = TestApp::new().await;
+    let id = app.jane("jane@example.com").await.id.to_string();
+    let request = Request::to(endpoint, &app.org);
+    for wrong in ["42", "", "%20", &id[1..], &id.replace('-', ""), &format!("{{{id}}}"), &format!("{id}x")] {
+        let answer = app.send(endpoint, handle, &request.clone().path(format!("/contacts/{wrong}"))).await;
+        // Without its id it is the path of another endpoint.
+        let expected = if wrong.is_empty() {
+            (404, "Not found".to_owned())
+        } else {
+            (400, "Validation error: contact_id must be a valid UUID".to_owned())
+        };
+        assert_eq!((answer.status, answer.detail()), expected, "{wrong}");
+    }
+    let answer = app.send(endpoint, handle, &request.path(format!("/contacts/{}", id.to_uppercase()))).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+}
+
+/// A body is JSON by its content type and in fact, one object, and not too long.
+pub async fn bodies<H, F>(endpoint: Endpoint, handle: H)
+where
+    H: Fn(App, Call) -> F + Copy,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let app = TestApp::new().await;
+    let success = u64::from(endpoint.spec().success);
+    for content_type in [
+        None,
+        Some("application/json"),
+        Some("application/json; charset=utf-8"),
+        Some("Application/JSON;charset=\"utf-8\""),
+        Some(" application/json ;x=y"),
+    ] {
+        let request = valid_request(&app, endpoint).await.without("content-type");
+        let request = content_type.into_iter().fold(request, |request, value| request.header("content-type", value));
+        let answer = app.send(endpoint, handle, &request).await;
+        assert_eq!(answer.status, success, "{content_type:?}: {}", answer.text);
+    }
+    let good = valid_request(&app, endpoint).await;
+    for content_type in
+        ["text/plain", "application/json+x", "application/jsonp", "text/csv", "multipart/form-data; a=b", "x"]
+    {
+        let answer = app.send(endpoint, handle, &good.clone().header("content-type", content_type)).await;
+        let expected = (415, "Content-Type must be application/json".to_owned());
+        assert_eq!((answer.status, answer.detail()), expected, "{content_type}");
+    }
+    for (body, detail) in malformed_bodies() {
+        let answer = app.send(endpoint, handle, &good.clone().bytes(&body)).await;
+        let body = String::from_utf8_lossy(&body);
+        assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: body {detail}")), "{body}");
+    }
+    let limit = endpoint.spec().max_body.expect("the endpoint takes a body");
+    let body = good.body().to_string();
+    let padded = |length: usize| format!("{body}{}", " ".repeat(length - body.len()));
+    let answer = app.send(endpoint, handle, &good.clone().text(padded(limit + 1))).await;
+    let expected = (413, format!("Request body must be at most {limit} bytes"));
+    assert_eq!((answer.status, answer.detail()), expected);
+    let answer = app.send(endpoint, handle, &good.text(padded(limit))).await;
+    assert_eq!(answer.status, success, "the longest body: {}", answer.text);
+    // As the gateway passes a body on whose content type it does not know; and what the contract does not name.
+    let request = valid_request(&app, endpoint).await;
+    let mut body = request.body();
+    body["unknown"] = json!({"id": [null]});
+    let answer = app.send(endpoint, handle, &request.bytes(body.to_string().as_bytes())).await;
+    assert_eq!(answer.status, success, "an encoded body with an unknown field: {}", answer.text);
+}
+
+/// What is no JSON object, and what is said of it.
+fn malformed_bodies() -> Vec<(Vec<u8>, String)> {
+    let syntax = |body: &str, line: u32, column: u32| {
+        (body.as_bytes().to_vec(), format!("is not valid JSON (line {line}, column {column})"))
+    };
+    let other = |body: &str, detail: &str| (body.as_bytes().to_vec(), detail.to_owned());
+    let mut bodies = vec![
+        syntax("", 1, 0),
+        syntax(" \n ", 2, 1),
+        syntax("{", 1, 1),
+        syntax("{\"a\": 1,}", 1, 9),
+        syntax("{\n  \"a\": tru }", 2, 11),
+        syntax("{'a': 1}", 1, 2),
+        syntax("{} {}", 1, 4),
+        syntax("\u{feff}{}", 1, 1),
+        syntax("{\"a\": NaN}", 1, 7),
+        syntax("{\"a\": \"\u{1}\"}", 1, 7),
+        syntax("\n {\"\\ud800\": 1}", 2, 10),
+        syntax("full_name=Jane", 1, 2),
+        other("[]", "must be a JSON object"),
+        other(" [{}]", "must be a JSON object"),
+        other("\"{}\"", "must be a JSON object"),
+        other("null", "must be a JSON object"),
+        other("42", "must be a JSON object"),
+    ];
+    bodies.push((b"{\"a\": \"\xff\"}".to_vec(), "is not valid JSON (line 1, column 8)".to_owned()));
+    bodies
+}
+
+/// A request that is sent again under its key is answered again, and done once.
+pub async fn idempotency<H, F>(endpoint: Endpoint, handle: H)
+where
+    H: Fn(App, Call) -> F + Copy,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    const DAY: TimeDelta = TimeDelta::hours(24);
+    let app = TestApp::new().await;
+    let good = valid_request(&app, endpoint).await;
+    let keyed = good.clone().header("idempotency-key", "key-1");
+    let send = async |request: &Request| app.send(endpoint, handle, request).await;
+
+    let first = send(&keyed).await;
+    assert_eq!((first.status, first.header("idempotent-replayed")), (201, ""), "{}", first.text);
+    let items = app.items().await;
+    app.pass(DAY - TimeDelta::minutes(1));
+    let path = keyed.event().raw_path;
+    for same in [keyed.clone(), keyed.clone().path(path.trim_end_matches('/')), keyed.clone().without("content-type")] {
+        let again = send(&same).await;
+        assert_eq!((again.status, &again.text), (201, &first.text));
+        let mut headers = again.headers.clone();
+        headers.as_object_mut().map(|headers| headers.remove("idempotent-replayed"));
+        assert_eq!((headers, again.header("idempotent-replayed")), (first.headers.clone(), "true"));
+    }
+    let body = good.event().body();
+    for other in [
+        keyed.clone().query("a=b"),
+        keyed.clone().text(format!("{} ", String::from_utf8_lossy(&body))),
+        keyed.clone().text("{"),
+    ] {
+        let answer = send(&other).await;
+        let expected = (422, "Idempotency-Key was already used for a different request".to_owned());
+        assert_eq!((answer.status, answer.detail()), expected);
+    }
+    assert_eq!(app.items().await, items);
+
+    app.pass(TimeDelta::minutes(1));
+    assert_eq!(send(&keyed).await.header("idempotent-replayed"), "", "an answer is kept for a day");
+
+    let theirs = valid_request(&app, endpoint).await.header("idempotency-key", "key-2");
+    assert_eq!(send(&theirs).await.status, 201);
+    let ours = theirs.header("x-api-key", app.other.admin_key.in_clear());
+    let answer = send(&ours).await;
+    assert_eq!((answer.status, answer.header("idempotent-replayed")), (201, ""), "a key is one organization's");
+
+    let wrong = good.clone().text("{").header("idempotency-key", "key-3");
+    assert_eq!(send(&wrong).await.status, 400);
+    let mended = valid_request(&app, endpoint).await.header("idempotency-key", "key-3");
+    assert_eq!(send(&mended).await.status, 201, "only a success is kept");
+    let unauthenticated = send(&mended.without("x-api-key")).await;
+    assert_eq!(unauthenticated.status, 401, "a kept answer is for its organization");
+
+    for key in ["", " ", "two words", "\u{e9}", &"k".repeat(256)] {
+        let answer = send(&good.clone().header("idempotency-key", key)).await;
+        let detail = "Validation error: Idempotency-Key must be 1 to 255 visible ASCII characters";
+        assert_eq!((answer.status, answer.detail().as_str()), (400, detail), "{key}");
+    }
+    let longest = valid_request(&app, endpoint).await.header("idempotency-key", &"k".repeat(255));
+    assert_eq!(send(&longest).await.status, 201);
+
+    let kept = keys::idempotency(app.org.org_id, "POST", endpoint.spec().path, "key-4");
+    app.put_item(&kept, json!({"type": {"S": "idempotency"}, "answer": {"S": "canary"}})).await;
+    let answer = send(&good.header("idempotency-key", "key-4")).await;
+    assert_eq!((answer.status, answer.detail()), (500, "Internal server error".to_owned()));
+}
