@@ -163,6 +163,12 @@ impl TestApp {
         table.put_api_key(&secret.hash(), key).await.expect("a key can be stored");
     }
 
+    /// How many items of this type the table has.
+    pub async fn count(&self, kind: &str) -> usize {
+        let kind = format!("\"type\":\"{kind}\"");
+        self.items().await.iter().filter(|item| item.contains(&kind)).count()
+    }
+
     /// Every item of the table, as JSON per item: what a test may count, and grep.
     pub async fn items(&self) -> Vec<String> {
         Table::new(&self.config.database, Patience::default()).dump().await.expect("the table can be read")
