@@ -1,6 +1,6 @@
 //! Contacts on the wire: the bodies and queries that clients send, and what they are shown.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::call::{FromBody, FromQuery};
@@ -307,7 +307,7 @@ pub struct ActivityView<'a> {
     event_text: Option<&'a Json>,
     /// The delivery flags, and whatever else was stored.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
-    metadata: JsonObject,
+    metadata: ActivityMetadata<'a>,
     /// `SDR` for outbound, `Humano` for inbound.
     #[cfg_attr(feature = "openapi", schema(examples("SDR")))]
     actor: &'static str,
@@ -316,8 +316,6 @@ pub struct ActivityView<'a> {
 impl<'a> ActivityView<'a> {
     fn of(activity: &'a Activity) -> Self {
         let direction = activity.direction.unwrap_or(Direction::Outbound);
-        let unset = DELIVERY_FLAGS.iter().filter(|flag| activity.metadata.get(flag).is_none());
-        let stored = activity.metadata.members().map(|(key, value)| (key.to_owned(), value.clone()));
         Self {
             id: &activity.id,
             event_time: time::to_seconds(activity.event_time),
@@ -326,7 +324,7 @@ impl<'a> ActivityView<'a> {
             direction,
             sdr_agent_id: activity.sdr_agent_id.as_deref(),
             event_text: activity.event_text.as_ref(),
-            metadata: stored.chain(unset.map(|flag| ((*flag).to_owned(), Json::Bool(false)))).collect(),
+            metadata: ActivityMetadata(&activity.metadata),
             actor: direction.actor(),
         }
     }
@@ -338,6 +336,19 @@ fn event_text() -> utoipa::openapi::Schema {
     let schema = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Object, Type::Array, Type::Null]));
     let schema = schema.description(Some("What it said: an object or an array."));
     schema.examples([serde_json::json!({"message": "Hablemos mañana"})]).build().into()
+}
+
+/// The delivery flags in their documented order, `false` unless stored otherwise, before whatever else was stored.
+#[derive(Debug)]
+struct ActivityMetadata<'a>(&'a JsonObject);
+
+impl Serialize for ActivityMetadata<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        static UNSET: Json = Json::Bool(false);
+        let flags = DELIVERY_FLAGS.iter().map(|flag| (*flag, self.0.get(flag).unwrap_or(&UNSET)));
+        let others = self.0.members().filter(|(key, _)| !DELIVERY_FLAGS.contains(key));
+        serializer.collect_map(flags.chain(others))
+    }
 }
 
 /// The query of one contact: which part of its timeline to show.
