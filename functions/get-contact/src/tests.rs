@@ -1,9 +1,15 @@
 //! `handle` behind the whole way of a request, on a table of its own.
 
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
 use shared::Endpoint;
-use shared::testing::rules;
+use shared::domain::{ApiKey, Contact, ContactId, time};
+use shared::table::keys;
+use shared::testing::{Answer, Request, Tenant, TestApp, jane, rules};
 
 use super::handle;
+
+const ENDPOINT: Endpoint = Endpoint::GetContact;
 
 /// The contract's rules for every endpoint, each a test.
 mod every_endpoint {
@@ -11,36 +17,303 @@ mod every_endpoint {
 
     #[tokio::test]
     async fn routes() {
-        rules::routes(Endpoint::GetContact, handle).await;
+        rules::routes(ENDPOINT, handle).await;
     }
 
     #[tokio::test]
     async fn credentials() {
-        rules::credentials(Endpoint::GetContact, handle).await;
+        rules::credentials(ENDPOINT, handle).await;
     }
 
     #[tokio::test]
     async fn order_of_refusals() {
-        rules::order_of_refusals(Endpoint::GetContact, handle).await;
+        rules::order_of_refusals(ENDPOINT, handle).await;
     }
 
     #[tokio::test]
     async fn request_ids() {
-        rules::request_ids(Endpoint::GetContact, handle).await;
+        rules::request_ids(ENDPOINT, handle).await;
     }
 
     #[tokio::test]
     async fn bugs() {
-        rules::bugs(Endpoint::GetContact, handle).await;
+        rules::bugs(ENDPOINT, handle).await;
     }
 
     #[tokio::test]
     async fn isolation() {
-        rules::isolation(Endpoint::GetContact, handle).await;
+        rules::isolation(ENDPOINT, handle).await;
     }
 
     #[tokio::test]
     async fn path_ids() {
-        rules::path_ids(Endpoint::GetContact, handle).await;
+        rules::path_ids(ENDPOINT, handle).await;
     }
+}
+
+const OURS: &str = "00000000-0000-4000-8000-000000000001";
+const PAUSED: &str = "00000000-0000-4000-8000-000000000002";
+const UNKNOWN: &str = "00000000-0000-4000-8000-000000000003";
+
+fn request(app: &TestApp, id: ContactId, query: &str) -> Request {
+    Request::to(ENDPOINT, &app.org).path(format!("/contacts/{id}")).query(query)
+}
+
+async fn send(app: &TestApp, request: &Request) -> Answer {
+    app.send(ENDPOINT, handle, request).await
+}
+
+async fn get(app: &TestApp, id: ContactId, query: &str) -> Answer {
+    send(app, &request(app, id, query)).await
+}
+
+/// Stores an activity with these attributes beside what every one has.
+async fn activity(app: &TestApp, contact: &Contact, event_time: &str, id: &str, attributes: Value) {
+    let event_time: DateTime<Utc> = time::parse(event_time).unwrap();
+    let mut item = json!({
+        "type": {"S": "activity"}, "id": {"S": id}, "event_time": {"S": time::to_millis(event_time)},
+        "event_type": {"S": "message_sent"},
+    });
+    for (name, value) in attributes.as_object().into_iter().flatten() {
+        item[name] = value.clone();
+    }
+    app.put_item(&keys::activity(contact.org_id, contact.id, event_time, id), item).await;
+}
+
+async fn set_active(app: &TestApp, campaigns: &[&str]) {
+    let key = keys::active_campaigns(app.org.org_id);
+    app.put_item(&key, json!({"type": {"S": "active_campaigns"}, "campaign_ids": {"SS": campaigns}})).await;
+}
+
+/// Stores one activity a minute: of a campaign each, or of none.
+async fn timeline(app: &TestApp, contact: &Contact, campaigns: &[Option<&str>]) {
+    for (minute, campaign) in campaigns.iter().enumerate() {
+        let attributes = campaign.map_or_else(|| json!({}), |id| json!({"campaign_id": {"S": id}}));
+        activity(app, contact, &format!("2024-04-18T10:{minute:02}:00Z"), &format!("act_{minute}"), attributes).await;
+    }
+}
+
+fn shown(answer: &Answer) -> Vec<String> {
+    let body = answer.json();
+    let activities = body["activities"].as_array().unwrap();
+    activities.iter().map(|activity| activity["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_example_of_the_page_is_answered_as_the_page_says() {
+    let app = TestApp::new().await;
+    let mut body = jane("jane@example.com");
+    body["company"] = json!("Tech Corp");
+    let jane = app.create(&app.org, body, None).await;
+    let (text, flag) = (|text: &str| json!({"S": text}), |set: bool| json!({"BOOL": set}));
+    let sent = json!({
+        "channel": text("linkedin"), "direction": text("outbound"), "sdr_agent_id": text("usr_abc"),
+        "event_text": {"L": [{"M": {"message": text("Hola Jane, ¿comentamos?")}}]},
+        "metadata": {"M": {"opened": flag(true), "delivered": flag(true)}},
+    });
+    let replied = json!({
+        "channel": text("email"), "event_type": text("replied"), "direction": text("inbound"),
+        "event_text": {"M": {"message": text("Hablemos mañana")}},
+        "metadata": {"M": {"replied": flag(true), "opened": flag(true), "delivered": flag(true), "clicked": flag(true)}},
+    });
+    activity(&app, &jane, "2024-04-18T11:02:00Z", "act_124", replied).await;
+    activity(&app, &jane, "2024-04-18T10:15:00Z", "act_123", sent).await;
+    let answer = send(&app, &Request::to(ENDPOINT, &app.org).path(format!("/contacts/{}", jane.id))).await;
+    let (id, org_id, at) = (jane.id, jane.org_id, time::to_seconds(jane.created_at()));
+    let expected = format!(
+        r#"{{"id":"{id}","org_id":"{org_id}","full_name":"Jane Doe","email":"jane@example.com","linkedin_profile":"https://www.linkedin.com/in/janedoe","company":"Tech Corp","locale":null,"timezone":null,"account_id":null,"enrichment":null,"should_enrich_data":null,"created_at":"{at}","updated_at":"{at}","activities":[{{"id":"act_123","event_time":"2024-04-18T10:15:00Z","channel":"linkedin","event_type":"message_sent","direction":"outbound","sdr_agent_id":"usr_abc","event_text":[{{"message":"Hola Jane, ¿comentamos?"}}],"metadata":{{"delivered":true,"opened":true,"clicked":false,"replied":false}},"actor":"SDR"}},{{"id":"act_124","event_time":"2024-04-18T11:02:00Z","channel":"email","event_type":"replied","direction":"inbound","event_text":{{"message":"Hablemos mañana"}},"metadata":{{"delivered":true,"opened":true,"clicked":true,"replied":true}},"actor":"Humano"}}]}}"#
+    );
+    assert_eq!((answer.status, answer.text.as_str()), (200, expected.as_str()));
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert!(answer.header("etag").starts_with("\"1-"), "{}", answer.header("etag"));
+    assert_eq!(answer.header("link"), "");
+}
+
+#[tokio::test]
+async fn what_an_activity_lacks_falls_back() {
+    let app = TestApp::new().await;
+    let jane = app.jane("jane@example.com").await;
+    let metadata = json!({"metadata": {"M": {"a": {"N": "1"}, "clicked": {"S": "twice"}}}});
+    activity(&app, &jane, "2024-04-18T10:15:00.250Z", "act_1", metadata).await;
+    let answer = get(&app, jane.id, "").await;
+    let expected = r#""activities":[{"id":"act_1","event_time":"2024-04-18T10:15:00Z","channel":"sistema","event_type":"message_sent","direction":"outbound","event_text":null,"metadata":{"delivered":false,"opened":false,"clicked":"twice","replied":false,"a":1},"actor":"SDR"}]}"#;
+    assert!(answer.text.ends_with(expected), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn activities_are_filtered_by_campaign() {
+    let app = TestApp::new().await;
+    let jane = app.jane("jane@example.com").await;
+    timeline(&app, &jane, &[Some(OURS), None, Some(PAUSED), Some(OURS)]).await;
+    let [ours, paused, unknown] = [OURS, PAUSED, UNKNOWN].map(|id| format!("campaign_id={id}"));
+    let every = ["act_0", "act_1", "act_2", "act_3"].as_slice();
+    for query in ["", "campaign_id=all", "campaign_id=any"] {
+        assert_eq!(shown(&get(&app, jane.id, query).await), every, "no campaign is active: {query}");
+    }
+    set_active(&app, &[OURS]).await;
+    for (query, expected) in [
+        ("", ["act_0", "act_3"].as_slice()),
+        ("campaign_id=all", &["act_0", "act_3"]),
+        ("campaign_id=any", every),
+        (&ours, &["act_0", "act_3"]),
+        (&ours.to_uppercase().replace("CAMPAIGN_ID", "campaign_id"), &["act_0", "act_3"]),
+        (&paused, &["act_2"]),
+        (&unknown, &[]),
+    ] {
+        assert_eq!(shown(&get(&app, jane.id, query).await), expected, "{query}");
+    }
+    set_active(&app, &[UNKNOWN]).await;
+    assert!(shown(&get(&app, jane.id, "").await).is_empty());
+}
+
+#[tokio::test]
+async fn the_timeline_is_read_page_by_page() {
+    let app = TestApp::new().await;
+    let jane = app.jane("jane@example.com").await;
+    // Every third is shown, so that a page needs more than one read.
+    let campaigns: Vec<_> = (0..30).map(|index| Some(if index % 3 == 0 { OURS } else { PAUSED })).collect();
+    timeline(&app, &jane, &campaigns).await;
+    set_active(&app, &[OURS]).await;
+    for (first, expected) in [
+        ("limit=4".to_owned(), vec![4, 4, 2]),
+        (format!("page=0&limit=5&campaign_id={OURS}"), vec![5, 5]),
+        ("limit=10".to_owned(), vec![10]),
+        ("campaign_id=any&limit=29".to_owned(), vec![29, 1]),
+        ("limit=200".to_owned(), vec![10]),
+    ] {
+        let (mut query, mut ids, mut lengths) = (first.clone(), Vec::new(), Vec::new());
+        loop {
+            let answer = get(&app, jane.id, &query).await;
+            assert_eq!(answer.status, 200, "{query}");
+            lengths.push(shown(&answer).len());
+            ids.extend(shown(&answer));
+            let Some(next) = answer.header("link").strip_prefix(&format!("</contacts/{}?", jane.id)) else { break };
+            query = next.strip_suffix(">; rel=\"next\"").unwrap().to_owned();
+        }
+        assert_eq!(lengths, expected, "{first}");
+        let step = if first.contains("any") { 1 } else { 3 };
+        assert_eq!(ids, (0..30).step_by(step).map(|index| format!("act_{index}")).collect::<Vec<_>>(), "{first}");
+    }
+    assert!(shown(&get(&app, jane.id, "page=3&limit=4").await).is_empty());
+    assert!(shown(&get(&app, jane.id, "page=1000000&limit=200").await).is_empty());
+}
+
+#[tokio::test]
+async fn a_page_has_fifty_activities_in_the_order_of_events_unless_asked_otherwise() {
+    let app = TestApp::new().await;
+    let jane = app.jane("jane@example.com").await;
+    timeline(&app, &jane, &[None; 51]).await;
+    let answer = get(&app, jane.id, "").await;
+    assert_eq!(shown(&answer).len(), 50);
+    let next = format!("</contacts/{}?campaign_id=all&page=1&limit=50>; rel=\"next\"", jane.id);
+    assert_eq!(answer.header("link"), next);
+    for id in ["b", "B", "a"] {
+        activity(&app, &jane, "2024-04-18T09:00:00Z", id, json!({})).await;
+    }
+    assert_eq!(shown(&get(&app, jane.id, "limit=4").await), ["B", "a", "b", "act_0"], "of one moment: by their ids");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_query_is_said_at_once() {
+    let app = TestApp::new().await;
+    let jane = app.jane("jane@example.com").await;
+    let (page, limit) = ("page must be an integer from 0 to 1000000", "limit must be an integer from 1 to 200");
+    let campaign = "campaign_id must be a valid UUID, \"all\" or \"any\"";
+    let every = format!("{campaign}; {page}; {limit}");
+    for (query, detail) in [
+        ("page=-1", page),
+        ("page=", page),
+        ("page=1.0", page),
+        ("page=%201", page),
+        ("page=1000001", page),
+        ("limit=0", limit),
+        ("limit=201", limit),
+        ("limit=99999999999999999999", limit),
+        ("limit=+5", limit),
+        ("campaign_id=", campaign),
+        ("campaign_id=ALL", campaign),
+        ("campaign_id=42", campaign),
+        ("limit=5&limit=6", "limit must be given once"),
+        ("limit=x&page=x&campaign_id=x", &every),
+    ] {
+        let answer = get(&app, jane.id, query).await;
+        assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{query}");
+    }
+    for query in ["limit=200&page=0", "limit=1", "unknown=x", "campaign_id=any&&", "%70age=0"] {
+        assert_eq!(get(&app, jane.id, query).await.status, 200, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_the_client_has_is_not_sent_again() {
+    let app = TestApp::new().await;
+    let jane = app.jane("jane@example.com").await;
+    let first = get(&app, jane.id, "").await;
+    let etag = first.header("etag").to_owned();
+    let with = async |tags: &str| send(&app, &request(&app, jane.id, "").header("if-none-match", tags)).await;
+    for tags in [etag.clone(), format!("W/{etag}"), format!("\"1-x\", {etag}"), "*".to_owned()] {
+        let answer = with(&tags).await;
+        assert_eq!((answer.status, answer.text.as_str()), (304, ""), "{tags}");
+        assert_eq!((answer.header("etag"), answer.header("content-type")), (etag.as_str(), ""), "{tags}");
+    }
+    for tags in ["\"1-0000000000000000\"", "\"1\"", "\"x\""] {
+        assert_eq!(with(tags).await, first, "{tags}");
+    }
+    let detail = "Validation error: If-None-Match must be * or a list of quoted entity tags";
+    for tags in ["", "1-x", "\"x", "*, *"] {
+        let answer = with(tags).await;
+        assert_eq!((answer.status, answer.detail().as_str()), (400, detail), "{tags}");
+    }
+    timeline(&app, &jane, &[None]).await;
+    let answer = with(&etag).await;
+    assert_eq!(answer.status, 200, "the timeline is part of the answer");
+    assert!(answer.header("etag").starts_with("\"1-"), "and no part of the contact's version");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_fault_and_says_nothing() {
+    let app = TestApp::new().await;
+    let jane = app.jane("jane@example.com").await;
+    activity(&app, &jane, "2024-04-18T10:15:00Z", "act_1", json!({"direction": {"S": "canary"}})).await;
+    let is_a_fault = async || {
+        let answer = get(&app, jane.id, "").await;
+        assert_eq!((answer.status, answer.text.as_str()), (500, r#"{"detail":"Internal server error"}"#));
+    };
+    is_a_fault().await;
+    activity(&app, &jane, "2024-04-18T10:15:00Z", "act_1", json!({})).await;
+    assert_eq!(get(&app, jane.id, "").await.status, 200);
+    app.put_item(&keys::contact(jane.org_id, jane.id), json!({"type": {"S": "contact"}, "email": {"S": "canary"}}))
+        .await;
+    is_a_fault().await;
+}
+
+#[tokio::test]
+async fn a_key_is_believed_for_a_minute_and_an_unknown_one_refused_for_five_seconds() {
+    let app = TestApp::new().await;
+    let jane = app.jane("jane@example.com").await;
+    let status = async |key: &str| send(&app, &request(&app, jane.id, "").header("x-api-key", key)).await.status;
+    let known: Vec<(_, ApiKey)> = app.org.keys();
+    let (secret, key) = &known[0];
+    assert_eq!(status(secret.in_clear()).await, 200);
+    app.put_api_key(secret, &ApiKey { revoked_at: Some(Utc::now()), ..key.clone() }).await;
+    app.pass(TimeDelta::seconds(58));
+    assert_eq!(status(secret.in_clear()).await, 200);
+    app.pass(TimeDelta::seconds(2));
+    assert_eq!(status(secret.in_clear()).await, 401);
+
+    let end = Utc::now() + TimeDelta::seconds(150);
+    app.put_api_key(secret, &ApiKey { valid_until: Some(end), ..key.clone() }).await;
+    app.pass(TimeDelta::seconds(60));
+    assert_eq!(status(secret.in_clear()).await, 200);
+    app.pass(TimeDelta::seconds(31));
+    assert_eq!(status(secret.in_clear()).await, 401, "a key that is remembered ends in time too");
+
+    let newcomer = Tenant::new();
+    let (secret, key) = &newcomer.keys()[0];
+    assert_eq!(status(secret.in_clear()).await, 401);
+    app.put_api_key(secret, &ApiKey { org_id: app.org.org_id, ..key.clone() }).await;
+    app.pass(TimeDelta::seconds(3));
+    assert_eq!(status(secret.in_clear()).await, 401);
+    app.pass(TimeDelta::seconds(2));
+    assert_eq!(status(secret.in_clear()).await, 200);
 }
