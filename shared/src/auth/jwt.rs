@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -43,6 +43,12 @@ struct Jwks {
 struct Read {
     at: DateTime<Utc>,
     keys: Vec<(Option<String>, DecodingKey)>,
+}
+
+/// A JWKS whose keys are read one by one: one that is not understood does not spoil the others (RFC 7517 §5).
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -142,10 +148,11 @@ impl Jwks {
     }
 
     fn load(&self) -> Option<Vec<(Option<String>, DecodingKey)>> {
-        let set: JwkSet = serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()?;
-        // A key of a kind that is not known here does not spoil the others.
-        let keys =
-            set.keys.iter().filter_map(|jwk| Some((jwk.common.key_id.clone(), DecodingKey::from_jwk(jwk).ok()?)));
+        let set: KeySet = serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()?;
+        let keys = set.keys.into_iter().filter_map(|key| {
+            let jwk: Jwk = serde_json::from_value(key).ok()?;
+            Some((jwk.common.key_id.clone(), DecodingKey::from_jwk(&jwk).ok()?))
+        });
         Some(keys.collect())
     }
 }
