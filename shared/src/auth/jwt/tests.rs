@@ -1,1 +1,317 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::crypto::sign;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::Secret;
+
+const ORG: &str = "123e4567-e89b-12d3-a456-426614174000";
+const SECRET: &str = "a shared secret for tests, long enough for HS256";
+/// The moment at which each test begins.
+const START: i64 = 1_728_216_000;
+
+const ASYMMETRIC: [(Asymmetric, Algorithm); 3] = [
+    (Asymmetric::Rs256, Algorithm::RS256),
+    (Asymmetric::Es256, Algorithm::ES256),
+    (Asymmetric::EdDsa, Algorithm::EdDSA),
+];
+
+/// The first or the second key of an algorithm.
+fn key(algorithm: Algorithm, number: u8) -> EncodingKey {
+    // PKCS #8 up to the private key itself, for which any number will do.
+    let pkcs8 = |prefix: &str| [hex::decode(prefix).unwrap(), vec![number; 32]].concat();
+    match algorithm {
+        Algorithm::RS256 if number == 1 => EncodingKey::from_rsa_der(include_bytes!("test-rsa-1.der")),
+        Algorithm::RS256 => EncodingKey::from_rsa_der(include_bytes!("test-rsa-2.der")),
+        Algorithm::ES256 => {
+            EncodingKey::from_ec_der(&pkcs8("3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420"))
+        }
+        Algorithm::EdDSA => EncodingKey::from_ed_der(&pkcs8("302e020100300506032b657004220420")),
+        _ => EncodingKey::from_secret(SECRET.as_bytes()),
+    }
+}
+
+fn jwk(algorithm: Algorithm, number: u8, kid: &str) -> Value {
+    let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&key(algorithm, number), algorithm).unwrap()).unwrap();
+    jwk["kid"] = json!(kid);
+    jwk
+}
+
+fn claims() -> Value {
+    json!({"sub": "user", "org_id": ORG, "exp": START + 100_000})
+}
+
+fn signed(algorithm: Algorithm, number: u8, kid: Option<&str>) -> String {
+    let header = Header { kid: kid.map(ToOwned::to_owned), ..Header::new(algorithm) };
+    encode(&header, &claims(), &key(algorithm, number)).unwrap()
+}
+
+fn shared(claims: &Value) -> String {
+    encode(&Header::new(Algorithm::HS256), claims, &key(Algorithm::HS256, 1)).unwrap()
+}
+
+/// A verifier whose time and whose JWKS a test changes.
+struct Bench {
+    verifier: Verifier,
+    seconds: Arc<AtomicI64>,
+    file: PathBuf,
+}
+
+impl Bench {
+    fn new(keys: impl FnOnce(String) -> Option<JwtKeys>, issuer: Option<&str>, audience: Option<&str>) -> Self {
+        let file = std::env::temp_dir().join(format!("{}.jwks.json", Uuid::new_v4()));
+        let seconds = Arc::new(AtomicI64::new(START));
+        let clock = Clock::new({
+            let seconds = seconds.clone();
+            move || DateTime::from_timestamp(seconds.load(Ordering::Relaxed), 0).unwrap()
+        });
+        let keys = keys(file.to_str().unwrap().to_owned());
+        let config = Jwt { keys, issuer: issuer.map(ToOwned::to_owned), audience: audience.map(ToOwned::to_owned) };
+        Self { verifier: Verifier::new(&config, clock), seconds, file }
+    }
+
+    fn shared() -> Self {
+        Self::new(|_| Some(JwtKeys::Shared(Secret::new(SECRET))), None, None)
+    }
+
+    fn jwks(algorithm: Asymmetric) -> Self {
+        Self::new(|path| Some(JwtKeys::Jwks { algorithm, path }), None, None)
+    }
+
+    fn publish(&self, keys: &[Value]) {
+        std::fs::write(&self.file, json!({"keys": keys}).to_string()).unwrap();
+    }
+
+    fn pass(&self, seconds: i64) {
+        self.seconds.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    fn accepts(&self, token: &str) -> bool {
+        self.verifier.verify(token).is_some()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // Not every test has published one.
+        let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+#[test]
+fn a_token_speaks_for_its_organization_within_its_scopes() {
+    let bench = Bench::shared();
+    for (scope, read, write, admin) in [
+        (json!(null), true, true, false),
+        (json!("read"), true, false, false),
+        (json!("write openid"), false, true, false),
+        (json!("admin"), true, true, true),
+        (json!(""), false, false, false),
+    ] {
+        let mut claims = claims();
+        if !scope.is_null() {
+            claims["scope"] = scope.clone();
+        }
+        let principal = bench.verifier.verify(&shared(&claims)).unwrap();
+        assert_eq!(principal.org_id().to_string(), ORG);
+        let allowed = [Scope::Read, Scope::Write, Scope::Admin].map(|scope| principal.may(scope));
+        assert_eq!(allowed, [read, write, admin], "{scope}");
+    }
+}
+
+#[test]
+fn the_issuers_clock_may_be_off_by_a_minute() {
+    let bench = Bench::shared();
+    for (claim, value, accepted) in [
+        ("exp", json!(START - 59), true),
+        ("exp", json!(START - 60), false),
+        ("exp", json!(i64::MAX), true),
+        ("exp", json!(-1), false),
+        ("exp", json!(0), false),
+        ("exp", json!(-1e300), false),
+        ("exp", json!(format!("{}", START + 60)), false),
+        ("exp", json!(null), false),
+        ("nbf", json!(START + 60), true),
+        ("nbf", json!(START + 61), false),
+        ("nbf", json!(0), true),
+        ("nbf", json!("now"), false),
+    ] {
+        let mut claims = claims();
+        claims[claim] = value.clone();
+        assert_eq!(bench.accepts(&shared(&claims)), accepted, "{claim} {value}");
+    }
+}
+
+#[test]
+fn an_issuer_and_an_audience_are_asked_for_where_they_are_configured() {
+    let of = |name: &str, value: Value| {
+        let mut claims = claims();
+        claims["iss"] = json!("https://id.example.com");
+        claims["aud"] = json!("contacts");
+        claims[name] = value;
+        claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        shared(&claims)
+    };
+    let keys = |_| Some(JwtKeys::Shared(Secret::new(SECRET)));
+    let strict = Bench::new(keys, Some("https://id.example.com"), Some("contacts"));
+    for (name, value, accepted) in [
+        ("sub", json!("user"), true),
+        ("aud", json!(["other", "contacts"]), true),
+        ("aud", json!("other"), false),
+        ("aud", json!([]), false),
+        ("aud", json!(null), false),
+        ("iss", json!("https://id.example.com/"), false),
+        ("iss", json!(null), false),
+        ("sub", json!(null), false),
+        ("org_id", json!(null), false),
+        ("org_id", json!("acme"), false),
+    ] {
+        assert_eq!(strict.accepts(&of(name, value.clone())), accepted, "{name} {value}");
+    }
+    let lenient = Bench::shared();
+    for (name, value) in [("aud", json!("other")), ("aud", json!(null)), ("iss", json!("other")), ("iss", json!(null))]
+    {
+        assert!(lenient.accepts(&of(name, value.clone())), "{name} {value}");
+    }
+    assert!(!Bench::new(|_| None, None, None).accepts(&of("sub", json!("user"))), "tokens are not used at all");
+}
+
+#[test]
+fn the_algorithm_is_the_configurations_and_never_the_tokens() {
+    let algorithms = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+    let mut published: Vec<_> = algorithms.map(|algorithm| jwk(algorithm, 1, "a")).into();
+    // A JWKS has no business with a secret, but if somebody puts one there it opens nothing.
+    published.push(json!({"kty": "oct", "k": URL_SAFE_NO_PAD.encode(SECRET), "kid": "a"}));
+    for (configured, algorithm) in ASYMMETRIC {
+        let bench = Bench::jwks(configured);
+        bench.publish(&published);
+        for signed_with in algorithms.into_iter().chain([Algorithm::HS256]) {
+            let token = signed(signed_with, 1, Some("a"));
+            assert_eq!(bench.accepts(&token), signed_with == algorithm, "{configured:?} {signed_with:?}");
+        }
+        // What is public in a key, taken for a secret.
+        let public = jwk(algorithm, 1, "a");
+        let texts = ["n", "x", "y"].iter().filter_map(|part| public[*part].as_str());
+        let secrets = texts.flat_map(|text| [text.as_bytes().to_vec(), URL_SAFE_NO_PAD.decode(text).unwrap()]);
+        for secret in secrets.chain([public.to_string().into_bytes(), Vec::new()]) {
+            for header in ["HS256", "none", "RS256", "ES256", "EdDSA"] {
+                let header = URL_SAFE_NO_PAD.encode(json!({"alg": header, "kid": "a"}).to_string());
+                let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims().to_string()));
+                let key = EncodingKey::from_secret(&secret);
+                let signature = sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+                assert!(!bench.accepts(&format!("{message}.{signature}")), "{configured:?} {header}");
+                assert!(!bench.accepts(&format!("{message}.")), "{configured:?} {header}");
+            }
+        }
+    }
+    let bench = Bench::shared();
+    for algorithm in algorithms {
+        assert!(!bench.accepts(&signed(algorithm, 1, None)), "{algorithm:?}");
+    }
+}
+
+#[test]
+fn a_changed_token_is_refused() {
+    for (configured, algorithm) in ASYMMETRIC {
+        let bench = Bench::jwks(configured);
+        bench.publish(&[jwk(algorithm, 1, "a")]);
+        let token = signed(algorithm, 1, Some("a"));
+        assert!(bench.accepts(&token), "{algorithm:?}");
+        let [header, _, signature] = token.split('.').collect::<Vec<_>>()[..] else {
+            panic!("a token has three parts")
+        };
+        let mut other = claims();
+        other["org_id"] = json!(Uuid::max());
+        let other = URL_SAFE_NO_PAD.encode(other.to_string());
+        assert!(!bench.accepts(&format!("{header}.{other}.{signature}")), "{algorithm:?}");
+        for broken in ["", ".", "..", "x.y.z", &token[..token.len() - 4], &format!("{token}.x")] {
+            assert!(!bench.accepts(broken), "{algorithm:?} {broken}");
+        }
+    }
+}
+
+#[test]
+fn the_key_is_the_one_that_the_token_names() {
+    for (configured, algorithm) in ASYMMETRIC {
+        let bench = Bench::jwks(configured);
+        bench.publish(&[jwk(algorithm, 1, "a"), jwk(algorithm, 2, "b")]);
+        for (number, kid, accepted) in [
+            (1, Some("a"), true),
+            (2, Some("b"), true),
+            (1, None, true),
+            (2, None, true),
+            (1, Some("b"), false),
+            (1, Some("c"), false),
+            (1, Some(""), false),
+        ] {
+            assert_eq!(bench.accepts(&signed(algorithm, number, kid)), accepted, "{algorithm:?} {number} {kid:?}");
+        }
+    }
+}
+
+#[test]
+fn keys_rotate() {
+    for (configured, algorithm) in ASYMMETRIC {
+        let bench = Bench::jwks(configured);
+        let (a, b) = (signed(algorithm, 1, Some("a")), signed(algorithm, 2, Some("b")));
+        bench.publish(&[jwk(algorithm, 1, "a")]);
+        assert!(bench.accepts(&a) && !bench.accepts(&b));
+        bench.publish(&[jwk(algorithm, 1, "a"), jwk(algorithm, 2, "b")]);
+        bench.pass(9);
+        assert!(!bench.accepts(&b), "a stranger's key is not looked up each time");
+        bench.pass(1);
+        assert!(bench.accepts(&a) && bench.accepts(&b), "a new key is found within ten seconds");
+        bench.publish(&[jwk(algorithm, 2, "b")]);
+        bench.pass(299);
+        assert!(bench.accepts(&a) && bench.accepts(&b));
+        bench.pass(1);
+        assert!(!bench.accepts(&a) && bench.accepts(&b), "a withdrawn key ends within five minutes");
+    }
+}
+
+#[test]
+fn a_jwks_that_cannot_be_read_leaves_what_was_read() {
+    let bench = Bench::jwks(Asymmetric::EdDsa);
+    let token = signed(Algorithm::EdDSA, 1, Some("a"));
+    assert!(!bench.accepts(&token), "there is none");
+    for garbage in ["", "{", "[]", r#"{"keys": 1}"#] {
+        std::fs::write(&bench.file, garbage).unwrap();
+        assert!(!bench.accepts(&token), "{garbage}");
+    }
+    bench.publish(&[jwk(Algorithm::EdDSA, 1, "a")]);
+    assert!(bench.accepts(&token), "nothing was read before, so nothing is waited for");
+    std::fs::write(&bench.file, "{").unwrap();
+    bench.pass(3600);
+    assert!(bench.accepts(&token));
+    std::fs::remove_file(&bench.file).unwrap();
+    bench.pass(3600);
+    assert!(bench.accepts(&token));
+}
+
+#[test]
+fn a_key_of_an_unknown_kind_does_not_spoil_the_others() {
+    let token = signed(Algorithm::ES256, 1, Some("a"));
+    for stranger in [
+        json!({"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA", "kid": "b"}),
+        json!({"kty": "OKP", "crv": "X25519", "x": "AA", "use": "enc", "kid": "b"}),
+        json!({"kty": "OKP", "crv": "Ed448", "x": "AA", "kid": "b"}),
+        json!({"kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA", "kid": "b"}),
+        json!({"kty": "EC", "crv": "P-256", "x": "!", "y": "AA", "kid": "a"}),
+        json!({"kty": "RSA", "kid": "b"}),
+        json!({"kty": "RSA", "n": "AA", "e": "AQAB", "alg": "RSA-OAEP-256", "key_ops": ["wrapKey", "x"], "kid": "a"}),
+        json!({"kid": 1}),
+        json!({}),
+        json!(null),
+    ] {
+        let bench = Bench::jwks(Asymmetric::Es256);
+        bench.publish(&[stranger.clone(), jwk(Algorithm::ES256, 1, "a")]);
+        assert!(bench.accepts(&token), "{stranger}");
+    }
+}
