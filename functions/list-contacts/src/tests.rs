@@ -117,8 +117,8 @@ async fn each_filter_narrows_the_list() {
     let b = contact(&app, &json!({"email": "b@example.com", "company": "Other Corp"}), Some(import_id)).await;
     let c = contact(&app, &json!({"email": "c@example.com", "company": "tech  corp"}), None).await;
     let d = contact(&app, &json!({"email": "d@example.com"}), None).await;
-    let [after_a, after_b, before_b] = [a.created_at(), b.created_at(), b.created_at() - TimeDelta::milliseconds(1)]
-        .map(|moment| time::to_millis(moment));
+    let [after_a, after_b, before_b] =
+        [a.created_at(), b.created_at(), b.created_at() - TimeDelta::milliseconds(1)].map(time::to_millis);
     let with_offset = after_b.replace('Z', "%2B00:00");
     let unknown = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
     let all = vec![&d, &c, &b, &a];

@@ -19,7 +19,7 @@ const REREAD: TimeDelta = TimeDelta::seconds(10);
 /// How long a JWKS is used without reading it again: how long a withdrawn key still works.
 const LIFETIME: TimeDelta = TimeDelta::minutes(5);
 /// How far the issuer's clock may be off.
-const LEEWAY: Duration = Duration::from_secs(60);
+const LEEWAY: Duration = Duration::from_mins(1);
 
 /// Checks tokens.
 pub(super) struct Verifier {

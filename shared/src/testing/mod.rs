@@ -104,7 +104,7 @@ impl TestApp {
         H: Fn(App, Call) -> F,
         F: Future<Output = Result<Reply, ApiError>>,
     {
-        let response = serve(&self.process, endpoint, handle, request.event(), deadline()).await;
+        let response = Box::pin(serve(&self.process, endpoint, handle, request.event(), deadline())).await;
         Answer::new(&response)
     }
 

@@ -191,7 +191,7 @@ where
     H: Fn(App, Call) -> F,
     F: Future<Output = Result<Reply, ApiError>>,
 {
-    let mut request = valid_request(app, endpoint).await.without("x-api-key");
+    let mut request = Box::pin(valid_request(app, endpoint)).await.without("x-api-key");
     for (name, value) in [("x-api-key", key), ("authorization", authorization)] {
         if let Some(value) = value {
             request = request.header(name, value);
@@ -210,8 +210,8 @@ where
     let good = valid_request(&app, endpoint).await;
     let faults = faults(&app, endpoint).await;
     for (index, (status, detail, _)) in faults.iter().enumerate() {
-        let faulty = faults[index..].iter().rev().fold(good.clone(), |request, (_, _, spoil)| spoil(request));
-        let answer = app.send(endpoint, handle, &faulty).await;
+        let request = faults[index..].iter().rev().fold(good.clone(), |request, (_, _, spoil)| spoil(request));
+        let answer = app.send(endpoint, handle, &request).await;
         assert_eq!(answer.status, *status, "{}", answer.text);
         assert!(answer.detail().contains(detail), "{detail}: {}", answer.text);
     }
