@@ -1,1 +1,20 @@
+//! The API as its clients see it: over HTTP, from outside.
+//!
+//! `cargo xtask e2e` runs it, against an API of its own or a deployed one. By hand, it wants in `E2E_SESSION` the
+//! session file that `cargo dev` writes, and in `API_URL` the address if it is another one than the session's. Whatever
+//! is there already does not matter to it, but for two addresses of the documentation's examples, which it deletes.
 
+#[path = "e2e/canaries.rs"]
+mod canaries;
+#[path = "e2e/client.rs"]
+mod client;
+#[path = "e2e/pages.rs"]
+mod pages;
+#[path = "e2e/protocol.rs"]
+mod protocol;
+#[path = "e2e/races.rs"]
+mod races;
+#[path = "e2e/refusals.rs"]
+mod refusals;
+#[path = "e2e/under_load.rs"]
+mod under_load;

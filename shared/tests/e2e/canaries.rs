@@ -1,0 +1,101 @@
+//! A mark in everything that a client can send, on success and on every refusal. `cargo xtask e2e` names the mark and
+//! searches the functions' output for it afterwards.
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::client::{Request, delete, get, new_import, post, put};
+
+static CANARY: LazyLock<String> =
+    LazyLock::new(|| std::env::var("E2E_CANARY").unwrap_or_else(|_| format!("canary{}", Uuid::new_v4().simple())));
+
+/// A new address, marked in its domain: a local part takes 64 characters only.
+fn new_email() -> String {
+    format!("{}@{}.example", Uuid::new_v4().simple(), *CANARY)
+}
+
+/// A contact with the mark in every field.
+fn marked(email: &str) -> Value {
+    let canary = &*CANARY;
+    json!({
+        "full_name": format!("Jane {canary}"),
+        "email": email,
+        "linkedin_profile": format!("https://linkedin.com/in/{canary}?{canary}#{canary}"),
+        "company": canary,
+        "locale": "en-US",
+        "timezone": "Europe/Madrid",
+        "metadata": {canary: {canary: [canary]}},
+        canary: canary,
+    })
+}
+
+/// With the mark in headers that the API reads, and in some that it does not.
+fn mark(request: Request) -> Request {
+    let canary = &*CANARY;
+    let request = request.header("user-agent", canary).header("cookie", &format!("{canary}={canary}"));
+    request.header("x-forwarded-for", canary).header(&format!("x-{canary}"), canary)
+}
+
+#[test]
+fn every_way_a_request_can_end() {
+    let canary = &*CANARY;
+    let email = format!("{canary}@example.com");
+    let import_id = new_import();
+    let key = format!("{canary}-{}", Uuid::new_v4());
+    let create = mark(post(&format!("/contacts?{canary}={canary}"), &marked(&email)))
+        .header("idempotency-key", &key)
+        .header("x-import-id", &import_id);
+    let created = create.send().expect(201);
+    let contact = format!("/contacts/{}", created.id());
+    let tag = format!("\"{canary}\"");
+    let nobody = format!("/contacts/{}", Uuid::now_v7());
+
+    for (status, request) in [
+        (201, create.clone()),
+        (422, create.clone().json(&marked("jane@example.com"))),
+        (409, post("/contacts", &marked(&email))),
+        (409, put(&contact, &json!({"email": other_contact()}))),
+        (404, post("/contacts", &marked(&new_email())).header("x-import-id", &Uuid::now_v7().to_string())),
+        (400, post("/contacts", &marked(canary))),
+        (400, post("/contacts", &json!({"full_name": [canary], "linkedin_profile": canary, "timezone": canary}))),
+        (400, post("/contacts", &json!(canary))),
+        (400, post("/contacts", &Value::Null).body(format!("{{\"{canary}"))),
+        (400, post("/contacts", &marked(&email)).header("x-import-id", canary)),
+        (400, post("/contacts", &marked(&email)).header("idempotency-key", &format!("{canary} {canary}"))),
+        (413, post("/contacts", &Value::Null).body(canary.repeat(20_000))),
+        (415, post("/contacts", &marked(&email)).header("content-type", &format!("text/{canary}"))),
+        (401, post("/contacts", &marked(&email)).key(canary)),
+        (401, post("/contacts", &marked(&email)).key(&format!("sk_live_{canary}"))),
+        (401, get(&contact).bearer(canary)),
+        (401, get(&contact).bearer(&format!("{canary}.{canary}.{canary}"))),
+        (200, get(&format!("{contact}?{canary}={canary}"))),
+        (200, get(&contact).header("if-none-match", &tag)),
+        (400, get(&contact).header("if-none-match", canary)),
+        (400, get(&format!("{contact}?campaign_id={canary}&page={canary}"))),
+        (400, get(&format!("/contacts/{canary}"))),
+        (404, get(&format!("{nobody}?{canary}"))),
+        (200, put(&contact, &json!({"full_name": canary, "metadata": {canary: canary}}))),
+        (200, put(&contact, &json!({"email": new_email(), "metadata": {canary: {"more": canary}}}))),
+        (412, put(&contact, &json!({"full_name": canary})).header("if-match", &tag)),
+        (404, put(&nobody, &marked(&email))),
+        (200, get(&format!("/contacts?email={email}&company={canary}"))),
+        (400, get(&format!("/contacts?cursor={canary}"))),
+        (400, get(&format!("/contacts?email={canary}&import_id={canary}&created_after={canary}"))),
+        (201, post("/imports", &json!({"source": canary, "file_name": canary, "mapping_json": {canary: canary}}))),
+        (400, post("/imports", &json!({"source": canary, "status": canary, "campaign_id": canary}))),
+        (412, delete(&contact).header("if-match", &tag)),
+        (200, delete(&format!("{contact}?{canary}"))),
+        (404, delete(&contact)),
+    ] {
+        mark(request).send().expect(status);
+    }
+}
+
+/// The address of another contact.
+fn other_contact() -> String {
+    let email = new_email();
+    post("/contacts", &marked(&email)).send().expect(201);
+    email
+}

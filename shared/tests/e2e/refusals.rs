@@ -1,0 +1,114 @@
+//! Who is not let in, at every endpoint.
+
+use serde_json::json;
+use shared::Endpoint;
+use shared::domain::Scope;
+use shared::endpoint::Method;
+use shared::testing;
+use uuid::Uuid;
+
+use crate::client::{API, Request, delete, get, jane, new_contact, new_email, new_import, post, put};
+
+const UNAUTHORIZED: &str = "Invalid or missing authentication credentials";
+const FORBIDDEN: &str = "You do not have permission to access this resource";
+
+/// A request that the endpoint would answer with success, were it not for the credential.
+fn request(endpoint: Endpoint, contact_id: &str) -> Request {
+    let spec = endpoint.spec();
+    let path = format!("{}/", spec.path.replace("{contact_id}", contact_id));
+    let body = testing::Request::example(endpoint).event().body();
+    let request = Request::new(spec.method.as_str(), &path);
+    match spec.method {
+        Method::Get | Method::Delete => request,
+        Method::Post | Method::Put => request.header("content-type", "application/json").body(body),
+    }
+}
+
+#[test]
+fn a_credential_that_is_not_believed_is_refused_alike() {
+    let contact_id = new_contact();
+    let org = &API.org;
+    for endpoint in Endpoint::ALL {
+        let request = request(*endpoint, &contact_id);
+        for (what, request) in [
+            ("none", request.clone().anonymous()),
+            ("an empty key", request.clone().key("")),
+            ("an unknown key", request.clone().key(&format!("sk_live_{}", Uuid::new_v4().simple()))),
+            ("no key of ours", request.clone().key("1234567890abcdef")),
+            ("a revoked key", request.clone().key(&org.revoked_key)),
+            ("an expired token", request.clone().bearer(&org.expired_jwt)),
+            ("a token without its signature", request.clone().bearer(org.jwt.rsplit_once('.').unwrap().0)),
+            ("another scheme", request.clone().anonymous().header("authorization", &format!("Basic {}", org.jwt))),
+            ("an unknown key beside a valid token", request.clone().bearer(&org.jwt).key("sk_live_unknown")),
+        ] {
+            println!("{endpoint:?}: {what}");
+            let answer = request.send();
+            answer.refused(401, UNAUTHORIZED);
+            assert!(answer.header("www-authenticate").starts_with("Bearer "), "{answer:?}");
+        }
+    }
+}
+
+#[test]
+fn a_credential_that_may_only_read_may_not_write() {
+    let contact_id = new_contact();
+    for endpoint in Endpoint::ALL {
+        let answer = request(*endpoint, &contact_id).key(&API.org.read_key).send();
+        match endpoint.spec().scope {
+            Scope::Read => assert_eq!(answer.status, 200, "{answer:?}"),
+            Scope::Write | Scope::Admin => answer.refused(403, FORBIDDEN),
+        }
+    }
+    get(&format!("/contacts/{contact_id}")).send().expect(200);
+}
+
+#[test]
+fn a_token_is_as_good_as_a_key() {
+    let contact_id = new_contact();
+    let answer = get(&format!("/contacts/{contact_id}")).bearer(&API.org.jwt).send().expect(200);
+    assert_eq!(answer.json()["org_id"], json!(API.org.org_id));
+    post("/contacts/", &jane(&new_email())).bearer(&API.org.jwt).send().expect(201);
+}
+
+#[test]
+fn another_organizations_resource_is_as_if_it_did_not_exist() {
+    let (contact_id, import_id, nobody) = (new_contact(), new_import(), Uuid::now_v7().to_string());
+    let email = get(&format!("/contacts/{contact_id}")).send().json()["email"].as_str().unwrap().to_owned();
+    let both = |endpoint, to: &dyn Fn(&str) -> Request, theirs: &str| {
+        let [foreign, missing] = [theirs, &nobody].map(|id| to(id).key(&API.other.admin_key).send());
+        let seen = [&foreign, &missing].map(|answer| (answer.status, answer.text.clone(), answer.header("etag").to_owned()));
+        assert_eq!(seen[0], seen[1], "{endpoint:?}");
+        foreign
+    };
+    for endpoint in Endpoint::ALL {
+        let both = |to: &dyn Fn(&str) -> Request, theirs| both(endpoint, to, theirs);
+        match endpoint {
+            Endpoint::CreateContact => {
+                let create = |id: &str| post("/contacts/", &jane(&new_email())).header("x-import-id", id);
+                both(&create, &import_id).refused(404, "Import not found");
+            }
+            Endpoint::GetContact => {
+                both(&|id| get(&format!("/contacts/{id}")), &contact_id).refused(404, "Contact not found");
+            }
+            Endpoint::UpdateContact => {
+                let update = |id: &str| put(&format!("/contacts/{id}"), &json!({"full_name": "John Doe"}));
+                both(&update, &contact_id).refused(404, "Contact not found");
+            }
+            Endpoint::DeleteContact => {
+                both(&|id| delete(&format!("/contacts/{id}")), &contact_id).refused(404, "Contact not found");
+            }
+            Endpoint::ListContacts => {
+                let answer = both(&|id| get(&format!("/contacts/?import_id={id}")), &import_id);
+                assert_eq!((answer.status, &*answer.text), (200, "[]"));
+                let answer = get(&format!("/contacts/?email={email}")).key(&API.other.admin_key).send();
+                assert_eq!((answer.status, &*answer.text), (200, "[]"));
+            }
+            // It names nothing that exists.
+            Endpoint::CreateImport => {}
+        }
+    }
+    let answer = get(&format!("/contacts/{contact_id}")).send().expect(200);
+    assert_eq!(answer.json()["full_name"], json!("Jane Doe"));
+    // The same address is another contact's there.
+    post("/contacts/", &jane(&email)).key(&API.other.admin_key).send().expect(201);
+}
