@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::client::Waiters;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata};
 use tokio::time::Instant;
 
@@ -26,14 +27,23 @@ impl Table {
             .billing_mode(keys::billing_mode())
             .stream_specification(keys::stream());
         match create.send().await {
-            Ok(_) => {}
-            Err(error) if error.code() == Some("ResourceInUseException") => return Ok(false),
+            Ok(_) => self.until_active().await?,
+            Err(error) if error.code() == Some("ResourceInUseException") => {
+                return self.until_active().await.map(|()| false);
+            }
             Err(error) => return Err(DisplayErrorContext(error).to_string()),
         }
         let forget =
             self.client.update_time_to_live().table_name(&*self.name).time_to_live_specification(keys::time_to_live());
         forget.send().await.map_err(|error| DisplayErrorContext(error).to_string())?;
         Ok(true)
+    }
+
+    /// Waits until the table can be used: DynamoDB takes some seconds to make one.
+    async fn until_active(&self) -> Result<(), String> {
+        const LONGEST: Duration = Duration::from_secs(120);
+        let active = self.client.wait_until_table_exists().table_name(&*self.name).wait(LONGEST).await;
+        active.map(drop).map_err(|error| DisplayErrorContext(error).to_string())
     }
 
     /// Stores an API key under the hash of its secret, as an operator's tool does.
