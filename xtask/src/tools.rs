@@ -90,6 +90,15 @@ pub(crate) fn visibly(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// The variables by which `cargo run` tells this process of its own package. A `cargo` that it starts is to be without
+/// them, as the developer's is: some build scripts look at them, so the two would undo each other's builds.
+pub(crate) fn own_package_variables() -> impl Iterator<Item = OsString> {
+    let of_package = |name: &OsString| {
+        name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    };
+    env::vars_os().map(|(name, _)| name).filter(of_package)
+}
+
 fn name(command: &Command) -> String {
     Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

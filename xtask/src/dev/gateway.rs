@@ -38,8 +38,8 @@ impl Gateway {
         output: &Output,
     ) -> Result<Self> {
         let mut command = Command::new(cargo_lambda);
-        // Its own log has a line for every process; what matters of it is in the functions'.
-        command.env("RUST_LOG", "warn");
+        // Its own log has a line for every process that comes and, wrongly as an error, for every one that goes.
+        command.env("RUST_LOG", "warn,watchexec=off");
         command.args(["lambda", "watch", "--quiet", "--ignore-changes", "--timeout", "30"]);
         command.args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()]);
         command.args(["--concurrency", CONCURRENCY]).arg("--env-file").arg(env_file).current_dir(root);

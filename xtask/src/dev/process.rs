@@ -12,6 +12,8 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::tools;
+
 /// How long a process may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -36,6 +38,7 @@ impl Group {
     /// Starts a process.
     pub(crate) fn spawn(mut command: Command) -> Result<Self> {
         let name = command.as_std().get_program().to_string_lossy().into_owned();
+        tools::own_package_variables().for_each(|name| _ = command.env_remove(name));
         command.process_group(0).stdin(Stdio::null());
         let child = command.spawn().with_context(|| format!("cannot run {name}: install it"))?;
         let group = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
