@@ -43,14 +43,15 @@ where
     telemetry::init();
     let process = Process::new(&Config::from_env()?);
     process.warm_up().await;
-    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Event>| {
+    // On the heap: every state a request can be in would else lie on `main`'s stack.
+    Box::pin(lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Event>| {
         let process = process.clone();
         async move {
             let LambdaEvent { payload, context } = event;
             let deadline = deadline(context.deadline());
             Ok::<_, lambda_runtime::Error>(serve(&process, endpoint, handle, payload, deadline).await)
         }
-    }))
+    })))
     .await
 }
 

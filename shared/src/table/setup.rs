@@ -41,7 +41,7 @@ impl Table {
 
     /// Waits until the table can be used: DynamoDB takes some seconds to make one.
     async fn until_active(&self) -> Result<(), String> {
-        const LONGEST: Duration = Duration::from_secs(120);
+        const LONGEST: Duration = Duration::from_mins(2);
         let active = self.client.wait_until_table_exists().table_name(&*self.name).wait(LONGEST).await;
         active.map(drop).map_err(|error| DisplayErrorContext(error).to_string())
     }

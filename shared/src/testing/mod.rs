@@ -26,9 +26,7 @@ pub use tenant::Tenant;
 use crate::app::{App, Process};
 use crate::auth::{Credentials, Principal};
 use crate::config::{Config, Database, Jwt, JwtKeys, Secret};
-use crate::domain::{
-    ApiKey, ApiKeySecret, Clock, Contact, ContactId, ContactPatch, ImportId, NewContact, NewImport,
-};
+use crate::domain::{ApiKey, ApiKeySecret, Clock, Contact, ContactId, ContactPatch, ImportId, NewContact, NewImport};
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Call, Reply, serve};
 use crate::table::keys::{Key, PK, SK};

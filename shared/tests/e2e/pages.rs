@@ -55,7 +55,8 @@ fn every_example_of_the_pages_comes_out_as_printed() {
     let path = format!("/contacts/{}", created.id());
     assert_eq!(created.header("location"), path);
 
-    let least = json!({"full_name": "Jane Smith", "email": JANE, "linkedin_profile": "https://linkedin.com/in/janesmith"});
+    let least =
+        json!({"full_name": "Jane Smith", "email": JANE, "linkedin_profile": "https://linkedin.com/in/janesmith"});
     let answer = post("/contacts/", &least).header("x-import-id", &import.id()).send().expect(201);
     assert_is(
         &answer,
@@ -87,8 +88,7 @@ fn every_example_of_the_pages_comes_out_as_printed() {
         ),
     );
 
-    let changes =
-        json!({"locale": "es-ES", "timezone": "Europe/Madrid", "metadata": {"updated_source": "crm_sync"}});
+    let changes = json!({"locale": "es-ES", "timezone": "Europe/Madrid", "metadata": {"updated_source": "crm_sync"}});
     let answer = put(&path, &changes).send().expect(200);
     assert_is(
         &answer,

@@ -23,7 +23,9 @@ fn a_path_answers_with_and_without_its_trailing_slash() {
 
 #[test]
 fn what_is_not_routed_is_not_answered() {
-    for (method, path) in [("GET", "/nothing"), ("PUT", "/contacts"), ("GET", "/contacts/a/b/c"), ("DELETE", "/imports")] {
+    for (method, path) in
+        [("GET", "/nothing"), ("PUT", "/contacts"), ("GET", "/contacts/a/b/c"), ("DELETE", "/imports")]
+    {
         let answer = Request::new(method, path).send();
         assert!([404, 405].contains(&answer.status), "{answer:?}");
     }
@@ -32,7 +34,11 @@ fn what_is_not_routed_is_not_answered() {
 /// The requests that carry a body.
 fn with_bodies() -> [Request; 3] {
     let contact = format!("/contacts/{}", new_contact());
-    [post("/contacts", &jane(&new_email())), put(&contact, &json!({"locale": "es-ES"})), post("/imports", &json!({"source": "csv"}))]
+    [
+        post("/contacts", &jane(&new_email())),
+        put(&contact, &json!({"locale": "es-ES"})),
+        post("/imports", &json!({"source": "csv"})),
+    ]
 }
 
 #[test]
@@ -59,7 +65,8 @@ fn a_content_type_may_be_missing_or_have_parameters() {
     for content_type in [None, Some("application/json; charset=utf-8"), Some("Application/JSON")] {
         for request in with_bodies() {
             let request = request.without("content-type");
-            let request = content_type.into_iter().fold(request, |request, value| request.header("content-type", value));
+            let request =
+                content_type.into_iter().fold(request, |request, value| request.header("content-type", value));
             let answer = request.send();
             assert!([200, 201].contains(&answer.status), "{content_type:?}: {answer:?}");
         }
@@ -68,7 +75,8 @@ fn a_content_type_may_be_missing_or_have_parameters() {
 
 #[test]
 fn every_faulty_field_is_named_in_the_documented_order() {
-    let body = json!({"email": "no address", "linkedin_profile": 7, "locale": "e", "timezone": "Mars/Base", "metadata": []});
+    let body =
+        json!({"email": "no address", "linkedin_profile": 7, "locale": "e", "timezone": "Mars/Base", "metadata": []});
     let answer = post("/contacts", &body).send().expect(400);
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
     let faults = detail.strip_prefix("Validation error: ").unwrap();

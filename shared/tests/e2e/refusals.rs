@@ -76,7 +76,8 @@ fn another_organizations_resource_is_as_if_it_did_not_exist() {
     let email = get(&format!("/contacts/{contact_id}")).send().json()["email"].as_str().unwrap().to_owned();
     let both = |endpoint, to: &dyn Fn(&str) -> Request, theirs: &str| {
         let [foreign, missing] = [theirs, &nobody].map(|id| to(id).key(&API.other.admin_key).send());
-        let seen = [&foreign, &missing].map(|answer| (answer.status, answer.text.clone(), answer.header("etag").to_owned()));
+        let seen =
+            [&foreign, &missing].map(|answer| (answer.status, answer.text.clone(), answer.header("etag").to_owned()));
         assert_eq!(seen[0], seen[1], "{endpoint:?}");
         foreign
     };

@@ -65,7 +65,8 @@ fn no_write_is_lost_doubled_or_wrongly_refused() {
         let stored = members.iter().find(|row| row["id"] == json!(answer.id())).unwrap();
         assert_eq!(*stored, answer.json(), "what was answered is what is stored");
         assert_eq!(stored["company"], json!(company(number)));
-        let versions = [&created[number], answer].map(|answer| answer.header("etag").split('-').next().unwrap().to_owned());
+        let versions =
+            [&created[number], answer].map(|answer| answer.header("etag").split('-').next().unwrap().to_owned());
         assert_eq!(versions, ["\"1", "\"2"], "one write each");
     }
     // The addresses that were given up are free, the others are not.

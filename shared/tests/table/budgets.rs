@@ -1,5 +1,7 @@
 //! What each operation may cost with credentials, companies and imports known: calls, round trips, capacity units.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use serde_json::json;
 use shared::App;
 use shared::domain::{ContactFilter, ContactId, RequiredVersion, TimelineFilter, TimelinePage};

@@ -1,5 +1,7 @@
 //! Every fault the database can make, at every call an operation sends: nothing is lost, doubled or wrongly refused.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
 use futures_util::StreamExt;
