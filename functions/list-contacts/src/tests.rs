@@ -162,6 +162,18 @@ async fn each_filter_narrows_the_list() {
 }
 
 #[tokio::test]
+async fn an_import_that_is_gone_has_no_members() {
+    let app = TestApp::new().await;
+    let import_id = app.import(&app.org).await;
+    let member = contact(&app, &json!({"email": "jane@example.com"}), Some(import_id)).await;
+    // As the table is after an import was deleted, until its memberships are cleared up.
+    let gone = ImportId::parse("7c9e6679-7425-40de-944b-e07fc1f90ae7").unwrap();
+    app.put_item(&keys::membership(app.org.org_id, gone, member.id), json!({"type": {"S": "membership"}})).await;
+    assert_eq!(list(&app, &format!("import_id={gone}")).await.text, "[]");
+    assert_eq!(ids(&list(&app, &format!("import_id={import_id}")).await), [member.id.to_string()]);
+}
+
+#[tokio::test]
 async fn updated_after_means_the_last_change() {
     let app = TestApp::new().await;
     let ids = contacts(&app, 3, None).await;
