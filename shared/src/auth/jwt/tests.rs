@@ -150,6 +150,16 @@ fn the_issuers_clock_may_be_off_by_a_minute() {
 }
 
 #[test]
+fn an_extension_that_a_token_insists_on_is_not_understood() {
+    let bench = Bench::shared();
+    for (crit, accepted) in [(None, true), (Some(vec!["b64".to_owned()]), false), (Some(Vec::new()), false)] {
+        let header = Header { crit: crit.clone(), ..Header::new(Algorithm::HS256) };
+        let token = encode(&header, &claims(), &key(Algorithm::HS256, 1)).unwrap();
+        assert_eq!(bench.accepts(&token), accepted, "{crit:?}");
+    }
+}
+
+#[test]
 fn an_issuer_and_an_audience_are_asked_for_where_they_are_configured() {
     let of = |name: &str, value: Value| {
         let mut claims = claims();
