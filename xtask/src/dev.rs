@@ -5,16 +5,16 @@ mod gateway;
 mod process;
 mod server;
 
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::tools;
 use demo::EXAMPLE_CONTACT;
 pub(crate) use demo::{Org, Session};
-pub(crate) use process::{Group, Output};
+pub(crate) use process::{Group, Output, signalled};
 pub(crate) use server::{Database, Faults, Server, Setup};
 
 /// What `cargo dev` can be told.
@@ -48,40 +48,36 @@ pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
     let cargo_lambda = &tools::cargo_lambda(root)?;
     let output = Output::Terminal;
     let setup = Setup { root, directory: &directory, cargo_lambda, port, database, release, output, faults: None };
-    let ended = ended()?;
-    tokio::pin!(ended);
-    let mut server = tokio::select! {
-        server = Server::start(&setup) => server?,
-        () = &mut ended => return Ok(()),
-    };
-    let outcome = tokio::select! {
-        outcome = serve(&mut server) => outcome,
-        () = &mut ended => Ok(()),
-    };
-    server.stop().await;
-    outcome
+    // Nothing but a signal ends it well.
+    let served = with_server(&setup, serve).await?;
+    served.map_or(Ok(()), |never| match never {})
 }
 
 /// Waits until the API answers, tells how to use it, and stays until it ends by itself, which it should not.
 #[expect(clippy::print_stdout, reason = "this is what the developer is waiting for")]
-async fn serve(server: &mut Server) -> Result<()> {
+async fn serve(server: &mut Server) -> Result<Infallible> {
     let session = server.ready().await?;
     println!("{}", welcome(session));
     bail!("{}", server.ended().await)
 }
 
-/// Ends when the developer, or whoever started this, wants it to end.
-fn ended() -> Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hang_up.recv() => {}
-        }
-    })
+/// Starts an API, does something with it, and stops it in every case. `None` where a signal came before the end.
+pub(crate) async fn with_server<T>(
+    setup: &Setup<'_>,
+    work: impl AsyncFnOnce(&mut Server) -> Result<T>,
+) -> Result<Option<T>> {
+    let signalled = signalled()?;
+    tokio::pin!(signalled);
+    let mut server = tokio::select! {
+        server = Server::start(setup) => server?,
+        () = &mut signalled => return Ok(None),
+    };
+    let outcome = tokio::select! {
+        outcome = work(&mut server) => outcome.map(Some),
+        () = &mut signalled => Ok(None),
+    };
+    server.stop().await;
+    outcome
 }
 
 /// Where the API is, and what to try first.

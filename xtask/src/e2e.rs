@@ -4,10 +4,10 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 
-use crate::dev::{Database, Faults, Group, Output, Server, Session, Setup};
+use crate::dev::{Database, Faults, Group, Output, Session, Setup, signalled, with_server};
 use crate::tools;
 
 /// What `cargo xtask e2e` can be told.
@@ -30,23 +30,28 @@ pub(crate) struct Options {
 /// The luck of the faults: a run that failed fails again.
 const FAULTS: Faults = Faults { seed: 2, rate: 0.3 };
 
+const INTERRUPTED: &str = "interrupted";
+
 /// Runs the test.
 pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
     let Options { url, session, faults, args } = options;
-    match session {
-        Some(session) => test(root, &Target { session: &session, url, canary: None, faults }, &args).await,
-        None => alone(root, faults, &args).await,
+    let Some(session) = session else { return alone(root, faults, &args).await };
+    let target = Target { session: &session, url, canary: None, faults };
+    let signalled = signalled()?;
+    tokio::select! {
+        outcome = test(root, &target, &args) => outcome,
+        () = signalled => bail!(INTERRUPTED),
     }
 }
 
 /// Runs the test against an API that lives as long as it, and searches the functions' output afterwards.
 async fn alone(root: &Path, faults: bool, args: &[String]) -> Result<()> {
-    let directory = root.join("target/e2e");
+    let directory = &root.join("target/e2e");
     let log = directory.join("functions.log");
     let cargo_lambda = &tools::cargo_lambda(root)?;
     let setup = Setup {
         root,
-        directory: &directory,
+        directory,
         cargo_lambda,
         port: free_port()?,
         database: Database::Memory,
@@ -55,19 +60,14 @@ async fn alone(root: &Path, faults: bool, args: &[String]) -> Result<()> {
         faults: faults.then_some(FAULTS),
     };
     let canary = format!("canary{}", uuid::Uuid::new_v4().simple());
-    let mut server = Server::start(&setup).await?;
-    let outcome = match server.ready().await {
-        Ok(session) => {
-            let secrets = secrets(session);
-            let session = &directory.join("session.json");
-            let target = Target { session, url: None, canary: Some(&canary), faults };
-            test(root, &target, args).await.map(|()| secrets)
-        }
-        Err(error) => Err(error),
-    };
-    server.stop().await;
-    let mut private = outcome.with_context(|| format!("(the functions' output is in {})", log.display()))?;
-    private.push(canary);
+    let tested = with_server(&setup, async |server| {
+        let mut private = secrets(server.ready().await?);
+        let session = &directory.join("session.json");
+        test(root, &Target { session, url: None, canary: Some(&canary), faults }, args).await?;
+        private.push(canary);
+        Ok(private)
+    });
+    let private = tested.await?.context(INTERRUPTED)?;
     let output = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
     ensure_discreet(&output, &private)
 }

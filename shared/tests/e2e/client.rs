@@ -1,6 +1,6 @@
 //! A client of the API.
 
-use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::{self, HeaderMap};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use uuid::Uuid;
 
 /// The most requests under way at once, over all tests: the local gateway stands still for good above 100 of them.
@@ -54,7 +55,7 @@ impl Api {
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
         let base_url = std::env::var("API_URL").unwrap_or(base_url).trim_end_matches('/').to_owned();
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(LONGEST)).proxy(None);
-        let agent = config.max_idle_connections_per_host(IN_FLIGHT).build().into();
+        let agent = config.max_idle_connections_per_host(IN_FLIGHT).tls_config(tls()).build().into();
         Self { base_url, org, other, agent, free: (Mutex::new(IN_FLIGHT), Condvar::new()) }
     }
 
@@ -68,6 +69,19 @@ impl Api {
         changed.notify_one();
         sent
     }
+}
+
+/// For a deployed API, whose certificate Amazon has signed.
+fn tls() -> TlsConfig {
+    let pem = include_bytes!("../../src/table/amazon-roots.pem");
+    let roots = parse_pem(pem).filter_map(|item| match item.unwrap() {
+        PemItem::Certificate(root) => Some(root),
+        _ => None,
+    });
+    TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
+        .build()
 }
 
 /// A request in the making: of the test's organization, unless it is told otherwise.

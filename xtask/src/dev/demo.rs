@@ -105,6 +105,17 @@ impl Demo {
         Ok(Self { jwt_secret, orgs })
     }
 
+    /// Puts the example events' contact back, which one of those events deletes.
+    pub(crate) async fn restore_example(&self, process: &Process) -> Result<()> {
+        let Some(org) = self.orgs.first() else { return Ok(()) };
+        let app = app(process);
+        let credentials = Credentials { api_key: Some(&org.admin_key), authorization: None };
+        let Ok(principal) = app.authenticate(credentials).await else { return Ok(()) };
+        // Refused where it is still there, or where another contact has its address by now.
+        let _ = app.contacts(&principal).create(&example_contact(&principal, org.import_id)?, None).await;
+        Ok(())
+    }
+
     /// What clients are told.
     pub(crate) fn session(self, base_url: String, dynamodb_url: String) -> Session {
         let Self { jwt_secret, orgs } = self;
@@ -161,9 +172,7 @@ async fn contacts(app: &App, principal: &Principal, import_id: ImportId) -> Resu
 
 /// What the files of `events/` name.
 async fn example(app: &App, principal: &Principal, table: &Table, import_id: ImportId) -> Result<()> {
-    let id = Id::parse(EXAMPLE_CONTACT).map_err(|fault| anyhow!("{EXAMPLE_CONTACT} {fault}"))?;
-    let contact = Contact::new(id, principal.org_id(), Some(import_id), lead(0)?);
-    app.contacts(principal).create(&contact, None).await.map_err(failed)?;
+    app.contacts(principal).create(&example_contact(principal, import_id)?, None).await.map_err(failed)?;
 
     let secret = ApiKeySecret::parse(EXAMPLE_KEY).context("the key in the example events is not one")?;
     let key = ApiKey {
@@ -176,6 +185,11 @@ async fn example(app: &App, principal: &Principal, table: &Table, import_id: Imp
         revoked_at: None,
     };
     table.put_api_key(&secret.hash(), &key).await.map_err(failed)
+}
+
+fn example_contact(principal: &Principal, import_id: ImportId) -> Result<Contact> {
+    let id = Id::parse(EXAMPLE_CONTACT).map_err(|fault| anyhow!("{EXAMPLE_CONTACT} {fault}"))?;
+    Ok(Contact::new(id, principal.org_id(), Some(import_id), lead(0)?))
 }
 
 fn lead(number: u32) -> Result<NewContact> {

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWrite, copy};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -16,6 +17,20 @@ use crate::tools;
 
 /// How long a process may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Ends when the developer, or whoever started this, wants it to end.
+pub(crate) fn signalled() -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}
 
 /// Where the output of a process goes.
 #[derive(Debug, Clone)]

@@ -163,7 +163,10 @@ async fn demo_data(settings: &BTreeMap<&str, String>, stored: Option<Demo>, jwt_
     table.create_if_missing().await.map_err(|error| anyhow!("cannot make the table at {url}: {error}"))?;
     let process = Process::new(&config);
     match stored {
-        Some(demo) if demo.is_in(&process).await => Ok(demo),
+        Some(demo) if demo.is_in(&process).await => {
+            demo.restore_example(&process).await?;
+            Ok(demo)
+        }
         // Never seeded, or into another table, or not to the end.
         _ => Demo::seed(jwt_secret, &table, &process).await,
     }
