@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use hyper::Uri;
 
 use crate::tools;
 use demo::EXAMPLE_CONTACT;
@@ -25,7 +26,7 @@ pub(crate) struct Options {
     port: u16,
     /// Use this engine, or DynamoDB itself, instead of the embedded one; the table is made and seeded there if it is
     /// missing. `AWS_*` variables say as whom and in which region
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = engine_url)]
     dynamodb_url: Option<String>,
     /// Forget all data at the end, instead of keeping it under target/dev
     #[arg(long)]
@@ -33,6 +34,12 @@ pub(crate) struct Options {
     /// Build with optimizations
     #[arg(long)]
     release: bool,
+}
+
+fn engine_url(text: &str) -> Result<String, String> {
+    let uri: Option<Uri> = text.parse().ok();
+    let is_url = uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+    if is_url { Ok(text.to_owned()) } else { Err("not an address like http://127.0.0.1:8000".to_owned()) }
 }
 
 /// Runs the API until a signal ends it.

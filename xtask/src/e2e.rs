@@ -36,7 +36,9 @@ const INTERRUPTED: &str = "interrupted";
 pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
     let Options { url, session, faults, args } = options;
     let Some(session) = session else { return alone(root, faults, &args).await };
-    let target = Target { session: &session, url, canary: None, faults };
+    // The test runs in another directory.
+    let session = &session.canonicalize().with_context(|| format!("cannot read {}", session.display()))?;
+    let target = Target { session, url, canary: None, faults };
     let signalled = signalled()?;
     tokio::select! {
         outcome = test(root, &target, &args) => outcome,

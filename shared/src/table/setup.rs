@@ -1,10 +1,12 @@
 //! Making the table on a local engine, from the same `keys` that every item goes by. The deployed table is the
 //! template's, which a test holds to `keys`.
 
+use std::error::Error;
+use std::iter::successors;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::client::Waiters;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use tokio::time::Instant;
 
 use super::{Meter, Table, api_keys, keys};
@@ -31,11 +33,11 @@ impl Table {
             Err(error) if error.code() == Some("ResourceInUseException") => {
                 return self.until_active().await.map(|()| false);
             }
-            Err(error) => return Err(DisplayErrorContext(error).to_string()),
+            Err(error) => return Err(in_a_line(&error)),
         }
         let forget =
             self.client.update_time_to_live().table_name(&*self.name).time_to_live_specification(keys::time_to_live());
-        forget.send().await.map_err(|error| DisplayErrorContext(error).to_string())?;
+        forget.send().await.map_err(|error| in_a_line(&error))?;
         Ok(true)
     }
 
@@ -43,7 +45,7 @@ impl Table {
     async fn until_active(&self) -> Result<(), String> {
         const LONGEST: Duration = Duration::from_mins(2);
         let active = self.client.wait_until_table_exists().table_name(&*self.name).wait(LONGEST).await;
-        active.map(drop).map_err(|error| DisplayErrorContext(error).to_string())
+        active.map(drop).map_err(|error| in_a_line(&error))
     }
 
     /// Stores an API key under the hash of its secret, as an operator's tool does.
@@ -74,12 +76,17 @@ impl Table {
         let mut pages =
             self.client.scan().table_name(&*self.name).consistent_read(true).into_paginator().items().send();
         while let Some(item) = pages.next().await {
-            let item: serde_json::Value = serde_dynamo::aws_sdk_dynamodb_1::from_item(
-                item.map_err(|error| DisplayErrorContext(error).to_string())?,
-            )
-            .map_err(|error| error.to_string())?;
+            let item: serde_json::Value =
+                serde_dynamo::aws_sdk_dynamodb_1::from_item(item.map_err(|error| in_a_line(&error))?)
+                    .map_err(|error| error.to_string())?;
             items.push(item.to_string());
         }
         Ok(items)
     }
+}
+
+/// An error of the SDK with all its reasons, which its own text leaves out.
+fn in_a_line(error: &(dyn Error + 'static)) -> String {
+    let reasons = successors(Some(error), |error| (**error).source());
+    reasons.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
