@@ -40,7 +40,8 @@ impl Gateway {
         let mut command = Command::new(cargo_lambda);
         // Its own log has a line for every process that comes and, wrongly as an error, for every one that goes.
         command.env("RUST_LOG", "warn,watchexec=off");
-        command.args(["lambda", "watch", "--quiet", "--ignore-changes", "--timeout", "30"]);
+        // No `--timeout`: it also ends a function's wait for its next request, which kills the function for good.
+        command.args(["lambda", "watch", "--quiet", "--ignore-changes"]);
         command.args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()]);
         command.args(["--concurrency", CONCURRENCY]).arg("--env-file").arg(env_file).current_dir(root);
         if release {
