@@ -4,6 +4,13 @@
 //! session file that `cargo dev` writes, and in `API_URL` the address if it is another one than the session's. Whatever
 //! is there already does not matter to it, but for two addresses of the documentation's examples, which it deletes.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and tells how it came to that"
+)]
+
 #[path = "e2e/canaries.rs"]
 mod canaries;
 #[path = "e2e/client.rs"]

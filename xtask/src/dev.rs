@@ -76,7 +76,7 @@ pub(crate) async fn with_server<T>(
     let signalled = signalled()?;
     tokio::pin!(signalled);
     let mut server = tokio::select! {
-        server = Server::start(setup) => server?,
+        server = Box::pin(Server::start(setup)) => server?,
         () = &mut signalled => return Ok(None),
     };
     let outcome = tokio::select! {

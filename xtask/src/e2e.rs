@@ -89,9 +89,10 @@ async fn test(root: &Path, target: &Target<'_>, args: &[String]) -> Result<()> {
         cargo.arg("under_load");
     }
     cargo.current_dir(root).env("E2E_SESSION", target.session);
-    if let Some(url) = &target.url {
-        cargo.env("API_URL", url);
-    }
+    match &target.url {
+        Some(url) => cargo.env("API_URL", url),
+        None => cargo.env_remove("API_URL"),
+    };
     if let Some(canary) = target.canary {
         cargo.env("E2E_CANARY", canary);
     }

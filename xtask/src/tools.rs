@@ -168,7 +168,6 @@ fn major_version(told: &str) -> Option<u32> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::process;
 

@@ -32,6 +32,7 @@ pub(crate) struct Api {
 
 /// An organization's credentials.
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the session file's names")]
 pub(crate) struct Org {
     pub(crate) org_id: String,
     pub(crate) admin_key: String,
@@ -64,10 +65,10 @@ impl Api {
         let (free, changed) = &self.free;
         let lock = free.lock().unwrap_or_else(PoisonError::into_inner);
         *changed.wait_while(lock, |free| *free == 0).unwrap_or_else(PoisonError::into_inner) -= 1;
-        let sent = send();
+        let answer = send();
         *free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         changed.notify_one();
-        sent
+        answer
     }
 }
 

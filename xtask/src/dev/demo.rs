@@ -50,6 +50,7 @@ pub(crate) struct Session {
 
 /// An organization and a credential of every kind.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names that clients know")]
 pub(crate) struct Org {
     org_id: OrgId,
     pub(crate) admin_key: String,
@@ -211,6 +212,7 @@ fn app(process: &Process) -> App {
     process.app(Instant::now() + LONGEST)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes it so")]
 fn failed(error: shared::table::Error) -> anyhow::Error {
     anyhow!("cannot seed the table: {error:?}")
 }

@@ -45,7 +45,7 @@ pub(crate) enum Output {
 /// owner alone, who then ends it in good order.
 pub(crate) struct Group {
     child: Child,
-    group: Option<Pid>,
+    id: Option<Pid>,
     streams: JoinSet<()>,
 }
 
@@ -56,8 +56,8 @@ impl Group {
         tools::own_package_variables().for_each(|name| _ = command.env_remove(name));
         command.process_group(0).stdin(Stdio::null());
         let child = command.spawn().with_context(|| format!("cannot run {name}: install it"))?;
-        let group = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
-        Ok(Self { child, group, streams: JoinSet::new() })
+        let id = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        Ok(Self { child, id, streams: JoinSet::new() })
     }
 
     /// Starts a process whose output is passed on. Its descendants inherit the pipes, so that their end tells that all
@@ -83,15 +83,15 @@ impl Group {
     /// Waits until the process ends by itself.
     pub(crate) async fn wait(&mut self) -> std::io::Result<ExitStatus> {
         let status = self.child.wait().await;
-        self.group = None;
+        self.id = None;
         status
     }
 
     /// Asks the process to end, makes it end if it does not, and waits until its descendants have ended too.
     pub(crate) async fn stop(mut self) {
-        if let Some(group) = self.group {
+        if let Some(id) = self.id {
             // It is a child that nobody has waited for: the id is its own still.
-            let _ = kill_process(group, Signal::TERM);
+            let _ = kill_process(id, Signal::TERM);
         }
         if timeout(GRACE, self.wait()).await.is_err() {
             self.kill(Signal::KILL);
@@ -114,8 +114,8 @@ impl Group {
     }
 
     fn kill(&self, signal: Signal) {
-        if let Some(group) = self.group {
-            let _ = kill_process_group(group, signal);
+        if let Some(id) = self.id {
+            let _ = kill_process_group(id, signal);
         }
     }
 }

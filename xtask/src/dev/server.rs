@@ -107,7 +107,8 @@ impl Server {
             }
         };
         let env_file = directory.join("env");
-        write_whole(&env_file, &settings.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>())?;
+        let lines: Vec<_> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        write_whole(&env_file, &lines.join("\n"))?;
         let gateway = Gateway::start(root, cargo_lambda, *port, &env_file, *release, output).await?;
         let session = demo.session(gateway.url(), dynamodb_url);
         Ok(Self { gateway, session, session_file, _proxy: proxy, _engine: engine, _lock: lock })
