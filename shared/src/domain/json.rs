@@ -299,14 +299,14 @@ mod tests {
             (r#"{"":1}"#, "must not have empty keys"),
             (r#"{"a":[{"":1}]}"#, "must not have empty keys"),
             (&deep(17), "must be at most 16 levels deep"),
-            (&"[".repeat(100_000).to_string(), "must be at most 16 levels deep"),
+            (&"[".repeat(100_000), "must be at most 16 levels deep"),
             (&wide(MAX_SENT_BYTES + 1), "must be at most 64 KiB"),
             (r#"{"a":"\ud800"}"#, "must hold only valid Unicode text"),
             (r#"{"a":1e400}"#, "must not hold numbers of more than 38 significant digits or outside 1e-130 to 1e126"),
         ] {
             let sent =
                 if sent.starts_with("[[") { format!("{sent}{}", "]".repeat(sent.len())) } else { sent.to_owned() };
-            assert_eq!(object(&sent), Err(Invalid(fault)), "{:.40}", sent);
+            assert_eq!(object(&sent), Err(Invalid(fault)), "{sent:.40}");
         }
     }
 
