@@ -1,6 +1,6 @@
 //! The API's description: OpenAPI 3.1, made of the route table and the wire types and committed as `openapi.json`.
 //!
-//! A new endpoint needs its [`Spec`] and an arm of [`bodies`]; statuses, parameters and headers follow from those.
+//! A new endpoint needs its [`Spec`] and an arm of `bodies`; statuses, parameters and headers follow from those.
 
 use serde_json::Value;
 use utoipa::openapi::header::Header as ResponseHeader;

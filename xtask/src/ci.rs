@@ -78,7 +78,17 @@ fn announce(line: &str) -> Result<()> {
 }
 
 fn cargo(root: &Path, arguments: &[&str]) -> Result<Tally> {
-    run(Command::new("cargo").args(arguments).env("RUSTDOCFLAGS", "-D warnings").current_dir(root))
+    run(command(root, arguments).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Cargo, as a developer would call it.
+fn command(root: &Path, arguments: &[&str]) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.args(arguments).current_dir(root);
+    for variable in tools::own_package_variables() {
+        cargo.env_remove(variable);
+    }
+    cargo
 }
 
 /// Runs a command, passing on what it prints, and counts the tests in it.
@@ -116,14 +126,7 @@ fn counts(line: &str) -> Option<Tally> {
 fn second_engine(root: &Path) -> Result<Tally> {
     let engine = DynamoDbLocal::start(&tools::dynamodb_local(root)?)?;
     let test = |arguments: &[&str]| {
-        let mut command = Command::new("cargo");
-        command
-            .arg("test")
-            .args(arguments)
-            .arg("--no-fail-fast")
-            .env("TEST_DYNAMODB_URL", &engine.url)
-            .current_dir(root);
-        run(&mut command)
+        run(command(root, &["test", "--no-fail-fast"]).args(arguments).env("TEST_DYNAMODB_URL", &engine.url))
     };
     let handlers = test(DATABASE_TESTS)?;
     let table = test(&["--package", "shared", "--test", "table"])?;

@@ -99,7 +99,7 @@ async fn contacts_are_shown_newest_first_in_the_form_of_the_page() {
     let (org_id, jane_id, john_id) = (app.org.org_id, jane.id, john.id);
     let [jane_at, john_at] = [&jane, &john].map(|contact| time::to_seconds(contact.created_at()));
     let expected = format!(
-        r#"[{{"id":"{jane_id}","org_id":"{org_id}","full_name":"Jane Doe","email":"jane.smith@example.com","linkedin_profile":"https://www.linkedin.com/in/janedoe","company":null,"locale":null,"timezone":null,"enrichment":null,"created_at":"{jane_at}","updated_at":"{jane_at}"}},{{"id":"{john_id}","org_id":"{org_id}","full_name":"John Doe","email":"john.doe@example.com","linkedin_profile":"https://www.linkedin.com/in/johndoe","company":"Tech Corp","locale":"en-US","timezone":"America/New_York","enrichment":{{"campaign":"Q1-2024","source":"website"}},"created_at":"{john_at}","updated_at":"{john_at}"}}]"#
+        r#"[{{"id":"{jane_id}","org_id":"{org_id}","full_name":"Jane Doe","email":"jane.smith@example.com","linkedin_profile":"https://www.linkedin.com/in/janedoe","company":null,"locale":null,"timezone":null,"enrichment":null,"created_at":"{jane_at}","updated_at":"{jane_at}"}},{{"id":"{john_id}","org_id":"{org_id}","full_name":"John Doe","email":"john.doe@example.com","linkedin_profile":"https://www.linkedin.com/in/johndoe","company":"Tech Corp","locale":"en-US","timezone":"America/New_York","enrichment":{{"source":"website","campaign":"Q1-2024"}},"created_at":"{john_at}","updated_at":"{john_at}"}}]"#
     );
     let answer = list(&app, "").await;
     assert_eq!((answer.status, answer.text.as_str()), (200, expected.as_str()));

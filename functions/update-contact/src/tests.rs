@@ -84,7 +84,7 @@ async fn the_example_of_the_page_is_answered_as_the_page_says() {
     assert!(stored.updated_at >= john.updated_at + TimeDelta::minutes(150), "{}", stored.updated_at);
     let updated_at = time::to_seconds(stored.updated_at);
     let expected = format!(
-        r#"{{"id":"{id}","org_id":"{org_id}","full_name":"John Doe","email":"john.doe@example.com","linkedin_profile":"https://www.linkedin.com/in/johndoe","company":"Tech Corp","locale":"es-ES","timezone":"Europe/Madrid","enrichment":{{"campaign":"Q1-2024","source":"website","updated_source":"crm_sync"}},"created_at":"{created_at}","updated_at":"{updated_at}"}}"#
+        r#"{{"id":"{id}","org_id":"{org_id}","full_name":"John Doe","email":"john.doe@example.com","linkedin_profile":"https://www.linkedin.com/in/johndoe","company":"Tech Corp","locale":"es-ES","timezone":"Europe/Madrid","enrichment":{{"source":"website","campaign":"Q1-2024","updated_source":"crm_sync"}},"created_at":"{created_at}","updated_at":"{updated_at}"}}"#
     );
     assert_eq!((answer.status, answer.text.as_str()), (200, expected.as_str()));
     assert_eq!(answer.header("content-type"), "application/json");

@@ -29,6 +29,8 @@ pub struct NewContact {
     pub timezone: Option<Timezone>,
     /// Whatever else is known of the person, without `null` members.
     pub enrichment: JsonObject,
+    /// The keys of `enrichment` in the order in which they were sent.
+    pub enrichment_order: Vec<String>,
 }
 
 /// A contact of an organization.
@@ -52,6 +54,9 @@ pub struct Contact {
     pub timezone: Option<Timezone>,
     /// All metadata ever sent, merged.
     pub enrichment: JsonObject,
+    /// The keys that `enrichment` was created with, in the order in which they were sent: a stored map has none. Keys
+    /// that came later follow in alphabetical order.
+    pub enrichment_order: Vec<String>,
     /// The last change, to the millisecond.
     pub updated_at: DateTime<Utc>,
     /// 1 when created; one more with every write.
@@ -84,7 +89,8 @@ pub struct ContactPatch {
 impl Contact {
     /// The first version of a contact.
     pub fn new(id: ContactId, org_id: OrgId, import_id: Option<ImportId>, new: NewContact) -> Self {
-        let NewContact { full_name, email, linkedin_profile, company, locale, timezone, enrichment } = new;
+        let NewContact { full_name, email, linkedin_profile, company, locale, timezone, enrichment, enrichment_order } =
+            new;
         Self {
             id,
             org_id,
@@ -95,6 +101,7 @@ impl Contact {
             locale,
             timezone,
             enrichment,
+            enrichment_order,
             updated_at: moment_of(id.into()),
             version: 1,
             import_ids: import_id.into_iter().collect(),

@@ -1,9 +1,10 @@
 //! JSON as contacts carry it: every number exact, every size bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::Invalid;
@@ -150,6 +151,14 @@ impl JsonObject {
         }
     }
 
+    /// Its members in another order: first those that `first` names, then the others in key order.
+    pub fn in_order<'a>(&'a self, first: &'a [String]) -> impl Iterator<Item = (&'a str, &'a Json)> {
+        let is_named: BTreeSet<_> = first.iter().collect();
+        let named = first.iter().filter_map(|key| self.0.get_key_value(key));
+        let others = self.0.iter().filter(move |(key, _)| !is_named.contains(key));
+        named.chain(others).map(|(key, value)| (key.as_str(), value))
+    }
+
     /// This object as a patch applied to nothing: without its `null` members.
     #[must_use]
     pub fn without_nulls(&self) -> Self {
@@ -157,6 +166,31 @@ impl JsonObject {
         object.merge(self);
         object
     }
+}
+
+/// The keys of an object in the order in which they stand there; none where `raw` is no object.
+pub fn key_order(raw: &RawValue) -> Vec<String> {
+    struct Keys;
+
+    impl<'de> Visitor<'de> for Keys {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Vec<String>, A::Error> {
+            let (mut keys, mut seen) = (Vec::new(), BTreeSet::new());
+            while let Some((key, IgnoredAny)) = members.next_entry::<String, IgnoredAny>()? {
+                if seen.insert(key.clone()) {
+                    keys.push(key);
+                }
+            }
+            Ok(keys)
+        }
+    }
+
+    serde_json::Deserializer::from_str(raw.get()).deserialize_map(Keys).unwrap_or_default()
 }
 
 impl FromIterator<(String, Json)> for JsonObject {
@@ -329,6 +363,17 @@ mod tests {
             object_.merge(&object(patch).unwrap());
             assert_eq!(printed(&object_), merged, "{target} + {patch}");
         }
+    }
+
+    #[test]
+    fn members_are_shown_in_the_order_of_the_keys_that_are_named() {
+        let sent = serde_json::from_str::<&RawValue>(r#"{"b":1,"a":2,"b":3}"#).unwrap();
+        assert_eq!(key_order(sent), ["b", "a"]);
+        assert_eq!(key_order(serde_json::from_str("[1]").unwrap()), [""; 0]);
+        let later = object(r#"{"c":1,"a":2,"b":3}"#).unwrap();
+        let first = ["gone", "b"].map(str::to_owned);
+        let shown: Vec<_> = later.in_order(&first).map(|(key, _)| key).collect();
+        assert_eq!(shown, ["b", "a", "c"]);
     }
 
     proptest! {

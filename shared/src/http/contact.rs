@@ -7,6 +7,7 @@ use super::call::{FromBody, FromQuery};
 use super::query::Query;
 use super::reply::Resource;
 use crate::domain::activity::{DELIVERY_FLAGS, FALLBACK_CHANNEL};
+use crate::domain::json::key_order;
 use crate::domain::{
     Activity, CampaignId, CompanyKey, CompanyName, Contact, ContactFilter, ContactId, ContactPatch, Direction, Email,
     Field, FullName, Id, ImportId, Json, JsonObject, LinkedinProfile, Locale, NewContact, OrgId, Patch, Timeline,
@@ -70,10 +71,14 @@ impl TryFrom<ContactForm> for NewContact {
         let company = violations.optional("company", form.company, |text| CompanyName::parse_optional(&text)).flatten();
         let locale = violations.optional("locale", form.locale, |text| Locale::parse(&text));
         let timezone = violations.optional("timezone", form.timezone, |text| Timezone::parse(&text));
+        let sent_order = [&form.metadata, &form.enrichment].into_iter().find_map(sent_order).unwrap_or_default();
         let enrichment = match metadata(&mut violations, form.metadata, form.enrichment) {
             Patch::Keep | Patch::Clear => JsonObject::default(),
             Patch::Set(sent) => sent.without_nulls(),
         };
+        let kept: Vec<_> = sent_order.into_iter().filter(|key| enrichment.get(key).is_some()).collect();
+        // In alphabetical order they come out anyway.
+        let enrichment_order = if kept.is_sorted() { Vec::new() } else { kept };
         let required = full_name.zip(email).zip(linkedin_profile);
         violations.finish(required.map(|((full_name, email), linkedin_profile)| Self {
             full_name,
@@ -83,6 +88,7 @@ impl TryFrom<ContactForm> for NewContact {
             locale,
             timezone,
             enrichment,
+            enrichment_order,
         }))
     }
 }
@@ -107,6 +113,14 @@ impl TryFrom<ContactForm> for ContactPatch {
             enrichment: metadata(&mut violations, form.metadata, form.enrichment),
         };
         violations.finish(Some(patch))
+    }
+}
+
+/// The keys of an object that was sent, in their order.
+fn sent_order(field: &Field<Box<RawValue>>) -> Option<Vec<String>> {
+    match field {
+        Field::Sent(raw) => Some(key_order(raw)),
+        Field::Absent | Field::Null | Field::Mistyped(_) => None,
     }
 }
 
@@ -150,7 +164,7 @@ pub struct ContactView<'a> {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("America/New_York")))]
     timezone: Option<&'a Timezone>,
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required))]
-    enrichment: Option<&'a JsonObject>,
+    enrichment: Option<Enrichment<'a>>,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
     created_at: String,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
@@ -170,6 +184,7 @@ impl<'a> ContactView<'a> {
             locale,
             timezone,
             enrichment,
+            enrichment_order,
             updated_at,
             ..
         } = contact;
@@ -182,10 +197,21 @@ impl<'a> ContactView<'a> {
             company: company.as_ref(),
             locale: locale.as_ref(),
             timezone: timezone.as_ref(),
-            enrichment: Some(enrichment).filter(|enrichment| !enrichment.is_empty()),
+            enrichment: Some(Enrichment(enrichment, enrichment_order)).filter(|_| !enrichment.is_empty()),
             created_at: time::to_seconds(contact.created_at()),
             updated_at: time::to_seconds(*updated_at),
         }
+    }
+}
+
+/// What is known of a contact, in the order in which it was first sent.
+#[derive(Debug)]
+struct Enrichment<'a>(&'a JsonObject, &'a [String]);
+
+impl Serialize for Enrichment<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(object, order) = self;
+        serializer.collect_map(object.in_order(order))
     }
 }
 
@@ -232,7 +258,7 @@ pub struct ContactWithTimelineView<'a> {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
     account_id: Option<()>,
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required))]
-    enrichment: Option<&'a JsonObject>,
+    enrichment: Option<Enrichment<'a>>,
     /// Whether the platform should enrich it. No part of this API sets it: always `null`.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>, required))]
     should_enrich_data: Option<()>,

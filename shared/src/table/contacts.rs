@@ -61,6 +61,8 @@ struct ContactItem {
     updated_at: DateTime<Utc>,
     version: u64,
     enrichment_bytes: usize,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    enrichment_order: Vec<String>,
     #[serde(default, with = "serde_dynamo::string_set", skip_serializing_if = "BTreeSet::is_empty")]
     import_ids: BTreeSet<ImportId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -427,6 +429,7 @@ fn to_item(contact: &Contact) -> Result<Item> {
         locale,
         timezone,
         enrichment,
+        enrichment_order,
         updated_at,
         version,
         import_ids,
@@ -444,6 +447,7 @@ fn to_item(contact: &Contact) -> Result<Item> {
         updated_at: *updated_at,
         version: *version,
         enrichment_bytes: enrichment.serialized_len(),
+        enrichment_order: enrichment_order.clone(),
         import_ids: import_ids.clone(),
         write_id: *write_id,
     };
@@ -467,9 +471,10 @@ pub(super) fn from_item(mut item: Item) -> Result<Contact> {
         timezone,
         updated_at,
         version,
+        enrichment_order,
         import_ids,
         write_id,
-        ..
+        enrichment_bytes: _,
     } = record(item, Type::Contact)?;
     Ok(Contact {
         id,
@@ -481,6 +486,7 @@ pub(super) fn from_item(mut item: Item) -> Result<Contact> {
         locale,
         timezone,
         enrichment,
+        enrichment_order,
         updated_at,
         version,
         import_ids,

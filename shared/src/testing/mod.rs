@@ -2,7 +2,7 @@
 //!
 //! A test has a [`TestApp`]: a table of its own on the embedded engine, or on the engine that `TEST_DYNAMODB_URL`
 //! names, with two organizations and their credentials. It sends a [`Request`], made from the endpoint's example event,
-//! through [`serve`](crate::http::serve), and reads the [`Answer`].
+//! through [`serve`], and reads the [`Answer`].
 #![expect(clippy::missing_panics_doc, clippy::expect_used, reason = "what a test stands on fails by panicking")]
 
 pub mod engine;

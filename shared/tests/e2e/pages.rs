@@ -47,7 +47,7 @@ fn every_example_of_the_pages_comes_out_as_printed() {
         concat!(
             r#"{"id":"<id>","org_id":"<org_id>","full_name":"John Doe","email":"john.doe@example.com","#,
             r#""linkedin_profile":"https://www.linkedin.com/in/johndoe","company":"Tech Corp","locale":"en-US","#,
-            r#""timezone":"America/New_York","enrichment":{"campaign":"Q1-2024","source":"website"},"#,
+            r#""timezone":"America/New_York","enrichment":{"source":"website","campaign":"Q1-2024"},"#,
             r#""created_at":"<created_at>","updated_at":"<updated_at>"}"#
         ),
     );
@@ -83,7 +83,7 @@ fn every_example_of_the_pages_comes_out_as_printed() {
             r#"{"id":"<id>","org_id":"<org_id>","full_name":"John Doe","email":"john.doe@example.com","#,
             r#""linkedin_profile":"https://www.linkedin.com/in/johndoe","company":"Tech Corp","locale":"en-US","#,
             r#""timezone":"America/New_York","account_id":null,"#,
-            r#""enrichment":{"campaign":"Q1-2024","source":"website"},"should_enrich_data":null,"#,
+            r#""enrichment":{"source":"website","campaign":"Q1-2024"},"should_enrich_data":null,"#,
             r#""created_at":"<created_at>","updated_at":"<updated_at>","activities":[]}"#
         ),
     );
@@ -96,7 +96,7 @@ fn every_example_of_the_pages_comes_out_as_printed() {
             r#"{"id":"<id>","org_id":"<org_id>","full_name":"John Doe","email":"john.doe@example.com","#,
             r#""linkedin_profile":"https://www.linkedin.com/in/johndoe","company":"Tech Corp","locale":"es-ES","#,
             r#""timezone":"Europe/Madrid","#,
-            r#""enrichment":{"campaign":"Q1-2024","source":"website","updated_source":"crm_sync"},"#,
+            r#""enrichment":{"source":"website","campaign":"Q1-2024","updated_source":"crm_sync"},"#,
             r#""created_at":"<created_at>","updated_at":"<updated_at>"}"#
         ),
     );
