@@ -8,8 +8,10 @@ use tokio::time::Instant;
 
 use crate::auth::{self, Authenticator, Credentials, Principal, Refusal};
 use crate::config::Config;
-use crate::domain::Clock;
-use crate::table::{Contacts, Imports, Meter, Patience, Receipts, Session, Table, Usage};
+use crate::domain::{Clock, ContactId, OrgId};
+use crate::table::{
+    self, Activities, Campaigns, Contacts, Imports, Meter, Parent, Patience, Receipts, Session, Table, Usage,
+};
 
 /// What lives as long as the process: the table's client, the keys seen, the clock.
 #[derive(Debug, Clone)]
@@ -42,6 +44,14 @@ impl Process {
         auth::warm_up(&session).await;
     }
 
+    /// Deletes whatever hangs on a thing that is gone, until the deadline. Gives the number of items deleted.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn clear(&self, org: OrgId, parent: Parent, deadline: Instant) -> table::Result<usize> {
+        table::cascade::clear(&self.0.table.session(deadline, Meter::default()), org, parent).await
+    }
+
     /// The process, for one request.
     pub fn app(&self, deadline: Instant) -> App {
         let meter = Meter::default();
@@ -65,6 +75,16 @@ impl App {
     /// The contacts of the caller's organization.
     pub fn contacts(&self, principal: &Principal) -> Contacts {
         self.process.0.table.contacts(self.session.clone(), principal.org_id(), self.now)
+    }
+
+    /// The activities of one of the caller's contacts.
+    pub fn activities(&self, principal: &Principal, contact: ContactId) -> Activities {
+        Activities::of(self.session.clone(), principal.org_id(), contact, self.now)
+    }
+
+    /// The campaigns of the caller's organization.
+    pub fn campaigns(&self, principal: &Principal) -> Campaigns {
+        Campaigns::of(self.session.clone(), principal.org_id(), self.now)
     }
 
     /// The imports of the caller's organization.

@@ -12,6 +12,8 @@ pub enum Method {
     Post,
     /// Changes what is sent.
     Put,
+    /// Merges what is sent into a part.
+    Patch,
     /// Removes.
     Delete,
 }
@@ -23,6 +25,7 @@ impl Method {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -133,10 +136,24 @@ pub mod param {
     /// By creation.
     pub const CREATED_AFTER: Param =
         Param { name: "created_after", description: "Only contacts created after this time", kind: ParamKind::Time };
+    /// One status.
+    pub const STATUS: Param = Param { name: "status", description: "Only those of this status", kind: ParamKind::Text };
+    /// One customer profile.
+    pub const ICP_PROFILE_ID: Param = Param {
+        name: "icp_profile_id",
+        description: "Only campaigns that look for these customers",
+        kind: ParamKind::Uuid,
+    };
     /// By the last change.
     pub const UPDATED_AFTER: Param =
         Param { name: "updated_after", description: "Only contacts changed after this time", kind: ParamKind::Time };
 }
+
+/// The one path parameter that is no UUID.
+pub const ACTIVITY_ID: &str = "activity_id";
+
+/// The function that is no endpoint: it reads the table's stream and clears up after what is gone.
+pub const WORKER: &str = "cascade-delete";
 
 /// What is fixed about an endpoint.
 #[derive(Debug, Clone, Copy)]
@@ -178,10 +195,26 @@ pub enum Endpoint {
     ListContacts,
     /// `POST /imports/`
     CreateImport,
+    /// `POST /contacts/{contact_id}/activities`
+    RecordActivities,
+    /// `PATCH /contacts/{contact_id}/activities/{activity_id}`
+    UpdateActivity,
+    /// `POST /campaigns/`
+    CreateCampaign,
+    /// `GET /campaigns/`
+    ListCampaigns,
+    /// `GET /campaigns/{campaign_id}`
+    GetCampaign,
+    /// `PUT /campaigns/{campaign_id}`
+    UpdateCampaign,
+    /// `DELETE /campaigns/{campaign_id}`
+    DeleteCampaign,
 }
 
 /// A body with one object in it: 64 KiB of metadata however it is escaped, and the rest.
 const OBJECT: usize = 512 * 1024;
+/// Fifty activities of 20 KiB, however they are escaped.
+const ACTIVITIES: usize = 2 * 1024 * 1024;
 
 impl Endpoint {
     /// Every endpoint, in the order they are documented.
@@ -192,6 +225,13 @@ impl Endpoint {
         Self::DeleteContact,
         Self::ListContacts,
         Self::CreateImport,
+        Self::RecordActivities,
+        Self::UpdateActivity,
+        Self::CreateCampaign,
+        Self::ListCampaigns,
+        Self::GetCampaign,
+        Self::UpdateCampaign,
+        Self::DeleteCampaign,
     ];
 
     /// What is fixed about it.
@@ -275,6 +315,90 @@ impl Endpoint {
                 success: 201,
                 max_body: Some(OBJECT),
                 headers: &[Header::IdempotencyKey],
+                query: &[],
+            },
+            Self::RecordActivities => Spec {
+                name: "record-activities",
+                operation_id: "record_activities",
+                summary: "Record activities of a contact",
+                method: Method::Post,
+                path: "/contacts/{contact_id}/activities",
+                scope: Scope::Write,
+                success: 201,
+                max_body: Some(ACTIVITIES),
+                headers: &[Header::IdempotencyKey],
+                query: &[],
+            },
+            Self::UpdateActivity => Spec {
+                name: "update-activity",
+                operation_id: "update_activity",
+                summary: "Merge metadata into an activity",
+                method: Method::Patch,
+                path: "/contacts/{contact_id}/activities/{activity_id}",
+                scope: Scope::Write,
+                success: 200,
+                max_body: Some(OBJECT),
+                headers: &[],
+                query: &[],
+            },
+            Self::CreateCampaign => Spec {
+                name: "create-campaign",
+                operation_id: "create_campaign",
+                summary: "Create a campaign",
+                method: Method::Post,
+                path: "/campaigns",
+                scope: Scope::Write,
+                success: 201,
+                max_body: Some(OBJECT),
+                headers: &[Header::IdempotencyKey],
+                query: &[],
+            },
+            Self::ListCampaigns => Spec {
+                name: "list-campaigns",
+                operation_id: "list_campaigns",
+                summary: "List campaigns, newest first",
+                method: Method::Get,
+                path: "/campaigns",
+                scope: Scope::Read,
+                success: 200,
+                max_body: None,
+                headers: &[],
+                query: &[param::LIMIT, param::CURSOR, param::STATUS, param::ICP_PROFILE_ID],
+            },
+            Self::GetCampaign => Spec {
+                name: "get-campaign",
+                operation_id: "get_campaign",
+                summary: "Get a campaign",
+                method: Method::Get,
+                path: "/campaigns/{campaign_id}",
+                scope: Scope::Read,
+                success: 200,
+                max_body: None,
+                headers: &[],
+                query: &[],
+            },
+            Self::UpdateCampaign => Spec {
+                name: "update-campaign",
+                operation_id: "update_campaign",
+                summary: "Update fields of a campaign",
+                method: Method::Put,
+                path: "/campaigns/{campaign_id}",
+                scope: Scope::Write,
+                success: 200,
+                max_body: Some(OBJECT),
+                headers: &[],
+                query: &[],
+            },
+            Self::DeleteCampaign => Spec {
+                name: "delete-campaign",
+                operation_id: "delete_campaign",
+                summary: "Delete a campaign",
+                method: Method::Delete,
+                path: "/campaigns/{campaign_id}",
+                scope: Scope::Write,
+                success: 200,
+                max_body: None,
+                headers: &[],
                 query: &[],
             },
         }

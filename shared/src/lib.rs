@@ -8,6 +8,7 @@
 //!   be reached.
 //! - [`http`]: events in, answers out; the one place where an error becomes a status code.
 //! - [`endpoint`]: the route table, which everything outside Rust is held to.
+//! - [`worker`]: the function on the table's stream, which clears up after what is gone.
 //! - [`app`], [`config`], [`telemetry`]: what a process is made of.
 
 pub mod app;
@@ -22,6 +23,7 @@ pub mod table;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod worker;
 
 pub use app::App;
 pub use endpoint::Endpoint;

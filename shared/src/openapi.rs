@@ -7,7 +7,7 @@ use utoipa::openapi::header::Header as ResponseHeader;
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{Array, Components, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{Array, Components, KnownFormat, ObjectBuilder, OneOf, Schema, SchemaFormat, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, HeaderBuilder, HttpMethod, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder,
@@ -15,9 +15,14 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::{ContactId, ContactPatch, Id, ImportId, NewContact, NewImport, Violations};
-use crate::endpoint::{Endpoint, Header, Method, Param, ParamKind, Spec};
-use crate::http::{ApiError, ContactView, ContactWithTimelineView, Detail, FromBody, ImportView, Message, Reply};
+use crate::domain::{
+    ActivityPatch, CampaignId, CampaignPatch, ContactId, ContactPatch, Id, ImportId, NewContact, NewImport, Violations,
+};
+use crate::endpoint::{ACTIVITY_ID, Endpoint, Header, Method, Param, ParamKind, Spec};
+use crate::http::{
+    ActivityView, ApiError, CampaignView, ContactView, ContactWithTimelineView, Detail, FromBody, ImportView, Message,
+    NewActivities, NewCampaign, Reply,
+};
 use crate::table::Kind;
 
 const JSON: &str = "application/json";
@@ -68,7 +73,7 @@ pub fn text() -> serde_json::Result<String> {
 /// What the route table does not say of an endpoint.
 struct Bodies {
     /// What it takes.
-    request: Option<Ref>,
+    request: Option<RefOr<Schema>>,
     /// What is wrong with a request that sends nothing.
     missing: Option<Violations>,
     /// What it answers a success with.
@@ -94,6 +99,13 @@ fn bodies(endpoint: Endpoint) -> Bodies {
         Endpoint::DeleteContact => Bodies::one::<Message>(),
         Endpoint::ListContacts => Bodies::list::<ContactView>(),
         Endpoint::CreateImport => Bodies::one::<ImportView>().takes::<NewImport>("NewImport"),
+        Endpoint::RecordActivities => Bodies::list::<ActivityView>().takes::<NewActivities>("NewActivity").or_many(50),
+        Endpoint::UpdateActivity => Bodies::one::<ActivityView>().takes::<ActivityPatch>("ActivityUpdate"),
+        Endpoint::CreateCampaign => Bodies::one::<CampaignView>().takes::<NewCampaign>("NewCampaign"),
+        Endpoint::ListCampaigns => Bodies::list::<CampaignView>(),
+        Endpoint::GetCampaign => Bodies::one::<CampaignView>(),
+        Endpoint::UpdateCampaign => Bodies::one::<CampaignView>().takes::<CampaignPatch>("CampaignUpdate"),
+        Endpoint::DeleteCampaign => Bodies::one::<Message>(),
     }
 }
 
@@ -120,10 +132,19 @@ impl Bodies {
 
     fn takes<T: FromBody<Wire: ToSchema>>(mut self, name: &str) -> Self {
         let nothing = serde_json::from_str::<T::Wire>("{}").ok();
-        let missing = nothing.and_then(|nothing| T::try_from(nothing).err());
+        let missing = nothing.and_then(|nothing| T::from_wire(nothing).err());
         T::Wire::schemas(&mut self.schemas);
         self.schemas.push((name.to_owned(), requiring(missing.as_ref(), T::Wire::schema())));
-        Self { request: Some(Ref::from_schema_name(name)), missing, ..self }
+        Self { request: Some(Ref::from_schema_name(name).into()), missing, ..self }
+    }
+
+    /// One of them, or an array of up to `most`.
+    fn or_many(mut self, most: usize) -> Self {
+        self.request = self.request.map(|one| {
+            let many = Array::builder().items(one.clone()).min_items(Some(1)).max_items(Some(most));
+            RefOr::T(Schema::OneOf(OneOf::builder().item(one).item(many).build()))
+        });
+        self
     }
 }
 
@@ -194,6 +215,8 @@ fn kind(path_id: &str) -> Option<Kind> {
     match path_id {
         ContactId::NAME => Some(Kind::Contact),
         ImportId::NAME => Some(Kind::Import),
+        CampaignId::NAME => Some(Kind::Campaign),
+        ACTIVITY_ID => Some(Kind::Activity),
         _ => None,
     }
 }
@@ -204,7 +227,7 @@ fn path_ids(spec: &Spec) -> impl Iterator<Item = &'static str> {
 
 fn path_parameter(name: &str) -> Parameter {
     let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
-    parameter.schema(Some(uuid())).build()
+    parameter.schema(Some(if name == ACTIVITY_ID { string() } else { uuid() })).build()
 }
 
 fn query_parameter(param: &Param) -> Parameter {
@@ -240,7 +263,7 @@ fn header_parameter(name: &str, description: &str, schema: ObjectBuilder) -> Par
     parameter.description(Some(description)).schema(Some(schema)).build()
 }
 
-fn request_body(limit: usize, schema: Ref) -> RequestBody {
+fn request_body(limit: usize, schema: RefOr<Schema>) -> RequestBody {
     let body =
         RequestBodyBuilder::new().description(Some(format!("At most {limit} bytes"))).required(Some(Required::True));
     body.content(JSON, ContentBuilder::new().schema(Some(schema)).build()).build()
@@ -308,6 +331,7 @@ fn method(method: Method) -> HttpMethod {
         Method::Get => HttpMethod::Get,
         Method::Post => HttpMethod::Post,
         Method::Put => HttpMethod::Put,
+        Method::Patch => HttpMethod::Patch,
         Method::Delete => HttpMethod::Delete,
     }
 }

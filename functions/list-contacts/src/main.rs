@@ -10,9 +10,9 @@ async fn main() -> Result<(), RuntimeError> {
 
 async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     let query: ListQuery = call.query()?;
-    let page = app.contacts(call.principal()).list(&query.filter, query.limit, query.cursor).await?;
-    let next = page.next.map(|cursor| query.next(cursor));
-    Ok(Reply::list(page.contacts.iter().map(ContactView::of)).with_next(next))
+    let page = app.contacts(call.principal()).list(&query.filter, query.page.limit, query.page.cursor).await?;
+    let next = query.page.next("/contacts", page.next);
+    Ok(Reply::list(page.rows.iter().map(ContactView::of)).with_next(next))
 }
 
 #[cfg(test)]

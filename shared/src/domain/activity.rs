@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::text::choice;
+use super::text::{choice, text_value};
 use super::{CampaignId, Id, Invalid, Json, JsonObject};
 
 choice! {
@@ -27,6 +27,31 @@ impl Direction {
     }
 }
 
+text_value! {
+    /// What a sender calls an activity: unique among the events of one moment.
+    ActivityId, public
+}
+
+impl ActivityId {
+    /// Reads an id: 1–128 of `A–Z a–z 0–9 _ . : -`, which need no escape in a path or a key.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
+        if (1..=128).contains(&text.len()) && text.bytes().all(sane) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid("must be 1 to 128 characters of A-Z a-z 0-9 _ . : -"))
+        }
+    }
+
+    /// An id for an activity that came without one.
+    pub fn generated(uuid: uuid::Uuid) -> Self {
+        Self(format!("act_{}", uuid.simple()))
+    }
+}
+
 /// The channel that an activity without one is shown under.
 pub const FALLBACK_CHANNEL: &str = "sistema";
 
@@ -37,7 +62,7 @@ pub const DELIVERY_FLAGS: [&str; 4] = ["delivered", "opened", "clicked", "replie
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activity {
     /// Unique among the events of one moment.
-    pub id: String,
+    pub id: ActivityId,
     /// The campaign it belongs to.
     pub campaign_id: Option<CampaignId>,
     /// When it happened, to the millisecond.
@@ -54,6 +79,51 @@ pub struct Activity {
     pub event_text: Option<Json>,
     /// Delivery flags and the sender's own keys.
     pub metadata: JsonObject,
+}
+
+/// The most an activity may have, serialized.
+pub const MAX_BYTES: usize = 20 * 1024;
+
+/// What a sender says of an activity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewActivity {
+    /// The sender's id for it; one is made where it has none.
+    pub id: Option<ActivityId>,
+    /// See [`Activity`].
+    pub campaign_id: Option<CampaignId>,
+    /// See [`Activity`].
+    pub event_time: DateTime<Utc>,
+    /// See [`Activity`].
+    pub channel: Option<String>,
+    /// See [`Activity`].
+    pub event_type: String,
+    /// See [`Activity`].
+    pub direction: Option<Direction>,
+    /// See [`Activity`].
+    pub sdr_agent_id: Option<String>,
+    /// See [`Activity`].
+    pub event_text: Option<Json>,
+    /// See [`Activity`].
+    pub metadata: JsonObject,
+}
+
+impl NewActivity {
+    /// The activity, under its sender's id or the given one.
+    pub fn with_id(self, generated: uuid::Uuid) -> Activity {
+        let Self { id, campaign_id, event_time, channel, event_type, direction, sdr_agent_id, event_text, metadata } =
+            self;
+        let id = id.unwrap_or_else(|| ActivityId::generated(generated));
+        Activity { id, campaign_id, event_time, channel, event_type, direction, sdr_agent_id, event_text, metadata }
+    }
+}
+
+/// What is learned of an activity later.
+#[derive(Debug, Clone)]
+pub struct ActivityPatch {
+    /// Merged into the activity's metadata (RFC 7396).
+    pub metadata: JsonObject,
+    /// When the activity was; without it, the timeline is searched for the id.
+    pub event_time: Option<DateTime<Utc>>,
 }
 
 /// Which activities a timeline shows.

@@ -34,6 +34,14 @@ impl Wire for u64 {
     const EXPECTED: Invalid = Invalid("must be an integer of at least 0");
 }
 
+impl Wire for bool {
+    const EXPECTED: Invalid = Invalid("must be true or false");
+}
+
+impl Wire for Vec<String> {
+    const EXPECTED: Invalid = Invalid("must be an array of strings");
+}
+
 impl Wire for Box<RawValue> {
     const EXPECTED: Invalid = Invalid("must be a JSON value");
 }
@@ -63,6 +71,14 @@ pub enum Patch<T> {
 impl<T> Patch<T> {
     /// The new value, if there is one.
     pub fn set(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Keep | Self::Clear => None,
+        }
+    }
+
+    /// The new value itself, if there is one.
+    pub fn into_set(self) -> Option<T> {
         match self {
             Self::Set(value) => Some(value),
             Self::Keep | Self::Clear => None,

@@ -71,6 +71,8 @@ ids! {
     ImportId = "import_id";
     /// A campaign.
     CampaignId = "campaign_id";
+    /// What a campaign offers its leads.
+    LeadMagnetId = "lead_magnet_id";
     /// An API key, as its owner sees and revokes it; not the secret.
     ApiKeyId = "key_id";
 }

@@ -200,6 +200,19 @@ impl FromIterator<(String, Json)> for JsonObject {
 }
 
 impl Json {
+    /// Reads a value that a client sent.
+    ///
+    /// # Errors
+    /// More than [`MAX_LEVELS`], an empty key, or a number that cannot be kept.
+    pub fn parse(raw: &RawValue) -> Result<Self, Invalid> {
+        Self::read(raw, 1)
+    }
+
+    /// Its length as serialized, in bytes.
+    pub fn serialized_len(&self) -> usize {
+        serde_json::to_vec(self).map_or(usize::MAX, |bytes| bytes.len())
+    }
+
     /// Reads level by level, each from its raw text, because serde's own numbers are `f64` beyond 64 bits.
     fn read(raw: &RawValue, level: usize) -> Result<Self, Invalid> {
         const NOT_TEXT: Invalid = Invalid("must hold only valid Unicode text");

@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod api_key;
+pub mod campaign;
 mod characters;
 pub mod clock;
 pub mod company;
@@ -15,20 +16,26 @@ pub mod invalid;
 pub mod json;
 pub mod linkedin;
 pub mod locale;
-mod text;
+pub(crate) mod text;
 pub mod time;
 pub mod timezone;
 pub mod violations;
 
-pub use activity::{Activity, Direction, Timeline, TimelineFilter, TimelinePage};
+pub use activity::{
+    Activity, ActivityId, ActivityPatch, Direction, NewActivity, Timeline, TimelineFilter, TimelinePage,
+};
 pub use api_key::{ApiKey, ApiKeySecret, Scope, Scopes};
+pub use campaign::{
+    Availability, Campaign, CampaignFilter, CampaignPatch, CampaignSettings, CampaignStatus, LeadMagnet,
+    LeadMagnetType, Review, TimeOfDay,
+};
 pub use clock::Clock;
 pub use company::{CompanyKey, CompanyName};
 pub use contact::{Contact, ContactFilter, ContactPatch, NewContact, RequiredVersion};
 pub use email::Email;
 pub use field::{Field, Patch, Wire};
 pub use full_name::FullName;
-pub use ids::{ApiKeyId, CampaignId, ContactId, Id, ImportId, OrgId};
+pub use ids::{ApiKeyId, CampaignId, ContactId, Id, ImportId, LeadMagnetId, OrgId};
 pub use import::{Import, ImportStatus, NewImport};
 pub use invalid::Invalid;
 pub use json::{Json, JsonObject};

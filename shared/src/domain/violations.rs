@@ -14,9 +14,19 @@ impl Violations {
         Self(vec![format!("{field} {fault}")])
     }
 
+    /// The one fault of a part of a request, which whoever knows the part's name will add ([`Violations::nest`]).
+    pub fn fault(fault: impl fmt::Display) -> Self {
+        Self(vec![fault.to_string()])
+    }
+
     /// Notes a fault.
     pub fn add(&mut self, field: &str, fault: impl fmt::Display) {
         self.0.push(format!("{field} {fault}"));
+    }
+
+    /// Notes the faults of a part of the request.
+    pub fn nest(&mut self, part: impl fmt::Display, faults: Self) {
+        self.0.extend(faults.0.into_iter().map(|fault| format!("{part} {fault}")));
     }
 
     /// Reads a field that has to be there. `None` means that a fault was noted.

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::auth::Principal;
-use crate::domain::{Id, ImportId, RequiredVersion, Violations};
-use crate::endpoint::{Endpoint, PathValues};
+use crate::domain::{ActivityId, Id, ImportId, RequiredVersion, Violations};
+use crate::endpoint::{ACTIVITY_ID, Endpoint, PathValues};
 use crate::table::{Receipt, Slot};
 
 use super::error::ApiError;
@@ -27,9 +27,42 @@ pub struct Call {
 }
 
 /// A value that comes out of a request's body.
-pub trait FromBody: TryFrom<Self::Wire, Error = Violations> {
+pub trait FromBody: Sized {
     /// The body's fields.
     type Wire: DeserializeOwned;
+
+    /// Reads the value out of the body's fields.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    fn from_wire(wire: Self::Wire) -> Result<Self, Violations>;
+
+    /// Reads the value out of well-formed JSON: one object with the fields, unless a body has another form.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    fn from_body(body: &RawValue) -> Result<Self, Violations> {
+        Self::from_wire(wire(body)?)
+    }
+}
+
+/// The fields of a JSON object. A field takes any value, so nothing is wrong yet but the object itself.
+///
+/// # Errors
+/// No object, which serde would not see (it reads an array into a struct's fields), or a field that stands there twice.
+pub(super) fn wire<T: DeserializeOwned>(body: &RawValue) -> Result<T, Violations> {
+    if !body.get().starts_with('{') {
+        return Err(Violations::one("body", "must be a JSON object"));
+    }
+    // All that is left to fail is a field that stands there twice, or a name that is no Unicode text, which the syntax
+    // allows.
+    serde_json::from_str(body.get()).map_err(|error| {
+        if error.is_data() { Violations::one("body", "must not have a field twice") } else { malformed(&error) }
+    })
+}
+
+fn malformed(error: &serde_json::Error) -> Violations {
+    Violations::one("body", format_args!("is not valid JSON (line {}, column {})", error.line(), error.column()))
 }
 
 /// A value that comes out of a request's query.
@@ -50,6 +83,15 @@ impl Call {
     /// 400 for what is no UUID. The edge has refused that before; asking again keeps this honest.
     pub fn path_id<T: Id>(&self) -> Result<T, ApiError> {
         T::parse(self.path_values.get(T::NAME).unwrap_or_default()).map_err(|fault| ApiError::invalid(T::NAME, fault))
+    }
+
+    /// The activity in the path.
+    ///
+    /// # Errors
+    /// 400 for what is no activity's id.
+    pub fn activity_id(&self) -> Result<ActivityId, ApiError> {
+        let id = self.path_values.get(ACTIVITY_ID).unwrap_or_default();
+        ActivityId::parse(id).map_err(|fault| ApiError::invalid(ACTIVITY_ID, fault))
     }
 
     /// The import that `X-Import-ID` names.
@@ -77,23 +119,8 @@ impl Call {
     /// # Errors
     /// 400 with everything that is wrong with it.
     pub fn body<T: FromBody>(&self) -> Result<T, ApiError> {
-        let malformed = |error: &serde_json::Error| {
-            ApiError::invalid(
-                "body",
-                format_args!("is not valid JSON (line {}, column {})", error.line(), error.column()),
-            )
-        };
-        // The syntax first, and alone: serde would read an array into a struct's fields.
-        let raw: &RawValue = serde_json::from_slice(&self.body).map_err(|error| malformed(&error))?;
-        if !raw.get().starts_with('{') {
-            return Err(ApiError::invalid("body", "must be a JSON object"));
-        }
-        // Fields take any value, so all that is left to fail is a field that stands there twice, or a name that is no
-        // Unicode text, which the syntax allows.
-        let wire: T::Wire = serde_json::from_slice(&self.body).map_err(|error| {
-            if error.is_data() { ApiError::invalid("body", "must not have a field twice") } else { malformed(&error) }
-        })?;
-        Ok(T::try_from(wire)?)
+        let body: &RawValue = serde_json::from_slice(&self.body).map_err(|error| malformed(&error))?;
+        Ok(T::from_body(body)?)
     }
 
     /// The answer to keep under the request's `Idempotency-Key`, if it has one.

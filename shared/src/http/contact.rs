@@ -3,18 +3,17 @@
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::activity::ActivityView;
 use super::call::{FromBody, FromQuery};
-use super::query::Query;
+use super::query::{ListPage, Query};
 use super::reply::Resource;
-use crate::domain::activity::{DELIVERY_FLAGS, FALLBACK_CHANNEL};
 use crate::domain::json::key_order;
 use crate::domain::{
-    Activity, CampaignId, CompanyKey, CompanyName, Contact, ContactFilter, ContactId, ContactPatch, Direction, Email,
-    Field, FullName, Id, ImportId, Json, JsonObject, LinkedinProfile, Locale, NewContact, OrgId, Patch, Timeline,
-    TimelineFilter, TimelinePage, Timezone, Violations, time,
+    CampaignId, CompanyKey, CompanyName, Contact, ContactFilter, ContactId, ContactPatch, Email, Field, FullName, Id,
+    ImportId, JsonObject, LinkedinProfile, Locale, NewContact, OrgId, Patch, Timeline, TimelineFilter, TimelinePage,
+    Timezone, Violations, time,
 };
 use crate::endpoint::param;
-use crate::table::Cursor;
 
 /// The body of a contact to create or to update.
 #[derive(Debug, Deserialize)]
@@ -57,12 +56,8 @@ pub struct ContactForm {
 
 impl FromBody for NewContact {
     type Wire = ContactForm;
-}
 
-impl TryFrom<ContactForm> for NewContact {
-    type Error = Violations;
-
-    fn try_from(form: ContactForm) -> Result<Self, Violations> {
+    fn from_wire(form: ContactForm) -> Result<Self, Violations> {
         let mut violations = Violations::default();
         let full_name = violations.required("full_name", form.full_name, |text| FullName::parse(&text));
         let email = violations.required("email", form.email, |text| Email::parse(&text));
@@ -95,12 +90,8 @@ impl TryFrom<ContactForm> for NewContact {
 
 impl FromBody for ContactPatch {
     type Wire = ContactForm;
-}
 
-impl TryFrom<ContactForm> for ContactPatch {
-    type Error = Violations;
-
-    fn try_from(form: ContactForm) -> Result<Self, Violations> {
+    fn from_wire(form: ContactForm) -> Result<Self, Violations> {
         let mut violations = Violations::default();
         let patch = Self {
             full_name: violations.not_null("full_name", form.full_name, |text| FullName::parse(&text)),
@@ -308,75 +299,6 @@ impl Resource for ContactWithTimeline {
     }
 }
 
-/// An activity, as the timeline shows it.
-#[derive(Debug, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(as = Activity))]
-pub struct ActivityView<'a> {
-    #[cfg_attr(feature = "openapi", schema(examples("act_123")))]
-    id: &'a str,
-    #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-04-18T10:15:00Z")))]
-    event_time: String,
-    /// `email`, `linkedin`, or `sistema` where none was stored.
-    #[cfg_attr(feature = "openapi", schema(examples("linkedin")))]
-    channel: &'a str,
-    #[cfg_attr(feature = "openapi", schema(examples("message_sent")))]
-    event_type: &'a str,
-    #[cfg_attr(feature = "openapi", schema(inline))]
-    direction: Direction,
-    /// The agent that sent it, if one did.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, required = false, examples("usr_abc")))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sdr_agent_id: Option<&'a str>,
-    /// What it said: an object or an array.
-    #[cfg_attr(feature = "openapi", schema(schema_with = event_text, required))]
-    event_text: Option<&'a Json>,
-    /// The delivery flags, and whatever else was stored.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
-    metadata: ActivityMetadata<'a>,
-    /// `SDR` for outbound, `Humano` for inbound.
-    #[cfg_attr(feature = "openapi", schema(examples("SDR")))]
-    actor: &'static str,
-}
-
-impl<'a> ActivityView<'a> {
-    fn of(activity: &'a Activity) -> Self {
-        let direction = activity.direction.unwrap_or(Direction::Outbound);
-        Self {
-            id: &activity.id,
-            event_time: time::to_seconds(activity.event_time),
-            channel: activity.channel.as_deref().unwrap_or(FALLBACK_CHANNEL),
-            event_type: &activity.event_type,
-            direction,
-            sdr_agent_id: activity.sdr_agent_id.as_deref(),
-            event_text: activity.event_text.as_ref(),
-            metadata: ActivityMetadata(&activity.metadata),
-            actor: direction.actor(),
-        }
-    }
-}
-
-#[cfg(feature = "openapi")]
-fn event_text() -> utoipa::openapi::Schema {
-    use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
-    let schema = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Object, Type::Array, Type::Null]));
-    let schema = schema.description(Some("What it said: an object or an array."));
-    schema.examples([serde_json::json!({"message": "Hablemos mañana"})]).build().into()
-}
-
-/// The delivery flags in their documented order, `false` unless stored otherwise, before whatever else was stored.
-#[derive(Debug)]
-struct ActivityMetadata<'a>(&'a JsonObject);
-
-impl Serialize for ActivityMetadata<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        static UNSET: Json = Json::Bool(false);
-        let flags = DELIVERY_FLAGS.iter().map(|flag| (*flag, self.0.get(flag).unwrap_or(&UNSET)));
-        let others = self.0.members().filter(|(key, _)| !DELIVERY_FLAGS.contains(key));
-        serializer.collect_map(flags.chain(others))
-    }
-}
-
 /// The query of one contact: which part of its timeline to show.
 #[derive(Debug)]
 pub struct TimelineQuery(pub TimelinePage);
@@ -409,28 +331,14 @@ impl FromQuery for TimelineQuery {
 pub struct ListQuery {
     /// Which contacts.
     pub filter: ContactFilter,
-    /// How many at the most.
-    pub limit: usize,
-    /// From where on.
-    pub cursor: Option<Cursor>,
-    sent: Vec<(String, String)>,
-}
-
-impl ListQuery {
-    /// The address of the page that follows: the same query with another cursor.
-    pub fn next(&self, cursor: Cursor) -> String {
-        let others = self.sent.iter().filter(|(name, _)| name != param::CURSOR.name);
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(others).append_pair(param::CURSOR.name, &cursor.to_string());
-        format!("/contacts/?{}", query.finish())
-    }
+    /// Which part of the list.
+    pub page: ListPage,
 }
 
 impl FromQuery for ListQuery {
     fn read(query: &Query, violations: &mut Violations) -> Self {
         Self {
-            limit: usize::try_from(query.integer(violations, &param::LIMIT)).unwrap_or(usize::MAX),
-            cursor: query.read(violations, &param::CURSOR, Cursor::parse),
+            page: ListPage::read(query, violations),
             filter: ContactFilter {
                 import_id: query.read(violations, &param::IMPORT_ID, ImportId::parse),
                 email: query.read(violations, &param::EMAIL, Email::parse),
@@ -438,7 +346,6 @@ impl FromQuery for ListQuery {
                 created_after: query.read(violations, &param::CREATED_AFTER, time::parse),
                 updated_after: query.read(violations, &param::UPDATED_AFTER, time::parse),
             },
-            sent: query.sent(),
         }
     }
 }

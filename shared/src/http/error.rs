@@ -67,6 +67,8 @@ impl ApiError {
             Self::Invalid(violations) => Reply::error(400, &format!("Validation error: {violations}")),
             Self::NotFound(Kind::Contact) => Reply::error(404, "Contact not found"),
             Self::NotFound(Kind::Import) => Reply::error(404, "Import not found"),
+            Self::NotFound(Kind::Campaign) => Reply::error(404, "Campaign not found"),
+            Self::NotFound(Kind::Activity) => Reply::error(404, "Activity not found"),
             Self::PreconditionFailed => Reply::error(412, "Contact has changed since it was read"),
             Self::EmailTaken(email) => Reply::error(409, &format!("Contact with email '{email}' already exists")),
             Self::KeyReused => Reply::error(422, "Idempotency-Key was already used for a different request"),

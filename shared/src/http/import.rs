@@ -43,12 +43,8 @@ pub struct ImportForm {
 
 impl FromBody for NewImport {
     type Wire = ImportForm;
-}
 
-impl TryFrom<ImportForm> for NewImport {
-    type Error = Violations;
-
-    fn try_from(form: ImportForm) -> Result<Self, Violations> {
+    fn from_wire(form: ImportForm) -> Result<Self, Violations> {
         let mut violations = Violations::default();
         let source = violations.required("source", form.source, |text| source(&text));
         let file_name = violations.optional("file_name", form.file_name, |text| file_name(&text));

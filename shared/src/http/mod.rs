@@ -1,6 +1,8 @@
 //! The edge: a gateway's event becomes a [`Call`], and what the endpoint makes of it becomes an answer.
 
+mod activity;
 mod call;
+mod campaign;
 mod contact;
 mod error;
 mod event;
@@ -10,14 +12,14 @@ mod query;
 mod reply;
 mod serve;
 
+pub use activity::{ActivityForm, ActivityPatchForm, ActivityView, NewActivities};
 pub use call::{Call, FromBody, FromQuery};
-pub use contact::{
-    ActivityView, ContactForm, ContactView, ContactWithTimeline, ContactWithTimelineView, ListQuery, TimelineQuery,
-};
+pub use campaign::{AvailabilityForm, CampaignForm, CampaignListQuery, CampaignView, LeadMagnetForm, NewCampaign};
+pub use contact::{ContactForm, ContactView, ContactWithTimeline, ContactWithTimelineView, ListQuery, TimelineQuery};
 pub use error::ApiError;
 pub use event::Event;
 pub use import::{ImportForm, ImportView};
-pub use query::Query;
+pub use query::{ListPage, Query};
 #[cfg(feature = "openapi")]
 pub(crate) use reply::{Detail, Message};
 pub use reply::{Reply, Resource};

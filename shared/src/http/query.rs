@@ -1,7 +1,8 @@
 //! Query parameters.
 
 use crate::domain::{Invalid, Violations};
-use crate::endpoint::{Param, ParamKind};
+use crate::endpoint::{Param, ParamKind, param};
+use crate::table::Cursor;
 
 /// The parameters of a request, decoded.
 #[derive(Debug, Default)]
@@ -26,11 +27,6 @@ impl Query {
         read.map_err(|fault| violations.add(param.name, fault)).ok()
     }
 
-    /// Every parameter as it was sent.
-    pub(super) fn sent(&self) -> Vec<(String, String)> {
-        self.0.clone()
-    }
-
     /// Reads a parameter that is an integer.
     pub(super) fn integer(&self, violations: &mut Violations, param: &Param) -> u32 {
         let ParamKind::Integer { min, max, default } = param.kind else { return 0 };
@@ -44,5 +40,34 @@ impl Query {
                 default
             })
         })
+    }
+}
+
+/// Which part of a list is asked for.
+#[derive(Debug)]
+pub struct ListPage {
+    /// How many rows at the most.
+    pub limit: usize,
+    /// From where on.
+    pub cursor: Option<Cursor>,
+    sent: Vec<(String, String)>,
+}
+
+impl ListPage {
+    pub(super) fn read(query: &Query, violations: &mut Violations) -> Self {
+        Self {
+            limit: usize::try_from(query.integer(violations, &param::LIMIT)).unwrap_or(usize::MAX),
+            cursor: query.read(violations, &param::CURSOR, Cursor::parse),
+            sent: query.0.clone(),
+        }
+    }
+
+    /// The address of the page that follows, if one does: the same query with another cursor.
+    pub fn next(&self, path: &str, cursor: Option<Cursor>) -> Option<String> {
+        let cursor = cursor?.to_string();
+        let others = self.sent.iter().filter(|(name, _)| name != param::CURSOR.name);
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(others).append_pair(param::CURSOR.name, &cursor);
+        Some(format!("{path}/?{}", query.finish()))
     }
 }

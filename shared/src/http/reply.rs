@@ -51,7 +51,7 @@ pub(crate) struct Message {
 
 impl Reply {
     /// 200 with a thing.
-    pub fn ok(resource: &impl Resource) -> Self {
+    pub fn ok(resource: &(impl Resource + ?Sized)) -> Self {
         let reply = Self::json(200, &resource.view());
         match resource.version() {
             Some(version) => {
@@ -64,7 +64,7 @@ impl Reply {
     }
 
     /// 201 with a new thing.
-    pub fn created(resource: &impl Resource) -> Self {
+    pub fn created(resource: &(impl Resource + ?Sized)) -> Self {
         let reply = Self { status: 201, ..Self::ok(resource) };
         match resource.location() {
             Some(location) => reply.with("location", location),

@@ -16,7 +16,7 @@ use crate::app::{App, Process};
 use crate::auth::Credentials;
 use crate::config::Config;
 use crate::domain::{OrgId, Violations, ids};
-use crate::endpoint::{Endpoint, without_trailing_slash};
+use crate::endpoint::{ACTIVITY_ID, Endpoint, without_trailing_slash};
 use crate::table::Kept;
 use crate::telemetry;
 
@@ -123,7 +123,7 @@ where
         None => Vec::new(),
     };
     let mut violations = Violations::default();
-    for (name, value) in path_values.iter().filter(|(name, _)| *name != "activity_id") {
+    for (name, value) in path_values.iter().filter(|(name, _)| *name != ACTIVITY_ID) {
         if let Err(fault) = ids::parse_uuid(value) {
             violations.add(name, fault);
         }

@@ -4,27 +4,24 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::error::{Error, Kind, Result};
 use super::expression::Expression;
 use super::item::{Item, Type, item, map, number, object_of, record, sort_key, text, value_of};
-use super::keys::{self, Key, PK};
+use super::keys::{self, Key, PK, Parent};
 use super::receipts::{self, Receipt};
 use super::session::{Pause, Reading, Session};
 use super::transaction::{MAX_ITEMS, Refusal, Transaction};
-use super::{Known, companies, imports};
+use super::{Known, cascade, companies, imports};
 use crate::domain::ids::uuid_at;
 use crate::domain::json::MAX_STORED_BYTES;
 use crate::domain::{
     CompanyName, Contact, ContactId, ContactPatch, Email, FullName, ImportId, Json, JsonObject, LinkedinProfile,
     Locale, NewContact, OrgId, Patch, RequiredVersion, Timezone, time,
 };
-
-/// How long a tombstone tells late writers that their contact is gone.
-const TOMBSTONE_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 
 const EMAIL: &str = "email";
 const ENRICHMENT: &str = "enrichment";
@@ -77,12 +74,6 @@ struct EmailLock {
 #[derive(Serialize)]
 struct Membership {
     contact_id: ContactId,
-}
-
-#[derive(Serialize)]
-struct Tombstone {
-    parent: &'static str,
-    expires_at: i64,
 }
 
 /// The parts of a contact's transactions.
@@ -224,7 +215,7 @@ impl Contacts {
                 let mut transaction = self.transaction();
                 transaction.delete_if(Part::Contact, &key, as_read());
                 transaction.delete_if(Part::Lock, &keys::email_lock(self.org, &contact.email), lock_of(id));
-                transaction.put(Part::Child, self.tombstone(id)?);
+                transaction.put(Part::Child, cascade::tombstone(self.org, Parent::Contact(id), self.now)?);
                 for child in &children {
                     transaction.delete(Part::Child, child);
                 }
@@ -383,11 +374,6 @@ impl Contacts {
 
     fn lock(&self, email: &Email, contact_id: ContactId) -> Result<Item> {
         item(&keys::email_lock(self.org, email), Type::EmailLock, &EmailLock { contact_id })
-    }
-
-    fn tombstone(&self, id: ContactId) -> Result<Item> {
-        let tombstone = Tombstone { parent: "contact", expires_at: (self.now + TOMBSTONE_LIFETIME).timestamp() };
-        item(&keys::contact_tombstone(self.org, id), Type::Tombstone, &tombstone)
     }
 }
 

@@ -9,6 +9,10 @@ pub enum Kind {
     Contact,
     /// An import.
     Import,
+    /// A campaign.
+    Campaign,
+    /// An activity of a contact.
+    Activity,
 }
 
 /// Why something could not be read or written.

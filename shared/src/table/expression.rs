@@ -13,6 +13,8 @@ pub(super) struct Expression {
     pub(super) values: HashMap<String, AttributeValue>,
     set: Vec<String>,
     remove: Vec<String>,
+    add: Vec<String>,
+    delete: Vec<String>,
     all: Vec<String>,
     any: Vec<String>,
 }
@@ -43,6 +45,18 @@ impl Expression {
     pub(super) fn add(&mut self, attribute: &str, value: AttributeValue) {
         let (path, value) = (self.path(&[attribute]), self.value(value));
         self.set.push(format!("{path}={path}+{value}"));
+    }
+
+    /// Adds members to a set.
+    pub(super) fn add_members(&mut self, attribute: &str, members: AttributeValue) {
+        let (path, members) = (self.path(&[attribute]), self.value(members));
+        self.add.push(format!("{path} {members}"));
+    }
+
+    /// Removes members from a set. A set without members is no attribute any more.
+    pub(super) fn remove_members(&mut self, attribute: &str, members: AttributeValue) {
+        let (path, members) = (self.path(&[attribute]), self.value(members));
+        self.delete.push(format!("{path} {members}"));
     }
 
     /// Requires that the attribute has this value.
@@ -96,7 +110,8 @@ impl Expression {
     /// The update expression.
     pub(super) fn update(&self) -> String {
         let clause = |verb: &str, parts: &[String]| (!parts.is_empty()).then(|| format!("{verb} {}", parts.join(",")));
-        [clause("SET", &self.set), clause("REMOVE", &self.remove)].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        let clauses = [("SET", &self.set), ("REMOVE", &self.remove), ("ADD", &self.add), ("DELETE", &self.delete)];
+        clauses.into_iter().filter_map(|(verb, parts)| clause(verb, parts)).collect::<Vec<_>>().join(" ")
     }
 
     /// The condition: all requirements, and a difference where differences were noted.

@@ -29,11 +29,13 @@ pub(super) enum Type {
     ApiKey,
     Idempotency,
     Activity,
+    Campaign,
+    LeadMagnet,
     ActiveCampaigns,
 }
 
 impl Type {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Contact => "contact",
             Self::EmailLock => "email_lock",
@@ -44,6 +46,8 @@ impl Type {
             Self::ApiKey => "api_key",
             Self::Idempotency => "idempotency",
             Self::Activity => "activity",
+            Self::Campaign => "campaign",
+            Self::LeadMagnet => "lead_magnet",
             Self::ActiveCampaigns => "active_campaigns",
         }
     }

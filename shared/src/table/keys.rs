@@ -13,7 +13,9 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::domain::api_key::ApiKeyHash;
-use crate::domain::{CompanyKey, ContactId, Email, Id, ImportId, OrgId, ids, time};
+use crate::domain::{
+    ActivityId, CampaignId, CompanyKey, ContactId, Email, Id, ImportId, LeadMagnetId, OrgId, ids, time,
+};
 
 /// The partition key's attribute.
 pub const PK: &str = "pk";
@@ -103,7 +105,7 @@ pub fn company(org: OrgId, company: &CompanyKey) -> Key {
 
 /// An import.
 pub fn import(org: OrgId, import: ImportId) -> Key {
-    Key::new(organization(org), format!("IMPORT#{import}"))
+    Key::new(organization(org), format!("{IMPORT}{import}"))
 }
 
 /// A contact's membership of an import.
@@ -121,6 +123,21 @@ pub fn member(sort_key: &str) -> Option<ContactId> {
     sort_key.strip_prefix(MEMBER).and_then(|id| ContactId::parse(id).ok())
 }
 
+/// A campaign.
+pub fn campaign(org: OrgId, campaign: CampaignId) -> Key {
+    Key::new(organization(org), format!("{CAMPAIGN}{campaign}"))
+}
+
+/// The organization's campaigns.
+pub fn campaigns(org: OrgId) -> Range {
+    Range::prefix(organization(org), CAMPAIGN)
+}
+
+/// What a campaign offers its leads.
+pub fn lead_magnet(org: OrgId, lead_magnet: LeadMagnetId) -> Key {
+    Key::new(organization(org), format!("LEAD_MAGNET#{lead_magnet}"))
+}
+
 /// The set of the organization's active campaigns.
 pub fn active_campaigns(org: OrgId) -> Key {
     Key::new(organization(org), "ACTIVE_CAMPAIGNS")
@@ -132,8 +149,8 @@ pub fn activities(org: OrgId, contact: ContactId) -> Range {
 }
 
 /// One activity: the fixed width of its time makes the order of keys the order of events.
-pub fn activity(org: OrgId, contact: ContactId, event_time: DateTime<Utc>, id: &str) -> Key {
-    Key::new(contact_children(org, contact), format!("{ACTIVITY}{}#{id}", time::to_millis(event_time)))
+pub fn activity(org: OrgId, contact: ContactId, event_time: DateTime<Utc>, id: &ActivityId) -> Key {
+    Key::new(contact_children(org, contact), format!("{ACTIVITY}{}#{}", time::to_millis(event_time), id.as_str()))
 }
 
 /// A contact's leads.
@@ -141,9 +158,55 @@ pub fn leads(org: OrgId, contact: ContactId) -> Range {
     Range::prefix(contact_children(org, contact), LEAD)
 }
 
-/// What tells late writers, and the worker that clears up after a contact, that the contact is gone.
-pub fn contact_tombstone(org: OrgId, contact: ContactId) -> Key {
-    Key::new(contact_children(org, contact), "TOMBSTONE")
+/// A thing that others hang on: when it goes, they go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parent {
+    /// Of activities and leads.
+    Contact(ContactId),
+    /// Of memberships.
+    Import(ImportId),
+    /// Of leads.
+    Campaign(CampaignId),
+}
+
+impl Parent {
+    /// Its own item.
+    pub fn key(self, org: OrgId) -> Key {
+        match self {
+            Self::Contact(id) => contact(org, id),
+            Self::Import(id) => import(org, id),
+            Self::Campaign(id) => campaign(org, id),
+        }
+    }
+
+    /// What tells late writers, and the worker that clears up after it, that it is gone.
+    pub fn tombstone(self, org: OrgId) -> Key {
+        let partition = match self {
+            Self::Contact(id) => contact_children(org, id),
+            Self::Import(id) => import_children(org, id),
+            Self::Campaign(id) => format!("{}#{CAMPAIGN}{id}", organization(org)),
+        };
+        Key::new(partition, TOMBSTONE)
+    }
+
+    /// The items that hang on it, apart from the tombstone.
+    pub fn children(self, org: OrgId) -> Vec<Range> {
+        match self {
+            Self::Contact(id) => vec![activities(org, id), leads(org, id)],
+            Self::Import(id) => vec![memberships(org, id)],
+            Self::Campaign(_) => Vec::new(),
+        }
+    }
+
+    /// The parent whose own item, or whose tombstone, lies at this key; `None` for any other key.
+    pub fn at(pk: &str, sk: &str) -> Option<(OrgId, Self)> {
+        let (org, path) = pk.strip_prefix("ORG#")?.split_once('#').unwrap_or((&pk["ORG#".len()..], ""));
+        let name = if sk == TOMBSTONE { path } else { Some(sk).filter(|_| path.is_empty())? };
+        let parent = name.strip_prefix(CONTACT).and_then(|id| ContactId::parse(id).ok()).map(Self::Contact);
+        let parent = parent.or_else(|| Some(Self::Import(ImportId::parse(name.strip_prefix(IMPORT)?).ok()?)));
+        let parent = parent.or_else(|| Some(Self::Campaign(CampaignId::parse(name.strip_prefix(CAMPAIGN)?).ok()?)));
+        Some((OrgId::parse(org).ok()?, parent?))
+    }
 }
 
 /// An API key, by the hash of its secret. The only key without an organization: it is how the organization is found.
@@ -163,6 +226,9 @@ pub fn idempotency(org: OrgId, method: &str, path: &str, key: &str) -> Key {
 }
 
 const CONTACT: &str = "CONTACT#";
+const IMPORT: &str = "IMPORT#";
+const CAMPAIGN: &str = "CAMPAIGN#";
+const TOMBSTONE: &str = "TOMBSTONE";
 const MEMBER: &str = "MEMBER#";
 const ACTIVITY: &str = "ACTIVITY#";
 const LEAD: &str = "LEAD#";
@@ -178,11 +244,11 @@ fn contact_partition(org: OrgId, _contact: ContactId) -> String {
 }
 
 fn contact_children(org: OrgId, contact: ContactId) -> String {
-    format!("{}#CONTACT#{contact}", organization(org))
+    format!("{}#{CONTACT}{contact}", organization(org))
 }
 
 fn import_children(org: OrgId, import: ImportId) -> String {
-    format!("{}#IMPORT#{import}", organization(org))
+    format!("{}#{IMPORT}{import}", organization(org))
 }
 
 fn sha256(parts: &[&str]) -> String {
@@ -268,8 +334,8 @@ mod tests {
             import(org(), import_id),
             membership(org(), import_id, contact_id),
             active_campaigns(org()),
-            activity(org(), contact_id, DateTime::UNIX_EPOCH, "act_1"),
-            contact_tombstone(org(), contact_id),
+            activity(org(), contact_id, DateTime::UNIX_EPOCH, &activity_id("act_1")),
+            Parent::Contact(contact_id).tombstone(org()),
             idempotency(org(), "POST", "/contacts", "k"),
         ] {
             assert!(key.pk == start || key.pk.starts_with(&format!("{start}#")), "{key:?}");
@@ -283,10 +349,10 @@ mod tests {
         let holds = |range: &Range, key: &Key| range.pk == key.pk && range.first <= key.sk && key.sk <= range.last;
         assert!(holds(&contacts(org(), None), &contact(org(), contact_id)));
         assert!(!holds(&contacts(org(), None), &import(org(), ImportId::from(Uuid::max()))));
-        let activity = activity(org(), contact_id, DateTime::UNIX_EPOCH, "zzz");
+        let activity = activity(org(), contact_id, DateTime::UNIX_EPOCH, &activity_id("zzz"));
         assert!(holds(&activities(org(), contact_id), &activity));
         assert!(!holds(&leads(org(), contact_id), &activity));
-        assert!(!holds(&activities(org(), contact_id), &contact_tombstone(org(), contact_id)));
+        assert!(!holds(&activities(org(), contact_id), &Parent::Contact(contact_id).tombstone(org())));
     }
 
     #[test]
@@ -295,6 +361,32 @@ mod tests {
         let at = |millis| contact(org(), ids::uuid_at(moment + chrono::TimeDelta::milliseconds(millis)).into()).sk;
         let range = contacts(org(), Some(moment));
         assert!(at(0) < range.first && range.first <= at(1));
+    }
+
+    fn activity_id(text: &str) -> ActivityId {
+        ActivityId::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_parent_is_known_by_its_own_key_and_by_its_tombstones() {
+        let id = Uuid::from_u128(7);
+        for parent in [Parent::Contact(id.into()), Parent::Import(id.into()), Parent::Campaign(id.into())] {
+            for key in [parent.key(org()), parent.tombstone(org())] {
+                assert_eq!(Parent::at(&key.pk, &key.sk), Some((org(), parent)), "{key:?}");
+            }
+        }
+        let child = activity(org(), id.into(), DateTime::UNIX_EPOCH, &activity_id("a"));
+        let lock = email_lock(org(), &Email::parse("jane@example.com").unwrap());
+        for (pk, sk) in [
+            (&*child.pk, &*child.sk),
+            (&lock.pk, &lock.sk),
+            ("ORG#", "TOMBSTONE"),
+            ("", ""),
+            ("KEY#1", "KEY"),
+            ("ORG#x", "CONTACT#y"),
+        ] {
+            assert_eq!(Parent::at(pk, sk), None, "{pk} {sk}");
+        }
     }
 
     #[test]

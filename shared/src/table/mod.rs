@@ -4,7 +4,10 @@
 //! `session` is how every one of them reaches the database. The database's client does not leave this room: outside,
 //! there are only the repositories of one organization, and those only from a [`Principal`](crate::auth::Principal).
 
+mod activities;
 pub(crate) mod api_keys;
+mod campaigns;
+pub(crate) mod cascade;
 mod client;
 mod companies;
 mod contacts;
@@ -14,6 +17,7 @@ mod expression;
 mod imports;
 mod item;
 pub mod keys;
+mod listing;
 mod memory;
 mod reading;
 mod receipts;
@@ -28,12 +32,15 @@ use aws_sdk_dynamodb::Client;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+pub use activities::Activities;
+pub use campaigns::Campaigns;
 pub use contacts::Contacts;
 pub use cursor::Cursor;
 pub use error::{Error, Kind, Result};
 pub use imports::Imports;
+pub use keys::Parent;
+pub use listing::Page;
 pub(crate) use memory::Memory;
-pub use reading::ContactPage;
 pub use receipts::{Kept, Receipt, Receipts, Slot};
 pub(crate) use session::Session;
 pub use session::{Meter, Patience, Usage};

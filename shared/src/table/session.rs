@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue,
-    ReturnValuesOnConditionCheckFailure,
+    AttributeValue, ConsumedCapacity, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue,
+    ReturnValuesOnConditionCheckFailure, WriteRequest,
 };
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -108,7 +108,7 @@ pub(crate) struct Session {
 
 /// A part of a range, as one Query read it.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub(crate) struct Run {
     /// What it read, in order.
     pub(super) items: Vec<Item>,
     /// The sort key to go on after, if the range may hold more.
@@ -174,7 +174,7 @@ impl Session {
     }
 
     /// Reads a part of a range, consistently: one call, at most 1 MB.
-    pub(super) async fn query(&self, range: &Range, after: Option<&str>, reading: &Reading) -> Result<Page> {
+    pub(super) async fn query(&self, range: &Range, after: Option<&str>, reading: &Reading) -> Result<Run> {
         let position = |sk: &str| key_of(&Key { pk: range.pk.clone(), sk: sk.to_owned() });
         let text = |text: &str| AttributeValue::S(text.to_owned());
         let limit = reading.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX));
@@ -199,7 +199,7 @@ impl Session {
             Some(AttributeValue::S(sk)) => Some(sk),
             _ => None,
         });
-        Ok(Page { items: output.items.unwrap_or_default(), last })
+        Ok(Run { items: output.items.unwrap_or_default(), last })
     }
 
     /// Writes one item whose key is new, so that writing it again changes nothing.
@@ -230,6 +230,60 @@ impl Session {
             Err(Failure::Service(PutItemError::ConditionalCheckFailedException(_))) => Ok(false),
             Err(failure) => Err(failure.unexpected()),
         }
+    }
+
+    /// Writes one item where none lies yet. Gives back the item that lies there already, if one does.
+    pub(super) async fn put_unless_there(&self, item: Item) -> Result<Option<Item>> {
+        let mut condition = Expression::default();
+        condition.require_absent(PK);
+        let put = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(item))
+            .condition_expression(condition.condition())
+            .set_expression_attribute_names(Some(condition.names))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match self.retry("PutItem", || put.clone().send(), is_transient).await {
+            Ok(output) => {
+                self.meter.writes(output.consumed_capacity());
+                Ok(None)
+            }
+            Err(Failure::Service(PutItemError::ConditionalCheckFailedException(refused))) => {
+                Ok(Some(refused.item.unwrap_or_default()))
+            }
+            Err(failure) => Err(failure.unexpected()),
+        }
+    }
+
+    /// Deletes these items, those that are there. What the database leaves unprocessed is sent again.
+    pub(super) async fn batch_delete(&self, keys: &[Key]) -> Result<()> {
+        const DELETES_A_CALL: usize = 25;
+        for chunk in keys.chunks(DELETES_A_CALL) {
+            let delete = |key| {
+                Ok(WriteRequest::builder()
+                    .delete_request(DeleteRequest::builder().set_key(Some(key_of(key))).build()?)
+                    .build())
+            };
+            let deletes = chunk.iter().map(delete).collect::<std::result::Result<Vec<_>, BuildError>>();
+            let mut left = deletes.map_err(|error| Error::Unexpected(format!("BatchWriteItem: {error}")))?;
+            let mut pause = Pause::default();
+            while !left.is_empty() {
+                let write = self.client.batch_write_item().request_items(&*self.table, left);
+                let write = write.return_consumed_capacity(ReturnConsumedCapacity::Total);
+                let output = self
+                    .retry("BatchWriteItem", || write.clone().send(), is_transient)
+                    .await
+                    .map_err(Failure::unexpected)?;
+                self.meter.writes(output.consumed_capacity());
+                left = output.unprocessed_items.and_then(|mut tables| tables.remove(&*self.table)).unwrap_or_default();
+                if !left.is_empty() {
+                    self.wait(&mut pause).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Changes one item and gives it back as it is then, or, where the condition refuses, as it was: `Err(None)` is no
@@ -378,11 +432,7 @@ fn is_transient(error: &impl ProvideErrorMetadata) -> bool {
     error.code().is_none_or(|code| {
         matches!(
             code,
-            "InternalServerError"
-                | "InternalFailure"
-                | "ServiceUnavailable"
-                | "ServiceUnavailableException"
-                | "ThrottlingException"
+            "ThrottlingException"
                 | "ProvisionedThroughputExceededException"
                 | "RequestLimitExceeded"
                 | "LimitExceededException"

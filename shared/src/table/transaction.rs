@@ -1,6 +1,6 @@
 //! Transactions whose cancellation reasons are read by index.
 
-use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
 use super::error::Error;
 use super::expression::Expression;
@@ -53,6 +53,17 @@ impl<P: Copy> Transaction<P> {
             .set_expression_attribute_names(Some(condition.names))
             .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()));
         self.push(part, |write| write.put(built(put.build())));
+    }
+
+    /// Changes an item, or makes it.
+    pub(super) fn update(&mut self, part: P, key: &Key, change: Expression) {
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key_of(key)))
+            .update_expression(change.update())
+            .set_expression_attribute_names(Some(change.names))
+            .set_expression_attribute_values(Some(change.values));
+        self.push(part, |write| write.update(built(update.build())));
     }
 
     /// Deletes an item.

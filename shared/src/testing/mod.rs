@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -26,9 +27,11 @@ pub use tenant::Tenant;
 use crate::app::{App, Process};
 use crate::auth::{Credentials, Principal};
 use crate::config::{Config, Database, Jwt, JwtKeys, Secret};
-use crate::domain::{ApiKey, ApiKeySecret, Clock, Contact, ContactId, ContactPatch, ImportId, NewContact, NewImport};
+use crate::domain::{
+    Activity, ApiKey, ApiKeySecret, Campaign, Clock, Contact, ContactId, ContactPatch, ImportId, NewContact, NewImport,
+};
 use crate::endpoint::Endpoint;
-use crate::http::{ApiError, Call, Reply, serve};
+use crate::http::{ApiError, Call, FromBody, NewActivities, NewCampaign, Reply, serve};
 use crate::table::keys::{Key, PK, SK};
 use crate::table::{Patience, Table};
 
@@ -130,12 +133,27 @@ impl TestApp {
         self.create(&self.org, jane(email), None).await
     }
 
+    /// Stores an activity of a contact from a body, as its endpoint takes it.
+    pub async fn activity(&self, contact: ContactId, body: serde_json::Value) -> Activity {
+        let activities = self.app().activities(&self.principal(&self.org).await, contact);
+        let drafted = activities.draft(read::<NewActivities>(body).0);
+        let stored = activities.record(&drafted, |_| None).await.expect("the activity can be stored");
+        stored.into_iter().next().expect("one was sent")
+    }
+
+    /// Stores a campaign from a body, as its endpoint takes it.
+    pub async fn campaign(&self, body: serde_json::Value) -> Campaign {
+        let NewCampaign { settings, lead_magnet } = read(body);
+        let campaigns = self.app().campaigns(&self.principal(&self.org).await);
+        let campaign = campaigns.draft(settings, lead_magnet.as_ref());
+        campaigns.create(&campaign, lead_magnet.as_ref(), None).await.expect("the campaign can be stored");
+        campaign
+    }
+
     /// Stores an import of this organization.
     pub async fn import(&self, tenant: &Tenant) -> ImportId {
-        let form: crate::http::ImportForm =
-            serde_json::from_value(serde_json::json!({"source": "csv"})).expect("a body");
         let imports = self.app().imports(&self.principal(tenant).await);
-        let import = imports.draft(NewImport::try_from(form).expect("a valid import"));
+        let import = imports.draft(read::<NewImport>(serde_json::json!({"source": "csv"})));
         imports.create(&import, None).await.expect("the import can be stored");
         import.id
     }
@@ -173,16 +191,20 @@ impl TestApp {
     }
 }
 
+/// The value of a body.
+pub fn read<T: FromBody>(body: serde_json::Value) -> T {
+    let body = RawValue::from_string(body.to_string()).expect("a body is JSON");
+    T::from_body(&body).unwrap_or_else(|violations| panic!("a valid body: {violations}"))
+}
+
 /// The contact of a body.
 pub fn new_contact(body: serde_json::Value) -> NewContact {
-    let form: crate::http::ContactForm = serde_json::from_value(body).expect("a body with the contact's fields");
-    NewContact::try_from(form).expect("a valid contact")
+    read(body)
 }
 
 /// The changes of a body.
 pub fn patch(body: serde_json::Value) -> ContactPatch {
-    let form: crate::http::ContactForm = serde_json::from_value(body).expect("a body with the contact's fields");
-    ContactPatch::try_from(form).expect("valid changes")
+    read(body)
 }
 
 /// The body of Jane Doe with this address.

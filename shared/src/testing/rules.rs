@@ -27,7 +27,19 @@ pub async fn valid_request(app: &TestApp, endpoint: Endpoint) -> Request {
             request.path(format!("/contacts/{}", app.jane(&email).await.id))
         }
         Endpoint::CreateContact => request.json(&jane(&email)),
-        Endpoint::ListContacts | Endpoint::CreateImport => request,
+        Endpoint::RecordActivities => request.path(format!("/contacts/{}/activities", app.jane(&email).await.id)),
+        Endpoint::UpdateActivity => {
+            let contact = app.jane(&email).await.id;
+            let id =
+                app.activity(contact, json!({"event_time": "2024-04-18T10:15:00Z", "event_type": "replied"})).await.id;
+            request
+                .path(format!("/contacts/{contact}/activities/{}", id.as_str()))
+                .json(&json!({"metadata": {"opened": true}}))
+        }
+        Endpoint::GetCampaign | Endpoint::UpdateCampaign | Endpoint::DeleteCampaign => {
+            request.path(format!("/campaigns/{}", app.campaign(json!({"name": "Q1"})).await.id))
+        }
+        Endpoint::ListContacts | Endpoint::CreateImport | Endpoint::CreateCampaign | Endpoint::ListCampaigns => request,
     }
 }
 

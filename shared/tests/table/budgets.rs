@@ -180,7 +180,7 @@ async fn a_page_of_a_list_is_one_call() {
     for limit in [3, 5, 1000] {
         let app = test.app();
         let page = app.contacts(&principal).list(&ContactFilter::default(), limit, None).await.unwrap();
-        assert_eq!(page.contacts.len(), limit.min(5));
+        assert_eq!(page.rows.len(), limit.min(5));
         assert_eq!(page.next.is_some(), limit < 5);
         let usage = app.usage();
         assert_eq!((usage.calls, usage.rounds), (1, 1), "limit {limit}");

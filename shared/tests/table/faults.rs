@@ -43,7 +43,7 @@ fn survivable(operation: Operation) -> Vec<Fault> {
 /// The contacts of the organization, newest first.
 async fn listed(test: &TestApp) -> Vec<Contact> {
     let contacts = test.app().contacts(&test.principal(&test.org).await);
-    contacts.list(&ContactFilter::default(), 1000, None).await.unwrap().contacts
+    contacts.list(&ContactFilter::default(), 1000, None).await.unwrap().rows
 }
 
 /// Locks and contacts are one to one.
@@ -176,7 +176,7 @@ async fn what_is_left_unprocessed_is_read_again() {
     }
     let filter = ContactFilter { import_id: Some(import_id), ..ContactFilter::default() };
     let page = test.app().contacts(&principal).list(&filter, 100, None).await.unwrap();
-    assert_eq!(page.contacts.len(), 10);
+    assert_eq!(page.rows.len(), 10);
 }
 
 #[tokio::test]

@@ -3,3 +3,4 @@
 mod budgets;
 mod faults;
 mod races;
+mod timeline;

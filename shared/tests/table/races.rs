@@ -118,7 +118,7 @@ async fn swapped_addresses_leave_locks_and_contacts_one_to_one() {
         let email = test.stored(id).await.unwrap().email;
         let filter = ContactFilter { email: Some(email), ..ContactFilter::default() };
         let found = test.app().contacts(&principal).list(&filter, 10, None).await.unwrap();
-        assert_eq!(found.contacts.iter().map(|contact| contact.id).collect::<Vec<_>>(), [id]);
+        assert_eq!(found.rows.iter().map(|contact| contact.id).collect::<Vec<_>>(), [id]);
     }
 }
 

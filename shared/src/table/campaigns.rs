@@ -1,0 +1,234 @@
+//! Campaigns, their lead magnets, and the set of those that are active.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::cascade;
+use super::cursor::Cursor;
+use super::error::{Error, Kind, Result};
+use super::expression::Expression;
+use super::item::{Item, Type, item, number, record, text};
+use super::keys::{self, Parent};
+use super::listing::{self, Page, Row, Rows};
+use super::receipts::{self, Receipt};
+use super::session::{Pause, Reading, Session};
+use super::transaction::{Refusal, Transaction};
+use crate::domain::ids::{moment_of, uuid_at};
+use crate::domain::{
+    Campaign, CampaignFilter, CampaignId, CampaignPatch, CampaignSettings, LeadMagnet, LeadMagnetId, OrgId, time,
+};
+
+const VERSION: &str = "version";
+/// The members of the set of active campaigns.
+const CAMPAIGN_IDS: &str = "campaign_ids";
+
+/// The campaigns of one organization.
+#[derive(Debug)]
+pub struct Campaigns {
+    session: Session,
+    org: OrgId,
+    now: DateTime<Utc>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CampaignItem {
+    id: CampaignId,
+    org_id: OrgId,
+    settings: CampaignSettings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lead_magnet_id: Option<LeadMagnetId>,
+    #[serde(with = "time::millis")]
+    updated_at: DateTime<Utc>,
+    version: u64,
+}
+
+#[derive(Deserialize)]
+struct ActiveCampaigns {
+    // A set without members is no attribute at all.
+    #[serde(default, with = "serde_dynamo::string_set")]
+    campaign_ids: BTreeSet<CampaignId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Campaign,
+    LeadMagnet,
+    ActiveSet,
+    Tombstone,
+    Receipt,
+}
+
+impl Campaigns {
+    pub(crate) fn of(session: Session, org: OrgId, now: DateTime<Utc>) -> Self {
+        Self { session, org, now }
+    }
+
+    /// A campaign of this organization, made now and not yet stored.
+    pub fn draft(&self, settings: CampaignSettings, lead_magnet: Option<&LeadMagnet>) -> Campaign {
+        let id = CampaignId::from(uuid_at(self.now));
+        let lead_magnet_id = lead_magnet.map(|_| LeadMagnetId::from(uuid_at(self.now)));
+        Campaign { id, org_id: self.org, settings, lead_magnet_id, updated_at: moment_of(id.into()), version: 1 }
+    }
+
+    /// Stores a new campaign with its lead magnet, its place among the active ones, and the answer to keep: all of it or
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyAnswered`], or the database's.
+    pub async fn create(
+        &self,
+        campaign: &Campaign,
+        lead_magnet: Option<&LeadMagnet>,
+        receipt: Option<&Receipt>,
+    ) -> Result<()> {
+        let mut transaction = Transaction::new(&self.session.table);
+        transaction.put_new(Part::Campaign, to_item(campaign)?);
+        self.put_lead_magnet(&mut transaction, campaign, lead_magnet)?;
+        self.move_among_active(&mut transaction, campaign.id, false, campaign.is_active());
+        if let Some(receipt) = receipt {
+            receipts::keep(&mut transaction, Part::Receipt, self.org, self.now, receipt)?;
+        }
+        let refused = self.commit(transaction).await?;
+        match refused.as_slice() {
+            [] => Ok(()),
+            parts if parts.contains(&Part::Receipt) => Err(Error::AlreadyAnswered),
+            parts => Err(Error::Unexpected(format!("campaign: {parts:?} refused"))),
+        }
+    }
+
+    /// One campaign.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn get(&self, id: CampaignId) -> Result<Campaign> {
+        let item = self.session.get(&keys::campaign(self.org, id)).await?;
+        from_item(item.ok_or(Error::NotFound(Kind::Campaign))?)
+    }
+
+    /// A page of the organization's campaigns, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(&self, filter: &CampaignFilter, limit: usize, cursor: Option<Cursor>) -> Result<Page<Campaign>> {
+        listing::page(limit, cursor, |after, _| async move {
+            let range = keys::campaigns(self.org);
+            let after = after.map(|id| keys::campaign(self.org, id.into()).sk);
+            let run = self.session.query(&range, after.as_deref(), &Reading { descending: true, limit: None }).await?;
+            let campaigns = run.items.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
+            let more = run.last.and_then(|_| campaigns.last()).map(|campaign| Uuid::from(campaign.id));
+            let row = |campaign: Campaign| {
+                let id = campaign.id.into();
+                Row { id, shown: Some(campaign).filter(|campaign| filter.shows(campaign)), bytes: 0 }
+            };
+            Ok(Rows { rows: campaigns.into_iter().map(row).collect(), more })
+        })
+        .await
+    }
+
+    /// Changes a campaign, and gives it back as it is then. What changes nothing writes nothing. Its status and its place
+    /// among the active campaigns change together, so that the timeline's filter is right with the next read.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn update(&self, id: CampaignId, patch: &CampaignPatch) -> Result<Campaign> {
+        let new_lead_magnet = LeadMagnetId::from(uuid_at(self.now));
+        let mut pause = Pause::default();
+        loop {
+            let campaign = self.get(id).await?;
+            let Some(next) = campaign.patched(patch, new_lead_magnet, self.now) else { return Ok(campaign) };
+            let mut transaction = Transaction::new(&self.session.table);
+            transaction.put_if(Part::Campaign, to_item(&next)?, same_version(&campaign));
+            self.put_lead_magnet(&mut transaction, &next, patch.lead_magnet.set())?;
+            if let (Some(gone), None) = (campaign.lead_magnet_id, next.lead_magnet_id) {
+                transaction.delete(Part::LeadMagnet, &keys::lead_magnet(self.org, gone));
+            }
+            self.move_among_active(&mut transaction, id, campaign.is_active(), next.is_active());
+            if self.commit(transaction).await?.is_empty() {
+                return Ok(next);
+            }
+            self.session.wait(&mut pause).await?;
+        }
+    }
+
+    /// Deletes a campaign with its lead magnet. What hangs on it is hidden with it, and cleared up behind its tombstone.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn delete(&self, id: CampaignId) -> Result<()> {
+        let mut pause = Pause::default();
+        loop {
+            let campaign = self.get(id).await?;
+            let mut transaction = Transaction::new(&self.session.table);
+            transaction.delete_if(Part::Campaign, &keys::campaign(self.org, id), same_version(&campaign));
+            transaction.put(Part::Tombstone, cascade::tombstone(self.org, Parent::Campaign(id), self.now)?);
+            if let Some(lead_magnet) = campaign.lead_magnet_id {
+                transaction.delete(Part::LeadMagnet, &keys::lead_magnet(self.org, lead_magnet));
+            }
+            self.move_among_active(&mut transaction, id, campaign.is_active(), false);
+            if self.commit(transaction).await?.is_empty() {
+                return Ok(());
+            }
+            self.session.wait(&mut pause).await?;
+        }
+    }
+
+    fn put_lead_magnet(
+        &self,
+        transaction: &mut Transaction<Part>,
+        campaign: &Campaign,
+        lead_magnet: Option<&LeadMagnet>,
+    ) -> Result<()> {
+        if let Some((id, lead_magnet)) = campaign.lead_magnet_id.zip(lead_magnet) {
+            transaction.put(Part::LeadMagnet, item(&keys::lead_magnet(self.org, id), Type::LeadMagnet, lead_magnet)?);
+        }
+        Ok(())
+    }
+
+    /// Makes a transaction keep the set of active campaigns in step with a campaign's status.
+    fn move_among_active(&self, transaction: &mut Transaction<Part>, id: CampaignId, was: bool, is: bool) {
+        let mut change = Expression::default();
+        let member = AttributeValue::Ss(vec![id.to_string()]);
+        match (was, is) {
+            (false, true) => change.add_members(CAMPAIGN_IDS, member),
+            (true, false) => change.remove_members(CAMPAIGN_IDS, member),
+            (true, true) | (false, false) => return,
+        }
+        change.note(super::item::TYPE, text(Type::ActiveCampaigns.as_str()));
+        transaction.update(Part::ActiveSet, &keys::active_campaigns(self.org), change);
+    }
+
+    /// Commits, and tells which parts were refused: none, where it is done.
+    async fn commit(&self, transaction: Transaction<Part>) -> Result<Vec<Part>> {
+        match self.session.transact(transaction).await {
+            Ok(()) => Ok(Vec::new()),
+            Err(Refusal::Refused(parts)) => Ok(parts),
+            Err(Refusal::Failed(error)) => Err(error),
+        }
+    }
+}
+
+/// The organization's active campaigns, out of their item.
+pub(super) fn active(item: Item) -> Result<BTreeSet<CampaignId>> {
+    Ok(record::<ActiveCampaigns>(item, Type::ActiveCampaigns)?.campaign_ids)
+}
+
+fn same_version(campaign: &Campaign) -> Expression {
+    let mut condition = Expression::default();
+    condition.require(VERSION, number(campaign.version));
+    condition
+}
+
+fn to_item(campaign: &Campaign) -> Result<Item> {
+    let Campaign { id, org_id, settings, lead_magnet_id, updated_at, version } = campaign.clone();
+    let record = CampaignItem { id, org_id, settings, lead_magnet_id, updated_at, version };
+    item(&keys::campaign(org_id, id), Type::Campaign, &record)
+}
+
+fn from_item(item: Item) -> Result<Campaign> {
+    let CampaignItem { id, org_id, settings, lead_magnet_id, updated_at, version } = record(item, Type::Campaign)?;
+    Ok(Campaign { id, org_id, settings, lead_magnet_id, updated_at, version })
+}

@@ -1,0 +1,70 @@
+//! Lists, page by page, newest first.
+//!
+//! The order is that of ids, which no write changes: whatever others create or delete meanwhile, the following pages
+//! neither repeat nor skip a row.
+
+use std::future::Future;
+
+use uuid::Uuid;
+
+use super::cursor::Cursor;
+use super::error::Result;
+
+/// The most a page's rows may come to, in bytes: a function's answer ends at 6 MB.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// The most reads a page makes, 1 MB each, while a filter passes rows over.
+const PAGE_READS: usize = 4;
+
+/// A page of a list.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// Its rows.
+    pub rows: Vec<T>,
+    /// Where the list goes on, if it does.
+    pub next: Option<Cursor>,
+}
+
+/// A row that a list comes by: its place in the order, and what is shown of it, unless nothing is.
+pub(super) struct Row<T> {
+    pub(super) id: Uuid,
+    pub(super) shown: Option<T>,
+    /// About how long it is in an answer.
+    pub(super) bytes: usize,
+}
+
+/// What one read of a list found.
+pub(super) struct Rows<T> {
+    pub(super) rows: Vec<Row<T>>,
+    /// The place to go on after, if there may be more.
+    pub(super) more: Option<Uuid>,
+}
+
+/// Reads a page of at most `limit` rows. `read` is given the place to go on after and how many rows are wanted.
+pub(super) async fn page<T, F>(
+    limit: usize,
+    cursor: Option<Cursor>,
+    read: impl Fn(Option<Uuid>, usize) -> F,
+) -> Result<Page<T>>
+where
+    F: Future<Output = Result<Rows<T>>>,
+{
+    let mut after = cursor.map(|Cursor(id)| id);
+    let (mut shown, mut bytes) = (Vec::new(), 0);
+    for _ in 0..PAGE_READS {
+        // One more than there is room for tells whether another page follows.
+        let Rows { rows, more } = read(after, limit - shown.len() + 1).await?;
+        for row in rows {
+            if let Some(row_shown) = row.shown {
+                bytes += row.bytes;
+                if shown.len() == limit || (bytes > PAGE_BYTES && !shown.is_empty()) {
+                    return Ok(Page { rows: shown, next: after.map(Cursor) });
+                }
+                shown.push(row_shown);
+            }
+            after = Some(row.id);
+        }
+        let Some(last) = more else { return Ok(Page { rows: shown, next: None }) };
+        after = Some(last);
+    }
+    Ok(Page { rows: shown, next: after.map(Cursor) })
+}
