@@ -81,8 +81,13 @@ pub struct Activity {
     pub metadata: JsonObject,
 }
 
-/// The most an activity may have, serialized.
+/// The most an activity's text and metadata may have together, serialized.
 pub const MAX_BYTES: usize = 20 * 1024;
+
+/// What an activity's text and metadata have together, serialized, in bytes.
+pub fn content_len(event_text: Option<&Json>, metadata: &JsonObject) -> usize {
+    event_text.map_or(0, Json::serialized_len) + metadata.serialized_len()
+}
 
 /// What a sender says of an activity.
 #[derive(Debug, Clone, PartialEq, Eq)]

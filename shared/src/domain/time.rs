@@ -1,6 +1,6 @@
 //! Moments as text: RFC 3339, always in UTC with `Z`.
 
-use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, SubsecRound, Utc};
 
 use super::Invalid;
 
@@ -24,6 +24,14 @@ pub fn parse(text: &str) -> Result<DateTime<Utc>, Invalid> {
         .ok()
         .filter(|instant| (1..=9999).contains(&instant.year()))
         .ok_or(Invalid("must be an RFC 3339 time with its offset"))
+}
+
+/// Reads a moment as [`parse`] does, and cuts it to the millisecond, as it is stored.
+///
+/// # Errors
+/// As there.
+pub fn parse_to_millis(text: &str) -> Result<DateTime<Utc>, Invalid> {
+    parse(text).map(|instant| instant.trunc_subsecs(3))
 }
 
 /// Stores a moment as [`to_millis`] writes it.

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::call::{FromBody, wire};
 use super::reply::Resource;
-use crate::domain::activity::{DELIVERY_FLAGS, FALLBACK_CHANNEL, MAX_BYTES};
+use crate::domain::activity::{DELIVERY_FLAGS, FALLBACK_CHANNEL, MAX_BYTES, content_len};
 use crate::domain::{
     Activity, ActivityId, ActivityPatch, CampaignId, Direction, Field, Id, Invalid, Json, JsonObject, NewActivity,
     Violations, text, time,
@@ -91,7 +91,7 @@ fn activity(form: ActivityForm) -> Result<NewActivity, Violations> {
     let mut violations = Violations::default();
     let id = violations.optional("id", form.id, |text| ActivityId::parse(&text));
     let campaign_id = violations.optional("campaign_id", form.campaign_id, |text| CampaignId::parse(&text));
-    let event_time = violations.required("event_time", form.event_time, |text| time::parse(&text));
+    let event_time = violations.required("event_time", form.event_time, |text| time::parse_to_millis(&text));
     let channel = violations.optional("channel", form.channel, |text| word(&text));
     let event_type = violations.required("event_type", form.event_type, |text| word(&text));
     let direction = violations.optional("direction", form.direction, |text| Direction::parse(&text));
@@ -100,8 +100,7 @@ fn activity(form: ActivityForm) -> Result<NewActivity, Violations> {
     let event_text =
         violations.optional("event_text", form.event_text, |raw| Json::parse(&raw).and_then(object_or_array));
     let metadata = violations.optional("metadata", form.metadata, |raw| JsonObject::parse(&raw)).unwrap_or_default();
-    let text_bytes = event_text.as_ref().map_or(0, Json::serialized_len);
-    if text_bytes + metadata.serialized_len() > MAX_BYTES {
+    if content_len(event_text.as_ref(), &metadata) > MAX_BYTES {
         violations.add("metadata", "and event_text must be at most 20 KiB together");
     }
     violations.finish(event_time.zip(event_type).map(|(event_time, event_type)| NewActivity {
@@ -151,7 +150,7 @@ impl FromBody for ActivityPatch {
     fn from_wire(form: ActivityPatchForm) -> Result<Self, Violations> {
         let mut violations = Violations::default();
         let metadata = violations.required("metadata", form.metadata, |raw| JsonObject::parse(&raw));
-        let event_time = violations.optional("event_time", form.event_time, |text| time::parse(&text));
+        let event_time = violations.optional("event_time", form.event_time, |text| time::parse_to_millis(&text));
         violations.finish(metadata.map(|metadata| Self { metadata, event_time }))
     }
 }

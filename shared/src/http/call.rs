@@ -57,7 +57,8 @@ pub(super) fn wire<T: DeserializeOwned>(body: &RawValue) -> Result<T, Violations
     // All that is left to fail is a field that stands there twice, or a name that is no Unicode text, which the syntax
     // allows.
     serde_json::from_str(body.get()).map_err(|error| {
-        if error.is_data() { Violations::one("body", "must not have a field twice") } else { malformed(&error) }
+        let twice = error.is_data();
+        Violations::one("body", if twice { "must not have a field twice" } else { "must hold only valid Unicode text" })
     })
 }
 

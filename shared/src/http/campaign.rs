@@ -225,14 +225,14 @@ fn availability(raw: &RawValue) -> Result<Availability, Violations> {
     let mut violations = Violations::default();
     let start_working = violations.required("start_working", form.start_working, |text| TimeOfDay::parse(&text));
     let end_working = violations.required("end_working", form.end_working, |text| TimeOfDay::parse(&text));
-    let weekend_work = violations.optional("weekend_work", form.weekend_work, Ok).unwrap_or(false);
-    let calendar_id =
-        violations.optional("calendar_id", form.calendar_id, |text| line(&text, 200, "must be at most 200 characters"));
     if let (Some(start), Some(end)) = (&start_working, &end_working)
         && end <= start
     {
         violations.add("end_working", "must be after start_working");
     }
+    let weekend_work = violations.optional("weekend_work", form.weekend_work, Ok).unwrap_or(false);
+    let calendar_id =
+        violations.optional("calendar_id", form.calendar_id, |text| line(&text, 200, "must be at most 200 characters"));
     let hours = start_working.zip(end_working);
     violations.finish(hours.map(|(start_working, end_working)| Availability {
         start_working,

@@ -14,7 +14,7 @@ use super::keys::{self, Key};
 use super::receipts::{self, Receipt};
 use super::session::{Pause, Reading, Session};
 use super::transaction::{Refusal, Transaction};
-use crate::domain::activity::MAX_BYTES;
+use crate::domain::activity::{MAX_BYTES, content_len};
 use crate::domain::ids::uuid_at;
 use crate::domain::{
     Activity, ActivityId, ActivityPatch, CampaignId, ContactId, Direction, Invalid, JsonObject, NewActivity, OrgId,
@@ -70,7 +70,7 @@ impl Activities {
     /// is left as it is. With an answer to keep, which `receipt` makes of what will be stored, all of it commits together.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the contact, [`Error::AlreadyAnswered`], or the database's.
+    /// [`Error::NotFound`] for the contact, [`Error::AlreadyAnswered`], [`Error::AnswerTooLarge`], or the database's.
     pub async fn record(
         &self,
         activities: &[Activity],
@@ -113,7 +113,7 @@ impl Activities {
             if next.metadata == activity.metadata {
                 return Ok(activity);
             }
-            if next.metadata.serialized_len() > MAX_BYTES {
+            if content_len(next.event_text.as_ref(), &next.metadata) > MAX_BYTES {
                 return Err(Error::TooLarge(Invalid("would grow the activity past 20 KiB")));
             }
             let mut change = Expression::default();

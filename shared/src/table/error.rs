@@ -26,6 +26,8 @@ pub enum Error {
     Stale,
     /// What would be stored is refused for its size.
     TooLarge(Invalid),
+    /// The answer to keep under the `Idempotency-Key` is longer than an item may be.
+    AnswerTooLarge,
     /// The `Idempotency-Key` got its answer from another call meanwhile.
     AlreadyAnswered,
     /// The database could not be reached, or refused for its load, until the deadline.

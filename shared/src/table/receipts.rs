@@ -3,13 +3,14 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::expression::Expression;
 use super::item::{Type, item, number, record};
 use super::keys::{self, Key, TTL};
 use super::session::Session;
 use super::transaction::Transaction;
 use crate::domain::OrgId;
+use crate::domain::json::MAX_STORED_BYTES;
 
 /// How long an answer is kept.
 const LIFETIME: TimeDelta = TimeDelta::hours(24);
@@ -71,6 +72,9 @@ impl Receipts {
 }
 
 /// Makes a transaction keep this answer, unless the slot already has one.
+///
+/// # Errors
+/// [`Error::AnswerTooLarge`], or what cannot be stored.
 pub(super) fn keep<P: Copy>(
     transaction: &mut Transaction<P>,
     part: P,
@@ -79,6 +83,9 @@ pub(super) fn keep<P: Copy>(
     receipt: &Receipt,
 ) -> Result<()> {
     let Receipt { slot, fingerprint, answer } = receipt;
+    if answer.len() > MAX_STORED_BYTES {
+        return Err(Error::AnswerTooLarge);
+    }
     let kept =
         Kept { fingerprint: fingerprint.clone(), answer: answer.clone(), expires_at: (now + LIFETIME).timestamp() };
     let mut condition = Expression::default();
