@@ -3,7 +3,7 @@
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::ContactId;
-use shared::table::keys::{self, Key};
+use shared::table::keys::{self, Key, Parent};
 use shared::testing::{Answer, Request, TestApp, jane, rules};
 
 use super::handle;
@@ -85,7 +85,7 @@ async fn a_contact_goes_with_all_that_belongs_to_it() {
     let after = app.items().await;
     assert_eq!(after.len(), before.len() + 2, "its company and its tombstone");
     let tombstone = after.iter().find(|item| item.contains(r#""type":"tombstone""#)).unwrap();
-    let key = keys::contact_tombstone(app.org.org_id, contact.id);
+    let key = Parent::Contact(contact.id).tombstone(app.org.org_id);
     assert!(tombstone.contains(&key.pk) && tombstone.contains("expires_at"), "{tombstone}");
     assert!(app.stored(contact.id).await.is_none() && app.stored(stays.id).await.is_some());
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::Endpoint;
-use shared::domain::{ApiKey, Contact, ContactId, time};
+use shared::domain::{ActivityId, ApiKey, Contact, ContactId, time};
 use shared::table::keys;
 use shared::testing::{Answer, Request, Tenant, TestApp, jane, rules};
 
@@ -77,7 +77,8 @@ async fn activity(app: &TestApp, contact: &Contact, event_time: &str, id: &str, 
     for (name, value) in attributes.as_object().into_iter().flatten() {
         item[name] = value.clone();
     }
-    app.put_item(&keys::activity(contact.org_id, contact.id, event_time, id), item).await;
+    let id = ActivityId::parse(id).unwrap();
+    app.put_item(&keys::activity(contact.org_id, contact.id, event_time, &id), item).await;
 }
 
 async fn set_active(app: &TestApp, campaigns: &[&str]) {

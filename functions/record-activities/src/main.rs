@@ -17,3 +17,6 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     let stored = activities.record(&drafted, |stored| call.receipt(&Reply::created(stored))).await?;
     Ok(Reply::created(stored.as_slice()))
 }
+
+#[cfg(test)]
+mod tests;

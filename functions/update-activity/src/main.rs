@@ -15,3 +15,6 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     let activity = app.activities(call.principal(), id).update(&activity_id, &patch).await?;
     Ok(Reply::ok(&activity))
 }
+
+#[cfg(test)]
+mod tests;
