@@ -5,8 +5,9 @@
 use serde_json::json;
 use shared::App;
 use shared::domain::{ContactFilter, ContactId, RequiredVersion, TimelineFilter, TimelinePage};
+use shared::http::NewActivities;
 use shared::table::{Receipt, Slot};
-use shared::testing::{TestApp, jane, new_contact, patch};
+use shared::testing::{TestApp, jane, new_contact, patch, read};
 
 const PAGE: TimelinePage = TimelinePage { filter: TimelineFilter::Active, page: 0, limit: 50 };
 
@@ -98,6 +99,58 @@ async fn a_get_is_two_calls_in_one_round() {
     assert_eq!((usage.calls, usage.rounds), (2, 1));
     // The contact and the active campaigns, and the Query of a timeline without an entry.
     assert!(!test.counts_units() || usage.read_units <= 3.0, "{usage:?}");
+}
+
+/// Fifty activities as a sender has them: with a text and flags, below 1 KB.
+fn fifty() -> Vec<serde_json::Value> {
+    let example = shared::testing::Request::example(shared::Endpoint::RecordActivities).body()[0].clone();
+    let one = |n: usize| {
+        let mut activity = example.clone();
+        activity["id"] = json!(format!("act_{n}"));
+        activity["event_text"] = json!([{"message": "x".repeat(500)}]);
+        activity
+    };
+    (0..50).map(one).collect()
+}
+
+#[tokio::test]
+async fn recording_is_two_rounds_and_a_unit_an_activity() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let contact = test.jane("a@example.com").await;
+    for (sent, calls, write_units) in [(json!(fifty()[0]), 2, 1.0), (json!(fifty()[1..]), 50, 49.0)] {
+        let app = test.app();
+        let activities = app.activities(&principal, contact.id);
+        let NewActivities(new) = read(sent);
+        activities.record(&activities.draft(new), |_| None).await.unwrap();
+        assert_cost(&test, &app, calls, 2, 1.0, write_units);
+    }
+}
+
+#[tokio::test]
+async fn fifty_activities_cost_the_get_no_call_more() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let contact = test.jane("a@example.com").await;
+    let campaign = test.campaign(json!({"name": "Q1"})).await;
+    let activities = test.app().activities(&principal, contact.id);
+    let NewActivities(new) = read(json!(fifty()));
+    activities.record(&activities.draft(new), |_| None).await.unwrap();
+    // A timeline of 50 × 0.8 KB is read in units of 4 KB: ten of them, or a little more with the attributes' names.
+    let page = 10.0..=15.0;
+    let mut counted = Vec::new();
+    for (filter, beside) in
+        [(TimelineFilter::Any, 1.0), (TimelineFilter::Active, 2.0), (TimelineFilter::Campaign(campaign.id), 2.0)]
+    {
+        let app = test.app();
+        app.contacts(&principal).get(contact.id, &TimelinePage { filter, ..PAGE }).await.unwrap();
+        let usage = app.usage();
+        assert_eq!((usage.calls, usage.rounds), (2, 1), "{filter:?}");
+        counted.push(usage.read_units - beside);
+    }
+    if test.counts_units() {
+        assert!(counted.iter().all(|units| page.contains(units) && (units - counted[0]).abs() < 1e-9), "{counted:?}");
+    }
 }
 
 #[tokio::test]

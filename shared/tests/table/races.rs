@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use shared::domain::{ContactFilter, ContactPatch, Email, RequiredVersion};
-use shared::table::{Error, Kind};
+use shared::domain::{ContactFilter, ContactPatch, Email, RequiredVersion, TimelineFilter, TimelinePage};
+use shared::http::NewActivities;
+use shared::table::{Error, Kind, Parent, Receipt, Slot};
 use shared::testing::fault::{Moment, Operation};
-use shared::testing::{TestApp, jane, new_contact, patch};
+use shared::testing::{TestApp, jane, new_contact, patch, read};
+use shared::worker::{Batch, work};
 
 /// How many items of the table are of this type.
 async fn count(test: &TestApp, kind: &str) -> usize {
@@ -171,4 +173,67 @@ async fn an_address_moved_under_a_delete_leaves_no_lock_behind() {
     let (deleted, updated) = tokio::join!(delete, update);
     assert!(updated.is_ok() && deleted == Ok(()));
     assert_eq!((count(&test, "contact").await, count(&test, "email_lock").await), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn updates_of_one_contact_to_one_new_address_all_succeed() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let contact = test.jane("jane@example.com").await;
+    let changes = patch(json!({"email": "new@example.com"}));
+    let updates = (0..10).map(|_| async { test.app().contacts(&principal).update(contact.id, &changes, None).await });
+    for outcome in join_all(updates).await {
+        assert_eq!(outcome.map(|contact| contact.email), Ok(Email::parse("new@example.com").unwrap()));
+    }
+    assert_eq!((count(&test, "contact").await, count(&test, "email_lock").await), (1, 1));
+    assert_eq!(test.stored(contact.id).await.map(|contact| contact.version), Some(2), "one of them moved it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_activity_that_races_the_delete_of_its_contact_is_never_seen_and_does_not_stay() {
+    // Alone, and together with the answer to an Idempotency-Key.
+    for operation in [Operation::PutItem, Operation::TransactWriteItems] {
+        let mut test = TestApp::new().await;
+        let contact = test.jane("jane@example.com").await;
+        let direct = test.process.clone();
+        let proxy = test.behind_faults().await;
+        let principal = test.principal(&test.org).await;
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(25);
+        let mut hold = proxy.hold(operation, Moment::Before);
+        let receipt = || {
+            let slot = Slot { method: "POST", path: "/x".to_owned(), key: "key".to_owned() };
+            Receipt { slot, fingerprint: "f".to_owned(), answer: "a".to_owned() }
+        };
+        let activities = test.app().activities(&principal, contact.id);
+        let NewActivities(new) = read(json!({"event_time": "2024-04-18T10:15:00Z", "event_type": "x"}));
+        let drafted = activities.draft(new);
+        let record = activities.record(&drafted, |_| (operation != Operation::PutItem).then(receipt));
+        let tombstone = Parent::Contact(contact.id).tombstone(test.org.org_id);
+        let removed = |key: &shared::table::keys::Key| -> Batch {
+            let keys = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}});
+            let record = json!({"eventName": "REMOVE", "dynamodb": {"Keys": keys, "SequenceNumber": "1"}});
+            serde_json::from_value(json!({"Records": [record]})).unwrap()
+        };
+        let delete = async {
+            hold.reached().await;
+            direct.app(deadline).contacts(&principal).delete(contact.id, None).await.unwrap();
+            // The worker hears of the delete before the activity is there.
+            let own = Parent::Contact(contact.id).key(test.org.org_id);
+            work(&direct, &removed(&own), deadline).await;
+            hold.release();
+        };
+        let (recorded, ()) = tokio::join!(record, delete);
+        assert!(recorded.is_ok(), "{operation:?}: it was there when the writer looked");
+        assert_eq!(count(&test, "activity").await, 1, "{operation:?}: the late write");
+        for filter in [TimelineFilter::Any, TimelineFilter::Active] {
+            let page = TimelinePage { filter, page: 0, limit: 50 };
+            let read = test.app().contacts(&principal).get(contact.id, &page).await;
+            assert_eq!(read, Err(Error::NotFound(Kind::Contact)), "{operation:?}");
+        }
+        let patch = read(json!({"metadata": {"opened": true}}));
+        let updated = test.app().activities(&principal, contact.id).update(&drafted[0].id, &patch).await;
+        assert_eq!(updated, Err(Error::NotFound(Kind::Contact)), "{operation:?}");
+        work(&direct, &removed(&tombstone), deadline).await;
+        assert_eq!(count(&test, "activity").await, 0, "{operation:?}: gone after the tombstone's end");
+    }
 }
