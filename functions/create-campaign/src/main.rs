@@ -16,3 +16,6 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     campaigns.create(&campaign, lead_magnet.as_ref(), call.receipt(&reply).as_ref()).await?;
     Ok(reply)
 }
+
+#[cfg(test)]
+mod tests;

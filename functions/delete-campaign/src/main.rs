@@ -13,3 +13,6 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     app.campaigns(call.principal()).delete(id).await?;
     Ok(Reply::message(format!("Campaign {id} eliminada")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,3 +13,6 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     let campaign = app.campaigns(call.principal()).get(id).await?;
     Ok(Reply::ok(&campaign))
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,3 +14,6 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     let next = query.page.next("/campaigns", page.next);
     Ok(Reply::list(page.rows.iter().map(CampaignView::of)).with_next(next))
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,3 +14,6 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     let campaign = app.campaigns(call.principal()).update(id, &patch).await?;
     Ok(Reply::ok(&campaign))
 }
+
+#[cfg(test)]
+mod tests;

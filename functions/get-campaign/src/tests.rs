@@ -1,0 +1,77 @@
+//! `handle` behind the whole way of a request, on a table of its own.
+
+use serde_json::json;
+use shared::Endpoint;
+use shared::domain::time;
+use shared::table::keys;
+use shared::testing::{Request, TestApp, rules};
+
+use super::handle;
+
+const ENDPOINT: Endpoint = Endpoint::GetCampaign;
+
+/// The contract's rules for every endpoint, each a test.
+mod every_endpoint {
+    use super::*;
+
+    #[tokio::test]
+    async fn routes() {
+        rules::routes(ENDPOINT, handle).await;
+    }
+
+    #[tokio::test]
+    async fn credentials() {
+        rules::credentials(ENDPOINT, handle).await;
+    }
+
+    #[tokio::test]
+    async fn order_of_refusals() {
+        rules::order_of_refusals(ENDPOINT, handle).await;
+    }
+
+    #[tokio::test]
+    async fn request_ids() {
+        rules::request_ids(ENDPOINT, handle).await;
+    }
+
+    #[tokio::test]
+    async fn bugs() {
+        rules::bugs(ENDPOINT, handle).await;
+    }
+
+    #[tokio::test]
+    async fn isolation() {
+        rules::isolation(ENDPOINT, handle).await;
+    }
+
+    #[tokio::test]
+    async fn path_ids() {
+        rules::path_ids(ENDPOINT, handle).await;
+    }
+}
+
+#[tokio::test]
+async fn a_campaign_is_answered_as_it_was_when_created() {
+    let app = TestApp::new().await;
+    let campaign = app.campaign(Request::example(Endpoint::CreateCampaign).body()).await;
+    let request = Request::to(ENDPOINT, &app.org).path(format!("/campaigns/{}", campaign.id));
+    let answer = app.send(ENDPOINT, handle, &request).await;
+    let (id, org_id, at) = (campaign.id, campaign.org_id, time::to_seconds(campaign.created_at()));
+    let magnet = campaign.lead_magnet_id.unwrap();
+    let expected = format!(
+        r#"{{"id":"{id}","org_id":"{org_id}","name":"Q1-2024","description":null,"status":"active","service_id":null,"icp_profile_id":null,"target_meeting_type":null,"review_required_default":"human_review","seller_name":null,"provider_account_id":[],"publish_posts":true,"availability_data":{{"start_working":"09:00","end_working":"18:00","weekend_work":false,"calendar_id":null}},"lead_magnet_id":"{magnet}","created_at":"{at}","updated_at":"{at}"}}"#
+    );
+    assert_eq!((answer.status, answer.text.as_str()), (200, expected.as_str()));
+    assert_eq!((answer.header("content-type"), answer.header("location")), ("application/json", ""));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_fault_and_says_nothing() {
+    let app = TestApp::new().await;
+    let campaign = app.campaign(json!({"name": "Q1"})).await;
+    let key = keys::campaign(campaign.org_id, campaign.id);
+    app.put_item(&key, json!({"type": {"S": "campaign"}, "id": {"S": "canary"}})).await;
+    let request = Request::to(ENDPOINT, &app.org).path(format!("/campaigns/{}", campaign.id));
+    let answer = app.send(ENDPOINT, handle, &request).await;
+    assert_eq!((answer.status, answer.text.as_str()), (500, r#"{"detail":"Internal server error"}"#));
+}
