@@ -222,7 +222,11 @@ async fn every_fault_is_named_and_nothing_is_written() {
         assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{body}");
     }
     assert_eq!(app.items().await, before);
-    for body in [with("name", json!("x".repeat(200))), with("provider_account_id", json!(vec![ONE; 100])), hours("09:00", "09:01")] {
+    for body in [
+        with("name", json!("x".repeat(200))),
+        with("provider_account_id", json!(vec![ONE; 100])),
+        hours("09:00", "09:01"),
+    ] {
         assert_eq!(post(&app, &body).await.status, 201, "{body}");
     }
 }

@@ -1,11 +1,13 @@
 //! `handle` behind the whole way of a request, on a table of its own.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::Endpoint;
-use shared::domain::{ActivityId, ApiKey, Contact, ContactId, time};
+use shared::domain::{ActivityId, ApiKey, CampaignId, Contact, ContactId, time};
+use shared::http::NewActivities;
 use shared::table::keys;
-use shared::testing::{Answer, Request, Tenant, TestApp, jane, rules};
+use shared::testing::{Answer, Request, Tenant, TestApp, jane, read, rules};
+use uuid::Uuid;
 
 use super::handle;
 
@@ -51,10 +53,6 @@ mod every_endpoint {
     }
 }
 
-const OURS: &str = "00000000-0000-4000-8000-000000000001";
-const PAUSED: &str = "00000000-0000-4000-8000-000000000002";
-const UNKNOWN: &str = "00000000-0000-4000-8000-000000000003";
-
 fn request(app: &TestApp, id: ContactId, query: &str) -> Request {
     Request::to(ENDPOINT, &app.org).path(format!("/contacts/{id}")).query(query)
 }
@@ -67,30 +65,30 @@ async fn get(app: &TestApp, id: ContactId, query: &str) -> Answer {
     send(app, &request(app, id, query)).await
 }
 
-/// Stores an activity with these attributes beside what every one has.
-async fn activity(app: &TestApp, contact: &Contact, event_time: &str, id: &str, attributes: Value) {
-    let event_time: DateTime<Utc> = time::parse(event_time).unwrap();
-    let mut item = json!({
-        "type": {"S": "activity"}, "id": {"S": id}, "event_time": {"S": time::to_millis(event_time)},
-        "event_type": {"S": "message_sent"},
-    });
-    for (name, value) in attributes.as_object().into_iter().flatten() {
-        item[name] = value.clone();
+/// Records an activity with these fields beside what every one has.
+async fn activity(app: &TestApp, contact: &Contact, event_time: &str, id: &str, fields: Value) {
+    let mut body = json!({"id": id, "event_time": event_time, "event_type": "message_sent"});
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        body[name] = value.clone();
     }
-    let id = ActivityId::parse(id).unwrap();
-    app.put_item(&keys::activity(contact.org_id, contact.id, event_time, &id), item).await;
+    app.activity(contact.id, body).await;
 }
 
-async fn set_active(app: &TestApp, campaigns: &[&str]) {
-    let key = keys::active_campaigns(app.org.org_id);
-    app.put_item(&key, json!({"type": {"S": "active_campaigns"}, "campaign_ids": {"SS": campaigns}})).await;
+/// Stores a campaign of this status.
+async fn campaign(app: &TestApp, status: &str) -> CampaignId {
+    app.campaign(json!({"name": "Q1", "status": status})).await.id
 }
 
-/// Stores one activity a minute: of a campaign each, or of none.
-async fn timeline(app: &TestApp, contact: &Contact, campaigns: &[Option<&str>]) {
+async fn set_status(app: &TestApp, campaign: CampaignId, status: &str) {
+    let campaigns = app.app().campaigns(&app.principal(&app.org).await);
+    campaigns.update(campaign, &read(json!({"status": status}))).await.unwrap();
+}
+
+/// Records one activity a minute: of a campaign each, or of none.
+async fn timeline(app: &TestApp, contact: &Contact, campaigns: &[Option<CampaignId>]) {
     for (minute, campaign) in campaigns.iter().enumerate() {
-        let attributes = campaign.map_or_else(|| json!({}), |id| json!({"campaign_id": {"S": id}}));
-        activity(app, contact, &format!("2024-04-18T10:{minute:02}:00Z"), &format!("act_{minute}"), attributes).await;
+        let fields = json!({"campaign_id": campaign.map(|id| id.to_string())});
+        activity(app, contact, &format!("2024-04-18T10:{minute:02}:00Z"), &format!("act_{minute}"), fields).await;
     }
 }
 
@@ -106,19 +104,10 @@ async fn the_example_of_the_page_is_answered_as_the_page_says() {
     let mut body = jane("jane@example.com");
     body["company"] = json!("Tech Corp");
     let jane = app.create(&app.org, body, None).await;
-    let (text, flag) = (|text: &str| json!({"S": text}), |set: bool| json!({"BOOL": set}));
-    let sent = json!({
-        "channel": text("linkedin"), "direction": text("outbound"), "sdr_agent_id": text("usr_abc"),
-        "event_text": {"L": [{"M": {"message": text("Hola Jane, ¿comentamos?")}}]},
-        "metadata": {"M": {"opened": flag(true), "delivered": flag(true)}},
-    });
-    let replied = json!({
-        "channel": text("email"), "event_type": text("replied"), "direction": text("inbound"),
-        "event_text": {"M": {"message": text("Hablemos mañana")}},
-        "metadata": {"M": {"replied": flag(true), "opened": flag(true), "delivered": flag(true), "clicked": flag(true)}},
-    });
-    activity(&app, &jane, "2024-04-18T11:02:00Z", "act_124", replied).await;
-    activity(&app, &jane, "2024-04-18T10:15:00Z", "act_123", sent).await;
+    // Recorded as their senders have them, the later one first.
+    let mut recorded = Request::example(Endpoint::RecordActivities).body();
+    recorded.as_array_mut().unwrap().reverse();
+    app.activity(jane.id, recorded).await;
     let answer = send(&app, &Request::to(ENDPOINT, &app.org).path(format!("/contacts/{}", jane.id))).await;
     let (id, org_id, at) = (jane.id, jane.org_id, time::to_seconds(jane.created_at()));
     let expected = format!(
@@ -134,50 +123,135 @@ async fn the_example_of_the_page_is_answered_as_the_page_says() {
 async fn what_an_activity_lacks_falls_back() {
     let app = TestApp::new().await;
     let jane = app.jane("jane@example.com").await;
-    let metadata = json!({"metadata": {"M": {"a": {"N": "1"}, "clicked": {"S": "twice"}}}});
+    let metadata = json!({"metadata": {"zeta": null, "a": 1, "clicked": "twice", "Z": [{}]}});
     activity(&app, &jane, "2024-04-18T10:15:00.250Z", "act_1", metadata).await;
     let answer = get(&app, jane.id, "").await;
-    let expected = r#""activities":[{"id":"act_1","event_time":"2024-04-18T10:15:00Z","channel":"sistema","event_type":"message_sent","direction":"outbound","event_text":null,"metadata":{"delivered":false,"opened":false,"clicked":"twice","replied":false,"a":1},"actor":"SDR"}]}"#;
+    let expected = r#""activities":[{"id":"act_1","event_time":"2024-04-18T10:15:00Z","channel":"sistema","event_type":"message_sent","direction":"outbound","event_text":null,"metadata":{"delivered":false,"opened":false,"clicked":"twice","replied":false,"Z":[{}],"a":1},"actor":"SDR"}]}"#;
     assert!(answer.text.ends_with(expected), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn the_actor_is_the_one_of_the_direction() {
+    let app = TestApp::new().await;
+    let jane = app.jane("jane@example.com").await;
+    for (minute, (sent, direction, actor)) in [
+        (json!("outbound"), "outbound", "SDR"),
+        (json!("inbound"), "inbound", "Humano"),
+        (json!(null), "outbound", "SDR"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let agent = json!({"direction": sent, "sdr_agent_id": "usr_abc"});
+        activity(&app, &jane, &format!("2024-04-18T10:{minute:02}:00Z"), "act_1", agent).await;
+        let shown = get(&app, jane.id, "").await.json()["activities"][minute].clone();
+        assert_eq!((&shown["direction"], &shown["actor"]), (&json!(direction), &json!(actor)), "{sent}");
+        assert_eq!(shown["sdr_agent_id"], "usr_abc", "who acted is no matter of the direction");
+    }
 }
 
 #[tokio::test]
 async fn activities_are_filtered_by_campaign() {
     let app = TestApp::new().await;
     let jane = app.jane("jane@example.com").await;
-    timeline(&app, &jane, &[Some(OURS), None, Some(PAUSED), Some(OURS)]).await;
-    let [ours, paused, unknown] = [OURS, PAUSED, UNKNOWN].map(|id| format!("campaign_id={id}"));
-    let every = ["act_0", "act_1", "act_2", "act_3"].as_slice();
+    let [ours, paused] = [campaign(&app, "draft").await, campaign(&app, "paused").await];
+    let [elsewhere, unknown] = [CampaignId::from(Uuid::from_u128(1)), CampaignId::from(Uuid::from_u128(2))];
+    // Senders may name a campaign that the organization does not have.
+    timeline(&app, &jane, &[Some(ours), None, Some(paused), Some(ours), Some(elsewhere)]).await;
+    let of = |id: CampaignId| format!("campaign_id={id}");
+    let every = ["act_0", "act_1", "act_2", "act_3", "act_4"].as_slice();
     for query in ["", "campaign_id=all", "campaign_id=any"] {
         assert_eq!(shown(&get(&app, jane.id, query).await), every, "no campaign is active: {query}");
     }
-    set_active(&app, &[OURS]).await;
+    set_status(&app, ours, "active").await;
     for (query, expected) in [
-        ("", ["act_0", "act_3"].as_slice()),
-        ("campaign_id=all", &["act_0", "act_3"]),
-        ("campaign_id=any", every),
-        (&ours, &["act_0", "act_3"]),
-        (&ours.to_uppercase().replace("CAMPAIGN_ID", "campaign_id"), &["act_0", "act_3"]),
-        (&paused, &["act_2"]),
-        (&unknown, &[]),
+        (String::new(), ["act_0", "act_3"].as_slice()),
+        ("campaign_id=all".to_owned(), &["act_0", "act_3"]),
+        ("campaign_id=any".to_owned(), every),
+        (of(ours), &["act_0", "act_3"]),
+        (of(ours).to_uppercase().replace("CAMPAIGN_ID", "campaign_id"), &["act_0", "act_3"]),
+        (of(paused), &["act_2"]),
+        (of(elsewhere), &[]),
+        (of(unknown), &[]),
     ] {
-        assert_eq!(shown(&get(&app, jane.id, query).await), expected, "{query}");
+        assert_eq!(shown(&get(&app, jane.id, &query).await), expected, "{query}");
     }
-    set_active(&app, &[UNKNOWN]).await;
-    assert!(shown(&get(&app, jane.id, "").await).is_empty());
+}
+
+#[tokio::test]
+async fn another_status_is_seen_by_the_next_read() {
+    let app = TestApp::new().await;
+    let jane = app.jane("jane@example.com").await;
+    let [one, two] = [campaign(&app, "active").await, campaign(&app, "active").await];
+    timeline(&app, &jane, &[Some(one), Some(two), None]).await;
+    let every = ["act_0", "act_1", "act_2"].as_slice();
+    for (id, status, expected) in [
+        (one, "active", ["act_0", "act_1"].as_slice()),
+        (one, "paused", &["act_1"]),
+        (two, "archived", every),
+        (one, "active", &["act_0"]),
+        (one, "draft", every),
+    ] {
+        set_status(&app, id, status).await;
+        for query in ["", "campaign_id=all"] {
+            assert_eq!(shown(&get(&app, jane.id, query).await), expected, "{id} {status} {query}");
+        }
+        // Asked for by its id, a campaign is shown whatever its status.
+        assert_eq!(shown(&get(&app, jane.id, &format!("campaign_id={one}")).await), ["act_0"], "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_campaign_that_is_gone_shows_nothing() {
+    let app = TestApp::new().await;
+    let jane = app.jane("jane@example.com").await;
+    let [gone, stays] = [campaign(&app, "active").await, campaign(&app, "active").await];
+    timeline(&app, &jane, &[Some(gone), Some(stays)]).await;
+    app.app().campaigns(&app.principal(&app.org).await).delete(gone).await.unwrap();
+    for (query, expected) in [
+        (format!("campaign_id={gone}"), [].as_slice()),
+        (String::new(), &["act_1"]),
+        ("campaign_id=all".to_owned(), &["act_1"]),
+        ("campaign_id=any".to_owned(), &["act_0", "act_1"]),
+    ] {
+        let answer = get(&app, jane.id, &query).await;
+        assert_eq!(
+            (answer.status, shown(&answer).as_slice()),
+            (200, expected.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice()),
+            "{query}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_organizations_campaign_gives_an_empty_list() {
+    let app = TestApp::new().await;
+    // A campaign of the test's organization is the other organization's foreign one.
+    let foreign = campaign(&app, "active").await;
+    let theirs = app.create(&app.other, jane("jane@example.com"), None).await;
+    let activities = app.app().activities(&app.principal(&app.other).await, theirs.id);
+    let body = json!({"event_time": "2024-04-18T10:15:00Z", "event_type": "x", "campaign_id": foreign.to_string()});
+    let NewActivities(new) = read(body);
+    activities.record(&activities.draft(new), |_| None).await.unwrap();
+    for (query, count) in [(format!("campaign_id={foreign}"), 0), (String::new(), 1), ("campaign_id=any".to_owned(), 1)]
+    {
+        let request = Request::to(ENDPOINT, &app.other).path(format!("/contacts/{}", theirs.id)).query(&query);
+        let answer = send(&app, &request).await;
+        assert_eq!((answer.status, shown(&answer).len(), answer.header("link")), (200, count, ""), "{query}");
+    }
 }
 
 #[tokio::test]
 async fn the_timeline_is_read_page_by_page() {
     let app = TestApp::new().await;
     let jane = app.jane("jane@example.com").await;
+    let [ours, paused] = [campaign(&app, "active").await, campaign(&app, "paused").await];
     // Every third is shown, so that a page needs more than one read.
-    let campaigns: Vec<_> = (0..30).map(|index| Some(if index % 3 == 0 { OURS } else { PAUSED })).collect();
+    let campaigns: Vec<_> = (0..30).map(|index| Some(if index % 3 == 0 { ours } else { paused })).collect();
     timeline(&app, &jane, &campaigns).await;
-    set_active(&app, &[OURS]).await;
     for (first, expected) in [
         ("limit=4".to_owned(), vec![4, 4, 2]),
-        (format!("page=0&limit=5&campaign_id={OURS}"), vec![5, 5]),
+        (format!("page=0&limit=5&campaign_id={ours}"), vec![5, 5]),
         ("limit=10".to_owned(), vec![10]),
         ("campaign_id=any&limit=29".to_owned(), vec![29, 1]),
         ("limit=200".to_owned(), vec![10]),
@@ -275,13 +349,22 @@ async fn an_answer_that_the_client_has_is_not_sent_again() {
 async fn what_cannot_be_read_is_a_fault_and_says_nothing() {
     let app = TestApp::new().await;
     let jane = app.jane("jane@example.com").await;
-    activity(&app, &jane, "2024-04-18T10:15:00Z", "act_1", json!({"direction": {"S": "canary"}})).await;
+    let event_time = time::parse("2024-04-18T10:15:00Z").unwrap();
+    let key = keys::activity(jane.org_id, jane.id, event_time, &ActivityId::parse("act_1").unwrap());
+    let item = |direction: &str| {
+        let text = |text: &str| json!({"S": text});
+        json!({
+            "type": text("activity"), "id": text("act_1"), "event_time": text("2024-04-18T10:15:00.000Z"),
+            "event_type": text("x"), "direction": text(direction),
+        })
+    };
+    app.put_item(&key, item("canary")).await;
     let is_a_fault = async || {
         let answer = get(&app, jane.id, "").await;
         assert_eq!((answer.status, answer.text.as_str()), (500, r#"{"detail":"Internal server error"}"#));
     };
     is_a_fault().await;
-    activity(&app, &jane, "2024-04-18T10:15:00Z", "act_1", json!({})).await;
+    app.put_item(&key, item("inbound")).await;
     assert_eq!(get(&app, jane.id, "").await.status, 200);
     app.put_item(&keys::contact(jane.org_id, jane.id), json!({"type": {"S": "contact"}, "email": {"S": "canary"}}))
         .await;

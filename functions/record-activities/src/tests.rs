@@ -217,7 +217,8 @@ async fn a_repeat_overwrites_nothing_and_answers_what_is_stored() {
         changed[0]["channel"] = json!(null);
         changed[0]["event_time"] = json!("2024-04-18T12:15:00+02:00");
         // With a new one between, which commits beside what is there already.
-        let new = json!({"id": format!("new-{key:?}").replace(['"', '(', ')'], ""), "event_time": AT, "event_type": "x"});
+        let new =
+            json!({"id": format!("new-{key:?}").replace(['"', '(', ')'], ""), "event_time": AT, "event_type": "x"});
         let sent = json!([changed[0], new, changed[1]]);
         let again = send(&app, &with_key(request(&app, id).json(&sent))).await;
         let mut expected = first.json();
@@ -311,7 +312,8 @@ async fn an_answer_too_long_to_keep_is_refused_before_anything_is_written() {
     let before = app.items().await;
     for count in [18, 50] {
         let answer = send_keyed(count).await;
-        let detail = "Validation error: body must be smaller to be sent with an Idempotency-Key: its answer is too long to keep";
+        let detail =
+            "Validation error: body must be smaller to be sent with an Idempotency-Key: its answer is too long to keep";
         assert_eq!((answer.status, answer.detail().as_str()), (400, detail), "{count}");
         assert_eq!(app.items().await, before, "{count}");
     }

@@ -93,7 +93,10 @@ async fn metadata_is_merged_as_the_rfc_says() {
     let app = TestApp::new().await;
     let id = jane(&app, json!({"delivered": true, "mail": {"client": "x", "ip": "y"}, "n": 1})).await;
     for (patch, shown) in [
-        (json!({"opened": true}), json!({"mail": {"client": "x", "ip": "y"}, "n": 1, "delivered": true, "opened": true})),
+        (
+            json!({"opened": true}),
+            json!({"mail": {"client": "x", "ip": "y"}, "n": 1, "delivered": true, "opened": true}),
+        ),
         (
             json!({"mail": {"ip": null, "at": [1]}, "n": null}),
             json!({"mail": {"client": "x", "at": [1]}, "delivered": true, "opened": true}),
@@ -150,7 +153,8 @@ async fn an_activity_is_found_in_a_long_timeline() {
     let text = json!({"k": "x".repeat(20_000)});
     for batch in 0..2 {
         let at = |n: i32| format!("2024-04-18T1{batch}:{n:02}:00Z");
-        let one = |n| json!({"id": format!("act_{batch}_{n}"), "event_time": at(n), "event_type": "x", "event_text": text});
+        let one =
+            |n| json!({"id": format!("act_{batch}_{n}"), "event_time": at(n), "event_type": "x", "event_text": text});
         app.activity(id, (0..50).map(one).collect()).await;
     }
     let answer = send(&app, id, "act_1_49", &json!({"metadata": {"opened": true}})).await;

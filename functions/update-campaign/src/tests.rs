@@ -176,7 +176,8 @@ async fn every_fault_is_named_and_nothing_is_written() {
 async fn a_lead_magnet_is_made_replaced_and_removed_with_its_campaign() {
     let app = TestApp::new().await;
     let id = app.campaign(json!({"name": "Q1"})).await.id;
-    let set = async |magnet: Value| put(&app, id, &json!({"lead_magnet": magnet})).await.json()["lead_magnet_id"].clone();
+    let set =
+        async |magnet: Value| put(&app, id, &json!({"lead_magnet": magnet})).await.json()["lead_magnet_id"].clone();
     let made = set(magnet("Guide")).await;
     let stored = item(&app, "lead_magnet").await.unwrap();
     assert!(stored.contains(made.as_str().unwrap()) && stored.contains("Guide"), "{stored}");

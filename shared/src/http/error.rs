@@ -87,9 +87,10 @@ impl From<table::Error> for ApiError {
             table::Error::EmailTaken(email) => Self::EmailTaken(email.as_str().to_owned()),
             table::Error::Stale => Self::PreconditionFailed,
             table::Error::TooLarge(fault) => Self::invalid("metadata", fault),
-            table::Error::AnswerTooLarge => {
-                Self::invalid("body", "must be smaller to be sent with an Idempotency-Key: its answer is too long to keep")
-            }
+            table::Error::AnswerTooLarge => Self::invalid(
+                "body",
+                "must be smaller to be sent with an Idempotency-Key: its answer is too long to keep",
+            ),
             table::Error::AlreadyAnswered => Self::AlreadyAnswered,
             table::Error::Unavailable => Self::Unavailable,
             table::Error::Unreadable(sort_key) => Self::Internal(format!("unreadable item {sort_key}")),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shared::domain::{ContactId, ImportId};
 use shared::http::NewActivities;
-use shared::table::keys::{self, Key};
 use shared::table::Parent;
+use shared::table::keys::{self, Key};
 use shared::testing::fault::{Fault, FaultProxy, Moment, Operation};
 use shared::testing::{TestApp, jane, read};
 use shared::worker::{Batch, Outcome, work};
@@ -121,8 +121,11 @@ async fn nothing_of_a_thing_that_is_there_is_touched() {
     test.put_item(&keys::membership(org, import, id), json!({"type": {"S": "membership"}})).await;
     let before = test.items().await;
     let parents = [Parent::Contact(id), Parent::Campaign(campaign), Parent::Import(import)];
-    let records: Vec<_> =
-        parents.iter().flat_map(|parent| [parent.key(org), parent.tombstone(org)]).map(|key| removed(&key, 1)).collect();
+    let records: Vec<_> = parents
+        .iter()
+        .flat_map(|parent| [parent.key(org), parent.tombstone(org)])
+        .map(|key| removed(&key, 1))
+        .collect();
     assert_eq!(failed_at(&work(&test.process, &batch(&records), later()).await), done());
     assert_eq!(test.items().await, before);
 }
