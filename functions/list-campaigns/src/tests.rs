@@ -101,7 +101,7 @@ async fn a_list_is_filtered_by_status_and_by_profile() {
         campaign(&app, json!({"name": name, "status": status, "icp_profile_id": profile})).await;
     }
     for (query, expected) in [
-        ("".to_owned(), ["e", "d", "c", "b", "a"].as_slice()),
+        (String::new(), ["e", "d", "c", "b", "a"].as_slice()),
         ("status=draft".to_owned(), &["a"]),
         ("status=active".to_owned(), &["c", "b"]),
         ("status=paused".to_owned(), &["d"]),

@@ -88,7 +88,8 @@ async fn timeline(app: &TestApp, contact: ContactId) -> Vec<(String, String)> {
 /// Merges metadata into an activity, as its sender does later.
 async fn learn(app: &TestApp, contact: ContactId, id: &str, metadata: Value) {
     let activities = app.app().activities(&app.principal(&app.org).await, contact);
-    activities.update(&ActivityId::parse(id).unwrap(), &read(json!({"metadata": metadata}))).await.unwrap();
+    let (id, patch) = (ActivityId::parse(id).unwrap(), read(json!({"metadata": metadata})));
+    Box::pin(activities.update(&id, &patch)).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The timeline against a model that knows nothing of keys, pages or queries: a list that is filtered and cut.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 
 use fastrand::Rng;
