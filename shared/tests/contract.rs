@@ -15,7 +15,8 @@ use std::{env, fs};
 
 use serde_json::{Map, Value, json};
 use shared::endpoint::{Header, Spec};
-use shared::{Endpoint, openapi};
+use shared::table::Parent;
+use shared::{Endpoint, endpoint, openapi};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -28,6 +29,11 @@ fn text(file: impl AsRef<Path>) -> String {
 
 fn specs() -> impl Iterator<Item = Spec> + Clone {
     Endpoint::ALL.iter().map(|endpoint| endpoint.spec())
+}
+
+/// The names of all functions: the endpoints', and the worker's.
+fn functions() -> impl Iterator<Item = String> {
+    specs().map(|spec| spec.name).chain([endpoint::WORKER]).map(str::to_owned)
 }
 
 fn with_and_without_slash(path: &str) -> [String; 2] {
@@ -94,26 +100,29 @@ fn every_endpoint_is_listed_and_has_a_route_of_its_own() {
 }
 
 #[test]
-fn every_endpoint_has_a_folder_a_package_and_a_binary() {
-    let names = || specs().map(|spec| spec.name.to_owned());
-    assert_same(names(), stems("functions"), "functions/: one folder for each Endpoint and no other");
+fn every_function_has_a_folder_a_package_and_a_binary() {
+    assert_same(
+        functions(),
+        stems("functions"),
+        "functions/: one folder for each Endpoint, the worker's, and no other",
+    );
 
     let metadata = cargo_metadata();
     let packages = metadata["packages"].as_array().unwrap().iter();
-    let functions = packages
+    let packages = packages
         .filter(|package| Path::new(package["manifest_path"].as_str().unwrap()).starts_with(functions_folder()));
-    let binaries = functions.flat_map(|package| {
+    let binaries = packages.flat_map(|package| {
         let targets = package["targets"].as_array().unwrap().iter();
         let binaries = targets.filter(|target| target["kind"] == json!(["bin"]));
         let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().file_name().unwrap();
         let folder = folder.to_str().unwrap().to_owned();
         binaries.map(move |binary| (folder.clone(), package["name"].clone(), binary["name"].clone()))
     });
-    let wanted = names().map(|name| (name.clone(), json!(name), json!(name)));
+    let wanted = functions().map(|name| (name.clone(), json!(name), json!(name)));
     assert_same(
         wanted,
         binaries,
-        "functions/*/Cargo.toml: folder, package and its one binary have the endpoint's name",
+        "functions/*/Cargo.toml: folder, package and its one binary have the function's name",
     );
 }
 
@@ -144,9 +153,30 @@ fn every_main_runs_its_own_endpoint_and_fits_on_a_screen() {
 }
 
 #[test]
-fn every_endpoint_has_an_example_event() {
-    let names = specs().map(|spec| spec.name.to_owned());
-    assert_same(names, stems("events"), "events/: one <name>.json for each Endpoint and no other");
+fn the_workers_main_runs_the_worker() {
+    let file = format!("functions/{}/src/main.rs", endpoint::WORKER);
+    let run = "shared::worker::run()";
+    assert_eq!(text(&file).matches(run).count(), 1, "{file}: `main` must call `{run}`");
+}
+
+#[test]
+fn the_workers_example_event_is_the_removal_of_a_parent() {
+    let file = format!("events/{}.json", endpoint::WORKER);
+    let event: Value = serde_json::from_str(&text(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    for record in event["Records"].as_array().unwrap() {
+        assert_eq!(
+            (&record["eventName"], &record["eventSource"]),
+            (&json!("REMOVE"), &json!("aws:dynamodb")),
+            "{file}"
+        );
+        let key = |name: &str| record["dynamodb"]["Keys"][name]["S"].as_str().unwrap_or_default();
+        assert!(Parent::at(key("pk"), key("sk")).is_some(), "{file}: no contact, import or campaign has this key");
+    }
+}
+
+#[test]
+fn every_function_has_an_example_event() {
+    assert_same(functions(), stems("events"), "events/: one <name>.json for each Endpoint, the worker's, and no other");
 
     for endpoint in Endpoint::ALL {
         let spec = endpoint.spec();

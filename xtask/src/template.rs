@@ -17,8 +17,12 @@ const REGION: &str = "us-east-1";
 /// not know that functions can share one.
 const NOT_OURS: [&str; 2] = ["WS1000", "WS1004"];
 
-/// The one managed policy there may be: SAM attaches it to every role it makes, and it allows but to write logs.
-const LOGGING_POLICY: &str = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole";
+/// The managed policies there may be. SAM attaches the first to every role it makes, which allows but to write logs, and
+/// the second to the role of a function with a stream for its event, which allows to read streams.
+const MANAGED_POLICIES: [&str; 2] = [
+    "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+    "arn:aws:iam::aws:policy/service-role/AWSLambdaDynamoDBExecutionRole",
+];
 
 /// Lints `template.yaml` as it is written and as it is deployed, and holds it to least privilege.
 pub(crate) fn check(root: &Path) -> Result<()> {
@@ -103,7 +107,7 @@ fn excess_privileges(template: &Value) -> Vec<String> {
     let resources = template["Resources"].as_object().into_iter().flatten();
     let excess = resources.flat_map(|(id, resource)| {
         let managed = strings(&resource["Properties"]["ManagedPolicyArns"]).into_iter();
-        let managed = managed.filter(|arn| *arn != LOGGING_POLICY).map(|arn| format!("managed policy {arn}"));
+        let managed = managed.filter(|arn| !MANAGED_POLICIES.contains(arn)).map(|arn| format!("managed policy {arn}"));
         let excess = managed.chain(statements(resource).into_iter().flat_map(excess_of_statement));
         excess.map(move |what| format!("{id}: {what}"))
     });
@@ -154,7 +158,7 @@ mod tests {
     /// The findings about a role with one statement.
     fn excess(statement: &Value) -> Vec<String> {
         let policies = json!([{"PolicyDocument": {"Statement": [statement]}}]);
-        let properties = json!({"ManagedPolicyArns": [LOGGING_POLICY], "Policies": policies});
+        let properties = json!({"ManagedPolicyArns": MANAGED_POLICIES, "Policies": policies});
         excess_privileges(&json!({"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": properties}}}))
     }
 
@@ -204,7 +208,8 @@ mod tests {
     #[test]
     fn a_managed_policy_is_nobody_s_minimum() {
         let arn = "arn:aws:iam::aws:policy/AmazonDynamoDBFullAccess";
-        let template = json!({"Resources": {"Role": {"Properties": {"ManagedPolicyArns": [LOGGING_POLICY, arn]}}}});
+        let template =
+            json!({"Resources": {"Role": {"Properties": {"ManagedPolicyArns": [MANAGED_POLICIES[0], arn]}}}});
         assert_eq!(excess_privileges(&template), [format!("Role: managed policy {arn}")]);
     }
 

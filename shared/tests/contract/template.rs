@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::KeySchemaElement;
+use chrono::DateTime;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Value, json};
-use shared::Endpoint;
 use shared::config::Config;
-use shared::domain::Scope;
-use shared::openapi;
-use shared::table::keys;
+use shared::domain::{ActivityId, CampaignId, ContactId, ImportId, OrgId, Scope};
+use shared::table::{Parent, keys};
+use shared::{Endpoint, endpoint, openapi};
+use uuid::Uuid;
 
 use super::{assert_same, specs, text, with_and_without_slash};
 
@@ -22,8 +23,20 @@ fn actions(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::GetContact | Endpoint::ListContacts => &["BatchGetItem", "GetItem", "Query"],
         Endpoint::UpdateContact => &["DeleteItem", "GetItem", "PutItem", "UpdateItem"],
         Endpoint::DeleteContact => &["ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query"],
+        Endpoint::RecordActivities => &["BatchGetItem", "GetItem", "PutItem"],
+        Endpoint::UpdateActivity => &["GetItem", "Query", "UpdateItem"],
+        Endpoint::CreateCampaign => &["GetItem", "PutItem", "UpdateItem"],
+        Endpoint::ListCampaigns => &["GetItem", "Query"],
+        Endpoint::GetCampaign => &["GetItem"],
+        Endpoint::UpdateCampaign | Endpoint::DeleteCampaign => &["DeleteItem", "GetItem", "PutItem", "UpdateItem"],
     }
 }
+
+/// What the worker does to the table. That it may read the stream is SAM's policy, made from the event.
+const ACTIONS_OF_WORKER: [&str; 3] = ["BatchWriteItem", "GetItem", "Query"];
+
+/// The worker's function in the template.
+const WORKER: &str = "CascadeDeleteFunction";
 
 /// Whether an action of DynamoDB leaves everything as it is. `Scan` is none of ours.
 fn only_reads(action: &str) -> bool {
@@ -88,8 +101,12 @@ fn every_endpoint_has_a_function_with_its_routes_and_no_more_rights_than_it_uses
     let template = template();
     let resources = template["Resources"].as_object().unwrap();
     let functions = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function");
-    let names = Endpoint::ALL.iter().map(|endpoint| format!("{endpoint:?}Function"));
-    assert_same(names, functions.map(|(name, _)| name.clone()), "template.yaml: one function for each Endpoint");
+    let names = Endpoint::ALL.iter().map(|endpoint| format!("{endpoint:?}Function")).chain([WORKER.to_owned()]);
+    assert_same(
+        names,
+        functions.map(|(name, _)| name.clone()),
+        "template.yaml: one function for each Endpoint, and the worker's",
+    );
 
     for endpoint in Endpoint::ALL {
         let spec = endpoint.spec();
@@ -123,6 +140,97 @@ fn every_endpoint_has_a_function_with_its_routes_and_no_more_rights_than_it_uses
     let shared = &template["Globals"]["Function"];
     assert!(shared.get("Policies").is_none(), "template.yaml: give policies to functions, not to all in Globals");
     assert!(shared.get("Role").is_none(), "template.yaml: give no role to all functions in Globals");
+}
+
+#[test]
+fn the_worker_hears_of_what_goes_and_may_clear_up_behind_it() {
+    let template = template();
+    let worker = &template["Resources"][WORKER];
+    let wanted = json!({"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": endpoint::WORKER}});
+    assert_eq!(worker["Metadata"], wanted, "template.yaml: set {WORKER}.Metadata to the one on the right");
+
+    let events = worker["Properties"]["Events"].as_object().unwrap();
+    let streams: Vec<_> = events.values().collect();
+    let [stream] = streams[..] else { panic!("template.yaml: {WORKER} has the table's stream for its one event") };
+    assert_eq!(stream["Type"], "DynamoDB", "template.yaml: {WORKER} is woken by the table's stream");
+    let stream = &stream["Properties"];
+    for (property, wanted) in [
+        ("Stream", json!({"Fn::GetAtt": "Table.StreamArn"})),
+        // What was removed before the worker was there is cleared up as well.
+        ("StartingPosition", json!("TRIM_HORIZON")),
+        ("FunctionResponseTypes", json!(["ReportBatchItemFailures"])),
+        ("DestinationConfig", json!({"OnFailure": {"Destination": {"Fn::GetAtt": "DeadLetters.Arn"}, "Type": "SQS"}})),
+    ] {
+        assert_eq!(stream[property], wanted, "template.yaml: {property} of the event of {WORKER}");
+    }
+    // Without bounds one record that cannot be worked off keeps all others back for a day.
+    for bound in ["MaximumRetryAttempts", "MaximumRecordAgeInSeconds"] {
+        assert!(stream[bound].as_i64().is_some_and(|bound| bound > 0), "template.yaml: {WORKER} has a {bound}");
+    }
+
+    let statements =
+        worker["Properties"]["Policies"].as_array().into_iter().flatten().map(|policy| &policy["Statement"]);
+    let wanted = [
+        json!([{
+            "Effect": "Allow",
+            "Action": ACTIONS_OF_WORKER.map(|action| format!("dynamodb:{action}")),
+            "Resource": {"Fn::GetAtt": "Table.Arn"},
+        }]),
+        json!([{
+            "Effect": "Allow",
+            "Action": ["sqs:SendMessage"],
+            "Resource": {"Fn::GetAtt": "DeadLetters.Arn"},
+        }]),
+    ];
+    assert_same(wanted.iter(), statements, &format!("template.yaml: the policies of {WORKER}"));
+}
+
+/// A pattern of the event filter, in Lambda's syntax ("Lambda event filtering"), as far as the template uses it.
+fn matches(pattern: &Value, value: &Value) -> bool {
+    match pattern {
+        Value::Object(members) => members.iter().all(|(name, pattern)| matches(pattern, &value[name])),
+        Value::Array(choices) => choices.iter().any(|choice| match choice["prefix"].as_str() {
+            Some(prefix) => value.as_str().is_some_and(|value| value.starts_with(prefix)),
+            None => choice == value,
+        }),
+        other => panic!("template.yaml: {other} is no pattern"),
+    }
+}
+
+#[test]
+fn the_worker_is_woken_by_parents_and_tombstones_that_go_and_by_nothing_else() {
+    let template = template();
+    let events = template["Resources"][WORKER]["Properties"]["Events"].as_object().unwrap();
+    let filters = events.values().next().unwrap()["Properties"]["FilterCriteria"]["Filters"].clone();
+    let filters: Vec<Value> = filters.as_array().unwrap().iter().map(|filter| json_text(&filter["Pattern"])).collect();
+    let wakes = |event: &str, key: &keys::Key| {
+        let record = json!({"eventName": event, "dynamodb": {"Keys": {"pk": {"S": key.pk}, "sk": {"S": key.sk}}}});
+        filters.iter().any(|filter| matches(filter, &record))
+    };
+
+    let org = OrgId::from(Uuid::from_u128(1));
+    let contact = ContactId::from(Uuid::from_u128(2));
+    let campaign = CampaignId::from(Uuid::from_u128(3));
+    let import = ImportId::from(Uuid::from_u128(4));
+    for parent in [Parent::Contact(contact), Parent::Campaign(campaign), Parent::Import(import)] {
+        for key in [parent.key(org), parent.tombstone(org)] {
+            assert_eq!(Parent::at(&key.pk, &key.sk), Some((org, parent)), "shared/src/table/keys.rs: {key:?}");
+            assert!(wakes("REMOVE", &key), "template.yaml: the filter of {WORKER} must let {key:?} through");
+            for event in ["INSERT", "MODIFY"] {
+                assert!(!wakes(event, &key), "template.yaml: the filter of {WORKER} must not let {event} through");
+            }
+        }
+    }
+    let activity = keys::activity(org, contact, DateTime::UNIX_EPOCH, &ActivityId::parse("act_123").unwrap());
+    for key in [activity, keys::membership(org, import, contact), keys::active_campaigns(org)] {
+        assert_eq!(Parent::at(&key.pk, &key.sk), None, "shared/src/table/keys.rs: {key:?}");
+        assert!(!wakes("REMOVE", &key), "template.yaml: the filter of {WORKER} must not let {key:?} through");
+    }
+}
+
+/// The value of a text that is JSON.
+fn json_text(text: &Value) -> Value {
+    serde_json::from_str(text.as_str().unwrap()).unwrap_or_else(|error| panic!("template.yaml: {text}: {error}"))
 }
 
 #[test]
