@@ -4,6 +4,7 @@ mod demo;
 mod gateway;
 mod process;
 mod server;
+mod stream;
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -106,6 +107,10 @@ curl -i '{base_url}/contacts/' {key} -H 'X-Import-ID: {import_id}' {json} \
   -d '{{"full_name": "John Doe", "email": "{email}", "linkedin_profile": "https://linkedin.com/in/johndoe", "company": "Tech Corp", "locale": "en-US", "timezone": "America/New_York", "metadata": {{"source": "website", "campaign": "Q1-2024"}}}}'
 
 curl -i '{base_url}/contacts/{EXAMPLE_CONTACT}' {key}
+
+curl -i '{base_url}/contacts/{EXAMPLE_CONTACT}?campaign_id=all&page=1&limit=20' {key}
+
+curl -i '{base_url}/campaigns/' {key}
 
 curl -i '{base_url}/contacts/?import_id={import_id}&limit=10' {key}
 "#

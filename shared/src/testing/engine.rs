@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 /// A running engine. It ends when this is dropped.
 pub struct Engine {
     url: String,
+    database: Database,
     /// Dropping it is the signal to stop.
     _stop: oneshot::Sender<()>,
 }
@@ -36,14 +37,24 @@ impl Engine {
         self.url.clone()
     }
 
+    /// Removes the items that have expired, which DynamoDB does by itself, sooner or later. Gives their number.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn remove_expired(&self) -> Result<usize, String> {
+        let database = self.database.clone();
+        let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
+        swept.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
     async fn start(database: Database, port: u16) -> Result<Self, String> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| error.to_string())?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
+        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database.clone(), async {
             // Either way of hearing of it is the end: nobody sends.
             let _ = stopped.await;
         }));
-        Ok(Self { url: format!("http://{address}"), _stop: stop })
+        Ok(Self { url: format!("http://{address}"), database, _stop: stop })
     }
 }

@@ -1,4 +1,4 @@
-//! The demo data: two organizations with credentials of every kind, an import and some contacts.
+//! The demo data: two organizations with credentials of every kind, an import, campaigns, and contacts with timelines.
 
 use std::fs;
 use std::path::Path;
@@ -6,11 +6,15 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use chrono::{TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use shared::app::{App, Process};
 use shared::auth::{Credentials, Principal};
-use shared::domain::{ApiKey, ApiKeySecret, Contact, Id, ImportId, NewContact, NewImport, OrgId, Scope, ids};
-use shared::http::{ContactForm, ImportForm};
+use shared::domain::{
+    ApiKey, ApiKeySecret, Campaign, CampaignId, CampaignStatus, Contact, ContactId, Id, ImportId, NewContact,
+    NewImport, OrgId, Scope, ids, time,
+};
+use shared::http::{FromBody, NewActivities, NewCampaign};
 use shared::table::Table;
 use shared::testing::Tenant;
 use tokio::time::{Duration, Instant};
@@ -20,8 +24,16 @@ use uuid::Uuid;
 const EXAMPLE_KEY: &str = "sk_test_example";
 /// The contact in the files of `events/`, the first organization's.
 pub(crate) const EXAMPLE_CONTACT: &str = "01924dd1-4a80-7000-8000-000000000001";
-/// Contacts per organization.
+/// The campaign in the files of `events/`, the first organization's.
+const EXAMPLE_CAMPAIGN: &str = "01924dd1-4a80-7000-8000-000000000002";
+/// Contacts per organization, beside the example.
 const CONTACTS: u32 = 3;
+/// The activities of each.
+const ACTIVITIES: u32 = 40;
+/// The activities of the example contact: more than two pages.
+const ACTIVITIES_OF_EXAMPLE: u32 = 120;
+/// The campaigns of an organization, by their status.
+const CAMPAIGNS: [CampaignStatus; 3] = [CampaignStatus::Active, CampaignStatus::Paused, CampaignStatus::Archived];
 
 /// The demo data's credentials, as they are kept beside a database that knows only their hashes.
 #[derive(Serialize, Deserialize)]
@@ -94,9 +106,11 @@ impl Demo {
                 return Err(anyhow!("the demo organization's token is refused: unset JWT_ISSUER and JWT_AUDIENCE"));
             };
             let import_id = import(&app, &principal).await?;
-            contacts(&app, &principal, import_id).await?;
-            if orgs.is_empty() {
-                example(&app, &principal, table, import_id).await?;
+            let is_example = orgs.is_empty();
+            let campaigns = campaigns(&app, &principal, is_example).await?;
+            contacts(&app, &principal, import_id, &campaigns).await?;
+            if is_example {
+                example(&app, &principal, table, import_id, &campaigns).await?;
             }
             for (secret, key) in tenant.keys() {
                 table.put_api_key(&secret.hash(), &key).await.map_err(failed)?;
@@ -106,14 +120,16 @@ impl Demo {
         Ok(Self { jwt_secret, orgs })
     }
 
-    /// Puts the example events' contact back, which one of those events deletes.
+    /// Puts back what the example events name, since some of them delete it.
     pub(crate) async fn restore_example(&self, process: &Process) -> Result<()> {
         let Some(org) = self.orgs.first() else { return Ok(()) };
         let app = app(process);
         let credentials = Credentials { api_key: Some(&org.admin_key), authorization: None };
         let Ok(principal) = app.authenticate(credentials).await else { return Ok(()) };
         // Refused where it is still there, or where another contact has its address by now.
+        let _ = app.campaigns(&principal).create(&example_campaign(&app, &principal)?, None, None).await;
         let _ = app.contacts(&principal).create(&example_contact(&principal, org.import_id)?, None).await;
+        let _ = activities(&app, &principal, id(EXAMPLE_CONTACT)?, 1, &[id(EXAMPLE_CAMPAIGN)?]).await;
         Ok(())
     }
 
@@ -155,25 +171,101 @@ impl StoredOrg {
 }
 
 async fn import(app: &App, principal: &Principal) -> Result<ImportId> {
-    let form: ImportForm = serde_json::from_value(json!({"source": "csv", "file_name": "leads.csv"}))?;
     let imports = app.imports(principal);
-    let import = imports.draft(NewImport::try_from(form).map_err(|faults| anyhow!("{faults}"))?);
+    let import = imports.draft(read::<NewImport>(&json!({"source": "csv", "file_name": "leads.csv"}))?);
     imports.create(&import, None).await.map_err(failed)?;
     Ok(import.id)
 }
 
-async fn contacts(app: &App, principal: &Principal, import_id: ImportId) -> Result<()> {
+/// A campaign of each status; the first is the example events' where it is to be.
+async fn campaigns(app: &App, principal: &Principal, with_example: bool) -> Result<Vec<CampaignId>> {
+    let campaigns = app.campaigns(principal);
+    let mut created = Vec::new();
+    for status in CAMPAIGNS {
+        let campaign = if with_example && created.is_empty() {
+            example_campaign(app, principal)?
+        } else {
+            draft_campaign(app, principal, status)?
+        };
+        campaigns.create(&campaign, None, None).await.map_err(failed)?;
+        created.push(campaign.id);
+    }
+    Ok(created)
+}
+
+fn draft_campaign(app: &App, principal: &Principal, status: CampaignStatus) -> Result<Campaign> {
+    let body = json!({
+        "name": format!("The {} one", status.as_str()),
+        "status": status.as_str(),
+        "availability_data": {"start_working": "09:00", "end_working": "18:00"},
+    });
+    let NewCampaign { settings, .. } = read(&body)?;
+    Ok(app.campaigns(principal).draft(settings, None))
+}
+
+async fn contacts(app: &App, principal: &Principal, import_id: ImportId, campaigns: &[CampaignId]) -> Result<()> {
     let contacts = app.contacts(principal);
     for number in 1..=CONTACTS {
         let contact = contacts.draft(lead(number)?, Some(import_id));
         contacts.create(&contact, None).await.map_err(failed)?;
+        activities(app, principal, contact.id, ACTIVITIES, campaigns).await?;
+    }
+    Ok(())
+}
+
+/// A timeline: the campaigns by turns, and now and then an activity of none.
+async fn activities(
+    app: &App,
+    principal: &Principal,
+    contact: ContactId,
+    count: u32,
+    campaigns: &[CampaignId],
+) -> Result<()> {
+    // As many as an array may have.
+    const AT_ONCE: usize = 50;
+    let start = time::parse("2024-04-18T10:15:00Z").context("the first activity's time is none")?;
+    let mut campaigns = campaigns.iter().copied().map(Some).chain([None]).cycle();
+    let bodies: Vec<_> = (0..count)
+        .map(|number| {
+            let event_time =
+                time::to_millis(start + TimeDelta::minutes(47) * i32::try_from(number).unwrap_or_default());
+            let campaign_id = campaigns.next().flatten();
+            let id = format!("act_{}", 123 + number);
+            if number % 3 == 2 {
+                json!({
+                    "id": id, "event_time": event_time, "campaign_id": campaign_id, "channel": "email",
+                    "event_type": "replied", "direction": "inbound", "event_text": {"message": "Hablemos mañana"},
+                    "metadata": {"delivered": true, "opened": true, "clicked": true, "replied": true},
+                })
+            } else {
+                json!({
+                    "id": id, "event_time": event_time, "campaign_id": campaign_id, "channel": "linkedin",
+                    "event_type": "message_sent", "direction": "outbound", "sdr_agent_id": "usr_abc",
+                    "event_text": [{"message": "Hola Jane, ¿comentamos?"}],
+                    "metadata": {"delivered": true, "opened": number % 2 == 0},
+                })
+            }
+        })
+        .collect();
+    let activities = app.activities(principal, contact);
+    for bodies in bodies.chunks(AT_ONCE) {
+        let NewActivities(new) = read(&json!(bodies))?;
+        activities.record(&activities.draft(new), |_| None).await.map_err(failed)?;
     }
     Ok(())
 }
 
 /// What the files of `events/` name.
-async fn example(app: &App, principal: &Principal, table: &Table, import_id: ImportId) -> Result<()> {
-    app.contacts(principal).create(&example_contact(principal, import_id)?, None).await.map_err(failed)?;
+async fn example(
+    app: &App,
+    principal: &Principal,
+    table: &Table,
+    import_id: ImportId,
+    campaigns: &[CampaignId],
+) -> Result<()> {
+    let contact = example_contact(principal, import_id)?;
+    app.contacts(principal).create(&contact, None).await.map_err(failed)?;
+    activities(app, principal, contact.id, ACTIVITIES_OF_EXAMPLE, campaigns).await?;
 
     let secret = ApiKeySecret::parse(EXAMPLE_KEY).context("the key in the example events is not one")?;
     let key = ApiKey {
@@ -189,12 +281,20 @@ async fn example(app: &App, principal: &Principal, table: &Table, import_id: Imp
 }
 
 fn example_contact(principal: &Principal, import_id: ImportId) -> Result<Contact> {
-    let id = Id::parse(EXAMPLE_CONTACT).map_err(|fault| anyhow!("{EXAMPLE_CONTACT} {fault}"))?;
-    Ok(Contact::new(id, principal.org_id(), Some(import_id), lead(0)?))
+    Ok(Contact::new(id(EXAMPLE_CONTACT)?, principal.org_id(), Some(import_id), lead(0)?))
+}
+
+fn example_campaign(app: &App, principal: &Principal) -> Result<Campaign> {
+    let [status, ..] = CAMPAIGNS;
+    Ok(Campaign { id: id(EXAMPLE_CAMPAIGN)?, ..draft_campaign(app, principal, status)? })
+}
+
+fn id<T: Id>(text: &str) -> Result<T> {
+    T::parse(text).map_err(|fault| anyhow!("{text} {fault}"))
 }
 
 fn lead(number: u32) -> Result<NewContact> {
-    let body: Value = json!({
+    read(&json!({
         "full_name": format!("Lead {number:02}"),
         "email": format!("lead-{number:02}@example.com"),
         "linkedin_profile": format!("https://www.linkedin.com/in/lead-{number:02}"),
@@ -202,9 +302,12 @@ fn lead(number: u32) -> Result<NewContact> {
         "locale": "en-US",
         "timezone": "America/New_York",
         "metadata": {"source": "demo"},
-    });
-    let form: ContactForm = serde_json::from_value(body)?;
-    NewContact::try_from(form).map_err(|faults| anyhow!("{faults}"))
+    }))
+}
+
+/// What a function makes of this body.
+fn read<T: FromBody>(body: &Value) -> Result<T> {
+    T::from_body(&*to_raw_value(body)?).map_err(|faults| anyhow!("{faults}"))
 }
 
 fn app(process: &Process) -> App {
@@ -229,8 +332,15 @@ mod tests {
         for endpoint in Endpoint::ALL {
             let event = Request::example(*endpoint).event();
             assert_eq!(event.header("x-api-key"), Some(EXAMPLE_KEY), "{endpoint:?}");
-            let id = endpoint.path_values(&event.raw_path).unwrap().get("contact_id").map(str::to_owned);
-            assert!(id.is_none_or(|id| id == EXAMPLE_CONTACT), "{endpoint:?}");
+            let values = endpoint.path_values(&event.raw_path).unwrap();
+            for (name, value) in values.iter() {
+                let seeded = match name {
+                    "contact_id" => EXAMPLE_CONTACT,
+                    "campaign_id" => EXAMPLE_CAMPAIGN,
+                    _ => "act_123",
+                };
+                assert_eq!(value, seeded, "{endpoint:?}");
+            }
         }
     }
 }

@@ -14,7 +14,6 @@ use hyper_util::rt::TokioExecutor;
 use shared::Endpoint;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
-use uuid::Uuid;
 
 use super::process::{Group, Output};
 
@@ -97,7 +96,8 @@ async fn until(url: &str, endpoint: Endpoint, key: Option<&str>, wanted: StatusC
     const PAUSE: Duration = Duration::from_millis(100);
     let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(HttpConnector::new());
     let spec = endpoint.spec();
-    let path: String = spec.path.replace("{contact_id}", &Uuid::nil().to_string());
+    // Any value will do for a path's parameters: nobody gets as far as to read them.
+    let path = spec.path.replace(['{', '}'], "");
     loop {
         let mut request = Request::builder().method(spec.method.as_str()).uri(format!("{url}{path}/"));
         if let Some(key) = key {

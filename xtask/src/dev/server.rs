@@ -6,6 +6,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use shared::app::Process;
@@ -14,14 +15,16 @@ use shared::table::{Patience, Table};
 use shared::testing::engine::Engine;
 use shared::testing::fault::{FaultProxy, Kind};
 use tokio::process::Command;
+use tokio::task::JoinSet;
 
 use super::demo::{self, Demo, Session};
 use super::gateway::Gateway;
 use super::process::{Group, Output};
+use super::stream::{Pump, expire};
 use crate::write_whole;
 
 /// The table's name. Not the deployed one's, so that the demo data cannot get in there.
-const TABLE: &str = "contacts-dev";
+pub(super) const TABLE: &str = "contacts-dev";
 /// The variable that says where the engine is.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
@@ -62,12 +65,14 @@ pub(crate) struct Setup<'a> {
 
 /// The API, started. It is to be stopped, not dropped.
 pub(crate) struct Server {
+    /// What DynamoDB and Lambda do between them: it ends before the functions do.
+    background: JoinSet<()>,
     gateway: Gateway,
     session: Session,
     session_file: PathBuf,
     // What the functions lean on ends after them.
     _proxy: Option<FaultProxy>,
-    _engine: Option<Engine>,
+    _engine: Option<Arc<Engine>>,
     _lock: File,
 }
 
@@ -82,7 +87,7 @@ impl Server {
         remove(&session_file)?;
         build(root, *release).await?;
 
-        let engine = engine(directory, database).await?;
+        let engine = engine(directory, database).await?.map(Arc::new);
         let dynamodb_url = match (database, &engine) {
             (Database::At(url), _) => url.clone(),
             (_, Some(engine)) => engine.url(),
@@ -110,8 +115,15 @@ impl Server {
         let lines: Vec<_> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
         write_whole(&env_file, &lines.join("\n"))?;
         let gateway = Gateway::start(root, cargo_lambda, *port, &env_file, *release, output).await?;
+        let mut background = JoinSet::new();
+        if let Some(engine) = &engine {
+            background.spawn(expire(engine.clone()));
+        }
+        if let Some(pump) = Pump::new(&dynamodb_url, TABLE, &settings, &gateway.url()) {
+            background.spawn(pump.run());
+        }
         let session = demo.session(gateway.url(), dynamodb_url);
-        Ok(Self { gateway, session, session_file, _proxy: proxy, _engine: engine, _lock: lock })
+        Ok(Self { background, gateway, session, session_file, _proxy: proxy, _engine: engine, _lock: lock })
     }
 
     /// Waits until requests can be answered, and writes the session's file.
@@ -128,7 +140,8 @@ impl Server {
     }
 
     /// Ends everything.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(mut self) {
+        self.background.shutdown().await;
         self.gateway.stop().await;
         // A file left behind is removed by the next start.
         let _ = remove(&self.session_file);
@@ -136,7 +149,7 @@ impl Server {
 }
 
 /// What the functions are told, beside what this process is told: the names and values of their environment.
-fn settings(dynamodb_url: &str, jwt_secret: &str, embedded: bool) -> BTreeMap<&'static str, String> {
+pub(super) fn settings(dynamodb_url: &str, jwt_secret: &str, embedded: bool) -> BTreeMap<&'static str, String> {
     let mut settings = BTreeMap::from([
         ("TABLE_NAME", TABLE.to_owned()),
         (ENDPOINT, dynamodb_url.to_owned()),
@@ -156,7 +169,11 @@ fn settings(dynamodb_url: &str, jwt_secret: &str, embedded: bool) -> BTreeMap<&'
 }
 
 /// Makes sure that the table is there and has the demo data.
-async fn demo_data(settings: &BTreeMap<&str, String>, stored: Option<Demo>, jwt_secret: String) -> Result<Demo> {
+pub(super) async fn demo_data(
+    settings: &BTreeMap<&str, String>,
+    stored: Option<Demo>,
+    jwt_secret: String,
+) -> Result<Demo> {
     let variable = |name: &str| settings.get(name).cloned().or_else(|| env::var(name).ok());
     let config = Config::read(variable).map_err(|error| anyhow!(error))?;
     let table = Table::new(&config.database, Patience::default());
