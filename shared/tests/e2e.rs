@@ -13,6 +13,8 @@
 
 #[path = "e2e/canaries.rs"]
 mod canaries;
+#[path = "e2e/cascade.rs"]
+mod cascade;
 #[path = "e2e/client.rs"]
 mod client;
 #[path = "e2e/pages.rs"]
@@ -23,5 +25,7 @@ mod protocol;
 mod races;
 #[path = "e2e/refusals.rs"]
 mod refusals;
+#[path = "e2e/timeline.rs"]
+mod timeline;
 #[path = "e2e/under_load.rs"]
 mod under_load;

@@ -14,8 +14,8 @@ use crate::tools;
 const REGION: &str = "us-east-1";
 
 /// Rules of `cfn-lint-serverless` that do not fit: WS1000 wants X-Ray; WS1004 wants a log group per function and does
-/// not know that functions can share one.
-const NOT_OURS: [&str; 2] = ["WS1000", "WS1004"];
+/// not know that functions can share one; ES6000 wants dead letters to have a queue for dead letters.
+const NOT_OURS: [&str; 3] = ["WS1000", "WS1004", "ES6000"];
 
 /// The managed policies there may be. SAM attaches the first to every role it makes, which allows but to write logs, and
 /// the second to the role of a function with a stream for its event, which allows to read streams.

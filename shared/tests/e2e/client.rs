@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use shared::config::{Database, Secret};
+use shared::table::{Patience, Table};
 use ureq::Agent;
 use ureq::http::{self, HeaderMap};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
@@ -26,6 +28,8 @@ pub(crate) struct Api {
     pub(crate) org: Org,
     /// Another organization.
     pub(crate) other: Org,
+    /// Its table, where that is a local engine's.
+    pub(crate) local_table: Option<Table>,
     agent: Agent,
     free: (Mutex<usize>, Condvar),
 }
@@ -45,6 +49,10 @@ pub(crate) struct Org {
 #[derive(Deserialize)]
 struct Session {
     base_url: String,
+    #[serde(default)]
+    dynamodb_url: String,
+    #[serde(default)]
+    table_name: String,
     orgs: [Org; 2],
 }
 
@@ -52,12 +60,13 @@ impl Api {
     fn from_env() -> Self {
         let file = std::env::var("E2E_SESSION").expect("set E2E_SESSION to a file like target/dev/session.json");
         let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
-        let Session { base_url, orgs: [org, other] } =
+        let Session { base_url, dynamodb_url, table_name, orgs: [org, other] } =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
         let base_url = std::env::var("API_URL").unwrap_or(base_url).trim_end_matches('/').to_owned();
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(LONGEST)).proxy(None);
         let agent = config.max_idle_connections_per_host(IN_FLIGHT).tls_config(tls()).build().into();
-        Self { base_url, org, other, agent, free: (Mutex::new(IN_FLIGHT), Condvar::new()) }
+        let local_table = dynamodb_url.starts_with("http://").then(|| local_table(dynamodb_url, table_name));
+        Self { base_url, org, other, local_table, agent, free: (Mutex::new(IN_FLIGHT), Condvar::new()) }
     }
 
     /// Waits for its turn.
@@ -85,6 +94,19 @@ fn tls() -> TlsConfig {
         .build()
 }
 
+fn local_table(endpoint: String, table: String) -> Table {
+    let setting = |name: &str| std::env::var(name).ok();
+    let database = Database {
+        table,
+        region: setting("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned()),
+        access_key_id: setting("AWS_ACCESS_KEY_ID").unwrap_or_else(|| "local".to_owned()),
+        secret_access_key: Secret::new("local"),
+        session_token: None,
+        endpoint: Some(endpoint),
+    };
+    Table::new(&database, Patience::default())
+}
+
 /// A request in the making: of the test's organization, unless it is told otherwise.
 #[derive(Clone)]
 pub(crate) struct Request {
@@ -104,6 +126,10 @@ pub(crate) fn post(path: &str, body: &Value) -> Request {
 
 pub(crate) fn put(path: &str, body: &Value) -> Request {
     Request::new("PUT", path).json(body)
+}
+
+pub(crate) fn patch(path: &str, body: &Value) -> Request {
+    Request::new("PATCH", path).json(body)
 }
 
 pub(crate) fn delete(path: &str) -> Request {
@@ -231,6 +257,11 @@ pub(crate) fn new_contact() -> String {
 /// A new import's id.
 pub(crate) fn new_import() -> String {
     post("/imports/", &json!({"source": "csv"})).send().expect(201).id()
+}
+
+/// A new campaign's id.
+pub(crate) fn new_campaign(status: &str) -> String {
+    post("/campaigns/", &json!({"name": "Q1-2024", "status": status})).send().expect(201).id()
 }
 
 /// The rows of a list.

@@ -88,6 +88,32 @@ fn every_example_of_the_pages_comes_out_as_printed() {
         ),
     );
 
+    // The organization's other campaigns must not hide what belongs to none.
+    let timeline = json!([
+        {
+            "id": "act_123", "event_time": "2024-04-18T10:15:00Z", "channel": "linkedin",
+            "event_type": "message_sent", "direction": "outbound", "sdr_agent_id": "usr_abc",
+            "event_text": [{"message": "Hola Jane, ¿comentamos?"}], "metadata": {"delivered": true, "opened": true},
+        },
+        {
+            "id": "act_124", "event_time": "2024-04-18T11:02:00Z", "channel": "email", "event_type": "replied",
+            "direction": "inbound", "event_text": {"message": "Hablemos mañana"},
+            "metadata": {"delivered": true, "opened": true, "clicked": true, "replied": true},
+        },
+    ]);
+    post(&format!("{path}/activities"), &timeline).send().expect(201);
+    let answer = get(&format!("{path}?campaign_id=any&page=0&limit=50")).send().expect(200);
+    let activities = concat!(
+        r#""activities":[{"id":"act_123","event_time":"2024-04-18T10:15:00Z","channel":"linkedin","#,
+        r#""event_type":"message_sent","direction":"outbound","sdr_agent_id":"usr_abc","#,
+        r#""event_text":[{"message":"Hola Jane, ¿comentamos?"}],"#,
+        r#""metadata":{"delivered":true,"opened":true,"clicked":false,"replied":false},"actor":"SDR"},"#,
+        r#"{"id":"act_124","event_time":"2024-04-18T11:02:00Z","channel":"email","event_type":"replied","#,
+        r#""direction":"inbound","event_text":{"message":"Hablemos mañana"},"#,
+        r#""metadata":{"delivered":true,"opened":true,"clicked":true,"replied":true},"actor":"Humano"}]}"#
+    );
+    assert!(answer.text.ends_with(activities), "{answer:?}");
+
     let changes = json!({"locale": "es-ES", "timezone": "Europe/Madrid", "metadata": {"updated_source": "crm_sync"}});
     let answer = put(&path, &changes).send().expect(200);
     assert_is(

@@ -7,29 +7,49 @@ use shared::endpoint::Method;
 use shared::testing;
 use uuid::Uuid;
 
-use crate::client::{API, Request, delete, get, jane, new_contact, new_email, new_import, post, put};
+use crate::client::{
+    API, Request, delete, get, jane, new_campaign, new_contact, new_email, new_import, patch, post, put,
+};
 
 const UNAUTHORIZED: &str = "Invalid or missing authentication credentials";
 const FORBIDDEN: &str = "You do not have permission to access this resource";
 
+/// What the paths of requests name.
+struct Named {
+    contact_id: String,
+    campaign_id: String,
+}
+
+impl Named {
+    /// All of it new, with the example's activity.
+    fn new() -> Self {
+        let named = Self { contact_id: new_contact(), campaign_id: new_campaign("paused") };
+        request(Endpoint::RecordActivities, &named).send().expect(201);
+        named
+    }
+}
+
 /// A request that the endpoint would answer with success, were it not for the credential.
-fn request(endpoint: Endpoint, contact_id: &str) -> Request {
+fn request(endpoint: Endpoint, named: &Named) -> Request {
     let spec = endpoint.spec();
-    let path = format!("{}/", spec.path.replace("{contact_id}", contact_id));
+    let path = format!("{}/", spec.path)
+        .replace("{contact_id}", &named.contact_id)
+        .replace("{campaign_id}", &named.campaign_id)
+        .replace("{activity_id}", "act_123");
     let body = testing::Request::example(endpoint).event().body();
     let request = Request::new(spec.method.as_str(), &path);
     match spec.method {
         Method::Get | Method::Delete => request,
-        Method::Post | Method::Put => request.header("content-type", "application/json").body(body),
+        Method::Post | Method::Put | Method::Patch => request.header("content-type", "application/json").body(body),
     }
 }
 
 #[test]
 fn a_credential_that_is_not_believed_is_refused_alike() {
-    let contact_id = new_contact();
+    let named = Named::new();
     let org = &API.org;
     for endpoint in Endpoint::ALL {
-        let request = request(*endpoint, &contact_id);
+        let request = request(*endpoint, &named);
         for (what, request) in [
             ("none", request.clone().anonymous()),
             ("an empty key", request.clone().key("")),
@@ -51,15 +71,16 @@ fn a_credential_that_is_not_believed_is_refused_alike() {
 
 #[test]
 fn a_credential_that_may_only_read_may_not_write() {
-    let contact_id = new_contact();
+    let named = Named::new();
     for endpoint in Endpoint::ALL {
-        let answer = request(*endpoint, &contact_id).key(&API.org.read_key).send();
+        let answer = request(*endpoint, &named).key(&API.org.read_key).send();
         match endpoint.spec().scope {
             Scope::Read => assert_eq!(answer.status, 200, "{answer:?}"),
             Scope::Write | Scope::Admin => answer.refused(403, FORBIDDEN),
         }
     }
-    get(&format!("/contacts/{contact_id}")).send().expect(200);
+    get(&format!("/contacts/{}", named.contact_id)).send().expect(200);
+    get(&format!("/campaigns/{}", named.campaign_id)).send().expect(200);
 }
 
 #[test]
@@ -72,7 +93,8 @@ fn a_token_is_as_good_as_a_key() {
 
 #[test]
 fn another_organizations_resource_is_as_if_it_did_not_exist() {
-    let (contact_id, import_id, nobody) = (new_contact(), new_import(), Uuid::now_v7().to_string());
+    let (import_id, nobody) = (new_import(), Uuid::now_v7().to_string());
+    let Named { contact_id, campaign_id } = Named::new();
     let email = get(&format!("/contacts/{contact_id}")).send().json()["email"].as_str().unwrap().to_owned();
     let both = |endpoint, to: &dyn Fn(&str) -> Request, theirs: &str| {
         let [foreign, missing] = [theirs, &nobody].map(|id| to(id).key(&API.other.admin_key).send());
@@ -104,12 +126,41 @@ fn another_organizations_resource_is_as_if_it_did_not_exist() {
                 let answer = get(&format!("/contacts/?email={email}")).key(&API.other.admin_key).send();
                 assert_eq!((answer.status, &*answer.text), (200, "[]"));
             }
-            // It names nothing that exists.
-            Endpoint::CreateImport => {}
+            Endpoint::RecordActivities => {
+                let activity = json!({"event_time": "2024-04-18T10:15:00Z", "event_type": "replied"});
+                let record = |id: &str| post(&format!("/contacts/{id}/activities"), &activity);
+                both(&record, &contact_id).refused(404, "Contact not found");
+            }
+            Endpoint::UpdateActivity => {
+                let clicked = json!({"metadata": {"clicked": true}});
+                let update = |id: &str| patch(&format!("/contacts/{id}/activities/act_123"), &clicked);
+                both(&update, &contact_id).refused(404, "Contact not found");
+            }
+            Endpoint::GetCampaign => {
+                both(&|id| get(&format!("/campaigns/{id}")), &campaign_id).refused(404, "Campaign not found");
+            }
+            Endpoint::UpdateCampaign => {
+                let update = |id: &str| put(&format!("/campaigns/{id}"), &json!({"status": "active"}));
+                both(&update, &campaign_id).refused(404, "Campaign not found");
+            }
+            Endpoint::DeleteCampaign => {
+                both(&|id| delete(&format!("/campaigns/{id}")), &campaign_id).refused(404, "Campaign not found");
+            }
+            Endpoint::ListCampaigns => {
+                let answer = get("/campaigns/?limit=200").key(&API.other.admin_key).send().expect(200);
+                assert!(!answer.text.contains(&campaign_id), "{answer:?}");
+            }
+            // They name nothing that exists.
+            Endpoint::CreateImport | Endpoint::CreateCampaign => {}
         }
     }
     let answer = get(&format!("/contacts/{contact_id}")).send().expect(200);
     assert_eq!(answer.json()["full_name"], json!("Jane Doe"));
+    let timeline = get(&format!("/contacts/{contact_id}?campaign_id=any")).send().expect(200).json();
+    assert_eq!(timeline["activities"].as_array().unwrap().len(), 2, "{timeline}");
+    assert_eq!(timeline["activities"][0]["metadata"]["clicked"], json!(false));
+    let campaign = get(&format!("/campaigns/{campaign_id}")).send().expect(200).json();
+    assert_eq!(campaign["status"], json!("paused"));
     // The same address is another contact's there.
     post("/contacts/", &jane(&email)).key(&API.other.admin_key).send().expect(201);
 }

@@ -56,6 +56,7 @@ struct StoredOrg {
 pub(crate) struct Session {
     pub(crate) base_url: String,
     pub(crate) dynamodb_url: String,
+    table_name: &'static str,
     pub(crate) orgs: Vec<Org>,
     jwt_secret: String,
 }
@@ -134,10 +135,10 @@ impl Demo {
     }
 
     /// What clients are told.
-    pub(crate) fn session(self, base_url: String, dynamodb_url: String) -> Session {
+    pub(crate) fn session(self, base_url: String, dynamodb_url: String, table_name: &'static str) -> Session {
         let Self { jwt_secret, orgs } = self;
         let orgs = orgs.into_iter().map(|org| org.with_tokens(&jwt_secret)).collect();
-        Session { base_url, dynamodb_url, orgs, jwt_secret }
+        Session { base_url, dynamodb_url, table_name, orgs, jwt_secret }
     }
 }
 

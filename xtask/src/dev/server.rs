@@ -122,7 +122,7 @@ impl Server {
         if let Some(pump) = Pump::new(&dynamodb_url, TABLE, &settings, &gateway.url()) {
             background.spawn(pump.run());
         }
-        let session = demo.session(gateway.url(), dynamodb_url);
+        let session = demo.session(gateway.url(), dynamodb_url, TABLE);
         Ok(Self { background, gateway, session, session_file, _proxy: proxy, _engine: engine, _lock: lock })
     }
 

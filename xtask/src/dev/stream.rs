@@ -68,9 +68,10 @@ impl Pump {
             return None;
         }
         let setting = |name| settings.get(name).cloned().or_else(|| env::var(name).ok()).unwrap_or_default();
-        // No local engine checks the signature, but DynamoDB Local keeps tables apart by the key and the region.
+        // No local engine checks the signature or its date, but each wants some, and DynamoDB Local keeps tables apart by
+        // the key and the region.
         let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={}/20240418/{}/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+            "AWS4-HMAC-SHA256 Credential={}/20240101/{}/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
             setting("AWS_ACCESS_KEY_ID"),
             setting("AWS_REGION"),
         );
@@ -170,6 +171,7 @@ impl Pump {
         let request = Request::post(&self.engine)
             .header(CONTENT_TYPE, "application/x-amz-json-1.0")
             .header(AUTHORIZATION, &self.authorization)
+            .header("x-amz-date", "20240101T000000Z")
             .header("x-amz-target", format!("DynamoDBStreams_20120810.{operation}"));
         self.send(request, input).await.context(operation.to_owned())
     }
@@ -200,4 +202,201 @@ fn wakes(record: &Value) -> bool {
 )]
 fn tell(line: &str) {
     eprintln!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use chrono::{TimeDelta, Utc};
+    use hyper::Response;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use shared::app::Process;
+    use shared::auth::{Credentials, Principal};
+    use shared::config::Config;
+    use shared::domain::{Clock, ContactId, Id};
+    use shared::http::NewActivities;
+    use shared::table::{Patience, Table, keys};
+    use shared::testing::fault::{FaultProxy, Moment, Operation};
+    use shared::testing::{JWT_SECRET, Tenant, jane, new_contact, read};
+    use shared::worker::work;
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+    use tokio::time::Instant;
+
+    use super::super::server::{TABLE, settings};
+    use super::*;
+
+    const ACTIVITIES: usize = 2_000;
+    const KILLS: usize = 5;
+
+    /// An engine, a pump, and a gateway whose worker runs in this process.
+    struct Local {
+        engine: Engine,
+        table: Table,
+        process: Process,
+        tenant: Tenant,
+        pump: Pump,
+        /// How often the worker was killed.
+        killed: Arc<AtomicUsize>,
+        _gateway: JoinSet<()>,
+    }
+
+    impl Local {
+        /// With a clock that is late by so much, and a worker that is killed so often, each time in the midst of its
+        /// work: when some items are deleted, and nobody has heard of it.
+        async fn start(late: TimeDelta, kills: usize) -> Self {
+            let engine = Engine::in_memory().await.unwrap();
+            let settings = settings(&engine.url(), JWT_SECRET, true);
+            let config = |url: &str| {
+                let variable = |name: &str| settings.get(name).cloned();
+                let mut config = Config::read(variable).unwrap();
+                config.database.endpoint = Some(url.to_owned());
+                config
+            };
+            let table = Table::new(&config(&engine.url()).database, Patience::default());
+            table.create_if_missing().await.unwrap();
+            let clock = Clock::new(move || Utc::now() - late);
+            let process = Process::with(&config(&engine.url()), clock, Patience::default());
+
+            let proxy = FaultProxy::start(&engine.url()).await.unwrap();
+            let worker = Process::new(&config(&proxy.endpoint()));
+            let killed = Arc::new(AtomicUsize::new(0));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let gateway = format!("http://{}", listener.local_addr().unwrap());
+            let mut serving = JoinSet::new();
+            serving.spawn(serve(listener, worker, proxy, kills, killed.clone()));
+            let pump = Pump::new(&engine.url(), TABLE, &settings, &gateway).unwrap();
+            Self { engine, table, process, tenant: Tenant::new(), pump, killed, _gateway: serving }
+        }
+
+        async fn principal(&self) -> Principal {
+            let token = self.tenant.token(JWT_SECRET, TimeDelta::hours(1));
+            let credentials = Credentials { api_key: None, authorization: Some(&format!("Bearer {token}")) };
+            let app = self.process.app(Instant::now() + LONGEST_CALL);
+            let Ok(principal) = app.authenticate(credentials).await else { panic!("the token is valid") };
+            principal
+        }
+
+        /// A contact with so many activities, created and deleted.
+        async fn deleted_contact(&self, activities: usize) -> ContactId {
+            let (app, principal) = (self.process.app(Instant::now() + LONGEST_CALL), self.principal().await);
+            let contacts = app.contacts(&principal);
+            let contact = contacts.draft(new_contact(jane("jane@example.com")), None);
+            contacts.create(&contact, None).await.unwrap();
+            let timeline = app.activities(&principal, contact.id);
+            for number in 0..activities {
+                let body =
+                    json!({"id": format!("act_{number}"), "event_time": "2024-04-18T10:15:00Z", "event_type": "x"});
+                let NewActivities(new) = read(body);
+                timeline.record(&timeline.draft(new), |_| None).await.unwrap();
+            }
+            assert_eq!(self.items("activity").await, activities);
+            contacts.delete(contact.id, None).await.unwrap();
+            contact.id
+        }
+
+        /// How many items of a type there are.
+        async fn items(&self, kind: &str) -> usize {
+            let kind = format!("\"type\":\"{kind}\"");
+            self.table.dump().await.unwrap().iter().filter(|item| item.contains(&kind)).count()
+        }
+
+        /// Pumps until the stream has nothing new.
+        async fn drain(&mut self) {
+            while self.pump.round().await.unwrap() > 0 {}
+        }
+    }
+
+    /// Answers invocations one after the other. A worker that is killed does not answer.
+    async fn serve(listener: TcpListener, worker: Process, proxy: FaultProxy, kills: usize, killed: Arc<AtomicUsize>) {
+        loop {
+            let (connection, _) = listener.accept().await.unwrap();
+            let service = service_fn(async |request: Request<hyper::body::Incoming>| {
+                let path = request.uri().path().to_owned();
+                assert_eq!(path, "/2015-03-31/functions/cascade-delete/invocations");
+                let body = request.into_body().collect().await.unwrap().to_bytes();
+                let batch = serde_json::from_slice(&body).unwrap();
+                let working = work(&worker, &batch, Instant::now() + LONGEST_CALL);
+                if killed.load(Ordering::Relaxed) < kills {
+                    let mut in_the_midst = proxy.hold(Operation::BatchWriteItem, Moment::After);
+                    tokio::select! {
+                        _ = working => panic!("it has nothing to delete"),
+                        () = in_the_midst.reached() => {}
+                    }
+                    killed.fetch_add(1, Ordering::Relaxed);
+                    return Err("killed");
+                }
+                let outcome = serde_json::to_string(&working.await).unwrap();
+                Ok(Response::new(Full::new(Bytes::from(outcome))))
+            });
+            // Killed, or done with: either way this connection has ended.
+            let _ = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(connection), service).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_a_contact_though_the_worker_is_killed_five_times() {
+        let mut local = Local::start(TimeDelta::zero(), KILLS).await;
+        local.deleted_contact(ACTIVITIES).await;
+        assert_eq!(local.items("activity").await, ACTIVITIES);
+        local.drain().await;
+        assert_eq!(local.killed.load(Ordering::Relaxed), KILLS);
+        assert_eq!((local.items("contact").await, local.items("activity").await), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_a_late_writer_left_goes_with_the_tombstone() {
+        // The tombstone is to have its quarter of an hour behind it.
+        let mut local = Local::start(TimeDelta::minutes(16), 0).await;
+        let contact = local.deleted_contact(1).await;
+        local.drain().await;
+        let late = shared::domain::ActivityId::parse("act_late").unwrap();
+        let key = keys::activity(local.tenant.org_id, contact, Utc::now(), &late);
+        let item = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}, "type": {"S": "activity"}});
+        local.table.put_item(item).await.unwrap();
+        local.drain().await;
+        assert_eq!((local.items("activity").await, local.items("tombstone").await), (1, 1));
+
+        local.engine.remove_expired().await.unwrap();
+        local.drain().await;
+        assert_eq!((local.items("activity").await, local.items("tombstone").await), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_pump_that_starts_again_repeats_what_was_done_and_harms_nothing() {
+        let mut local = Local::start(TimeDelta::zero(), 0).await;
+        local.deleted_contact(3).await;
+        local.drain().await;
+        let before = local.table.dump().await.unwrap();
+        local.pump.positions.clear();
+        assert!(local.pump.round().await.unwrap() > 0, "it begins at the beginning");
+        assert_eq!(local.table.dump().await.unwrap(), before);
+    }
+
+    #[test]
+    fn dynamodb_has_a_pump_of_its_own() {
+        let pump = |url| Pump::new(url, TABLE, &BTreeMap::new(), "http://127.0.0.1:9000").is_some();
+        assert!(pump("http://127.0.0.1:8000"));
+        assert!(!pump("https://dynamodb.us-east-1.amazonaws.com"));
+    }
+
+    #[test]
+    fn parents_and_tombstones_that_go_wake_the_worker() {
+        let org = "ORG#123e4567-e89b-12d3-a456-426614174000";
+        let contact = "CONTACT#01924dd1-4a80-7000-8000-000000000001";
+        let children = format!("{org}#{contact}");
+        for (event, pk, sk, expected) in [
+            ("REMOVE", org, contact, true),
+            ("REMOVE", &children, "TOMBSTONE", true),
+            ("MODIFY", org, contact, false),
+            ("INSERT", &children, "TOMBSTONE", false),
+            ("REMOVE", &children, "ACTIVITY#2024-04-18T10:15:00.000Z#act_123", false),
+        ] {
+            let record = json!({"eventName": event, "dynamodb": {"Keys": {"pk": {"S": pk}, "sk": {"S": sk}}}});
+            assert_eq!(wakes(&record), expected, "{record}");
+        }
+    }
 }
