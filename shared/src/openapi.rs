@@ -96,7 +96,7 @@ fn bodies(endpoint: Endpoint) -> Bodies {
         Endpoint::UpdateContact => {
             Bodies::one::<ContactView>().versioned().takes::<ContactPatch>("ContactUpdate").refuses(email_taken())
         }
-        Endpoint::DeleteContact => Bodies::one::<Message>(),
+        Endpoint::DeleteContact | Endpoint::DeleteCampaign => Bodies::one::<Message>(),
         Endpoint::ListContacts => Bodies::list::<ContactView>(),
         Endpoint::CreateImport => Bodies::one::<ImportView>().takes::<NewImport>("NewImport"),
         Endpoint::RecordActivities => Bodies::list::<ActivityView>().takes::<NewActivities>("NewActivity").or_many(50),
@@ -105,7 +105,6 @@ fn bodies(endpoint: Endpoint) -> Bodies {
         Endpoint::ListCampaigns => Bodies::list::<CampaignView>(),
         Endpoint::GetCampaign => Bodies::one::<CampaignView>(),
         Endpoint::UpdateCampaign => Bodies::one::<CampaignView>().takes::<CampaignPatch>("CampaignUpdate"),
-        Endpoint::DeleteCampaign => Bodies::one::<Message>(),
     }
 }
 

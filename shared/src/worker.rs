@@ -16,7 +16,7 @@ use crate::table::Parent;
 use crate::telemetry;
 
 /// The longest that one batch may take, where the function's own limit is not known.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// What is kept back of the function's time limit for handing the rest back.
 const RESERVE: Duration = Duration::from_secs(2);
 

@@ -192,6 +192,7 @@ impl TestApp {
 }
 
 /// The value of a body.
+#[expect(clippy::needless_pass_by_value, reason = "tests write the body in place")]
 pub fn read<T: FromBody>(body: serde_json::Value) -> T {
     let body = RawValue::from_string(body.to_string()).expect("a body is JSON");
     T::from_body(&body).unwrap_or_else(|violations| panic!("a valid body: {violations}"))

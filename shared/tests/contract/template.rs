@@ -21,14 +21,15 @@ fn actions(endpoint: Endpoint) -> &'static [&'static str] {
     match endpoint {
         Endpoint::CreateContact | Endpoint::CreateImport => &["GetItem", "PutItem"],
         Endpoint::GetContact | Endpoint::ListContacts => &["BatchGetItem", "GetItem", "Query"],
-        Endpoint::UpdateContact => &["DeleteItem", "GetItem", "PutItem", "UpdateItem"],
+        Endpoint::UpdateContact | Endpoint::UpdateCampaign | Endpoint::DeleteCampaign => {
+            &["DeleteItem", "GetItem", "PutItem", "UpdateItem"]
+        }
         Endpoint::DeleteContact => &["ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query"],
         Endpoint::RecordActivities => &["BatchGetItem", "GetItem", "PutItem"],
         Endpoint::UpdateActivity => &["GetItem", "Query", "UpdateItem"],
         Endpoint::CreateCampaign => &["GetItem", "PutItem", "UpdateItem"],
         Endpoint::ListCampaigns => &["GetItem", "Query"],
         Endpoint::GetCampaign => &["GetItem"],
-        Endpoint::UpdateCampaign | Endpoint::DeleteCampaign => &["DeleteItem", "GetItem", "PutItem", "UpdateItem"],
     }
 }
 

@@ -96,8 +96,8 @@ impl Demo {
         true
     }
 
-    /// Puts two new organizations into the table.
-    pub(crate) async fn seed(jwt_secret: String, table: &Table, process: &Process) -> Result<Self> {
+    /// Puts two new organizations into the table, with the key of the example events if that is wanted.
+    pub(crate) async fn seed(jwt_secret: String, table: &Table, process: &Process, example_key: bool) -> Result<Self> {
         let app = app(process);
         let mut orgs = Vec::new();
         for tenant in [Tenant::new(), Tenant::new()] {
@@ -111,7 +111,10 @@ impl Demo {
             let campaigns = campaigns(&app, &principal, is_example).await?;
             contacts(&app, &principal, import_id, &campaigns).await?;
             if is_example {
-                example(&app, &principal, table, import_id, &campaigns).await?;
+                example(&app, &principal, import_id, &campaigns).await?;
+                if example_key {
+                    put_example_key(table, &principal).await?;
+                }
             }
             for (secret, key) in tenant.keys() {
                 table.put_api_key(&secret.hash(), &key).await.map_err(failed)?;
@@ -257,17 +260,13 @@ async fn activities(
 }
 
 /// What the files of `events/` name.
-async fn example(
-    app: &App,
-    principal: &Principal,
-    table: &Table,
-    import_id: ImportId,
-    campaigns: &[CampaignId],
-) -> Result<()> {
+async fn example(app: &App, principal: &Principal, import_id: ImportId, campaigns: &[CampaignId]) -> Result<()> {
     let contact = example_contact(principal, import_id)?;
     app.contacts(principal).create(&contact, None).await.map_err(failed)?;
-    activities(app, principal, contact.id, ACTIVITIES_OF_EXAMPLE, campaigns).await?;
+    activities(app, principal, contact.id, ACTIVITIES_OF_EXAMPLE, campaigns).await
+}
 
+async fn put_example_key(table: &Table, principal: &Principal) -> Result<()> {
     let secret = ApiKeySecret::parse(EXAMPLE_KEY).context("the key in the example events is not one")?;
     let key = ApiKey {
         id: ids::uuid_at(Utc::now()).into(),
@@ -308,7 +307,7 @@ fn lead(number: u32) -> Result<NewContact> {
 
 /// What a function makes of this body.
 fn read<T: FromBody>(body: &Value) -> Result<T> {
-    T::from_body(&*to_raw_value(body)?).map_err(|faults| anyhow!("{faults}"))
+    T::from_body(&to_raw_value(body)?).map_err(|faults| anyhow!("{faults}"))
 }
 
 fn app(process: &Process) -> App {

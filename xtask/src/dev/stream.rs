@@ -216,7 +216,7 @@ mod tests {
     use shared::app::Process;
     use shared::auth::{Credentials, Principal};
     use shared::config::Config;
-    use shared::domain::{Clock, ContactId, Id};
+    use shared::domain::{Clock, ContactId};
     use shared::http::NewActivities;
     use shared::table::{Patience, Table, keys};
     use shared::testing::fault::{FaultProxy, Moment, Operation};
