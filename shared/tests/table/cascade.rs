@@ -215,12 +215,13 @@ async fn the_first_record_that_fails_is_handed_back_with_all_that_follow() {
     }
     let proxy = test.behind_faults().await;
     proxy.inject(Operation::BatchWriteItem, Fault::Slow(Duration::ZERO));
-    let hold = proxy.hold(Operation::BatchWriteItem, Moment::Before);
-    let soon = Instant::now() + Duration::from_millis(500);
+    // One for each attempt until the time is up, which is long enough for the first record.
+    let holds = [(); 10].map(|()| proxy.hold(Operation::BatchWriteItem, Moment::Before));
+    let soon = Instant::now() + Duration::from_secs(2);
     let outcome = work(&test.process, &batch(&records), soon).await;
     assert_eq!(failed_at(&outcome), again_from(2));
     assert_eq!(test.count("activity").await, 10, "the first is done, the third was not begun");
-    hold.release();
+    drop(holds);
 }
 
 #[tokio::test]
