@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::client::{Request, delete, get, new_import, post, put};
+use crate::client::{Request, delete, get, new_import, patch, post, put};
 
 static CANARY: LazyLock<String> =
     LazyLock::new(|| std::env::var("E2E_CANARY").unwrap_or_else(|_| format!("canary{}", Uuid::new_v4().simple())));
@@ -29,6 +29,29 @@ fn marked(email: &str) -> Value {
         "metadata": {canary: {canary: [canary]}},
         canary: canary,
     })
+}
+
+/// An activity with the mark in every field.
+fn activity() -> Value {
+    let canary = &*CANARY;
+    json!({
+        "id": canary,
+        "event_time": "2024-04-18T10:15:00Z",
+        "channel": canary,
+        "event_type": canary,
+        "sdr_agent_id": canary,
+        "event_text": {canary: canary},
+        "metadata": {canary: canary},
+        canary: canary,
+    })
+}
+
+/// A campaign with the mark in every text.
+fn campaign() -> Value {
+    let canary = &*CANARY;
+    let lead_magnet =
+        json!({"name": canary, "url": format!("https://{canary}.example/?{canary}"), "content_type": "pdf"});
+    json!({"name": canary, "description": canary, "seller_name": canary, "lead_magnet": lead_magnet, canary: canary})
 }
 
 /// With the mark in headers that the API reads, and in some that it does not.
@@ -88,6 +111,37 @@ fn every_way_a_request_can_end() {
         (412, delete(&contact).header("if-match", &tag)),
         (200, delete(&format!("{contact}?{canary}"))),
         (404, delete(&contact)),
+    ] {
+        mark(request).send().expect(status);
+    }
+}
+
+#[test]
+fn every_way_a_request_about_activities_and_campaigns_can_end() {
+    let canary = &*CANARY;
+    let contact = format!("/contacts/{}", post("/contacts", &marked(&new_email())).send().expect(201).id());
+    let activities = format!("{contact}/activities");
+    let path = format!("/campaigns/{}", post("/campaigns", &campaign()).send().expect(201).id());
+    for (status, request) in [
+        (201, post(&format!("{activities}?{canary}"), &json!([activity()]))),
+        (201, post(&activities, &activity()).header("idempotency-key", &format!("{canary}-{}", Uuid::new_v4()))),
+        (400, post(&activities, &json!({"id": format!("/{canary}"), "event_time": canary, "direction": canary}))),
+        (400, post(&activities, &json!([canary]))),
+        (404, post(&format!("/contacts/{}/activities", Uuid::now_v7()), &activity())),
+        (200, patch(&format!("{activities}/{canary}"), &json!({"metadata": {canary: [canary]}}))),
+        (400, patch(&format!("{activities}/{canary}"), &json!({"event_time": canary, "metadata": canary}))),
+        (404, patch(&format!("{activities}/{canary}-other"), &json!({"metadata": {canary: canary}}))),
+        (200, get(&contact)),
+        (400, post("/campaigns", &json!({"name": "", "status": canary, "lead_magnet": canary}))),
+        (400, get(&format!("/campaigns?status={canary}&icp_profile_id={canary}&cursor={canary}"))),
+        (400, get(&format!("/campaigns/{canary}"))),
+        (200, get(&path)),
+        (200, put(&path, &json!({"name": format!("{canary} again"), "description": canary}))),
+        (400, put(&path, &json!({"status": canary}))),
+        (200, delete(&path)),
+        (404, delete(&path)),
+        // The worker's lines are searched too.
+        (200, delete(&contact)),
     ] {
         mark(request).send().expect(status);
     }

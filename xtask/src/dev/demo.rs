@@ -133,7 +133,8 @@ impl Demo {
         // Refused where it is still there, or where another contact has its address by now.
         let _ = app.campaigns(&principal).create(&example_campaign(&app, &principal)?, None, None).await;
         let _ = app.contacts(&principal).create(&example_contact(&principal, org.import_id)?, None).await;
-        let _ = activities(&app, &principal, id(EXAMPLE_CONTACT)?, 1, &[id(EXAMPLE_CAMPAIGN)?]).await;
+        let (contact, campaign) = (id(EXAMPLE_CONTACT)?, id(EXAMPLE_CAMPAIGN)?);
+        let _ = activities(&app, &principal, contact, ACTIVITIES_OF_EXAMPLE, &[campaign]).await;
         Ok(())
     }
 

@@ -67,6 +67,8 @@ pub(crate) struct Setup<'a> {
 pub(crate) struct Server {
     /// What DynamoDB and Lambda do between them: it ends before the functions do.
     background: JoinSet<()>,
+    /// Until it joins them: the functions must be there first.
+    pump: Option<Pump>,
     gateway: Gateway,
     session: Session,
     session_file: PathBuf,
@@ -119,17 +121,18 @@ impl Server {
         if let Some(engine) = &engine {
             background.spawn(expire(engine.clone()));
         }
-        if let Some(pump) = Pump::new(&dynamodb_url, TABLE, &settings, &gateway.url()) {
-            background.spawn(pump.run());
-        }
+        let pump = Pump::new(&dynamodb_url, TABLE, &settings, &gateway.url());
         let session = demo.session(gateway.url(), dynamodb_url, TABLE);
-        Ok(Self { background, gateway, session, session_file, _proxy: proxy, _engine: engine, _lock: lock })
+        Ok(Self { background, pump, gateway, session, session_file, _proxy: proxy, _engine: engine, _lock: lock })
     }
 
     /// Waits until requests can be answered, and writes the session's file.
     pub(crate) async fn ready(&mut self) -> Result<&Session> {
         let admin_key = self.session.orgs.first().map(|org| org.admin_key.as_str()).unwrap_or_default();
         self.gateway.ready(admin_key).await?;
+        if let Some(pump) = self.pump.take() {
+            self.background.spawn(pump.run());
+        }
         write_whole(&self.session_file, &serde_json::to_string_pretty(&self.session)?)?;
         Ok(&self.session)
     }

@@ -25,7 +25,7 @@ const EXPIRY: Duration = Duration::from_secs(30);
 /// How long the stream is left alone when it had nothing new.
 const IDLE: Duration = Duration::from_millis(250);
 /// The longest pause before something that failed is tried again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest that one call may take: longer than the worker works at one batch.
 const LONGEST_CALL: Duration = Duration::from_secs(90);
 /// The most records that the worker is given at a time, as the template says.
@@ -160,10 +160,13 @@ impl Pump {
         let request = Request::post(&self.worker).header(CONTENT_TYPE, "application/json");
         let outcome = self.send(request, &json!({"Records": records})).await?;
         let failures = outcome["batchItemFailures"].as_array().with_context(|| format!("it answers {outcome}"))?;
-        let Some(failure) = failures.first() else { return Ok(records.len()) };
-        // Of a record that it was not given, it says that nothing is done (AWS, "Reporting batch item failures").
-        let is_it = |record: &Value| record["dynamodb"]["SequenceNumber"] == failure["itemIdentifier"];
-        Ok(records.iter().position(is_it).unwrap_or(0))
+        // It goes on from the earliest, or if it was not even given that one, from the start (AWS, "Reporting batch item
+        // failures").
+        let position = |failure: &Value| {
+            let is_it = |record: &Value| record["dynamodb"]["SequenceNumber"] == failure["itemIdentifier"];
+            records.iter().position(is_it).unwrap_or(0)
+        };
+        Ok(failures.iter().map(position).min().unwrap_or(records.len()))
     }
 
     /// Asks the engine for an operation of DynamoDB Streams.
@@ -216,7 +219,7 @@ mod tests {
     use shared::app::Process;
     use shared::auth::{Credentials, Principal};
     use shared::config::Config;
-    use shared::domain::{Clock, ContactId};
+    use shared::domain::{ActivityId, Clock, ContactId};
     use shared::http::NewActivities;
     use shared::table::{Patience, Table, keys};
     use shared::testing::fault::{FaultProxy, Moment, Operation};
@@ -287,10 +290,9 @@ mod tests {
             let contact = contacts.draft(new_contact(jane("jane@example.com")), None);
             contacts.create(&contact, None).await.unwrap();
             let timeline = app.activities(&principal, contact.id);
-            for number in 0..activities {
-                let body =
-                    json!({"id": format!("act_{number}"), "event_time": "2024-04-18T10:15:00Z", "event_type": "x"});
-                let NewActivities(new) = read(body);
+            let body = |number| json!({"id": format!("act_{number}"), "event_time": "2024-04-18T10:15:00Z", "event_type": "x"});
+            for bodies in (0..activities).map(body).collect::<Vec<_>>().chunks(50) {
+                let NewActivities(new) = read(json!(bodies));
                 timeline.record(&timeline.draft(new), |_| None).await.unwrap();
             }
             assert_eq!(self.items("activity").await, activities);
@@ -353,7 +355,7 @@ mod tests {
         let mut local = Local::start(TimeDelta::minutes(16), 0).await;
         let contact = local.deleted_contact(1).await;
         local.drain().await;
-        let late = shared::domain::ActivityId::parse("act_late").unwrap();
+        let late = ActivityId::parse("act_late").unwrap();
         let key = keys::activity(local.tenant.org_id, contact, Utc::now(), &late);
         let item = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}, "type": {"S": "activity"}});
         local.table.put_item(item).await.unwrap();
@@ -374,6 +376,44 @@ mod tests {
         local.pump.positions.clear();
         assert!(local.pump.round().await.unwrap() > 0, "it begins at the beginning");
         assert_eq!(local.table.dump().await.unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_sent_again_from_the_record_that_failed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gateway = format!("http://{}", listener.local_addr().unwrap());
+        let pump = Pump::new("http://127.0.0.1:8000", TABLE, &BTreeMap::new(), &gateway).unwrap();
+        let (sender, mut sent) = tokio::sync::mpsc::unbounded_channel();
+        let answers = [
+            (200, r#"{"batchItemFailures":[{"itemIdentifier":"2"}]}"#),
+            (200, r#"{"errorType":"panic"}"#),
+            (500, r#"{"batchItemFailures":[]}"#),
+            (200, r#"{"batchItemFailures":[{"itemIdentifier":"unknown"}]}"#),
+            (200, r#"{"batchItemFailures":[{"itemIdentifier":"3"},{"itemIdentifier":"2"}]}"#),
+            (200, r#"{"batchItemFailures":[]}"#),
+        ];
+        let worker = async {
+            for (status, answer) in answers {
+                let (connection, _) = listener.accept().await.unwrap();
+                let service = service_fn(async |request: Request<hyper::body::Incoming>| {
+                    let body = request.into_body().collect().await.unwrap().to_bytes();
+                    sender.send(serde_json::from_slice::<Value>(&body).unwrap()).unwrap();
+                    Response::builder().status(status).body(Full::new(Bytes::from(answer)))
+                });
+                http1::Builder::new()
+                    .keep_alive(false)
+                    .serve_connection(TokioIo::new(connection), service)
+                    .await
+                    .unwrap();
+            }
+        };
+        let batch = ["1", "2", "3"].map(|number| json!({"dynamodb": {"SequenceNumber": number}}));
+        tokio::join!(worker, pump.deliver(&batch));
+        let mut firsts = Vec::new();
+        while let Ok(event) = sent.try_recv() {
+            firsts.push(event["Records"][0]["dynamodb"]["SequenceNumber"].as_str().unwrap().to_owned());
+        }
+        assert_eq!(firsts, ["1", "2", "2", "2", "2", "2"]);
     }
 
     #[test]
