@@ -94,7 +94,7 @@ async fn contacts_are_shown_newest_first_in_the_form_of_the_page() {
     let none = list(&app, "").await;
     assert_eq!((none.status, none.text.as_str(), none.header("link")), (200, "[]", ""));
     app.create(&app.other, jane("theirs@example.com"), None).await;
-    let john = app.create(&app.org, Request::example(Endpoint::CreateContact).body(), None).await;
+    let john = app.john().await;
     let jane = contact(&app, &json!({"email": "jane.smith@example.com"}), None).await;
     let (org_id, jane_id, john_id) = (app.org.org_id, jane.id, john.id);
     let [jane_at, john_at] = [&jane, &john].map(|contact| time::to_seconds(contact.created_at()));

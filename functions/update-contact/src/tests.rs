@@ -70,7 +70,7 @@ async fn put(app: &TestApp, id: ContactId, body: &Value) -> Answer {
 
 /// John Doe of the pages, with every field.
 async fn john(app: &TestApp) -> Contact {
-    app.create(&app.org, Request::example(Endpoint::CreateContact).body(), None).await
+    app.john().await
 }
 
 #[tokio::test]

@@ -9,6 +9,11 @@ pub fn to_seconds(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+/// To the second, and to the millisecond where there is a fraction: what a client may send back to name the moment.
+pub fn to_exact(instant: DateTime<Utc>) -> String {
+    if instant.timestamp_subsec_millis() == 0 { to_seconds(instant) } else { to_millis(instant) }
+}
+
 /// To the millisecond, as times are stored. The text has one width, so that it sorts as the moments do.
 pub fn to_millis(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Millis, true)
@@ -90,6 +95,8 @@ mod tests {
         let instant = parse("2024-10-06T14:00:00.1239+02:00").unwrap();
         assert_eq!(to_seconds(instant), "2024-10-06T12:00:00Z");
         assert_eq!(to_millis(instant), "2024-10-06T12:00:00.123Z");
+        assert_eq!(to_exact(instant), "2024-10-06T12:00:00.123Z");
+        assert_eq!(to_exact(parse("2024-10-06T12:00:00.0009Z").unwrap()), "2024-10-06T12:00:00Z");
     }
 
     #[test]

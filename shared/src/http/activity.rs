@@ -192,7 +192,7 @@ impl<'a> ActivityView<'a> {
         let direction = activity.direction.unwrap_or(Direction::Outbound);
         Self {
             id: activity.id.as_str(),
-            event_time: time::to_seconds(activity.event_time),
+            event_time: time::to_exact(activity.event_time),
             channel: activity.channel.as_deref().unwrap_or(FALLBACK_CHANNEL),
             event_type: &activity.event_type,
             direction,
