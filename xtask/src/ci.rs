@@ -29,7 +29,7 @@ struct Tally {
 
 /// Runs every step, also after one has failed, and says at the end which ran and how they ended.
 pub(crate) fn ci(root: &Path) -> Result<()> {
-    let steps: [(&str, Step); 9] = [
+    let steps: [(&str, Step); 10] = [
         ("format", |root| cargo(root, &["fmt", "--all", "--check"])),
         ("clippy", |root| {
             cargo(root, &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
@@ -39,6 +39,7 @@ pub(crate) fn ci(root: &Path) -> Result<()> {
         ("generated files", |root| sync::sync(root, true).map(|()| Tally::default())),
         ("template", |root| template::check(root).map(|()| Tally::default())),
         ("black box", |root| cargo(root, &["xtask", "e2e"])),
+        ("black box under faults", |root| cargo(root, &["xtask", "e2e", "--faults"])),
         ("second engine", second_engine),
         ("release build", |root| template::build(root, &RELEASED).map(|()| Tally::default())),
     ];
