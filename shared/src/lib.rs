@@ -1,6 +1,6 @@
 //! The contacts API behind its endpoints.
 //!
-//! The rooms, and who may enter whom: `functions → http → (auth, table) → domain`, and never the other way.
+//! The rooms, and who may enter whom: `functions → (http, worker) → auth → table → domain`, and never the other way.
 //!
 //! - [`domain`]: values and rules. Pure: no I/O, no AWS, no HTTP.
 //! - [`table`]: the one table. Keys, items, transactions, retries; the database's client does not leave it.
@@ -10,6 +10,7 @@
 //! - [`endpoint`]: the route table, which everything outside Rust is held to.
 //! - [`worker`]: the function on the table's stream, which clears up after what is gone.
 //! - [`app`], [`config`], [`telemetry`]: what a process is made of.
+//! - `openapi`, `testing`: what describes and tests the rest; behind features, never in a function.
 
 pub mod app;
 pub mod auth;

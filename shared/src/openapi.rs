@@ -15,6 +15,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::domain::activity::MAX_BATCH;
 use crate::domain::{
     ActivityPatch, CampaignId, CampaignPatch, ContactId, ContactPatch, Id, ImportId, NewContact, NewImport, Violations,
 };
@@ -99,7 +100,9 @@ fn bodies(endpoint: Endpoint) -> Bodies {
         Endpoint::DeleteContact | Endpoint::DeleteCampaign => Bodies::one::<Message>(),
         Endpoint::ListContacts => Bodies::list::<ContactView>(),
         Endpoint::CreateImport => Bodies::one::<ImportView>().takes::<NewImport>("NewImport"),
-        Endpoint::RecordActivities => Bodies::list::<ActivityView>().takes::<NewActivities>("NewActivity").or_many(50),
+        Endpoint::RecordActivities => {
+            Bodies::list::<ActivityView>().takes::<NewActivities>("NewActivity").or_many(MAX_BATCH)
+        }
         Endpoint::UpdateActivity => Bodies::one::<ActivityView>().takes::<ActivityPatch>("ActivityUpdate"),
         Endpoint::CreateCampaign => Bodies::one::<CampaignView>().takes::<NewCampaign>("NewCampaign"),
         Endpoint::ListCampaigns => Bodies::list::<CampaignView>(),
@@ -150,9 +153,7 @@ impl Bodies {
 /// A body's schema with the fields required that an empty body is refused for: create and update share one wire type.
 fn requiring(missing: Option<&Violations>, schema: RefOr<Schema>) -> RefOr<Schema> {
     let RefOr::T(Schema::Object(mut object)) = schema else { return schema };
-    let missing = missing.map(Violations::to_string).unwrap_or_default();
-    let fields = missing.split("; ").filter_map(|violation| violation.strip_suffix(" field is required"));
-    object.required = fields.map(str::to_owned).collect();
+    object.required = missing.into_iter().flat_map(Violations::missing).map(str::to_owned).collect();
     object.into()
 }
 

@@ -29,12 +29,13 @@ struct Tally {
 
 /// Runs every step, also after one has failed, and says at the end which ran and how they ended.
 pub(crate) fn ci(root: &Path) -> Result<()> {
-    let steps: [(&str, Step); 10] = [
+    let steps: [(&str, Step); 11] = [
         ("format", |root| cargo(root, &["fmt", "--all", "--check"])),
         ("clippy", |root| {
             cargo(root, &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
         }),
         ("documentation", |root| cargo(root, &["doc", "--workspace", "--no-deps", "--document-private-items"])),
+        ("licences and sources", licences),
         ("tests", |root| cargo(root, &["test", "--workspace", "--no-fail-fast"])),
         ("generated files", |root| sync::sync(root, true).map(|()| Tally::default())),
         ("template", |root| template::check(root).map(|()| Tally::default())),
@@ -121,6 +122,12 @@ fn counts(line: &str) -> Option<Tally> {
         Some(number)
     };
     Some(Tally { passed: count()?, failed: count()? })
+}
+
+/// Holds what comes in from outside to `deny.toml`; not the advisories, which need a network that CI may not have.
+fn licences(root: &Path) -> Result<Tally> {
+    let checks = ["--offline", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+    run(Command::new(tools::cargo_deny(root)?).args(checks).current_dir(root))
 }
 
 /// Runs the tests that talk to the database on AWS's own local engine.

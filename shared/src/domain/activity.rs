@@ -81,6 +81,8 @@ pub struct Activity {
     pub metadata: JsonObject,
 }
 
+/// The most activities that one request records.
+pub const MAX_BATCH: usize = 50;
 /// The most an activity's text and metadata may have together, serialized.
 pub const MAX_BYTES: usize = 20 * 1024;
 

@@ -72,7 +72,7 @@ pub struct Contact {
 pub struct ContactPatch {
     /// A new name.
     pub full_name: Option<FullName>,
-    /// A new address; moves the reservation.
+    /// A new address; moves the lock.
     pub email: Option<Email>,
     /// A new profile.
     pub linkedin_profile: Option<LinkedinProfile>,

@@ -8,7 +8,15 @@ use super::{Field, Invalid, Patch};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations(Vec<String>);
 
+/// What is said of a field that has to be there and is not (`Create Contact`, "400 Bad Request").
+const REQUIRED: &str = "field is required";
+
 impl Violations {
+    /// The fields that had to be there and were not.
+    pub fn missing(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|violation| violation.strip_suffix(REQUIRED)?.strip_suffix(' '))
+    }
+
     /// The one fault of a request.
     pub fn one(field: &str, fault: impl fmt::Display) -> Self {
         Self(vec![format!("{field} {fault}")])
@@ -36,14 +44,10 @@ impl Violations {
         field: Field<W>,
         parse: impl FnOnce(W) -> Result<T, Invalid>,
     ) -> Option<T> {
-        match field {
-            Field::Absent | Field::Null => {
-                self.0.push(format!("{name} field is required"));
-                None
-            }
-            Field::Sent(wire) => self.parsed(name, parse(wire)),
-            Field::Mistyped(expected) => self.parsed(name, Err(expected)),
+        if matches!(field, Field::Absent | Field::Null) {
+            self.add(name, REQUIRED);
         }
+        self.optional(name, field, parse)
     }
 
     /// Reads a field that may be absent or `null`, both of which give `None`, as a fault does.

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::call::{FromBody, wire};
 use super::reply::Resource;
-use crate::domain::activity::{DELIVERY_FLAGS, FALLBACK_CHANNEL, MAX_BYTES, content_len};
+use crate::domain::activity::{DELIVERY_FLAGS, FALLBACK_CHANNEL, MAX_BATCH, MAX_BYTES, content_len};
 use crate::domain::{
     Activity, ActivityId, ActivityPatch, CampaignId, Direction, Field, Id, Invalid, Json, JsonObject, NewActivity,
     Violations, text, time,
@@ -66,14 +66,13 @@ impl FromBody for NewActivities {
     }
 
     fn from_body(body: &RawValue) -> Result<Self, Violations> {
-        const MOST: usize = 50;
         if !body.get().starts_with('[') {
             return Self::from_wire(wire(body)?);
         }
         let items: Vec<&RawValue> =
             serde_json::from_str(body.get()).map_err(|_| Violations::one("body", "must be a JSON array"))?;
-        if !(1..=MOST).contains(&items.len()) {
-            return Err(Violations::one("body", "must hold 1 to 50 activities"));
+        if !(1..=MAX_BATCH).contains(&items.len()) {
+            return Err(Violations::one("body", format_args!("must hold 1 to {MAX_BATCH} activities")));
         }
         let mut violations = Violations::default();
         let mut activities = Vec::with_capacity(items.len());

@@ -328,14 +328,14 @@ impl FromQuery for TimelineQuery {
 
 /// The query of a list of contacts.
 #[derive(Debug)]
-pub struct ListQuery {
+pub struct ContactListQuery {
     /// Which contacts.
     pub filter: ContactFilter,
     /// Which part of the list.
     pub page: ListPage,
 }
 
-impl FromQuery for ListQuery {
+impl FromQuery for ContactListQuery {
     fn read(query: &Query, violations: &mut Violations) -> Self {
         Self {
             page: ListPage::read(query, violations),

@@ -40,7 +40,7 @@ pub enum ApiError {
     KeyReused,
     /// The `Idempotency-Key` was answered by another call while this one ran: not an answer, but a reason to replay.
     AlreadyAnswered,
-    /// 503: the database could not be reached in time. Nothing was half done; trying again is safe.
+    /// 503: the database could not be reached in time. No transaction was half done.
     Unavailable,
     /// 500: a fault of ours; holds what the log should say, never sent.
     Internal(String),

@@ -15,7 +15,9 @@ mod serve;
 pub use activity::{ActivityForm, ActivityPatchForm, ActivityView, NewActivities};
 pub use call::{Call, FromBody, FromQuery};
 pub use campaign::{AvailabilityForm, CampaignForm, CampaignListQuery, CampaignView, LeadMagnetForm, NewCampaign};
-pub use contact::{ContactForm, ContactView, ContactWithTimeline, ContactWithTimelineView, ListQuery, TimelineQuery};
+pub use contact::{
+    ContactForm, ContactListQuery, ContactView, ContactWithTimeline, ContactWithTimelineView, TimelineQuery,
+};
 pub use error::ApiError;
 pub use event::Event;
 pub use import::{ImportForm, ImportView};

@@ -13,12 +13,11 @@ use super::item::{Item, Type, item, map, object_of, record, sort_key, value_of, 
 use super::keys::{self, Key};
 use super::receipts::{self, Receipt};
 use super::session::{Pause, Reading, Session};
-use super::transaction::{Refusal, Transaction};
+use super::transaction::Transaction;
 use crate::domain::activity::{MAX_BYTES, content_len};
 use crate::domain::ids::uuid_at;
 use crate::domain::{
-    Activity, ActivityId, ActivityPatch, CampaignId, ContactId, Direction, Invalid, JsonObject, NewActivity, OrgId,
-    time,
+    Activity, ActivityId, ActivityPatch, CampaignId, ContactId, Direction, Invalid, NewActivity, OrgId, time,
 };
 
 const METADATA: &str = "metadata";
@@ -160,11 +159,11 @@ impl Activities {
             if let Some(receipt) = receipt(&in_order(activities, &stored)) {
                 receipts::keep(&mut transaction, Part::Receipt, self.org, self.now, &receipt)?;
             }
-            match self.session.transact(transaction).await {
-                Ok(()) => return Ok(stored),
-                Err(Refusal::Refused(parts)) if parts.contains(&Part::Receipt) => return Err(Error::AlreadyAnswered),
-                Err(Refusal::Refused(_)) => self.session.wait(&mut pause).await?,
-                Err(Refusal::Failed(error)) => return Err(error),
+            match self.session.commit(transaction).await?.as_slice() {
+                [] => return Ok(stored),
+                refused if refused.contains(&Part::Receipt) => return Err(Error::AlreadyAnswered),
+                // Somebody else recorded one of them meanwhile.
+                _ => self.session.wait(&mut pause).await?,
             }
         }
     }
@@ -231,10 +230,7 @@ pub(super) fn from_item(mut item: Item) -> Result<Activity> {
     let unreadable = Error::Unreadable(sort_key(&item));
     let json = |value: AttributeValue| value_to_json(&value).ok_or_else(|| unreadable.clone());
     let event_text = item.remove(EVENT_TEXT).map(json).transpose()?;
-    let metadata = match item.remove(METADATA) {
-        Some(value) => object_of(&value).ok_or(unreadable)?,
-        None => JsonObject::default(),
-    };
+    let metadata = item.remove(METADATA).as_ref().and_then(object_of).ok_or_else(|| unreadable.clone())?;
     let ActivityItem { id, campaign_id, event_time, channel, event_type, direction, sdr_agent_id } =
         record(item, Type::Activity)?;
     Ok(Activity { id, campaign_id, event_time, channel, event_type, direction, sdr_agent_id, event_text, metadata })

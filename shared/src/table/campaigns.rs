@@ -16,7 +16,7 @@ use super::keys::{self, Parent};
 use super::listing::{self, Page, Row, Rows};
 use super::receipts::{self, Receipt};
 use super::session::{Pause, Reading, Session};
-use super::transaction::{Refusal, Transaction};
+use super::transaction::Transaction;
 use crate::domain::ids::{moment_of, uuid_at};
 use crate::domain::{
     Campaign, CampaignFilter, CampaignId, CampaignPatch, CampaignSettings, LeadMagnet, LeadMagnetId, OrgId, time,
@@ -92,7 +92,7 @@ impl Campaigns {
         if let Some(receipt) = receipt {
             receipts::keep(&mut transaction, Part::Receipt, self.org, self.now, receipt)?;
         }
-        let refused = self.commit(transaction).await?;
+        let refused = self.session.commit(transaction).await?;
         match refused.as_slice() {
             [] => Ok(()),
             parts if parts.contains(&Part::Receipt) => Err(Error::AlreadyAnswered),
@@ -147,7 +147,7 @@ impl Campaigns {
                 transaction.delete(Part::LeadMagnet, &keys::lead_magnet(self.org, gone));
             }
             self.move_among_active(&mut transaction, id, campaign.is_active(), next.is_active());
-            if self.commit(transaction).await?.is_empty() {
+            if self.session.commit(transaction).await?.is_empty() {
                 return Ok(next);
             }
             self.session.wait(&mut pause).await?;
@@ -169,7 +169,7 @@ impl Campaigns {
                 transaction.delete(Part::LeadMagnet, &keys::lead_magnet(self.org, lead_magnet));
             }
             self.move_among_active(&mut transaction, id, campaign.is_active(), false);
-            if self.commit(transaction).await?.is_empty() {
+            if self.session.commit(transaction).await?.is_empty() {
                 return Ok(());
             }
             self.session.wait(&mut pause).await?;
@@ -199,15 +199,6 @@ impl Campaigns {
         }
         change.note(super::item::TYPE, text(Type::ActiveCampaigns.as_str()));
         transaction.update(Part::ActiveSet, &keys::active_campaigns(self.org), change);
-    }
-
-    /// Commits, and tells which parts were refused: none, where it is done.
-    async fn commit(&self, transaction: Transaction<Part>) -> Result<Vec<Part>> {
-        match self.session.transact(transaction).await {
-            Ok(()) => Ok(Vec::new()),
-            Err(Refusal::Refused(parts)) => Ok(parts),
-            Err(Refusal::Failed(error)) => Err(error),
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Companies: made by the first contact that names one.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -11,7 +11,6 @@ use super::keys;
 use super::session::Session;
 use super::transaction::Transaction;
 use crate::domain::{CompanyKey, CompanyName, OrgId};
-use chrono::{DateTime, Utc};
 
 /// No company is ever deleted, so what is known stays true.
 const REMEMBERED: TimeDelta = TimeDelta::days(1);

@@ -14,7 +14,7 @@ use super::item::{Item, Type, item, map, number, object_of, record, sort_key, te
 use super::keys::{self, Key, PK, Parent};
 use super::receipts::{self, Receipt};
 use super::session::{Pause, Reading, Session};
-use super::transaction::{MAX_ITEMS, Refusal, Transaction};
+use super::transaction::{MAX_ITEMS, Transaction};
 use super::{Known, cascade, companies, imports};
 use crate::domain::ids::uuid_at;
 use crate::domain::json::MAX_STORED_BYTES;
@@ -116,11 +116,7 @@ impl Contacts {
             if let Some(receipt) = receipt {
                 receipts::keep(&mut transaction, Part::Receipt, self.org, self.now, receipt)?;
             }
-            let refused = match self.session.transact(transaction).await {
-                Ok(()) => Vec::new(),
-                Err(Refusal::Refused(parts)) => parts,
-                Err(Refusal::Failed(error)) => return Err(error),
-            };
+            let refused = self.session.commit(transaction).await?;
             let is = |part| refused.contains(&part);
             if is(Part::Receipt) {
                 return Err(Error::AlreadyAnswered);
@@ -209,7 +205,7 @@ impl Contacts {
                 let mut transaction = self.transaction();
                 transaction.check(Part::Contact, &key, as_read());
                 children.drain(..CHILDREN_A_TRANSACTION).for_each(|child| transaction.delete(Part::Child, &child));
-                done = self.commit(transaction).await?.is_empty();
+                done = self.session.commit(transaction).await?.is_empty();
             }
             if done {
                 let mut transaction = self.transaction();
@@ -219,7 +215,7 @@ impl Contacts {
                 for child in &children {
                     transaction.delete(Part::Child, child);
                 }
-                if self.commit(transaction).await?.is_empty() {
+                if self.session.commit(transaction).await?.is_empty() {
                     return Ok(());
                 }
             }
@@ -314,7 +310,7 @@ impl Contacts {
         if let Some(name) = *new_company {
             companies::create(&mut transaction, Part::Company, self.org, uuid_at(self.now), name)?;
         }
-        let refused = self.commit(transaction).await?;
+        let refused = self.session.commit(transaction).await?;
         let is = |part| refused.contains(&part);
         if refused.is_empty() || is(Part::Company) {
             self.remember(new_company.take());
@@ -324,15 +320,6 @@ impl Contacts {
             return Err(Error::EmailTaken(next.email.clone()));
         }
         Ok(refused.is_empty())
-    }
-
-    /// Commits, and tells which parts were refused: none, where it is done.
-    async fn commit(&self, transaction: Transaction<Part>) -> Result<Vec<Part>> {
-        match self.session.transact(transaction).await {
-            Ok(()) => Ok(Vec::new()),
-            Err(Refusal::Refused(parts)) => Ok(parts),
-            Err(Refusal::Failed(error)) => Err(error),
-        }
     }
 
     async fn ensure_imports(&self, contact: &Contact) -> Result<()> {

@@ -9,7 +9,7 @@ use super::error::{Error, Kind, Result};
 use super::item::{Type, item, map};
 use super::receipts::{self, Receipt};
 use super::session::Session;
-use super::transaction::{Refusal, Transaction};
+use super::transaction::Transaction;
 use super::{Known, keys};
 use crate::domain::ids::uuid_at;
 use crate::domain::{CampaignId, Import, ImportId, ImportStatus, NewImport, OrgId, time};
@@ -41,7 +41,7 @@ struct ImportItem {
     updated_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Import,
     Receipt,
@@ -60,18 +60,16 @@ impl Imports {
     pub async fn create(&self, import: &Import, receipt: Option<&Receipt>) -> Result<()> {
         let item = to_item(import)?;
         match receipt {
-            None => self.session.put_new(item).await?,
+            None => self.session.put(item).await?,
             Some(receipt) => {
                 let mut transaction = Transaction::new(&self.session.table);
                 transaction.put_new(Part::Import, item);
                 receipts::keep(&mut transaction, Part::Receipt, self.org, self.now, receipt)?;
-                self.session.transact(transaction).await.map_err(|refusal| match refusal {
-                    Refusal::Refused(parts) if parts.iter().any(|part| matches!(part, Part::Receipt)) => {
-                        Error::AlreadyAnswered
-                    }
-                    Refusal::Refused(parts) => Error::Unexpected(format!("import: {parts:?} refused")),
-                    Refusal::Failed(error) => error,
-                })?;
+                match self.session.commit(transaction).await?.as_slice() {
+                    [] => {}
+                    refused if refused.contains(&Part::Receipt) => return Err(Error::AlreadyAnswered),
+                    refused => return Err(Error::Unexpected(format!("import: {refused:?} refused"))),
+                }
             }
         }
         self.known.imports.put((self.org, import.id), (), self.now, REMEMBERED);

@@ -17,7 +17,7 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 /// The attribute that says what an item is.
 pub(super) const TYPE: &str = "type";
 
-/// What an item is. The stream's worker and every reader go by it.
+/// What an item is. [`record`] reads no item as another type than its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
     Contact,

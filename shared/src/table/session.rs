@@ -10,7 +10,6 @@ use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue,
     ReturnValuesOnConditionCheckFailure, WriteRequest,
@@ -22,7 +21,7 @@ use super::error::{Error, Result};
 use super::expression::Expression;
 use super::item::{Item, key_of};
 use super::keys::{Key, PK, Range, SK};
-use super::transaction::{self, Refusal, Transaction};
+use super::transaction::{self, Transaction};
 
 /// What a request has cost so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -126,7 +125,7 @@ pub(crate) struct Reading {
 
 /// An answer that says no for good, as against one that is worth another attempt.
 enum Failure<E> {
-    Service(E),
+    Service(&'static str, E),
     Table(Error),
 }
 
@@ -203,7 +202,7 @@ impl Session {
     }
 
     /// Writes one item whose key is new, so that writing it again changes nothing.
-    pub(super) async fn put_new(&self, item: Item) -> Result<()> {
+    pub(super) async fn put(&self, item: Item) -> Result<()> {
         let put = self.client.put_item().table_name(&*self.table).set_item(Some(item));
         let put = put.return_consumed_capacity(ReturnConsumedCapacity::Total);
         let output = self.retry("PutItem", || put.clone().send(), is_transient).await.map_err(Failure::unexpected)?;
@@ -227,7 +226,7 @@ impl Session {
                 self.meter.writes(output.consumed_capacity());
                 Ok(true)
             }
-            Err(Failure::Service(PutItemError::ConditionalCheckFailedException(_))) => Ok(false),
+            Err(Failure::Service(_, PutItemError::ConditionalCheckFailedException(_))) => Ok(false),
             Err(failure) => Err(failure.unexpected()),
         }
     }
@@ -250,7 +249,7 @@ impl Session {
                 self.meter.writes(output.consumed_capacity());
                 Ok(None)
             }
-            Err(Failure::Service(PutItemError::ConditionalCheckFailedException(refused))) => {
+            Err(Failure::Service(_, PutItemError::ConditionalCheckFailedException(refused))) => {
                 Ok(Some(refused.item.unwrap_or_default()))
             }
             Err(failure) => Err(failure.unexpected()),
@@ -293,7 +292,7 @@ impl Session {
         key: &Key,
         expression: Expression,
     ) -> Result<std::result::Result<Item, Option<Item>>> {
-        let update: UpdateItemFluentBuilder = self
+        let update = self
             .client
             .update_item()
             .table_name(&*self.table)
@@ -310,16 +309,17 @@ impl Session {
                 self.meter.writes(output.consumed_capacity());
                 Ok(Ok(output.attributes.unwrap_or_default()))
             }
-            Err(Failure::Service(UpdateItemError::ConditionalCheckFailedException(refused))) => {
+            Err(Failure::Service(_, UpdateItemError::ConditionalCheckFailedException(refused))) => {
                 Ok(Err(refused.item.filter(|item| !item.is_empty())))
             }
             Err(failure) => Err(failure.unexpected()),
         }
     }
 
-    /// Commits a transaction: all of it or nothing. One token goes with these items however often they are sent, so an
+    /// Commits a transaction: all of it or nothing. Gives the parts whose conditions refused it; none, where it is done.
+    /// One token goes with these items however often they are sent, so an
     /// answer that was lost after the commit is not taken for a refusal.
-    pub(super) async fn transact<P: Copy>(&self, transaction: Transaction<P>) -> std::result::Result<(), Refusal<P>> {
+    pub(super) async fn commit<P: Copy>(&self, transaction: Transaction<P>) -> Result<Vec<P>> {
         let Transaction { items, parts, .. } = transaction;
         let write = self
             .client
@@ -330,12 +330,12 @@ impl Session {
         match self.retry("TransactWriteItems", || write.clone().send(), is_transient_cancellation).await {
             Ok(output) => {
                 self.meter.writes(output.consumed_capacity());
-                Ok(())
+                Ok(Vec::new())
             }
-            Err(Failure::Service(TransactWriteItemsError::TransactionCanceledException(cancelled))) => {
-                Err(Refusal::read(cancelled.cancellation_reasons(), &parts))
+            Err(Failure::Service(_, TransactWriteItemsError::TransactionCanceledException(cancelled))) => {
+                transaction::refused(cancelled.cancellation_reasons(), &parts)
             }
-            Err(failure) => Err(Refusal::Failed(failure.unexpected())),
+            Err(failure) => Err(failure.unexpected()),
         }
     }
 
@@ -370,7 +370,7 @@ impl Session {
                 let _in_flight = self.meter.begin();
                 timeout(left.min(self.patience.attempt), send()).await
             };
-            let reason = match answer {
+            match answer {
                 Ok(Ok(output)) => return Ok(output),
                 Ok(Err(SdkError::ConstructionFailure(_))) => {
                     return Err(Failure::Table(Error::Unexpected(format!("{operation}: construction"))));
@@ -378,24 +378,11 @@ impl Session {
                 Ok(Err(SdkError::ServiceError(refusal)))
                     if !transient(refusal.err()) && !refusal.raw().status().is_server_error() =>
                 {
-                    let code = refusal.err().code().unwrap_or("no code").to_owned();
-                    tracing::debug!(
-                        operation,
-                        code,
-                        request_id = refusal.raw().headers().get("x-amzn-requestid"),
-                        "refused"
-                    );
-                    return Err(Failure::Service(refusal.into_err()));
+                    return Err(Failure::Service(operation, refusal.into_err()));
                 }
-                Ok(Err(SdkError::ServiceError(refusal))) => refusal.err().code().unwrap_or("no code").to_owned(),
-                Ok(Err(_)) => "connection".to_owned(),
-                Err(_) => "timeout".to_owned(),
-            };
-            tracing::debug!(operation, reason, "again");
-            self.wait(&mut pause).await.map_err(|error| {
-                tracing::warn!(operation, reason, "the database stayed unavailable until the deadline");
-                Failure::Table(error)
-            })?;
+                // A fault that passes, a broken connection, an answer that is none, or no answer in time.
+                Ok(Err(_)) | Err(_) => self.wait(&mut pause).await.map_err(Failure::Table)?,
+            }
         }
     }
 }
@@ -422,7 +409,9 @@ impl<E: ProvideErrorMetadata + std::fmt::Debug> Failure<E> {
     fn unexpected(self) -> Error {
         match self {
             Self::Table(error) => error,
-            Self::Service(error) => Error::Unexpected(error.code().unwrap_or("no code").to_owned()),
+            Self::Service(operation, error) => {
+                Error::Unexpected(format!("{operation}: {}", error.code().unwrap_or("no code")))
+            }
         }
     }
 }

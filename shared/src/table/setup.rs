@@ -54,7 +54,7 @@ impl Table {
     /// The database's.
     pub async fn put_api_key(&self, hash: &ApiKeyHash, key: &ApiKey) -> super::Result<()> {
         let session = self.session(Instant::now() + Duration::from_secs(25), Meter::default());
-        session.put_new(api_keys::to_item(hash, key)?).await
+        session.put(api_keys::to_item(hash, key)?).await
     }
 
     /// Stores any item, in DynamoDB's JSON: what tests say others have written.
@@ -64,7 +64,7 @@ impl Table {
     pub async fn put_item(&self, item: serde_json::Value) -> Result<(), String> {
         let item: serde_dynamo::Item = serde_json::from_value(item).map_err(|error| error.to_string())?;
         let session = self.session(Instant::now() + Duration::from_secs(25), Meter::default());
-        session.put_new(item.into()).await.map_err(|error| format!("{error:?}"))
+        session.put(item.into()).await.map_err(|error| format!("{error:?}"))
     }
 
     /// Every item of the table, each as text. For tests, which count and search them.

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
-use super::error::Error;
+use super::error::{Error, Result};
 use super::expression::Expression;
 use super::item::{Item, key_of};
 use super::keys::{Key, PK};
@@ -15,15 +15,6 @@ pub(super) struct Transaction<P> {
     pub(super) items: Vec<TransactWriteItem>,
     pub(super) parts: Vec<P>,
     table: String,
-}
-
-/// Why a transaction did not commit.
-#[derive(Debug)]
-pub(super) enum Refusal<P> {
-    /// The conditions of these parts were not met.
-    Refused(Vec<P>),
-    /// The database failed.
-    Failed(Error),
 }
 
 impl<P: Copy> Transaction<P> {
@@ -114,20 +105,13 @@ pub(super) fn is_transient(reasons: &[CancellationReason]) -> bool {
     reasons.is_empty() || codes(reasons).any(transient)
 }
 
-impl<P: Copy> Refusal<P> {
-    /// Reads the reasons of a cancellation that is final.
-    pub(super) fn read(reasons: &[CancellationReason], parts: &[P]) -> Self {
-        match codes(reasons).find(|code| !matches!(*code, "None" | "ConditionalCheckFailed")) {
-            Some(code) => Self::Failed(Error::Unexpected(format!("TransactWriteItems: {code}"))),
-            None => Self::Refused(
-                codes(reasons)
-                    .zip(parts)
-                    .filter(|(code, _)| *code == "ConditionalCheckFailed")
-                    .map(|(_, part)| *part)
-                    .collect(),
-            ),
-        }
+/// The parts whose conditions a final cancellation names, by the index of its reasons.
+pub(super) fn refused<P: Copy>(reasons: &[CancellationReason], parts: &[P]) -> Result<Vec<P>> {
+    if let Some(code) = codes(reasons).find(|code| !matches!(*code, "None" | "ConditionalCheckFailed")) {
+        return Err(Error::Unexpected(format!("TransactWriteItems: {code}")));
     }
+    let refused = codes(reasons).zip(parts).filter(|(code, _)| *code == "ConditionalCheckFailed");
+    Ok(refused.map(|(_, part)| *part).collect())
 }
 
 fn codes(reasons: &[CancellationReason]) -> impl Iterator<Item = &str> {
@@ -135,6 +119,6 @@ fn codes(reasons: &[CancellationReason]) -> impl Iterator<Item = &str> {
 }
 
 #[expect(clippy::expect_used, reason = "the builders fail for a missing member only, and each caller names them all")]
-fn built<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -> T {
+fn built<T>(result: std::result::Result<T, aws_sdk_dynamodb::error::BuildError>) -> T {
     result.expect("every required member is set")
 }
