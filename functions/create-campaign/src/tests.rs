@@ -164,7 +164,7 @@ async fn every_fault_is_named_and_nothing_is_written() {
         (with("description", json!(longer)), "description must be at most 5000 characters".to_owned()),
         (with("status", json!("running")), "status must be one of draft active paused archived".to_owned()),
         (with("status", json!("Active")), "status must be one of draft active paused archived".to_owned()),
-        (with("status", json!(null)), "status must not be null".to_owned()),
+        (with("status", json!(true)), "status must be a string".to_owned()),
         (with("service_id", json!("42")), "service_id must be a valid UUID".to_owned()),
         (with("icp_profile_id", json!(42)), "icp_profile_id must be a string".to_owned()),
         (with("target_meeting_type", json!(long)), "target_meeting_type must be at most 200 characters".to_owned()),

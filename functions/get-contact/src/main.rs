@@ -13,7 +13,7 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     let id: ContactId = call.path_id()?;
     let query: TimelineQuery = call.query()?;
     let (contact, timeline) = app.contacts(call.principal()).get(id, &query.0).await?;
-    let next = timeline.more.then(|| query.next(id));
+    let next = query.next(id, &timeline);
     Ok(Reply::ok(&ContactWithTimeline(contact, timeline)).with_next(next))
 }
 

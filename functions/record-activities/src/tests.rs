@@ -76,7 +76,7 @@ async fn post(app: &TestApp, contact: ContactId, body: &Value) -> Answer {
 
 /// The contact's timeline: each activity's id and time.
 async fn timeline(app: &TestApp, contact: ContactId) -> Vec<(String, String)> {
-    let page = TimelinePage { filter: TimelineFilter::Any, page: 0, limit: 200 };
+    let page = TimelinePage { filter: TimelineFilter::Any, page: 0, limit: 200, after: None };
     let contacts = app.app().contacts(&app.principal(&app.org).await);
     let (_, timeline) = contacts.get(contact, &page).await.unwrap();
     let shown = |activity: &shared::domain::Activity| {
@@ -274,7 +274,7 @@ async fn a_time_is_kept_in_utc_to_the_millisecond() {
         let id = app.jane(&format!("jane.{index}@example.com")).await.id;
         let body = json!({"id": "act_1", "event_time": sent, "event_type": "opened"});
         let answer = post(&app, id, &body).await;
-        assert_eq!(answer.json()[0]["event_time"], "2024-04-18T10:15:00Z", "{sent}");
+        assert_eq!(answer.json()[0]["event_time"], kept.replace(".000Z", "Z"), "{sent}");
         assert_eq!(timeline(&app, id).await, [("act_1".to_owned(), kept.to_owned())], "{sent}");
         assert_eq!(post(&app, id, &body).await, answer, "{sent}: a repeat is found");
     }

@@ -1,11 +1,12 @@
 //! The timeline of a contact: what was sent to and received from the person.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 
 use super::text::{choice, text_value};
-use super::{CampaignId, Id, Invalid, Json, JsonObject};
+use super::{CampaignId, Id, Invalid, Json, JsonObject, time};
 
 choice! {
     /// Which way a message went.
@@ -170,8 +171,41 @@ impl TimelineFilter {
     }
 }
 
+/// The place of an activity in a timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimelinePosition {
+    /// When it was.
+    pub event_time: DateTime<Utc>,
+    /// Its id, which orders the activities of one moment.
+    pub id: ActivityId,
+}
+
+impl TimelinePosition {
+    /// Where an activity stands.
+    pub fn of(activity: &Activity) -> Self {
+        Self { event_time: activity.event_time, id: activity.id.clone() }
+    }
+
+    /// Reads a position as it is printed: the time, an underscore, the id.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let parts = text.split_once('_').and_then(|(event_time, id)| {
+            Some(Self { event_time: time::parse_to_millis(event_time).ok()?, id: ActivityId::parse(id).ok()? })
+        });
+        parts.ok_or(Invalid("must be the position of a Link header"))
+    }
+}
+
+impl fmt::Display for TimelinePosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", time::to_millis(self.event_time), self.id.as_str())
+    }
+}
+
 /// Which part of a timeline is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimelinePage {
     /// What it is counted over.
     pub filter: TimelineFilter,
@@ -179,12 +213,15 @@ pub struct TimelinePage {
     pub page: u32,
     /// Activities a page: 1–200.
     pub limit: u32,
+    /// The last activity of the page before, where its `Link` was followed: the page begins behind it, whatever came
+    /// before it meanwhile.
+    pub after: Option<TimelinePosition>,
 }
 
 impl TimelinePage {
     /// How many shown activities lie before the page.
     pub fn skipped(&self) -> u64 {
-        u64::from(self.page) * u64::from(self.limit)
+        if self.after.is_some() { 0 } else { u64::from(self.page) * u64::from(self.limit) }
     }
 }
 

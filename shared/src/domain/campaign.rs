@@ -228,6 +228,11 @@ pub struct CampaignFilter {
 }
 
 impl CampaignFilter {
+    /// Whether the list shows every campaign.
+    pub fn is_empty(&self) -> bool {
+        self.status.is_none() && self.icp_profile_id.is_none()
+    }
+
     /// Whether the list shows this campaign.
     pub fn shows(&self, campaign: &Campaign) -> bool {
         self.status.is_none_or(|status| status == campaign.settings.status)

@@ -114,6 +114,11 @@ impl Contact {
         moment_of(self.id.into())
     }
 
+    /// The length of what is known of it as stored, in bytes, with the order of its keys.
+    pub fn enrichment_len(&self) -> usize {
+        self.enrichment.stored_len() + self.enrichment_order.iter().map(|key| key.len() + 1).sum::<usize>()
+    }
+
     /// The next version of this contact, or `None` where the patch changes nothing.
     ///
     /// # Errors
@@ -134,13 +139,17 @@ impl Contact {
         patch.timezone.apply(&mut next.timezone);
         match &patch.enrichment {
             Patch::Keep => {}
-            Patch::Clear => next.enrichment = JsonObject::default(),
+            Patch::Clear if self.enrichment.is_empty() => {}
+            Patch::Clear => {
+                next.enrichment = JsonObject::default();
+                next.enrichment_order.clear();
+            }
             Patch::Set(changes) => next.enrichment.merge(changes),
         }
         if next == *self {
             return Ok(None);
         }
-        if next.enrichment != self.enrichment && next.enrichment.serialized_len() > MAX_STORED_BYTES {
+        if next.enrichment != self.enrichment && next.enrichment_len() > MAX_STORED_BYTES {
             return Err(Invalid("would grow the contact past 350 KB"));
         }
         next.updated_at = now;

@@ -20,6 +20,14 @@ pub enum Field<T> {
     Mistyped(Invalid),
 }
 
+impl<T> Field<T> {
+    /// The field, `null` being as good as nothing: where there is a default, that is what a client means.
+    #[must_use]
+    pub fn or_absent(self) -> Self {
+        if matches!(self, Self::Null) { Self::Absent } else { self }
+    }
+}
+
 /// A JSON type a field can have on the wire.
 pub trait Wire: DeserializeOwned {
     /// What to say of a value that is not of it.

@@ -13,8 +13,8 @@ use super::Invalid;
 pub const MAX_SENT_BYTES: usize = 64 * 1024;
 /// The deepest nesting, the object itself being the first level.
 pub const MAX_LEVELS: usize = 16;
-/// The most bytes the merged object of a stored item may have, serialized. DynamoDB ends an item at 400 KB; what is
-/// left is for the item's other attributes.
+/// The most bytes the merged object of a stored item may have, as [`JsonObject::stored_len`] counts them. DynamoDB ends
+/// an item at 400 KB; what is left is for the item's other attributes.
 pub const MAX_STORED_BYTES: usize = 350 * 1000;
 
 /// A JSON value whose numbers are kept as decimal text.
@@ -123,7 +123,13 @@ impl JsonObject {
         self.0.is_empty()
     }
 
-    /// Its length as serialized, in bytes. DynamoDB never counts more for the same object.
+    /// Its length as stored, in bytes: no less than DynamoDB counts (AWS, "DynamoDB item sizes and formats").
+    pub fn stored_len(&self) -> usize {
+        const MAP: usize = 3;
+        self.0.iter().map(|(key, value)| 1 + key.len() + value.stored_len()).sum::<usize>() + MAP
+    }
+
+    /// Its length as serialized, in bytes.
     pub fn serialized_len(&self) -> usize {
         // Writing to memory fails for no object; the largest answer keeps any limit if it did.
         serde_json::to_vec(self).map_or(usize::MAX, |bytes| bytes.len())
@@ -211,6 +217,19 @@ impl Json {
     /// Its length as serialized, in bytes.
     pub fn serialized_len(&self) -> usize {
         serde_json::to_vec(self).map_or(usize::MAX, |bytes| bytes.len())
+    }
+
+    /// Its length as stored, in bytes: see [`JsonObject::stored_len`].
+    fn stored_len(&self) -> usize {
+        const LIST: usize = 3;
+        match self {
+            Self::Null | Self::Bool(_) => 1,
+            // Two digits a byte, one for the exponent and one for the sign.
+            Self::Number(number) => number.0.len() / 2 + 3,
+            Self::String(text) => text.len(),
+            Self::Array(items) => items.iter().map(|item| 1 + item.stored_len()).sum::<usize>() + LIST,
+            Self::Object(object) => object.stored_len(),
+        }
     }
 
     /// Reads level by level, each from its raw text, because serde's own numbers are `f64` beyond 64 bits.

@@ -23,6 +23,7 @@ pub mod violations;
 
 pub use activity::{
     Activity, ActivityId, ActivityPatch, Direction, NewActivity, Timeline, TimelineFilter, TimelinePage,
+    TimelinePosition,
 };
 pub use api_key::{ApiKey, ApiKeySecret, Scope, Scopes};
 pub use campaign::{

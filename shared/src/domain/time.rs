@@ -27,6 +27,11 @@ pub fn parse(text: &str) -> Result<DateTime<Utc>, Invalid> {
     DateTime::parse_from_rfc3339(text)
         .map(|instant| instant.to_utc())
         .ok()
+        // A leap second, which few clients could read back, is the second after it.
+        .and_then(|instant| match instant.timestamp_subsec_nanos() {
+            0..1_000_000_000 => Some(instant),
+            _ => DateTime::from_timestamp(instant.timestamp() + 1, 0),
+        })
         .filter(|instant| (1..=9999).contains(&instant.year()))
         .ok_or(Invalid("must be an RFC 3339 time with its offset"))
 }
@@ -97,6 +102,11 @@ mod tests {
         assert_eq!(to_millis(instant), "2024-10-06T12:00:00.123Z");
         assert_eq!(to_exact(instant), "2024-10-06T12:00:00.123Z");
         assert_eq!(to_exact(parse("2024-10-06T12:00:00.0009Z").unwrap()), "2024-10-06T12:00:00Z");
+    }
+
+    #[test]
+    fn a_leap_second_is_the_next_second() {
+        assert_eq!(parse("2016-12-31T23:59:60.5Z"), parse("2017-01-01T00:00:00Z"));
     }
 
     #[test]

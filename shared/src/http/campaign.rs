@@ -144,6 +144,9 @@ impl FromBody for NewCampaign {
     fn from_wire(mut form: CampaignForm) -> Result<Self, Violations> {
         let mut violations = Violations::default();
         let name = violations.required("name", std::mem::take(&mut form.name), |text| title(&text));
+        form.status = form.status.or_absent();
+        form.review_required_default = form.review_required_default.or_absent();
+        form.publish_posts = form.publish_posts.or_absent();
         let patch = CampaignPatch::beside_name(form, &mut violations);
         violations.finish(name.map(|name| Self {
             settings: CampaignSettings {

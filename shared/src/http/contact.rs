@@ -9,11 +9,11 @@ use super::query::{ListPage, Query};
 use super::reply::Resource;
 use crate::domain::json::key_order;
 use crate::domain::{
-    CampaignId, CompanyKey, CompanyName, Contact, ContactFilter, ContactId, ContactPatch, Email, Field, FullName, Id,
-    ImportId, JsonObject, LinkedinProfile, Locale, NewContact, OrgId, Patch, Timeline, TimelineFilter, TimelinePage,
-    Timezone, Violations, time,
+    CompanyKey, CompanyName, Contact, ContactFilter, ContactId, ContactPatch, Email, Field, FullName, Id, ImportId,
+    JsonObject, LinkedinProfile, Locale, NewContact, OrgId, Patch, Timeline, TimelineFilter, TimelinePage,
+    TimelinePosition, Timezone, Violations, time,
 };
-use crate::endpoint::param;
+use crate::endpoint::param::{self, MAX_PAGE};
 
 /// The body of a contact to create or to update.
 #[derive(Debug, Deserialize)]
@@ -126,6 +126,8 @@ fn metadata(
         (metadata, Patch::Keep) => metadata,
         (Patch::Keep, enrichment) => enrichment,
         (metadata, enrichment) if metadata == enrichment => metadata,
+        // Nothing, in the two ways in which it is written and shown.
+        (Patch::Set(nothing), Patch::Clear) | (Patch::Clear, Patch::Set(nothing)) if nothing.is_empty() => Patch::Clear,
         _ => {
             violations.add("metadata", "must be the same as enrichment where both are sent");
             Patch::Keep
@@ -304,15 +306,17 @@ impl Resource for ContactWithTimeline {
 pub struct TimelineQuery(pub TimelinePage);
 
 impl TimelineQuery {
-    /// The address of the page that follows.
-    pub fn next(&self, id: ContactId) -> String {
-        let TimelinePage { filter, page, limit } = self.0;
+    /// The address of the page that follows this one, if one does.
+    pub fn next(&self, id: ContactId, timeline: &Timeline) -> Option<String> {
+        let TimelinePage { filter, page, limit, .. } = &self.0;
         let filter = match filter {
             TimelineFilter::Active => "all".to_owned(),
             TimelineFilter::Any => "any".to_owned(),
-            TimelineFilter::Campaign(campaign) => CampaignId::to_string(&campaign),
+            TimelineFilter::Campaign(campaign) => campaign.to_string(),
         };
-        format!("/contacts/{id}?campaign_id={filter}&page={}&limit={limit}", page + 1)
+        let last = timeline.activities.last().filter(|_| timeline.more)?;
+        let (page, after) = (page.saturating_add(1).min(MAX_PAGE), TimelinePosition::of(last));
+        Some(format!("/contacts/{id}?campaign_id={filter}&page={page}&limit={limit}&after={after}"))
     }
 }
 
@@ -322,6 +326,7 @@ impl FromQuery for TimelineQuery {
             filter: query.read(violations, &param::CAMPAIGN_ID, TimelineFilter::parse).unwrap_or_default(),
             page: query.integer(violations, &param::PAGE),
             limit: query.integer(violations, &param::ACTIVITY_LIMIT),
+            after: query.read(violations, &param::AFTER, TimelinePosition::parse),
         })
     }
 }
@@ -341,11 +346,16 @@ impl FromQuery for ContactListQuery {
             page: ListPage::read(query, violations),
             filter: ContactFilter {
                 import_id: query.read(violations, &param::IMPORT_ID, ImportId::parse),
-                email: query.read(violations, &param::EMAIL, Email::parse),
+                email: query.read(violations, &param::EMAIL, |text| Email::parse(&plus(text))),
                 company: query.read(violations, &param::COMPANY, CompanyKey::parse),
-                created_after: query.read(violations, &param::CREATED_AFTER, time::parse),
-                updated_after: query.read(violations, &param::UPDATED_AFTER, time::parse),
+                created_after: query.read(violations, &param::CREATED_AFTER, |text| time::parse(&plus(text))),
+                updated_after: query.read(violations, &param::UPDATED_AFTER, |text| time::parse(&plus(text))),
             },
         }
     }
+}
+
+/// A `+` that was not encoded arrives as a space, which neither an address nor a time has inside.
+fn plus(text: &str) -> String {
+    text.trim().replace(' ', "+")
 }

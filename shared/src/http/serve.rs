@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::app::{App, Process};
 use crate::auth::Credentials;
 use crate::config::Config;
-use crate::domain::{OrgId, Violations, ids};
+use crate::domain::{ActivityId, OrgId, Violations, ids};
 use crate::endpoint::{ACTIVITY_ID, Endpoint, without_trailing_slash};
 use crate::table::Kept;
 use crate::telemetry;
@@ -123,8 +123,10 @@ where
         None => Vec::new(),
     };
     let mut violations = Violations::default();
-    for (name, value) in path_values.iter().filter(|(name, _)| *name != ACTIVITY_ID) {
-        if let Err(fault) = ids::parse_uuid(value) {
+    for (name, value) in path_values.iter() {
+        let read =
+            if name == ACTIVITY_ID { ActivityId::parse(value).map(drop) } else { ids::parse_uuid(value).map(drop) };
+        if let Err(fault) = read {
             violations.add(name, fault);
         }
     }

@@ -10,14 +10,15 @@ use serde::{Deserialize, Serialize};
 use super::error::{Error, Kind, Result};
 use super::expression::Expression;
 use super::item::{Item, Type, item, map, object_of, record, sort_key, value_of, value_to_json};
-use super::keys::{self, Key};
+use super::keys::{self, Key, PK};
 use super::receipts::{self, Receipt};
 use super::session::{Pause, Reading, Session};
 use super::transaction::Transaction;
 use crate::domain::activity::{MAX_BYTES, content_len};
 use crate::domain::ids::uuid_at;
 use crate::domain::{
-    Activity, ActivityId, ActivityPatch, CampaignId, ContactId, Direction, Invalid, NewActivity, OrgId, time,
+    Activity, ActivityId, ActivityPatch, CampaignId, ContactId, Direction, Invalid, JsonObject, NewActivity, OrgId,
+    time,
 };
 
 const METADATA: &str = "metadata";
@@ -106,7 +107,9 @@ impl Activities {
                 None => tokio::try_join!(self.session.get(&contact), self.find(id))?,
             };
             contact.ok_or(Error::NotFound(Kind::Contact))?;
-            let activity = from_item(item.ok_or(Error::NotFound(Kind::Activity))?)?;
+            let item = item.ok_or(Error::NotFound(Kind::Activity))?;
+            let stored_metadata = item.get(METADATA).cloned();
+            let activity = from_item(item)?;
             let mut next = activity.clone();
             next.metadata.merge(&patch.metadata);
             if next.metadata == activity.metadata {
@@ -117,7 +120,8 @@ impl Activities {
             }
             let mut change = Expression::default();
             change.set(&[METADATA], map(&next.metadata));
-            change.require(METADATA, map(&activity.metadata));
+            change.require_present(PK);
+            change.require_same(METADATA, stored_metadata);
             match self.session.update(&self.key(activity.event_time, id), change).await? {
                 Ok(_) => return Ok(next),
                 // Somebody else merged meanwhile, or this very merge was answered into the void: look again.
@@ -230,7 +234,10 @@ pub(super) fn from_item(mut item: Item) -> Result<Activity> {
     let unreadable = Error::Unreadable(sort_key(&item));
     let json = |value: AttributeValue| value_to_json(&value).ok_or_else(|| unreadable.clone());
     let event_text = item.remove(EVENT_TEXT).map(json).transpose()?;
-    let metadata = item.remove(METADATA).as_ref().and_then(object_of).ok_or_else(|| unreadable.clone())?;
+    let metadata = match item.remove(METADATA) {
+        Some(value) => object_of(&value).ok_or(unreadable)?,
+        None => JsonObject::default(),
+    };
     let ActivityItem { id, campaign_id, event_time, channel, event_type, direction, sdr_agent_id } =
         record(item, Type::Activity)?;
     Ok(Activity { id, campaign_id, event_time, channel, event_type, direction, sdr_agent_id, event_text, metadata })

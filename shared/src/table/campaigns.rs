@@ -114,15 +114,22 @@ impl Campaigns {
     /// # Errors
     /// The database's.
     pub async fn list(&self, filter: &CampaignFilter, limit: usize, cursor: Option<Cursor>) -> Result<Page<Campaign>> {
-        listing::page(limit, cursor, |after, _| async move {
+        listing::page(limit, cursor, |after, wanted| async move {
             let range = keys::campaigns(self.org);
             let after = after.map(|id| keys::campaign(self.org, id.into()).sk);
-            let run = self.session.query(&range, after.as_deref(), &Reading { descending: true, limit: None }).await?;
+            let run = self
+                .session
+                .query(
+                    &range,
+                    after.as_deref(),
+                    &Reading { descending: true, limit: Some(wanted).filter(|_| filter.is_empty()) },
+                )
+                .await?;
             let campaigns = run.items.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
             let more = run.last.and_then(|_| campaigns.last()).map(|campaign| Uuid::from(campaign.id));
             let row = |campaign: Campaign| {
                 let id = campaign.id.into();
-                Row { id, shown: Some(campaign).filter(|campaign| filter.shows(campaign)), bytes: 0 }
+                Row { id, bytes: shown_len(&campaign), shown: Some(campaign).filter(|campaign| filter.shows(campaign)) }
             };
             Ok(Rows { rows: campaigns.into_iter().map(row).collect(), more })
         })
@@ -222,4 +229,12 @@ fn to_item(campaign: &Campaign) -> Result<Item> {
 fn from_item(item: Item) -> Result<Campaign> {
     let CampaignItem { id, org_id, settings, lead_magnet_id, updated_at, version } = record(item, Type::Campaign)?;
     Ok(Campaign { id, org_id, settings, lead_magnet_id, updated_at, version })
+}
+
+/// About how long a campaign is in an answer, in bytes.
+fn shown_len(campaign: &Campaign) -> usize {
+    const REST: usize = 2_000;
+    const ACCOUNT: usize = 40;
+    let CampaignSettings { description, provider_account_id, .. } = &campaign.settings;
+    description.as_ref().map_or(0, String::len) + provider_account_id.len() * ACCOUNT + REST
 }

@@ -25,10 +25,13 @@ use crate::domain::{
 
 const EMAIL: &str = "email";
 const ENRICHMENT: &str = "enrichment";
-/// An upper bound of the enrichment's serialized length, which an update without a read can hold to its limit.
+/// An upper bound of the enrichment's stored length, which an update without a read can hold to its limit.
 const ENRICHMENT_BYTES: &str = "enrichment_bytes";
+/// The keys that the enrichment was created with, in their order.
+const ENRICHMENT_ORDER: &str = "enrichment_order";
 const IMPORT_IDS: &str = "import_ids";
 const VERSION: &str = "version";
+const WRITE_ID: &str = "write_id";
 const CONTACT_ID: &str = "contact_id";
 
 /// The contacts of one organization.
@@ -249,7 +252,8 @@ impl Contacts {
             Patch::Clear => {
                 let none = JsonObject::default();
                 expression.set(&[ENRICHMENT], map(&none));
-                expression.note(ENRICHMENT_BYTES, number(none.serialized_len()));
+                expression.note(ENRICHMENT_BYTES, number(none.stored_len()));
+                expression.forget(ENRICHMENT_ORDER);
             }
             Patch::Set(changes) => {
                 if changes.members().len() > MAX_KEYS
@@ -263,7 +267,7 @@ impl Contacts {
                         value => expression.set(&[ENRICHMENT, key], value_of(value)),
                     }
                 }
-                let grows = changes.serialized_len();
+                let grows = changes.stored_len();
                 expression.add(ENRICHMENT_BYTES, number(grows));
                 expression.require_at_most(ENRICHMENT_BYTES, number(MAX_STORED_BYTES.saturating_sub(grows)));
             }
@@ -276,17 +280,15 @@ impl Contacts {
             return None;
         }
         expression.require_present(PK);
-        match required {
-            None => {}
-            Some(required) => {
-                if let RequiredVersion::OneOf(versions) = required {
-                    if versions.is_empty() {
-                        return None;
-                    }
-                    expression.require_one_of(VERSION, versions.iter().map(number));
-                }
-                expression.note("write_id", text(write_id.hyphenated().to_string()));
+        if let Some(RequiredVersion::OneOf(versions)) = required {
+            if versions.is_empty() {
+                return None;
             }
+            expression.require_one_of(VERSION, versions.iter().map(number));
+        }
+        if required.is_some() {
+            // By it this write knows itself where its answer was lost and the version is no longer the required one.
+            expression.note(WRITE_ID, text(write_id.hyphenated().to_string()));
         }
         expression.note("updated_at", text(time::to_millis(self.now)));
         expression.add(VERSION, number(1));
@@ -419,7 +421,7 @@ fn to_item(contact: &Contact) -> Result<Item> {
         timezone: timezone.clone(),
         updated_at: *updated_at,
         version: *version,
-        enrichment_bytes: enrichment.serialized_len(),
+        enrichment_bytes: contact.enrichment_len(),
         enrichment_order: enrichment_order.clone(),
         import_ids: import_ids.clone(),
         write_id: *write_id,

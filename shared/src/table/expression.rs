@@ -41,6 +41,12 @@ impl Expression {
         self.set.push(format!("{path}={value}"));
     }
 
+    /// Removes an attribute without asking whether that makes a difference.
+    pub(super) fn forget(&mut self, attribute: &str) {
+        let path = self.path(&[attribute]);
+        self.remove.push(path);
+    }
+
     /// Adds to a number, without asking whether that makes a difference.
     pub(super) fn add(&mut self, attribute: &str, value: AttributeValue) {
         let (path, value) = (self.path(&[attribute]), self.value(value));

@@ -30,8 +30,9 @@ impl Contacts {
         let skipped = usize::try_from(page.skipped()).unwrap_or(usize::MAX);
         // One more than the page needs tells whether another page follows.
         let first = Reading { limit: Some(skipped.saturating_add(limit).saturating_add(1)), ..Reading::default() };
+        let after = page.after.as_ref().map(|after| keys::activity(self.org, id, after.event_time, &after.id).sk);
         let (items, mut read) =
-            tokio::try_join!(self.session.batch_get(&wanted), self.session.query(&range, None, &first))?;
+            tokio::try_join!(self.session.batch_get(&wanted), self.session.query(&range, after.as_deref(), &first))?;
         let (mut contact, mut other) = (None, None);
         for item in items {
             if sort_key(&item) == wanted[0].sk { contact = Some(from_item(item)?) } else { other = Some(item) }
@@ -76,7 +77,7 @@ impl Contacts {
             filter => self.by_creation(filter, after, wanted).await?,
         };
         let rows = contacts.into_iter().map(|(id, contact)| {
-            let bytes = contact.as_ref().map_or(0, |contact| contact.enrichment.serialized_len());
+            let bytes = contact.as_ref().map_or(0, shown_len);
             Row { id: id.into(), shown: contact.filter(|contact| filter.shows(contact)), bytes }
         });
         Ok(Rows { rows: rows.collect(), more: more.map(Uuid::from) })
@@ -109,11 +110,21 @@ impl Contacts {
             return Ok((Vec::new(), None));
         }
         let members: Vec<_> = read.items.iter().filter_map(|item| keys::member(&sort_key(item))).collect();
-        let wanted: Vec<_> = members.iter().map(|id| keys::contact(self.org, *id)).collect();
-        let contacts = self.session.batch_get(&wanted).await?.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
-        let mut contacts: HashMap<_, _> = contacts.into_iter().map(|contact| (contact.id, contact)).collect();
-        let last = read.last.and_then(|last| keys::member(&last));
-        Ok((members.into_iter().map(|id| (id, contacts.remove(&id))).collect(), last))
+        let mut last = read.last.and_then(|last| keys::member(&last));
+        let (mut found, mut bytes) = (Vec::with_capacity(members.len()), 0);
+        for some in members.chunks(MEMBERS_A_READ) {
+            let wanted: Vec<_> = some.iter().map(|id| keys::contact(self.org, *id)).collect();
+            let contacts = self.session.batch_get(&wanted).await?.into_iter().map(from_item);
+            let mut contacts: HashMap<_, _> =
+                contacts.map(|contact| contact.map(|contact| (contact.id, contact))).collect::<Result<_>>()?;
+            bytes += contacts.values().map(shown_len).sum::<usize>();
+            found.extend(some.iter().map(|id| (*id, contacts.remove(id))));
+            if bytes > listing::PAGE_BYTES && found.len() < members.len() {
+                last = some.last().copied();
+                break;
+            }
+        }
+        Ok((found, last))
     }
 
     async fn by_email(
@@ -140,6 +151,17 @@ impl Contacts {
             .filter(|contact| is_member(contact) && after.is_none_or(|after| id < after));
         Ok(vec![(id, contact)])
     }
+}
+
+/// How many contacts of an import are read in one call.
+const MEMBERS_A_READ: usize = 100;
+
+/// About how long a contact is in an answer, in bytes.
+fn shown_len(contact: &Contact) -> usize {
+    const REST: usize = 500;
+    let company = contact.company.as_ref().map_or(0, |company| company.as_str().len());
+    let profile = contact.linkedin_profile.as_str().len();
+    contact.enrichment.serialized_len() + contact.full_name.as_str().len() + company + profile + REST
 }
 
 /// Contacts in the order of a list, those that are gone meanwhile as nothing, and the place to go on after.

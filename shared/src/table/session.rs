@@ -364,12 +364,15 @@ impl Session {
         Fut: Future<Output = std::result::Result<T, SdkError<E>>>,
     {
         let mut pause = Pause::default();
+        let mut attempt = self.patience.attempt;
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
             let answer = {
                 let _in_flight = self.meter.begin();
-                timeout(left.min(self.patience.attempt), send()).await
+                timeout(left.min(attempt), send()).await
             };
+            // What took too long once may need longer the next time.
+            attempt = attempt.saturating_mul(2);
             match answer {
                 Ok(Ok(output)) => return Ok(output),
                 Ok(Err(SdkError::ConstructionFailure(_))) => {

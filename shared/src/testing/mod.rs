@@ -129,7 +129,12 @@ impl TestApp {
     /// alphabetical one that a parsed body has.
     pub async fn john(&self) -> Contact {
         let body = Request::example(Endpoint::CreateContact).event().body();
-        let body = serde_json::from_slice(&body).expect("the example's body is JSON");
+        self.create_from(std::str::from_utf8(&body).expect("the example's body is text")).await
+    }
+
+    /// Stores a contact of this organization from a body to the letter.
+    pub async fn create_from(&self, body: &str) -> Contact {
+        let body = serde_json::from_str(body).expect("the body is JSON");
         self.create_new(&self.org, NewContact::from_body(body).expect("and a valid contact"), None).await
     }
 
@@ -172,7 +177,8 @@ impl TestApp {
 
     /// The contact as it is stored, if it is.
     pub async fn stored(&self, id: ContactId) -> Option<Contact> {
-        let page = crate::domain::TimelinePage { filter: crate::domain::TimelineFilter::Any, page: 0, limit: 1 };
+        let page =
+            crate::domain::TimelinePage { filter: crate::domain::TimelineFilter::Any, page: 0, limit: 1, after: None };
         self.app().contacts(&self.principal(&self.org).await).get(id, &page).await.ok().map(|(contact, _)| contact)
     }
 

@@ -9,7 +9,7 @@ use shared::http::NewActivities;
 use shared::table::{Receipt, Slot};
 use shared::testing::{TestApp, jane, new_contact, patch, read};
 
-const PAGE: TimelinePage = TimelinePage { filter: TimelineFilter::Active, page: 0, limit: 50 };
+const PAGE: TimelinePage = TimelinePage { filter: TimelineFilter::Active, page: 0, limit: 50, after: None };
 
 /// Holds what a request did to its budget. Units are held on the embedded engine only: DynamoDB Local counts those of
 /// transactions wrongly.

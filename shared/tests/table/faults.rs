@@ -13,7 +13,7 @@ use shared::testing::fault::{Fault, Kind, Operation, Reason, Throttling};
 use shared::testing::{TestApp, jane, new_contact, patch};
 use tokio::time::Instant;
 
-const PAGE: TimelinePage = TimelinePage { filter: TimelineFilter::Any, page: 0, limit: 1 };
+const PAGE: TimelinePage = TimelinePage { filter: TimelineFilter::Any, page: 0, limit: 1, after: None };
 
 /// Longer than a test's process waits for an answer ([`shared::testing::PATIENCE`]).
 const LONGER_THAN_PATIENCE: Duration = Duration::from_millis(1_100);

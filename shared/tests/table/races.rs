@@ -226,7 +226,7 @@ async fn an_activity_that_races_the_delete_of_its_contact_is_never_seen_and_does
         assert!(recorded.is_ok(), "{operation:?}: it was there when the writer looked");
         assert_eq!(count(&test, "activity").await, 1, "{operation:?}: the late write");
         for filter in [TimelineFilter::Any, TimelineFilter::Active] {
-            let page = TimelinePage { filter, page: 0, limit: 50 };
+            let page = TimelinePage { filter, page: 0, limit: 50, after: None };
             let read = test.app().contacts(&principal).get(contact.id, &page).await;
             assert_eq!(read, Err(Error::NotFound(Kind::Contact)), "{operation:?}");
         }

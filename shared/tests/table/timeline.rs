@@ -111,7 +111,7 @@ async fn ten_thousand_pages_are_those_of_the_model() {
                 TimelineFilter::Campaign(known[rng.usize(0..known.len())])
             }
         };
-        let page = TimelinePage { filter, page: rng.u32(0..4), limit: rng.u32(1..=12) };
+        let page = TimelinePage { filter, page: rng.u32(0..4), limit: rng.u32(1..=12), after: None };
         let contact = rng.usize(0..CONTACTS);
         let (_, timeline) = test.app().contacts(&principal).get(model.contacts[contact].0, &page).await.unwrap();
         let (activities, more) = model.page(contact, &page);
