@@ -2,51 +2,16 @@
 
 use serde_json::{Value, json};
 use shared::Endpoint;
-use shared::testing::{Answer, Request, TestApp, rules};
+use shared::testing::{Answer, Request, TestApp};
 
 use super::handle;
 
 const ENDPOINT: Endpoint = Endpoint::CreateCampaign;
 
-/// The contract's rules for every endpoint, each a test.
-mod every_endpoint {
-    use super::*;
-
-    #[tokio::test]
-    async fn routes() {
-        rules::routes(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn credentials() {
-        rules::credentials(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn order_of_refusals() {
-        rules::order_of_refusals(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn request_ids() {
-        rules::request_ids(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn bugs() {
-        rules::bugs(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn bodies() {
-        rules::bodies(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn idempotency() {
-        rules::idempotency(ENDPOINT, handle).await;
-    }
-}
+shared::every_endpoint!(
+    ENDPOINT, handle:
+    routes, credentials, order_of_refusals, request_ids, bugs, bodies, idempotency
+);
 
 const ONE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 const TWO: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae8";

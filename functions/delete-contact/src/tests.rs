@@ -4,51 +4,16 @@ use serde_json::json;
 use shared::Endpoint;
 use shared::domain::ContactId;
 use shared::table::keys::{self, Key, Parent};
-use shared::testing::{Answer, Request, TestApp, jane, rules};
+use shared::testing::{Answer, Request, TestApp, jane};
 
 use super::handle;
 
 const ENDPOINT: Endpoint = Endpoint::DeleteContact;
 
-/// The contract's rules for every endpoint, each a test.
-mod every_endpoint {
-    use super::*;
-
-    #[tokio::test]
-    async fn routes() {
-        rules::routes(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn credentials() {
-        rules::credentials(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn order_of_refusals() {
-        rules::order_of_refusals(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn request_ids() {
-        rules::request_ids(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn bugs() {
-        rules::bugs(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn isolation() {
-        rules::isolation(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn path_ids() {
-        rules::path_ids(ENDPOINT, handle).await;
-    }
-}
+shared::every_endpoint!(
+    ENDPOINT, handle:
+    routes, credentials, order_of_refusals, request_ids, bugs, isolation, path_ids
+);
 
 fn request(app: &TestApp, id: ContactId) -> Request {
     Request::to(ENDPOINT, &app.org).path(format!("/contacts/{id}"))

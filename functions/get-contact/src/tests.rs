@@ -6,52 +6,17 @@ use shared::Endpoint;
 use shared::domain::{ActivityId, ApiKey, CampaignId, Contact, ContactId, time};
 use shared::http::NewActivities;
 use shared::table::keys;
-use shared::testing::{Answer, Request, Tenant, TestApp, jane, read, rules};
+use shared::testing::{Answer, Request, Tenant, TestApp, jane, read};
 use uuid::Uuid;
 
 use super::handle;
 
 const ENDPOINT: Endpoint = Endpoint::GetContact;
 
-/// The contract's rules for every endpoint, each a test.
-mod every_endpoint {
-    use super::*;
-
-    #[tokio::test]
-    async fn routes() {
-        rules::routes(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn credentials() {
-        rules::credentials(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn order_of_refusals() {
-        rules::order_of_refusals(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn request_ids() {
-        rules::request_ids(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn bugs() {
-        rules::bugs(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn isolation() {
-        rules::isolation(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn path_ids() {
-        rules::path_ids(ENDPOINT, handle).await;
-    }
-}
+shared::every_endpoint!(
+    ENDPOINT, handle:
+    routes, credentials, order_of_refusals, request_ids, bugs, isolation, path_ids
+);
 
 fn request(app: &TestApp, id: ContactId, query: &str) -> Request {
     Request::to(ENDPOINT, &app.org).path(format!("/contacts/{id}")).query(query)

@@ -4,41 +4,16 @@ use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::Campaign;
 use shared::http::{CampaignView, Reply};
-use shared::testing::{Answer, Request, TestApp, read, rules};
+use shared::testing::{Answer, Request, TestApp, read};
 
 use super::handle;
 
 const ENDPOINT: Endpoint = Endpoint::ListCampaigns;
 
-/// The contract's rules for every endpoint, each a test.
-mod every_endpoint {
-    use super::*;
-
-    #[tokio::test]
-    async fn routes() {
-        rules::routes(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn credentials() {
-        rules::credentials(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn order_of_refusals() {
-        rules::order_of_refusals(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn request_ids() {
-        rules::request_ids(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn bugs() {
-        rules::bugs(ENDPOINT, handle).await;
-    }
-}
+shared::every_endpoint!(
+    ENDPOINT, handle:
+    routes, credentials, order_of_refusals, request_ids, bugs
+);
 
 const ONE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 const TWO: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae8";

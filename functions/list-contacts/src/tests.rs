@@ -5,41 +5,16 @@ use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{Contact, ContactId, ContactPatch, Id, ImportId, Locale, Patch, ids, time};
 use shared::table::keys;
-use shared::testing::{Answer, Request, TestApp, jane, rules};
+use shared::testing::{Answer, Request, TestApp, jane};
 
 use super::handle;
 
 const ENDPOINT: Endpoint = Endpoint::ListContacts;
 
-/// The contract's rules for every endpoint, each a test.
-mod every_endpoint {
-    use super::*;
-
-    #[tokio::test]
-    async fn routes() {
-        rules::routes(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn credentials() {
-        rules::credentials(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn order_of_refusals() {
-        rules::order_of_refusals(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn request_ids() {
-        rules::request_ids(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn bugs() {
-        rules::bugs(ENDPOINT, handle).await;
-    }
-}
+shared::every_endpoint!(
+    ENDPOINT, handle:
+    routes, credentials, order_of_refusals, request_ids, bugs
+);
 
 async fn list(app: &TestApp, query: &str) -> Answer {
     app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).query(query)).await

@@ -4,56 +4,16 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::CampaignId;
-use shared::testing::{Answer, Request, TestApp, rules};
+use shared::testing::{Answer, Request, TestApp};
 
 use super::handle;
 
 const ENDPOINT: Endpoint = Endpoint::UpdateCampaign;
 
-/// The contract's rules for every endpoint, each a test.
-mod every_endpoint {
-    use super::*;
-
-    #[tokio::test]
-    async fn routes() {
-        rules::routes(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn credentials() {
-        rules::credentials(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn order_of_refusals() {
-        rules::order_of_refusals(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn request_ids() {
-        rules::request_ids(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn bugs() {
-        rules::bugs(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn bodies() {
-        rules::bodies(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn isolation() {
-        rules::isolation(ENDPOINT, handle).await;
-    }
-
-    #[tokio::test]
-    async fn path_ids() {
-        rules::path_ids(ENDPOINT, handle).await;
-    }
-}
+shared::every_endpoint!(
+    ENDPOINT, handle:
+    routes, credentials, order_of_refusals, request_ids, bugs, bodies, isolation, path_ids
+);
 
 const ONE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 

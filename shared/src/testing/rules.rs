@@ -2,6 +2,24 @@
 //!
 //! Each takes the endpoint and its handler, and panics naming the request that was answered wrongly.
 
+/// Makes a test of each rule that is named, in a module of its own.
+#[macro_export]
+macro_rules! every_endpoint {
+    ($endpoint:expr, $handle:ident: $($rule:ident),+ $(,)?) => {
+        /// The contract's rules for every endpoint, each a test.
+        mod every_endpoint {
+            use super::*;
+
+            $(
+                #[tokio::test]
+                async fn $rule() {
+                    $crate::testing::rules::$rule($endpoint, $handle).await;
+                }
+            )+
+        }
+    };
+}
+
 use std::future::Future;
 
 use chrono::{TimeDelta, Utc};
