@@ -14,8 +14,8 @@ use crate::{sync, template, tools};
 /// every function is linked alike.
 const RELEASED: [&str; 2] = ["create-contact", "get-contact"];
 
-/// The tests that talk to the database, by package: what is run again on the second engine.
-const DATABASE_TESTS: &[&str] = &["--workspace", "--exclude", "xtask", "--exclude", "shared"];
+/// All tests but the black box's.
+const TESTS: [&str; 3] = ["test", "--workspace", "--no-fail-fast"];
 
 /// Something that has to hold.
 type Step = fn(&Path) -> Result<Tally>;
@@ -36,7 +36,7 @@ pub(crate) fn ci(root: &Path) -> Result<()> {
         }),
         ("documentation", |root| cargo(root, &["doc", "--workspace", "--no-deps", "--document-private-items"])),
         ("licences and sources", licences),
-        ("tests", |root| cargo(root, &["test", "--workspace", "--no-fail-fast"])),
+        ("tests", |root| run(&mut command(root, &TESTS))),
         ("generated files", |root| sync::sync(root, true).map(|()| Tally::default())),
         ("template", |root| template::check(root).map(|()| Tally::default())),
         ("black box", |root| cargo(root, &["xtask", "e2e"])),
@@ -130,15 +130,10 @@ fn licences(root: &Path) -> Result<Tally> {
     run(Command::new(tools::cargo_deny(root)?).args(checks).current_dir(root))
 }
 
-/// Runs the tests that talk to the database on AWS's own local engine.
+/// Runs the tests on AWS's own local engine: the same command, so that nothing is built again.
 fn second_engine(root: &Path) -> Result<Tally> {
     let engine = DynamoDbLocal::start(&tools::dynamodb_local(root)?)?;
-    let test = |arguments: &[&str]| {
-        run(command(root, &["test", "--no-fail-fast"]).args(arguments).env("TEST_DYNAMODB_URL", &engine.url))
-    };
-    let handlers = test(DATABASE_TESTS)?;
-    let table = test(&["--package", "shared", "--test", "table"])?;
-    Ok(Tally { passed: handlers.passed + table.passed, failed: handlers.failed + table.failed })
+    run(command(root, &TESTS).env("TEST_DYNAMODB_URL", &engine.url))
 }
 
 /// AWS's local engine, in memory. It is stopped when this is dropped.

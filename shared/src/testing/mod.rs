@@ -38,7 +38,7 @@ use crate::table::{Patience, Table};
 /// The secret that test tokens are signed with.
 pub const JWT_SECRET: &str = "a shared secret for tests, long enough for HS256";
 
-/// How long a test's process waits: short, so that a test of many faults ends soon. How long is no part of any test.
+/// How long a process behind faults waits: short, so that a test of many faults ends soon. How long is no part of any test.
 pub const PATIENCE: Patience = Patience { attempt: Duration::from_secs(1), longest_pause: Duration::from_millis(50) };
 
 /// An API with a table of its own.
@@ -50,6 +50,7 @@ pub struct TestApp {
     /// What the functions would have.
     pub process: Process,
     config: Config,
+    patience: Patience,
     clock: Arc<AtomicI64>,
     engine: Option<engine::Engine>,
 }
@@ -71,8 +72,9 @@ impl TestApp {
             table.put_api_key(&secret.hash(), &key).await.expect("a key can be stored");
         }
         let clock = Arc::new(AtomicI64::new(0));
-        let process = process(&config, &clock);
-        Self { org, other, process, config, clock, engine }
+        let patience = Patience::default();
+        let process = process(&config, &clock, patience);
+        Self { org, other, process, config, patience, clock, engine }
     }
 
     /// The same API with its database behind a proxy that makes faults.
@@ -80,13 +82,14 @@ impl TestApp {
         let upstream = self.config.database.endpoint.clone().expect("a test's engine has an address");
         let proxy = fault::FaultProxy::start(&upstream).await.expect("the proxy starts");
         self.config.database.endpoint = Some(proxy.endpoint());
+        self.patience = PATIENCE;
         self.restart();
         proxy
     }
 
     /// Another process on the same table: nothing remembered.
     pub fn restart(&mut self) {
-        self.process = process(&self.config, &self.clock);
+        self.process = process(&self.config, &self.clock, self.patience);
     }
 
     /// Lets time pass.
@@ -245,11 +248,11 @@ fn config(url: &str) -> Config {
     }
 }
 
-fn process(config: &Config, offset: &Arc<AtomicI64>) -> Process {
+fn process(config: &Config, offset: &Arc<AtomicI64>, patience: Patience) -> Process {
     let offset = offset.clone();
     let clock =
         Clock::new(move || -> DateTime<Utc> { Utc::now() + TimeDelta::milliseconds(offset.load(Ordering::Relaxed)) });
-    Process::with(config, clock, PATIENCE)
+    Process::with(config, clock, patience)
 }
 
 fn deadline() -> Instant {

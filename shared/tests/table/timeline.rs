@@ -12,6 +12,8 @@ use shared::testing::{TestApp, jane, read};
 use uuid::Uuid;
 
 const READS: usize = 10_000;
+/// On an engine that takes ten times as long, the first of them.
+const READS_ON_ANOTHER_ENGINE: usize = 500;
 const CONTACTS: usize = 6;
 
 /// What should be there.
@@ -99,7 +101,8 @@ async fn ten_thousand_pages_are_those_of_the_model() {
         model.contacts.push((test.create(&test.org, jane(&format!("{n}@example.com")), None).await.id, Vec::new()));
     }
     let mut with_more = 0;
-    for n in 0..READS {
+    let reads = if test.counts_units() { READS } else { READS_ON_ANOTHER_ENGINE };
+    for n in 0..reads {
         if n % 50 == 0 {
             change(&test, &mut model, &mut rng, elsewhere).await;
         }
@@ -119,5 +122,8 @@ async fn ten_thousand_pages_are_those_of_the_model() {
         with_more += usize::from(more);
     }
     let campaigns: BTreeSet<_> = model.campaigns.iter().map(|(_, status)| status.as_str()).collect();
-    assert!(with_more > 1_000 && !campaigns.is_empty(), "the reads were worth something: {with_more} {campaigns:?}");
+    assert!(
+        with_more > reads / 10 && !campaigns.is_empty(),
+        "the reads were worth something: {with_more} {campaigns:?}"
+    );
 }
