@@ -1,8 +1,10 @@
 //! Query parameters.
 
+use uuid::Uuid;
+
 use crate::domain::{Invalid, Violations};
 use crate::endpoint::{Param, ParamKind, param};
-use crate::table::Cursor;
+use crate::table::{Cursor, Place};
 
 /// The parameters of a request, decoded.
 #[derive(Debug, Default)]
@@ -45,15 +47,15 @@ impl Query {
 
 /// Which part of a list is asked for.
 #[derive(Debug)]
-pub struct ListPage {
+pub struct ListPage<P = Uuid> {
     /// How many rows at the most.
     pub limit: usize,
     /// From where on.
-    pub cursor: Option<Cursor>,
+    pub cursor: Option<Cursor<P>>,
     sent: Vec<(String, String)>,
 }
 
-impl ListPage {
+impl<P: Place> ListPage<P> {
     pub(super) fn read(query: &Query, violations: &mut Violations) -> Self {
         Self {
             limit: usize::try_from(query.integer(violations, &param::LIMIT)).unwrap_or(usize::MAX),
@@ -63,7 +65,7 @@ impl ListPage {
     }
 
     /// The address of the page that follows, if one does: the same query with another cursor.
-    pub fn next(&self, path: &str, cursor: Option<Cursor>) -> Option<String> {
+    pub fn next(&self, path: &str, cursor: Option<Cursor<P>>) -> Option<String> {
         let cursor = cursor?.to_string();
         let others = self.sent.iter().filter(|(name, _)| name != param::CURSOR.name);
         let mut query = form_urlencoded::Serializer::new(String::new());

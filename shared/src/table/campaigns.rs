@@ -128,8 +128,12 @@ impl Campaigns {
             let campaigns = run.items.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
             let more = run.last.and_then(|_| campaigns.last()).map(|campaign| Uuid::from(campaign.id));
             let row = |campaign: Campaign| {
-                let id = campaign.id.into();
-                Row { id, bytes: shown_len(&campaign), shown: Some(campaign).filter(|campaign| filter.shows(campaign)) }
+                let place = campaign.id.into();
+                Row {
+                    place,
+                    bytes: shown_len(&campaign),
+                    shown: Some(campaign).filter(|campaign| filter.shows(campaign)),
+                }
             };
             Ok(Rows { rows: campaigns.into_iter().map(row).collect(), more })
         })

@@ -4,27 +4,59 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-use crate::domain::Invalid;
+use crate::domain::{CompanyKey, Invalid};
 
-/// The place after a row in a list. Opaque to clients, and worth nothing to them: it is a place in the order of ids, not
+/// The place after a row in a list. Opaque to clients, and worth nothing to them: it is a place in the list's order, not
 /// a key, so that no cursor can reach another organization's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor(pub(super) Uuid);
+pub struct Cursor<P = Uuid>(pub(super) P);
 
-impl Cursor {
-    /// Reads a cursor from a link.
-    ///
-    /// # Errors
-    /// What no list gave out.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
-        bytes.map(|bytes| Self(Uuid::from_bytes(bytes))).ok_or(Invalid("must be the cursor of a Link header"))
+/// A place in the order of a list.
+pub trait Place: Clone {
+    /// The place as bytes.
+    fn to_bytes(&self) -> Vec<u8>;
+
+    /// Reads a place back; `None` for bytes that are none.
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
+}
+
+/// In lists by id.
+impl Place for Uuid {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::from_slice(bytes).ok()
     }
 }
 
-impl std::fmt::Display for Cursor {
+/// In the list of companies.
+impl Place for CompanyKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_str().into()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        Self::parse(text).ok().filter(|key| key.as_str() == text)
+    }
+}
+
+impl<P: Place> Cursor<P> {
+    /// Reads a cursor from a link.
+    ///
+    /// # Errors
+    /// What no list of this kind gave out.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+        bytes.and_then(|bytes| P::from_bytes(&bytes)).map(Self).ok_or(Invalid("must be the cursor of a Link header"))
+    }
+}
+
+impl<P: Place> std::fmt::Display for Cursor<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0.as_bytes()))
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0.to_bytes()))
     }
 }
 
@@ -37,7 +69,17 @@ mod tests {
         let cursor = Cursor(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001));
         assert_eq!(Cursor::parse(&cursor.to_string()), Ok(cursor));
         for text in ["", "x", "AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAAAA", "ORG#1"] {
-            assert!(Cursor::parse(text).is_err(), "{text}");
+            assert!(Cursor::<Uuid>::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_place_among_companies_is_a_key_and_no_name() {
+        let cursor = Cursor(CompanyKey::parse("Société Générale").unwrap());
+        assert_eq!(Cursor::parse(&cursor.to_string()), Ok(cursor));
+        for bytes in [&b""[..], b"acme", b"AC ME", b"\xff"] {
+            let text = URL_SAFE_NO_PAD.encode(bytes);
+            assert!(Cursor::<CompanyKey>::parse(&text).is_err(), "{bytes:?}");
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Lists, page by page, newest first.
+//! Lists, page by page.
 //!
-//! The order is that of ids, which no write changes: whatever others create or delete meanwhile, the following pages
-//! neither repeat nor skip a row.
+//! The order is one that no write changes, that of ids or of names: whatever others create or delete meanwhile, the
+//! following pages neither repeat nor skip a row.
 
 use std::future::Future;
 
 use uuid::Uuid;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Place};
 use super::error::Result;
 
 /// The most a page's rows may come to, in bytes: a function's answer ends at 6 MB, and a body in it is a JSON text once
@@ -18,42 +18,43 @@ const PAGE_READS: usize = 4;
 
 /// A page of a list.
 #[derive(Debug)]
-pub struct Page<T> {
+pub struct Page<T, P = Uuid> {
     /// Its rows.
     pub rows: Vec<T>,
     /// Where the list goes on, if it does.
-    pub next: Option<Cursor>,
+    pub next: Option<Cursor<P>>,
 }
 
 /// A row that a list comes by: its place in the order, and what is shown of it, unless nothing is.
-pub(super) struct Row<T> {
-    pub(super) id: Uuid,
+pub(super) struct Row<T, P = Uuid> {
+    pub(super) place: P,
     pub(super) shown: Option<T>,
     /// About how long it is in an answer.
     pub(super) bytes: usize,
 }
 
 /// What one read of a list found.
-pub(super) struct Rows<T> {
-    pub(super) rows: Vec<Row<T>>,
+pub(super) struct Rows<T, P = Uuid> {
+    pub(super) rows: Vec<Row<T, P>>,
     /// The place to go on after, if there may be more.
-    pub(super) more: Option<Uuid>,
+    pub(super) more: Option<P>,
 }
 
 /// Reads a page of at most `limit` rows. `read` is given the place to go on after and how many rows are wanted.
-pub(super) async fn page<T, F>(
+pub(super) async fn page<T, P, F>(
     limit: usize,
-    cursor: Option<Cursor>,
-    read: impl Fn(Option<Uuid>, usize) -> F,
-) -> Result<Page<T>>
+    cursor: Option<Cursor<P>>,
+    read: impl Fn(Option<P>, usize) -> F,
+) -> Result<Page<T, P>>
 where
-    F: Future<Output = Result<Rows<T>>>,
+    P: Place,
+    F: Future<Output = Result<Rows<T, P>>>,
 {
-    let mut after = cursor.map(|Cursor(id)| id);
+    let mut after = cursor.map(|Cursor(place)| place);
     let (mut shown, mut bytes) = (Vec::new(), 0);
     for _ in 0..PAGE_READS {
         // One more than there is room for tells whether another page follows.
-        let Rows { rows, more } = read(after, limit - shown.len() + 1).await?;
+        let Rows { rows, more } = read(after.clone(), limit - shown.len() + 1).await?;
         for row in rows {
             if let Some(row_shown) = row.shown {
                 bytes += row.bytes;
@@ -62,7 +63,7 @@ where
                 }
                 shown.push(row_shown);
             }
-            after = Some(row.id);
+            after = Some(row.place);
         }
         let Some(last) = more else { return Ok(Page { rows: shown, next: None }) };
         after = Some(last);

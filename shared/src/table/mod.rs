@@ -35,7 +35,7 @@ use tokio::time::Instant;
 pub use activities::Activities;
 pub use campaigns::Campaigns;
 pub use contacts::Contacts;
-pub use cursor::Cursor;
+pub use cursor::{Cursor, Place};
 pub use error::{Error, Kind, Result};
 pub use imports::Imports;
 pub use keys::Parent;

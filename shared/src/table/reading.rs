@@ -78,7 +78,7 @@ impl Contacts {
         };
         let rows = contacts.into_iter().map(|(id, contact)| {
             let bytes = contact.as_ref().map_or(0, shown_len);
-            Row { id: id.into(), shown: contact.filter(|contact| filter.shows(contact)), bytes }
+            Row { place: id.into(), shown: contact.filter(|contact| filter.shows(contact)), bytes }
         });
         Ok(Rows { rows: rows.collect(), more: more.map(Uuid::from) })
     }
