@@ -43,6 +43,6 @@ pub(super) fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<super::item::It
     let record = ApiKeyItem { id, org_id, name, display_prefix, scopes, valid_until, revoked_at };
     let mut item = super::item::item(&keys::api_key(hash), Type::ApiKey, &record)?;
     item.insert(keys::GSI1.pk.to_owned(), super::item::text(keys::api_keys_of(org_id)));
-    item.extend(keys::GSI1.sk.map(|sk| (sk.to_owned(), super::item::text(id.to_string()))));
+    item.insert(keys::GSI1.sk.to_owned(), super::item::text(id.to_string()));
     Ok(item)
 }

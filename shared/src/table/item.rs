@@ -86,10 +86,12 @@ pub(super) fn record<T: DeserializeOwned>(item: Item, kind: Type) -> Result<T> {
 
 /// An item's sort key, to name it by.
 pub(super) fn sort_key(item: &Item) -> String {
-    match item.get(SK) {
-        Some(AttributeValue::S(sk)) => sk.clone(),
-        _ => "an item without a sort key".to_owned(),
-    }
+    string(item, SK).unwrap_or_else(|| "an item without a sort key".to_owned())
+}
+
+/// An attribute that is a text.
+pub(super) fn string(item: &Item, attribute: &str) -> Option<String> {
+    item.get(attribute).and_then(|value| value.as_s().ok()).cloned()
 }
 
 /// A text.

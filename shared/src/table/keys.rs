@@ -31,14 +31,14 @@ pub struct Index {
     pub name: &'static str,
     /// Its partition key's attribute.
     pub pk: &'static str,
-    /// Its sort key's attribute, if it has one.
-    pub sk: Option<&'static str>,
+    /// Its sort key's attribute.
+    pub sk: &'static str,
 }
 
 /// Leads by campaign, API keys by organization.
-pub const GSI1: Index = Index { name: "gsi1", pk: "gsi1pk", sk: Some("gsi1sk") };
+pub const GSI1: Index = Index { name: "gsi1", pk: "gsi1pk", sk: "gsi1sk" };
 /// Leads by their id.
-pub const GSI2: Index = Index { name: "gsi2", pk: "gsi2pk", sk: None };
+pub const GSI2: Index = Index { name: "gsi2", pk: "gsi2pk", sk: "gsi2sk" };
 
 /// Where an item lies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -257,16 +257,12 @@ fn sha256(parts: &[&str]) -> String {
 
 /// The attributes that keys and indexes are made of.
 pub fn attribute_definitions() -> Vec<AttributeDefinition> {
-    [Some(PK), Some(SK), Some(GSI1.pk), GSI1.sk, Some(GSI2.pk), GSI2.sk]
-        .into_iter()
-        .flatten()
-        .map(string_attribute)
-        .collect()
+    [PK, SK, GSI1.pk, GSI1.sk, GSI2.pk, GSI2.sk].map(string_attribute).into()
 }
 
 /// The table's key.
 pub fn key_schema() -> Vec<KeySchemaElement> {
-    schema(PK, Some(SK))
+    schema(PK, SK)
 }
 
 /// The table's indexes. They hold keys only: what they find is read from the table, consistently.
@@ -294,9 +290,9 @@ fn string_attribute(name: &str) -> AttributeDefinition {
     built(AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build())
 }
 
-fn schema(pk: &str, sk: Option<&str>) -> Vec<KeySchemaElement> {
+fn schema(pk: &str, sk: &str) -> Vec<KeySchemaElement> {
     let element = |name: &str, kind| built(KeySchemaElement::builder().attribute_name(name).key_type(kind).build());
-    std::iter::once(element(pk, KeyType::Hash)).chain(sk.map(|sk| element(sk, KeyType::Range))).collect()
+    vec![element(pk, KeyType::Hash), element(sk, KeyType::Range)]
 }
 
 fn global_index(index: Index) -> GlobalSecondaryIndex {

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -19,8 +20,8 @@ use uuid::Uuid;
 
 use super::error::{Error, Result};
 use super::expression::Expression;
-use super::item::{Item, key_of};
-use super::keys::{Key, PK, Range, SK};
+use super::item::{Item, key_of, string};
+use super::keys::{Index, Key, PK, Range, SK};
 use super::transaction::{self, Transaction};
 
 /// What a request has cost so far.
@@ -114,6 +115,24 @@ pub(crate) struct Run {
     pub(super) last: Option<String>,
 }
 
+/// Where an item lies that an index names.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Its key in the table.
+    pub(super) key: Key,
+    /// Its place in the index.
+    pub(super) index_sk: String,
+}
+
+/// A part of an index, as one Query read it.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// What it read, in order.
+    pub(super) places: Vec<Place>,
+    /// The index's sort key to go on after, if the range may hold more.
+    pub(super) last: Option<String>,
+}
+
 /// How to read a range.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reading {
@@ -175,30 +194,57 @@ impl Session {
     /// Reads a part of a range, consistently: one call, at most 1 MB.
     pub(super) async fn query(&self, range: &Range, after: Option<&str>, reading: &Reading) -> Result<Run> {
         let position = |sk: &str| key_of(&Key { pk: range.pk.clone(), sk: sk.to_owned() });
+        let query = self.in_range([PK, SK], range, reading).consistent_read(true);
+        let (items, last) = self.run(query.set_exclusive_start_key(after.map(position))).await?;
+        Ok(Run { items, last: last.and_then(|key| string(&key, SK)) })
+    }
+
+    /// Reads a part of a range of an index: where the items lie that it names, in the order of the index's sort keys.
+    /// An index follows the table a moment later, and holds keys only: what it finds has to be read from the table.
+    pub(super) async fn query_index(
+        &self,
+        index: &Index,
+        range: &Range,
+        after: Option<&str>,
+        reading: &Reading,
+    ) -> Result<Places> {
+        let mut range = range.clone();
+        if let Some(after) = after {
+            let bound = if reading.descending { &mut range.last } else { &mut range.first };
+            after.clone_into(bound);
+        }
+        // The place to go on after is a bound, which the range includes: one more is read than is wanted.
+        let reading = Reading { limit: reading.limit.map(|limit| limit.saturating_add(1)), ..reading.clone() };
+        let (items, last) =
+            self.run(self.in_range([index.pk, index.sk], &range, &reading).index_name(index.name)).await?;
+        let place = |item: &Item| {
+            Some(Place { key: Key { pk: string(item, PK)?, sk: string(item, SK)? }, index_sk: string(item, index.sk)? })
+        };
+        let places = items.iter().filter_map(place).filter(|place| Some(&*place.index_sk) != after);
+        Ok(Places { places: places.collect(), last: last.and_then(|key| string(&key, index.sk)) })
+    }
+
+    fn in_range(&self, [pk, sk]: [&str; 2], range: &Range, reading: &Reading) -> QueryFluentBuilder {
         let text = |text: &str| AttributeValue::S(text.to_owned());
-        let limit = reading.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX));
-        let query = self
-            .client
+        self.client
             .query()
             .table_name(&*self.table)
             .key_condition_expression("#pk = :pk AND #sk BETWEEN :first AND :last")
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#sk", SK)
+            .expression_attribute_names("#pk", pk)
+            .expression_attribute_names("#sk", sk)
             .expression_attribute_values(":pk", text(&range.pk))
             .expression_attribute_values(":first", text(&range.first))
             .expression_attribute_values(":last", text(&range.last))
-            .consistent_read(true)
             .scan_index_forward(!reading.descending)
-            .set_limit(limit)
-            .set_exclusive_start_key(after.map(position))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            .set_limit(reading.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+
+    /// Sends a Query: the items it read, and the key of the last, if there may be more.
+    async fn run(&self, query: QueryFluentBuilder) -> Result<(Vec<Item>, Option<Item>)> {
         let output = self.retry("Query", || query.clone().send(), is_transient).await.map_err(Failure::unexpected)?;
         self.meter.reads(output.consumed_capacity());
-        let last = output.last_evaluated_key.and_then(|mut key| match key.remove(SK) {
-            Some(AttributeValue::S(sk)) => Some(sk),
-            _ => None,
-        });
-        Ok(Run { items: output.items.unwrap_or_default(), last })
+        Ok((output.items.unwrap_or_default(), output.last_evaluated_key))
     }
 
     /// Writes one item whose key is new, so that writing it again changes nothing.
