@@ -97,6 +97,12 @@ impl App {
         Receipts::of(self.session.clone(), principal.org_id(), self.now)
     }
 
+    /// The same request, with its deadline earlier by so much.
+    #[must_use]
+    pub(crate) fn ending_earlier(&self, by: Duration) -> Self {
+        Self { session: self.session.ending_earlier(by), ..self.clone() }
+    }
+
     /// Decides who is asking.
     ///
     /// # Errors

@@ -33,13 +33,46 @@ impl Method {
     }
 }
 
+/// A form that a body can have (RFC 9110 §8.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    /// JSON, which a body without a content type is read as: existing clients leave it out.
+    Json,
+    /// An upload of a form (RFC 7578).
+    Multipart,
+    /// Rows of text (RFC 4180).
+    Csv,
+}
+
+impl Media {
+    /// As it is written in a content type.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Multipart => "multipart/form-data",
+            Self::Csv => "text/csv",
+        }
+    }
+}
+
+/// What becomes of a request that is sent again under its `Idempotency-Key`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// It is answered as the first was, for 24 hours.
+    Replayed,
+    /// It is done again, since that is harmless, but not while the first is under way.
+    Run,
+    /// It is refused, for 24 hours: the first answer is kept nowhere.
+    Refused,
+}
+
 /// A request header that means something to an endpoint, beside the credentials and `X-Request-ID`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
     /// The import a contact belongs to.
     ImportId,
     /// The client's key for a request that may be sent twice.
-    IdempotencyKey,
+    IdempotencyKey(Repeat),
     /// The version that a write requires.
     IfMatch,
     /// The answer that the client has already.
@@ -51,7 +84,7 @@ impl Header {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ImportId => "X-Import-ID",
-            Self::IdempotencyKey => "Idempotency-Key",
+            Self::IdempotencyKey(_) => "Idempotency-Key",
             Self::IfMatch => "If-Match",
             Self::IfNoneMatch => "If-None-Match",
         }
@@ -182,12 +215,37 @@ pub struct Spec {
     pub scope: Scope,
     /// The status of success.
     pub success: u16,
-    /// The most bytes its body may have; none where it takes no body.
-    pub max_body: Option<usize>,
+    /// What its body may be, if it takes one.
+    pub body: Option<BodySpec>,
     /// The headers it reads.
     pub headers: &'static [Header],
     /// The query parameters it reads.
     pub query: &'static [Param],
+}
+
+impl Spec {
+    /// What becomes of a request that is sent again under its key, where the endpoint reads one.
+    pub fn repeat(&self) -> Option<Repeat> {
+        self.headers.iter().find_map(|header| match header {
+            Header::IdempotencyKey(repeat) => Some(*repeat),
+            Header::ImportId | Header::IfMatch | Header::IfNoneMatch => None,
+        })
+    }
+}
+
+/// What a body may be.
+#[derive(Debug, Clone, Copy)]
+pub struct BodySpec {
+    /// The most bytes it may have.
+    pub max: usize,
+    /// The forms it may have.
+    pub media: &'static [Media],
+}
+
+impl BodySpec {
+    const fn json(max: usize) -> Self {
+        Self { max, media: &[Media::Json] }
+    }
 }
 
 /// An endpoint: one binary, one function.
@@ -222,9 +280,9 @@ pub enum Endpoint {
 }
 
 /// A body with one object in it: 64 KiB of metadata however it is escaped, and the rest.
-const OBJECT: usize = 512 * 1024;
+const OBJECT: BodySpec = BodySpec::json(512 * 1024);
 /// Fifty activities of 20 KiB with room for escapes; a function takes 6 MB.
-const ACTIVITIES: usize = 5 * 1024 * 1024;
+const ACTIVITIES: BodySpec = BodySpec::json(5 * 1024 * 1024);
 
 impl Endpoint {
     /// Every endpoint, in the order they are documented.
@@ -256,8 +314,8 @@ impl Endpoint {
                 path: "/contacts",
                 scope: Scope::Write,
                 success: 201,
-                max_body: Some(OBJECT),
-                headers: &[Header::ImportId, Header::IdempotencyKey],
+                body: Some(OBJECT),
+                headers: &[Header::ImportId, Header::IdempotencyKey(Repeat::Replayed)],
                 query: &[],
             },
             Self::GetContact => Spec {
@@ -268,7 +326,7 @@ impl Endpoint {
                 path: "/contacts/{contact_id}",
                 scope: Scope::Read,
                 success: 200,
-                max_body: None,
+                body: None,
                 headers: &[Header::IfNoneMatch],
                 query: &[param::CAMPAIGN_ID, param::PAGE, param::ACTIVITY_LIMIT, param::AFTER],
             },
@@ -280,7 +338,7 @@ impl Endpoint {
                 path: "/contacts/{contact_id}",
                 scope: Scope::Write,
                 success: 200,
-                max_body: Some(OBJECT),
+                body: Some(OBJECT),
                 headers: &[Header::IfMatch],
                 query: &[],
             },
@@ -292,7 +350,7 @@ impl Endpoint {
                 path: "/contacts/{contact_id}",
                 scope: Scope::Write,
                 success: 200,
-                max_body: None,
+                body: None,
                 headers: &[Header::IfMatch],
                 query: &[],
             },
@@ -304,7 +362,7 @@ impl Endpoint {
                 path: "/contacts",
                 scope: Scope::Read,
                 success: 200,
-                max_body: None,
+                body: None,
                 headers: &[],
                 query: &[
                     param::LIMIT,
@@ -324,8 +382,8 @@ impl Endpoint {
                 path: "/imports",
                 scope: Scope::Write,
                 success: 201,
-                max_body: Some(OBJECT),
-                headers: &[Header::IdempotencyKey],
+                body: Some(OBJECT),
+                headers: &[Header::IdempotencyKey(Repeat::Replayed)],
                 query: &[],
             },
             Self::RecordActivities => Spec {
@@ -336,8 +394,8 @@ impl Endpoint {
                 path: "/contacts/{contact_id}/activities",
                 scope: Scope::Write,
                 success: 201,
-                max_body: Some(ACTIVITIES),
-                headers: &[Header::IdempotencyKey],
+                body: Some(ACTIVITIES),
+                headers: &[Header::IdempotencyKey(Repeat::Replayed)],
                 query: &[],
             },
             Self::UpdateActivity => Spec {
@@ -348,7 +406,7 @@ impl Endpoint {
                 path: "/contacts/{contact_id}/activities/{activity_id}",
                 scope: Scope::Write,
                 success: 200,
-                max_body: Some(OBJECT),
+                body: Some(OBJECT),
                 headers: &[],
                 query: &[],
             },
@@ -360,8 +418,8 @@ impl Endpoint {
                 path: "/campaigns",
                 scope: Scope::Write,
                 success: 201,
-                max_body: Some(OBJECT),
-                headers: &[Header::IdempotencyKey],
+                body: Some(OBJECT),
+                headers: &[Header::IdempotencyKey(Repeat::Replayed)],
                 query: &[],
             },
             Self::ListCampaigns => Spec {
@@ -372,7 +430,7 @@ impl Endpoint {
                 path: "/campaigns",
                 scope: Scope::Read,
                 success: 200,
-                max_body: None,
+                body: None,
                 headers: &[],
                 query: &[param::LIMIT, param::CURSOR, param::STATUS, param::ICP_PROFILE_ID],
             },
@@ -384,7 +442,7 @@ impl Endpoint {
                 path: "/campaigns/{campaign_id}",
                 scope: Scope::Read,
                 success: 200,
-                max_body: None,
+                body: None,
                 headers: &[],
                 query: &[],
             },
@@ -396,7 +454,7 @@ impl Endpoint {
                 path: "/campaigns/{campaign_id}",
                 scope: Scope::Write,
                 success: 200,
-                max_body: Some(OBJECT),
+                body: Some(OBJECT),
                 headers: &[],
                 query: &[],
             },
@@ -408,7 +466,7 @@ impl Endpoint {
                 path: "/campaigns/{campaign_id}",
                 scope: Scope::Write,
                 success: 200,
-                max_body: None,
+                body: None,
                 headers: &[],
                 query: &[],
             },

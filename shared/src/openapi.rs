@@ -19,7 +19,7 @@ use crate::domain::activity::MAX_BATCH;
 use crate::domain::{
     ActivityPatch, CampaignId, CampaignPatch, ContactId, ContactPatch, Id, ImportId, NewContact, NewImport, Violations,
 };
-use crate::endpoint::{ACTIVITY_ID, Endpoint, Header, Method, Param, ParamKind, Spec};
+use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, Media, Method, Param, ParamKind, Repeat, Spec};
 use crate::http::{
     ActivityView, ApiError, CampaignView, ContactView, ContactWithTimelineView, Detail, FromBody, ImportView, Message,
     NewActivities, NewCampaign, Reply,
@@ -175,7 +175,7 @@ fn operation(spec: &Spec, bodies: Bodies) -> Operation {
     if spec.headers.contains(&Header::IfNoneMatch) {
         operation = operation.response("304", with_headers(described(304), &["ETag"]));
     }
-    let request = spec.max_body.zip(bodies.request.clone()).map(|(limit, schema)| request_body(limit, schema));
+    let request = spec.body.zip(bodies.request.clone()).map(|(spec, schema)| request_body(spec, &schema));
     operation.request_body(request).response(spec.success.to_string(), success_response(spec, bodies)).build()
 }
 
@@ -192,9 +192,9 @@ fn refusals(spec: &Spec, bodies: &Bodies) -> Vec<ApiError> {
     let not_found = has(Header::ImportId).then_some(Kind::Import).into_iter().chain(path_ids(spec).filter_map(kind));
     let sometimes = [
         has(Header::IfMatch).then_some(ApiError::PreconditionFailed),
-        has(Header::IdempotencyKey).then_some(ApiError::KeyReused),
-        spec.max_body.map(|limit| ApiError::BodyTooLarge { limit }),
-        spec.max_body.map(|_| ApiError::UnsupportedMediaType),
+        spec.repeat().map(|_| ApiError::KeyReused),
+        spec.body.map(|body| ApiError::BodyTooLarge { limit: body.max }),
+        spec.body.map(|body| ApiError::UnsupportedMediaType { supported: body.media }),
     ];
     let derived = always.into_iter().chain(not_found.map(ApiError::NotFound)).chain(sometimes.into_iter().flatten());
     derived.chain(bodies.refusals.iter().cloned()).collect()
@@ -248,7 +248,7 @@ fn query_parameter(param: &Param) -> Parameter {
 fn request_header(header: Header) -> Parameter {
     let (description, schema) = match header {
         Header::ImportId => ("The import that the contact is linked to", uuid()),
-        Header::IdempotencyKey => (
+        Header::IdempotencyKey(_) => (
             "Makes the request safe to repeat: for 24 hours the same key gets the same answer, with one effect",
             string().min_length(Some(1)).max_length(Some(255)).pattern(Some("^[!-~]+$")),
         ),
@@ -263,10 +263,19 @@ fn header_parameter(name: &str, description: &str, schema: ObjectBuilder) -> Par
     parameter.description(Some(description)).schema(Some(schema)).build()
 }
 
-fn request_body(limit: usize, schema: RefOr<Schema>) -> RequestBody {
-    let body =
-        RequestBodyBuilder::new().description(Some(format!("At most {limit} bytes"))).required(Some(Required::True));
-    body.content(JSON, ContentBuilder::new().schema(Some(schema)).build()).build()
+fn request_body(spec: BodySpec, schema: &RefOr<Schema>) -> RequestBody {
+    let about = format!("At most {} bytes", spec.max);
+    let body = RequestBodyBuilder::new().description(Some(about)).required(Some(Required::True));
+    let content = |media: Media| {
+        let schema = match media {
+            Media::Json => schema.clone(),
+            // A form with one file in it.
+            Media::Multipart => ObjectBuilder::new().property("file", string()).required("file").into(),
+            Media::Csv => string().into(),
+        };
+        ContentBuilder::new().schema(Some(schema)).build()
+    };
+    spec.media.iter().fold(body, |body, media| body.content(media.as_str(), content(*media))).build()
 }
 
 fn success_response(spec: &Spec, bodies: Bodies) -> Response {
@@ -275,7 +284,7 @@ fn success_response(spec: &Spec, bodies: Bodies) -> Response {
         bodies.versioned.then_some("ETag"),
         paged.then_some("Link"),
         (spec.success == 201).then_some("Location"),
-        spec.headers.contains(&Header::IdempotencyKey).then_some("Idempotent-Replayed"),
+        (spec.repeat() == Some(Repeat::Replayed)).then_some("Idempotent-Replayed"),
     ];
     let content = ContentBuilder::new().schema(Some(bodies.response)).build();
     let headers: Vec<_> = headers.into_iter().flatten().collect();
@@ -309,7 +318,7 @@ fn components() -> Components {
     let api_key = ApiKeyValue::with_description("X-API-Key", "A key of the organization; decides where both are sent");
     let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
     let bearer = bearer.description(Some("A token with `sub`, `org_id` and `exp`, and optionally `scope`"));
-    let headers = [Header::ImportId, Header::IdempotencyKey, Header::IfMatch, Header::IfNoneMatch];
+    let headers = [Header::ImportId, Header::IdempotencyKey(Repeat::Replayed), Header::IfMatch, Header::IfNoneMatch];
     let request_id = string().min_length(Some(1)).max_length(Some(128)).pattern(Some("^[!-~]+$"));
     let request_id = header_parameter(REQUEST_ID, "An id for the request, to find it by", request_id);
     let parameters = headers.map(request_header).into_iter().chain([request_id]);

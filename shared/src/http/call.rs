@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::auth::Principal;
 use crate::domain::{ActivityId, Id, ImportId, RequiredVersion, Violations};
-use crate::endpoint::{ACTIVITY_ID, Endpoint, PathValues};
+use crate::endpoint::{ACTIVITY_ID, Endpoint, Media, PathValues};
 use crate::table::{Receipt, Slot};
 
 use super::error::ApiError;
@@ -23,7 +23,24 @@ pub struct Call {
     pub(super) path_values: PathValues,
     pub(super) headers: Headers,
     pub(super) raw_query: String,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
+}
+
+/// A request's body: empty where the endpoint takes none.
+#[derive(Debug)]
+pub struct Body {
+    /// Its form: one that the endpoint takes.
+    pub media: Media,
+    /// Its content type as it was sent, with its parameters.
+    pub content_type: String,
+    /// Its bytes, no more than the endpoint takes.
+    pub bytes: Vec<u8>,
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self { media: Media::Json, content_type: String::new(), bytes: Vec::new() }
+    }
 }
 
 /// A value that comes out of a request's body.
@@ -120,8 +137,13 @@ impl Call {
     /// # Errors
     /// 400 with everything that is wrong with it.
     pub fn body<T: FromBody>(&self) -> Result<T, ApiError> {
-        let body: &RawValue = serde_json::from_slice(&self.body).map_err(|error| malformed(&error))?;
+        let body: &RawValue = serde_json::from_slice(&self.body.bytes).map_err(|error| malformed(&error))?;
         Ok(T::from_body(body)?)
+    }
+
+    /// The body as it was sent, where an endpoint reads other forms than JSON.
+    pub fn sent(&self) -> &Body {
+        &self.body
     }
 
     /// The answer to keep under the request's `Idempotency-Key`, if it has one.
@@ -141,7 +163,7 @@ impl Call {
     pub(super) fn fingerprint(&self) -> String {
         let import_id = self.headers.import_id.map(|id| id.to_string()).unwrap_or_default();
         let mut hash = Sha256::new();
-        for part in [self.raw_query.as_bytes(), import_id.as_bytes(), &self.body] {
+        for part in [self.raw_query.as_bytes(), import_id.as_bytes(), &self.body.bytes] {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }

@@ -3,6 +3,7 @@
 
 use crate::auth::Refusal;
 use crate::domain::Violations;
+use crate::endpoint::Media;
 use crate::table::{self, Kind};
 
 use super::reply::Reply;
@@ -21,8 +22,11 @@ pub enum ApiError {
     Unauthorized,
     /// 403: the credential does not allow this.
     Forbidden,
-    /// 415: a body that is no JSON by its own word.
-    UnsupportedMediaType,
+    /// 415: a body of a form that the route does not take, by its own word.
+    UnsupportedMediaType {
+        /// The forms it takes.
+        supported: &'static [Media],
+    },
     /// 413: more bytes than the route takes.
     BodyTooLarge {
         /// The most it takes.
@@ -38,6 +42,13 @@ pub enum ApiError {
     EmailTaken(String),
     /// 422: the `Idempotency-Key` was used for another request (draft-ietf-httpapi-idempotency-key-header, §2.7).
     KeyReused,
+    /// 409: a request under this `Idempotency-Key` is under way.
+    InProgress {
+        /// How long it may take at the most.
+        seconds: i64,
+    },
+    /// 409: the API key was made under this `Idempotency-Key`, and shown then.
+    AlreadyCreated,
     /// The `Idempotency-Key` was answered by another call while this one ran: not an answer, but a reason to replay.
     AlreadyAnswered,
     /// 503: the database could not be reached in time. No transaction was half done.
@@ -62,7 +73,10 @@ impl ApiError {
                 Reply::error(401, "Invalid or missing authentication credentials").with("www-authenticate", challenge)
             }
             Self::Forbidden => Reply::error(403, "You do not have permission to access this resource"),
-            Self::UnsupportedMediaType => Reply::error(415, "Content-Type must be application/json"),
+            Self::UnsupportedMediaType { supported } => {
+                let supported: Vec<_> = supported.iter().map(|media| media.as_str()).collect();
+                Reply::error(415, &format!("Content-Type must be {}", supported.join(" or ")))
+            }
             Self::BodyTooLarge { limit } => Reply::error(413, &format!("Request body must be at most {limit} bytes")),
             Self::Invalid(violations) => Reply::error(400, &format!("Validation error: {violations}")),
             Self::NotFound(Kind::Contact) => Reply::error(404, "Contact not found"),
@@ -72,6 +86,11 @@ impl ApiError {
             Self::PreconditionFailed => Reply::error(412, "Contact has changed since it was read"),
             Self::EmailTaken(email) => Reply::error(409, &format!("Contact with email '{email}' already exists")),
             Self::KeyReused => Reply::error(422, "Idempotency-Key was already used for a different request"),
+            Self::InProgress { seconds } => {
+                let reply = Reply::error(409, "A request with this Idempotency-Key is in progress");
+                reply.with("retry-after", seconds.to_string())
+            }
+            Self::AlreadyCreated => Reply::error(409, "API key already created"),
             Self::AlreadyAnswered | Self::Unavailable => {
                 Reply::error(503, "Service temporarily unavailable, try again").with("retry-after", "1")
             }
@@ -92,6 +111,8 @@ impl From<table::Error> for ApiError {
                 "must be smaller to be sent with an Idempotency-Key: its answer is too long to keep",
             ),
             table::Error::AlreadyAnswered => Self::AlreadyAnswered,
+            table::Error::KeyReused => Self::KeyReused,
+            table::Error::InProgress { seconds } => Self::InProgress { seconds },
             table::Error::Unavailable => Self::Unavailable,
             table::Error::Unreadable(sort_key) => Self::Internal(format!("unreadable item {sort_key}")),
             table::Error::Unexpected(what) => Self::Internal(format!("unexpected answer of the database: {what}")),

@@ -24,7 +24,7 @@ impl Headers {
             let Some(value) = event.header(&name.to_ascii_lowercase()) else { continue };
             let read = match header {
                 Header::ImportId => ImportId::parse(value.trim()).map(|id| headers.import_id = Some(id)),
-                Header::IdempotencyKey => idempotency_key(value).map(|key| headers.idempotency_key = Some(key)),
+                Header::IdempotencyKey(_) => idempotency_key(value).map(|key| headers.idempotency_key = Some(key)),
                 Header::IfMatch => Tags::parse(value).map(|tags| headers.if_match = Some(tags.versions())),
                 Header::IfNoneMatch => Tags::parse(value).map(|tags| headers.if_none_match = Some(tags)),
             };

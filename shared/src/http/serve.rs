@@ -16,11 +16,11 @@ use crate::app::{App, Process};
 use crate::auth::Credentials;
 use crate::config::Config;
 use crate::domain::{ActivityId, OrgId, Violations, ids};
-use crate::endpoint::{ACTIVITY_ID, Endpoint, without_trailing_slash};
-use crate::table::Kept;
+use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Media, Repeat, without_trailing_slash};
+use crate::table::{Kept, Slot};
 use crate::telemetry;
 
-use super::call::Call;
+use super::call::{Body, Call};
 use super::error::ApiError;
 use super::event::Event;
 use super::headers::{Headers, is_visible_ascii};
@@ -30,6 +30,9 @@ use super::reply::Reply;
 const LONGEST: Duration = Duration::from_secs(25);
 /// What is kept back of the function's own time limit for writing the answer.
 const RESERVE: Duration = Duration::from_millis(500);
+
+/// What is kept back of a request's time for giving its key free again.
+const RELEASE: Duration = Duration::from_secs(1);
 
 /// Runs an endpoint's function: what every `main` does.
 ///
@@ -115,13 +118,7 @@ where
     if !principal.may(spec.scope) {
         return Err(ApiError::Forbidden);
     }
-    let body = match spec.max_body {
-        Some(limit) => {
-            is_json(event.header("content-type"))?;
-            Some(event.body()).filter(|body| body.len() <= limit).ok_or(ApiError::BodyTooLarge { limit })?
-        }
-        None => Vec::new(),
-    };
+    let body = spec.body.map(|spec| body(&event, spec)).transpose()?.unwrap_or_default();
     let mut violations = Violations::default();
     for (name, value) in path_values.iter() {
         let read =
@@ -137,49 +134,81 @@ where
     respond(app, handle, call).await
 }
 
-/// Lets the endpoint answer, unless the answer is known already: kept under an `Idempotency-Key`, or at the client.
+/// Lets the endpoint answer, unless the client has the answer already.
 async fn respond<H, F>(app: &App, handle: H, call: Call) -> Result<Reply, ApiError>
 where
     H: Fn(App, Call) -> F,
     F: Future<Output = Result<Reply, ApiError>>,
 {
     let if_none_match = call.headers.if_none_match.clone();
-    let Some(slot) = call.slot() else {
+    let Some((slot, repeat)) = call.slot().zip(call.endpoint.spec().repeat()) else {
         let reply = handle(app.clone(), call).await?;
         let known = if_none_match.zip(reply.header("etag")).is_some_and(|(tags, etag)| tags.hold(etag));
         return Ok(if known { reply.not_modified() } else { reply });
     };
+    match repeat {
+        Repeat::Replayed => respond_once(app, handle, call, &slot, replay).await,
+        Repeat::Refused => respond_once(app, handle, call, &slot, |_| Err(ApiError::AlreadyCreated)).await,
+        Repeat::Run => respond_alone(app, handle, call, &slot).await,
+    }
+}
+
+/// Lets the endpoint answer, unless an answer is kept under the request's key: then `again` makes one of that.
+async fn respond_once<H, F>(
+    app: &App,
+    handle: H,
+    call: Call,
+    slot: &Slot,
+    again: fn(&Kept) -> Result<Reply, ApiError>,
+) -> Result<Reply, ApiError>
+where
+    H: Fn(App, Call) -> F,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
     let (receipts, fingerprint) = (app.receipts(call.principal()), call.fingerprint());
-    if let Some(kept) = receipts.find(&slot).await? {
-        return replay(&kept, &fingerprint);
+    let again = |kept: &Kept| if kept.fingerprint == fingerprint { again(kept) } else { Err(ApiError::KeyReused) };
+    if let Some(kept) = receipts.find(slot).await? {
+        return again(&kept);
     }
     match handle(app.clone(), call).await {
         // Another call with this key committed first. It wins; this one gives its answer.
-        Err(ApiError::AlreadyAnswered) => match receipts.find(&slot).await? {
-            Some(kept) => replay(&kept, &fingerprint),
+        Err(ApiError::AlreadyAnswered) => match receipts.find(slot).await? {
+            Some(kept) => again(&kept),
             None => Err(ApiError::AlreadyAnswered),
         },
         outcome => outcome,
     }
 }
 
-fn replay(kept: &Kept, fingerprint: &str) -> Result<Reply, ApiError> {
-    if kept.fingerprint != fingerprint {
-        return Err(ApiError::KeyReused);
-    }
+/// Lets the endpoint answer, unless another call under the request's key is under way.
+async fn respond_alone<H, F>(app: &App, handle: H, call: Call, slot: &Slot) -> Result<Reply, ApiError>
+where
+    H: Fn(App, Call) -> F,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let receipts = app.receipts(call.principal());
+    receipts.hold(slot, &call.fingerprint()).await?;
+    let outcome = handle(app.ending_earlier(RELEASE), call).await;
+    // If this fails the key is free when its time is over.
+    let _ = receipts.release(slot).await;
+    outcome
+}
+
+fn replay(kept: &Kept) -> Result<Reply, ApiError> {
     let reply: Reply =
         serde_json::from_str(&kept.answer).map_err(|_| ApiError::Internal("unreadable kept answer".to_owned()))?;
     Ok(reply.with("idempotent-replayed", "true"))
 }
 
-/// A missing content type is read as JSON; existing clients leave it out.
-fn is_json(content_type: Option<&str>) -> Result<(), ApiError> {
-    let essence = content_type.map(|value| value.split(';').next().unwrap_or_default().trim());
-    if essence.is_none_or(|essence| essence.eq_ignore_ascii_case("application/json")) {
-        Ok(())
-    } else {
-        Err(ApiError::UnsupportedMediaType)
-    }
+/// The body, if it has a form and a length that the endpoint takes.
+fn body(event: &Event, spec: BodySpec) -> Result<Body, ApiError> {
+    let content_type = event.header("content-type").unwrap_or(Media::Json.as_str());
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let media = spec.media.iter().find(|media| media.as_str().eq_ignore_ascii_case(essence));
+    let media = *media.ok_or(ApiError::UnsupportedMediaType { supported: spec.media })?;
+    let bytes = Some(event.body()).filter(|bytes| bytes.len() <= spec.max);
+    let bytes = bytes.ok_or(ApiError::BodyTooLarge { limit: spec.max })?;
+    Ok(Body { media, content_type: content_type.to_owned(), bytes })
 }
 
 /// The client's id of the request if it is sane, else the gateway's.

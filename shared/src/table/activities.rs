@@ -131,9 +131,9 @@ impl Activities {
     }
 
     async fn record_one(&self, activity: &Activity) -> Result<Activity> {
-        match self.session.put_unless_there(self.to_item(activity)?).await? {
-            None => Ok(activity.clone()),
-            Some(there) => from_item(there),
+        match self.session.put_new(self.to_item(activity)?).await? {
+            Ok(()) => Ok(activity.clone()),
+            Err(there) => from_item(there),
         }
     }
 

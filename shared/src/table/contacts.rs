@@ -301,7 +301,7 @@ impl Contacts {
         let mut same_version = Expression::default();
         same_version.require(VERSION, number(contact.version));
         if next.email == contact.email && new_company.is_none() {
-            return self.session.put_if(to_item(next)?, same_version).await;
+            return Ok(self.session.put_if(to_item(next)?, same_version).await?.is_ok());
         }
         let mut transaction = self.transaction();
         transaction.put_if(Part::Contact, to_item(next)?, same_version);

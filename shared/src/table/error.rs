@@ -30,6 +30,13 @@ pub enum Error {
     AnswerTooLarge,
     /// The `Idempotency-Key` got its answer from another call meanwhile.
     AlreadyAnswered,
+    /// The `Idempotency-Key` is held by another request.
+    KeyReused,
+    /// The `Idempotency-Key` is held by the same request, sent before.
+    InProgress {
+        /// How long it is held at the most, in seconds.
+        seconds: i64,
+    },
     /// The database could not be reached, or refused for its load, until the deadline.
     Unavailable,
     /// A stored item is not what its type promises; holds its sort key.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::error::{Error, Result};
 use super::expression::Expression;
@@ -14,6 +15,8 @@ use crate::domain::json::MAX_STORED_BYTES;
 
 /// How long an answer is kept.
 const LIFETIME: TimeDelta = TimeDelta::hours(24);
+/// How long a key is held: longer than a request can take.
+const HELD: TimeDelta = TimeDelta::seconds(60);
 
 /// The answer to keep under an `Idempotency-Key`, committed together with what it answers.
 #[derive(Debug, Clone)]
@@ -47,6 +50,15 @@ pub struct Kept {
     expires_at: i64,
 }
 
+/// A key that is held while its request is under way.
+#[derive(Debug, Serialize, Deserialize)]
+struct Lease {
+    /// The call that holds it: how that knows its own work where the answer to it was lost.
+    holder: Uuid,
+    fingerprint: String,
+    expires_at: i64,
+}
+
 /// The answers of one organization.
 #[derive(Debug)]
 pub struct Receipts {
@@ -69,6 +81,40 @@ impl Receipts {
         let kept: Kept = record(item, Type::Idempotency)?;
         Ok(Some(kept).filter(|kept| self.now.timestamp() < kept.expires_at))
     }
+
+    /// Holds this slot for one call. Ends by itself after a minute, where the call does not live to release it.
+    ///
+    /// # Errors
+    /// [`Error::InProgress`], [`Error::KeyReused`], or the database's.
+    pub async fn hold(&self, slot: &Slot, fingerprint: &str) -> Result<()> {
+        let expires_at = (self.now + HELD).timestamp();
+        let lease = Lease { holder: Uuid::new_v4(), fingerprint: fingerprint.to_owned(), expires_at };
+        let item = item(&key(self.org, slot), Type::Lease, &lease)?;
+        let Err(held) = self.session.put_if(item, unless_valid_at(self.now)).await? else { return Ok(()) };
+        let held: Lease = record(held, Type::Lease)?;
+        if held.holder == lease.holder {
+            Ok(())
+        } else if held.fingerprint == fingerprint {
+            Err(Error::InProgress { seconds: held.expires_at - self.now.timestamp() })
+        } else {
+            Err(Error::KeyReused)
+        }
+    }
+
+    /// Gives free what [`Receipts::hold`] holds.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn release(&self, slot: &Slot) -> Result<()> {
+        self.session.batch_delete(&[key(self.org, slot)]).await
+    }
+}
+
+/// Nothing lies there, or something whose time is over.
+fn unless_valid_at(now: DateTime<Utc>) -> Expression {
+    let mut condition = Expression::default();
+    condition.require_absent_or_below(TTL, number(now.timestamp() + 1));
+    condition
 }
 
 /// Makes a transaction keep this answer, unless the slot already has one.
@@ -88,9 +134,7 @@ pub(super) fn keep<P: Copy>(
     }
     let kept =
         Kept { fingerprint: fingerprint.clone(), answer: answer.clone(), expires_at: (now + LIFETIME).timestamp() };
-    let mut condition = Expression::default();
-    condition.require_absent_or_below(TTL, number(now.timestamp() + 1));
-    transaction.put_if(part, item(&key(org, slot), Type::Idempotency, &kept)?, condition);
+    transaction.put_if(part, item(&key(org, slot), Type::Idempotency, &kept)?, unless_valid_at(now));
     Ok(())
 }
 

@@ -149,6 +149,11 @@ enum Failure<E> {
 }
 
 impl Session {
+    /// The same way, with its deadline earlier by so much.
+    pub(crate) fn ending_earlier(&self, by: Duration) -> Self {
+        Self { deadline: self.deadline.checked_sub(by).unwrap_or(self.deadline), ..self.clone() }
+    }
+
     /// Reads one item, consistently.
     pub(super) async fn get(&self, key: &Key) -> Result<Option<Item>> {
         let get = self.client.get_item().table_name(&*self.table).set_key(Some(key_of(key))).consistent_read(true);
@@ -256,8 +261,8 @@ impl Session {
         Ok(())
     }
 
-    /// Writes one item over what lies there, if a condition on that holds; `false` where it does not.
-    pub(super) async fn put_if(&self, item: Item, condition: Expression) -> Result<bool> {
+    /// Writes one item over what lies there, if a condition on that holds; gives back what lies there where it does not.
+    pub(super) async fn put_if(&self, item: Item, condition: Expression) -> Result<std::result::Result<(), Item>> {
         let put = self
             .client
             .put_item()
@@ -265,41 +270,26 @@ impl Session {
             .set_item(Some(item))
             .condition_expression(condition.condition())
             .set_expression_attribute_names(Some(condition.names))
-            .set_expression_attribute_values(Some(condition.values))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.retry("PutItem", || put.clone().send(), is_transient).await {
-            Ok(output) => {
-                self.meter.writes(output.consumed_capacity());
-                Ok(true)
-            }
-            Err(Failure::Service(_, PutItemError::ConditionalCheckFailedException(_))) => Ok(false),
-            Err(failure) => Err(failure.unexpected()),
-        }
-    }
-
-    /// Writes one item where none lies yet. Gives back the item that lies there already, if one does.
-    pub(super) async fn put_unless_there(&self, item: Item) -> Result<Option<Item>> {
-        let mut condition = Expression::default();
-        condition.require_absent(PK);
-        let put = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(item))
-            .condition_expression(condition.condition())
-            .set_expression_attribute_names(Some(condition.names))
+            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         match self.retry("PutItem", || put.clone().send(), is_transient).await {
             Ok(output) => {
                 self.meter.writes(output.consumed_capacity());
-                Ok(None)
+                Ok(Ok(()))
             }
             Err(Failure::Service(_, PutItemError::ConditionalCheckFailedException(refused))) => {
-                Ok(Some(refused.item.unwrap_or_default()))
+                Ok(Err(refused.item.unwrap_or_default()))
             }
             Err(failure) => Err(failure.unexpected()),
         }
+    }
+
+    /// Writes one item where none lies yet. Gives back the item that lies there already, if one does.
+    pub(super) async fn put_new(&self, item: Item) -> Result<std::result::Result<(), Item>> {
+        let mut absent = Expression::default();
+        absent.require_absent(PK);
+        self.put_if(item, absent).await
     }
 
     /// Deletes these items, those that are there. What the database leaves unprocessed is sent again.

@@ -30,7 +30,7 @@ use super::tenant::{forged, token};
 use super::{Answer, JWT_SECRET, Request, Tenant, TestApp, jane};
 use crate::app::App;
 use crate::domain::Scope;
-use crate::endpoint::{ACTIVITY_ID, Endpoint, Header, Spec};
+use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, Spec};
 use crate::http::{ApiError, Call, Reply};
 use crate::table::keys;
 
@@ -255,7 +255,7 @@ async fn faults(app: &TestApp, endpoint: Endpoint) -> Vec<Fault> {
     fn fault(status: u64, detail: &'static str, spoil: impl Fn(Request) -> Request + 'static) -> Fault {
         (status, detail, Box::new(spoil))
     }
-    let Spec { path, scope, max_body, headers, query, .. } = endpoint.spec();
+    let Spec { path, scope, body, headers, query, .. } = endpoint.spec();
     let other_scope = bearer(&app.org, &json!({"scope": if scope == Scope::Read { "write" } else { "read" }}));
     let mut faults = vec![
         fault(404, "Not found", |request| request.path("/nowhere")),
@@ -265,7 +265,7 @@ async fn faults(app: &TestApp, endpoint: Endpoint) -> Vec<Fault> {
             request.without("x-api-key").header("authorization", &other_scope)
         }),
     ];
-    if let Some(limit) = max_body {
+    if let Some(BodySpec { max: limit, .. }) = body {
         faults.push(fault(415, "Content-Type", |request| request.header("content-type", "text/plain")));
         faults.push(fault(413, "at most", move |request| request.text("{".repeat(limit + 1))));
     }
@@ -286,7 +286,7 @@ async fn faults(app: &TestApp, endpoint: Endpoint) -> Vec<Fault> {
     if !query.is_empty() {
         faults.push(fault(400, "Validation error: limit must be", |request| request.query("limit=x")));
     }
-    if max_body.is_some() {
+    if body.is_some() {
         faults.push(fault(400, "body is not valid JSON", |request| request.text("{")));
     }
     if let Some(Named { missing, .. }) = named {
@@ -472,7 +472,7 @@ where
         let body = String::from_utf8_lossy(&body);
         assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: body {detail}")), "{body}");
     }
-    let limit = endpoint.spec().max_body.expect("the endpoint takes a body");
+    let limit = endpoint.spec().body.expect("the endpoint takes a body").max;
     let body = good.body().to_string();
     let padded = |length: usize| format!("{body}{}", " ".repeat(length - body.len()));
     let answer = app.send(endpoint, handle, &good.clone().text(padded(limit + 1))).await;
