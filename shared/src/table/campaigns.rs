@@ -12,10 +12,10 @@ use super::cursor::Cursor;
 use super::error::{Error, Kind, Result};
 use super::expression::Expression;
 use super::item::{Item, Type, item, number, record, text};
-use super::keys::{self, Parent};
-use super::listing::{self, Page, Row, Rows};
+use super::keys::{self, Key, Parent, Range};
+use super::listing::{self, Listed, Page};
 use super::receipts::{self, Receipt};
-use super::session::{Pause, Reading, Session};
+use super::session::{Pause, Session};
 use super::transaction::Transaction;
 use crate::domain::ids::{moment_of, uuid_at};
 use crate::domain::{
@@ -114,30 +114,8 @@ impl Campaigns {
     /// # Errors
     /// The database's.
     pub async fn list(&self, filter: &CampaignFilter, limit: usize, cursor: Option<Cursor>) -> Result<Page<Campaign>> {
-        listing::page(limit, cursor, |after, wanted| async move {
-            let range = keys::campaigns(self.org);
-            let after = after.map(|id| keys::campaign(self.org, id.into()).sk);
-            let run = self
-                .session
-                .query(
-                    &range,
-                    after.as_deref(),
-                    &Reading { descending: true, limit: Some(wanted).filter(|_| filter.is_empty()) },
-                )
-                .await?;
-            let campaigns = run.items.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
-            let more = run.last.and_then(|_| campaigns.last()).map(|campaign| Uuid::from(campaign.id));
-            let row = |campaign: Campaign| {
-                let place = campaign.id.into();
-                Row {
-                    place,
-                    bytes: shown_len(&campaign),
-                    shown: Some(campaign).filter(|campaign| filter.shows(campaign)),
-                }
-            };
-            Ok(Rows { rows: campaigns.into_iter().map(row).collect(), more })
-        })
-        .await
+        let shows = |campaign: &Campaign| filter.shows(campaign);
+        listing::page_of(&self.session, self.org, limit, cursor, !filter.is_empty(), shows).await
     }
 
     /// Changes a campaign, and gives it back as it is then. What changes nothing writes nothing. Its status and its place
@@ -213,6 +191,34 @@ impl Campaigns {
     }
 }
 
+impl Listed for Campaign {
+    type Place = Uuid;
+    const DESCENDING: bool = true;
+
+    fn range(org: OrgId) -> Range {
+        keys::campaigns(org)
+    }
+
+    fn key(org: OrgId, place: Uuid) -> Key {
+        keys::campaign(org, place.into())
+    }
+
+    fn from_item(item: Item) -> Result<Self> {
+        from_item(item)
+    }
+
+    fn place(&self) -> Uuid {
+        self.id.into()
+    }
+
+    fn shown_len(&self) -> usize {
+        const REST: usize = 2_000;
+        const ACCOUNT: usize = 40;
+        let CampaignSettings { description, provider_account_id, .. } = &self.settings;
+        description.as_ref().map_or(0, String::len) + provider_account_id.len() * ACCOUNT + REST
+    }
+}
+
 /// The organization's active campaigns, out of their item.
 pub(super) fn active(item: Item) -> Result<BTreeSet<CampaignId>> {
     Ok(record::<ActiveCampaigns>(item, Type::ActiveCampaigns)?.campaign_ids)
@@ -233,12 +239,4 @@ fn to_item(campaign: &Campaign) -> Result<Item> {
 fn from_item(item: Item) -> Result<Campaign> {
     let CampaignItem { id, org_id, settings, lead_magnet_id, updated_at, version } = record(item, Type::Campaign)?;
     Ok(Campaign { id, org_id, settings, lead_magnet_id, updated_at, version })
-}
-
-/// About how long a campaign is in an answer, in bytes.
-fn shown_len(campaign: &Campaign) -> usize {
-    const REST: usize = 2_000;
-    const ACCOUNT: usize = 40;
-    let CampaignSettings { description, provider_account_id, .. } = &campaign.settings;
-    description.as_ref().map_or(0, String::len) + provider_account_id.len() * ACCOUNT + REST
 }

@@ -244,9 +244,9 @@ impl Contacts {
         };
         set("full_name", full_name.as_ref().map(FullName::as_str));
         set("linkedin_profile", linkedin_profile.as_ref().map(LinkedinProfile::as_str));
-        change(&mut expression, "company", company, CompanyName::as_str);
-        change(&mut expression, "locale", locale, Locale::as_str);
-        change(&mut expression, "timezone", timezone, Timezone::as_str);
+        expression.patch("company", company, |company| text(company.as_str()));
+        expression.patch("locale", locale, |locale| text(locale.as_str()));
+        expression.patch("timezone", timezone, |timezone| text(timezone.as_str()));
         match enrichment {
             Patch::Keep => {}
             Patch::Clear => {
@@ -363,15 +363,6 @@ impl Contacts {
 
     fn lock(&self, email: &Email, contact_id: ContactId) -> Result<Item> {
         item(&keys::email_lock(self.org, email), Type::EmailLock, &EmailLock { contact_id })
-    }
-}
-
-/// A field of a blind update that can be cleared.
-fn change<T>(expression: &mut Expression, name: &str, patch: &Patch<T>, as_str: impl Fn(&T) -> &str) {
-    match patch {
-        Patch::Keep => {}
-        Patch::Clear => expression.remove(&[name]),
-        Patch::Set(value) => expression.set(&[name], text(as_str(value))),
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use crate::domain::Patch;
+
 /// An expression in the making: what to set and remove, and what must hold.
 ///
 /// Placeholders are as short as they can be: an expression is at most 4 KB.
@@ -33,6 +35,15 @@ impl Expression {
         let path = self.path(path);
         self.any.push(format!("attribute_exists({path})"));
         self.remove.push(path);
+    }
+
+    /// Changes an attribute that can be removed.
+    pub(super) fn patch<T>(&mut self, attribute: &str, patch: &Patch<T>, value: impl Fn(&T) -> AttributeValue) {
+        match patch {
+            Patch::Keep => {}
+            Patch::Clear => self.remove(&[attribute]),
+            Patch::Set(new) => self.set(&[attribute], value(new)),
+        }
     }
 
     /// Sets an attribute without asking whether that makes a difference.

@@ -73,9 +73,9 @@ impl Range {
     }
 }
 
-/// A text above every text that begins with `prefix`, since ids and times are ASCII.
+/// The least text above every text that begins with `prefix`: `$` is the character that follows the `#` at its end.
 fn above(prefix: &str) -> String {
-    format!("{prefix}\u{7f}")
+    format!("{}$", prefix.trim_end_matches('#'))
 }
 
 /// A contact.

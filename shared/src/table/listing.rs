@@ -9,6 +9,10 @@ use uuid::Uuid;
 
 use super::cursor::{Cursor, Place};
 use super::error::Result;
+use super::item::Item;
+use super::keys::{Key, Range};
+use super::session::{Reading, Session};
+use crate::domain::OrgId;
 
 /// The most a page's rows may come to, in bytes: a function's answer ends at 6 MB, and a body in it is a JSON text once
 /// more, in which every quotation mark counts double.
@@ -38,6 +42,52 @@ pub(super) struct Rows<T, P = Uuid> {
     pub(super) rows: Vec<Row<T, P>>,
     /// The place to go on after, if there may be more.
     pub(super) more: Option<P>,
+}
+
+/// A thing of an organization whose items lie in one range, in the order in which they are listed or against it.
+pub(super) trait Listed: Sized {
+    /// What the order is by.
+    type Place: Place;
+
+    /// From the last item to the first.
+    const DESCENDING: bool;
+
+    /// Where they lie.
+    fn range(org: OrgId) -> Range;
+
+    /// Where the one of this place lies.
+    fn key(org: OrgId, place: Self::Place) -> Key;
+
+    /// Reads one.
+    fn from_item(item: Item) -> Result<Self>;
+
+    /// Its place in the order.
+    fn place(&self) -> Self::Place;
+
+    /// About how long it is in an answer, in bytes.
+    fn shown_len(&self) -> usize;
+}
+
+/// Reads a page of an organization's things, those that a filter shows; `is_sparse` says that it may pass some over.
+pub(super) async fn page_of<T: Listed>(
+    session: &Session,
+    org: OrgId,
+    limit: usize,
+    cursor: Option<Cursor<T::Place>>,
+    is_sparse: bool,
+    shows: impl Fn(&T) -> bool,
+) -> Result<Page<T, T::Place>> {
+    let (range, shows) = (&T::range(org), &shows);
+    page(limit, cursor, |after, wanted| async move {
+        let after = after.map(|place| T::key(org, place).sk);
+        let reading = Reading { descending: T::DESCENDING, limit: Some(wanted).filter(|_| !is_sparse) };
+        let run = session.query(range, after.as_deref(), &reading).await?;
+        let things = run.items.into_iter().map(T::from_item).collect::<Result<Vec<_>>>()?;
+        let more = run.last.and_then(|_| things.last()).map(T::place);
+        let row = |thing: T| Row { place: thing.place(), bytes: thing.shown_len(), shown: Some(thing).filter(shows) };
+        Ok(Rows { rows: things.into_iter().map(row).collect(), more })
+    })
+    .await
 }
 
 /// Reads a page of at most `limit` rows. `read` is given the place to go on after and how many rows are wanted.
