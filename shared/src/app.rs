@@ -10,7 +10,7 @@ use crate::auth::{self, Authenticator, Credentials, Principal, Refusal};
 use crate::config::Config;
 use crate::domain::{Clock, ContactId, OrgId};
 use crate::table::{
-    self, Activities, Campaigns, Contacts, Imports, Meter, Parent, Patience, Receipts, Session, Table, Usage,
+    self, Activities, Campaigns, Companies, Contacts, Imports, Meter, Parent, Patience, Receipts, Session, Table, Usage,
 };
 
 /// What lives as long as the process: the table's client, the keys seen, the clock.
@@ -90,6 +90,11 @@ impl App {
     /// The imports of the caller's organization.
     pub fn imports(&self, principal: &Principal) -> Imports {
         self.process.0.table.imports(self.session.clone(), principal.org_id(), self.now)
+    }
+
+    /// The companies of the caller's organization.
+    pub fn companies(&self, principal: &Principal) -> Companies {
+        Companies::of(self.session.clone(), principal.org_id())
     }
 
     /// The kept answers of the caller's organization.

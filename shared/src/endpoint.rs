@@ -179,6 +179,18 @@ pub mod param {
     /// By creation.
     pub const CREATED_AFTER: Param =
         Param { name: "created_after", description: "Only contacts created after this time", kind: ParamKind::Time };
+    /// One campaign's imports.
+    pub const LINKED_CAMPAIGN_ID: Param = Param {
+        name: "campaign_id",
+        description: "Only those that are linked to this campaign",
+        kind: ParamKind::Uuid,
+    };
+    /// One name.
+    pub const NAME: Param = Param {
+        name: "name",
+        description: "Only the company of this name, compared without case and space",
+        kind: ParamKind::Text,
+    };
     /// One status.
     pub const STATUS: Param = Param { name: "status", description: "Only those of this status", kind: ParamKind::Text };
     /// One customer profile.
@@ -263,6 +275,14 @@ pub enum Endpoint {
     ListContacts,
     /// `POST /imports/`
     CreateImport,
+    /// `GET /imports/`
+    ListImports,
+    /// `GET /imports/{import_id}`
+    GetImport,
+    /// `PUT /imports/{import_id}`
+    UpdateImport,
+    /// `DELETE /imports/{import_id}`
+    DeleteImport,
     /// `POST /contacts/{contact_id}/activities`
     RecordActivities,
     /// `PATCH /contacts/{contact_id}/activities/{activity_id}`
@@ -277,6 +297,8 @@ pub enum Endpoint {
     UpdateCampaign,
     /// `DELETE /campaigns/{campaign_id}`
     DeleteCampaign,
+    /// `GET /companies/`
+    ListCompanies,
 }
 
 /// A body with one object in it: 64 KiB of metadata however it is escaped, and the rest.
@@ -293,6 +315,10 @@ impl Endpoint {
         Self::DeleteContact,
         Self::ListContacts,
         Self::CreateImport,
+        Self::ListImports,
+        Self::GetImport,
+        Self::UpdateImport,
+        Self::DeleteImport,
         Self::RecordActivities,
         Self::UpdateActivity,
         Self::CreateCampaign,
@@ -300,6 +326,7 @@ impl Endpoint {
         Self::GetCampaign,
         Self::UpdateCampaign,
         Self::DeleteCampaign,
+        Self::ListCompanies,
     ];
 
     /// What is fixed about it.
@@ -386,6 +413,54 @@ impl Endpoint {
                 headers: &[Header::IdempotencyKey(Repeat::Replayed)],
                 query: &[],
             },
+            Self::ListImports => Spec {
+                name: "list-imports",
+                operation_id: "list_imports",
+                summary: "List imports, newest first",
+                method: Method::Get,
+                path: "/imports",
+                scope: Scope::Read,
+                success: 200,
+                body: None,
+                headers: &[],
+                query: &[param::LIMIT, param::CURSOR, param::STATUS, param::LINKED_CAMPAIGN_ID],
+            },
+            Self::GetImport => Spec {
+                name: "get-import",
+                operation_id: "get_import",
+                summary: "Get an import with the number of its contacts",
+                method: Method::Get,
+                path: "/imports/{import_id}",
+                scope: Scope::Read,
+                success: 200,
+                body: None,
+                headers: &[],
+                query: &[],
+            },
+            Self::UpdateImport => Spec {
+                name: "update-import",
+                operation_id: "update_import",
+                summary: "Update fields of an import",
+                method: Method::Put,
+                path: "/imports/{import_id}",
+                scope: Scope::Write,
+                success: 200,
+                body: Some(OBJECT),
+                headers: &[],
+                query: &[],
+            },
+            Self::DeleteImport => Spec {
+                name: "delete-import",
+                operation_id: "delete_import",
+                summary: "Delete an import; its contacts stay",
+                method: Method::Delete,
+                path: "/imports/{import_id}",
+                scope: Scope::Write,
+                success: 200,
+                body: None,
+                headers: &[],
+                query: &[],
+            },
             Self::RecordActivities => Spec {
                 name: "record-activities",
                 operation_id: "record_activities",
@@ -469,6 +544,18 @@ impl Endpoint {
                 body: None,
                 headers: &[],
                 query: &[],
+            },
+            Self::ListCompanies => Spec {
+                name: "list-companies",
+                operation_id: "list_companies",
+                summary: "List companies, in the order of their names",
+                method: Method::Get,
+                path: "/companies",
+                scope: Scope::Read,
+                success: 200,
+                body: None,
+                headers: &[],
+                query: &[param::LIMIT, param::CURSOR, param::NAME],
             },
         }
     }

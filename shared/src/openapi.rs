@@ -17,12 +17,13 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::activity::MAX_BATCH;
 use crate::domain::{
-    ActivityPatch, CampaignId, CampaignPatch, ContactId, ContactPatch, Id, ImportId, NewContact, NewImport, Violations,
+    ActivityPatch, CampaignId, CampaignPatch, ContactId, ContactPatch, Id, ImportId, ImportPatch, NewContact,
+    NewImport, Violations,
 };
 use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, Media, Method, Param, ParamKind, Repeat, Spec};
 use crate::http::{
-    ActivityView, ApiError, CampaignView, ContactView, ContactWithTimelineView, Detail, FromBody, ImportView, Message,
-    NewActivities, NewCampaign, Reply,
+    ActivityView, ApiError, CampaignView, CompanyView, ContactView, ContactWithTimelineView, Detail, FromBody,
+    ImportView, ImportWithCountView, Message, NewActivities, NewCampaign, Reply,
 };
 use crate::table::Kind;
 
@@ -97,9 +98,12 @@ fn bodies(endpoint: Endpoint) -> Bodies {
         Endpoint::UpdateContact => {
             Bodies::one::<ContactView>().versioned().takes::<ContactPatch>("ContactUpdate").refuses(email_taken())
         }
-        Endpoint::DeleteContact | Endpoint::DeleteCampaign => Bodies::one::<Message>(),
+        Endpoint::DeleteContact | Endpoint::DeleteImport | Endpoint::DeleteCampaign => Bodies::one::<Message>(),
         Endpoint::ListContacts => Bodies::list::<ContactView>(),
         Endpoint::CreateImport => Bodies::one::<ImportView>().takes::<NewImport>("NewImport"),
+        Endpoint::ListImports => Bodies::list::<ImportView>(),
+        Endpoint::GetImport => Bodies::one::<ImportWithCountView>(),
+        Endpoint::UpdateImport => Bodies::one::<ImportView>().takes::<ImportPatch>("ImportUpdate"),
         Endpoint::RecordActivities => {
             Bodies::list::<ActivityView>().takes::<NewActivities>("NewActivity").or_many(MAX_BATCH)
         }
@@ -108,6 +112,7 @@ fn bodies(endpoint: Endpoint) -> Bodies {
         Endpoint::ListCampaigns => Bodies::list::<CampaignView>(),
         Endpoint::GetCampaign => Bodies::one::<CampaignView>(),
         Endpoint::UpdateCampaign => Bodies::one::<CampaignView>().takes::<CampaignPatch>("CampaignUpdate"),
+        Endpoint::ListCompanies => Bodies::list::<CompanyView>(),
     }
 }
 

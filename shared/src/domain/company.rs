@@ -1,8 +1,11 @@
-//! A company's name, and how two spellings of it are known for one company.
+//! A company, and how two spellings of its name are known for one company.
 
-use super::Invalid;
+use chrono::{DateTime, Utc};
+
 use super::characters::{BLANK, NFC, is_blank, name};
+use super::ids::moment_of;
 use super::text::text_value;
+use super::{CompanyId, Invalid, OrgId};
 
 text_value! {
     /// A company's name as it was sent: trimmed, NFC, 1 to 200 characters, none of them a control character.
@@ -12,6 +15,24 @@ text_value! {
 text_value! {
     /// What two spellings of one company's name have in common: no white space, no case, at most 1,000 bytes.
     CompanyKey, pii
+}
+
+/// A company of an organization, made by the first contact that named it. It stays when its contacts go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Company {
+    /// Its id, which holds the moment of its creation.
+    pub id: CompanyId,
+    /// Whose it is.
+    pub org_id: OrgId,
+    /// Its name as it was spelled first.
+    pub name: CompanyName,
+}
+
+impl Company {
+    /// When it was created, to the millisecond.
+    pub fn created_at(&self) -> DateTime<Utc> {
+        moment_of(self.id.into())
+    }
 }
 
 impl CompanyName {

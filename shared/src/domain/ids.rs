@@ -71,6 +71,8 @@ ids! {
     ImportId = "import_id";
     /// A campaign.
     CampaignId = "campaign_id";
+    /// A company that contacts work for. Version 7.
+    CompanyId = "company_id";
     /// What a campaign offers its leads.
     LeadMagnetId = "lead_magnet_id";
     /// An API key, as its owner sees and revokes it; not the secret.

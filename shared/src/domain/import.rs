@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::ids::moment_of;
 use super::text::{choice, line};
-use super::{CampaignId, ImportId, Invalid, JsonObject, OrgId};
+use super::{CampaignId, ImportId, Invalid, JsonObject, OrgId, Patch};
 
 choice! {
     /// How far a load has come; the client says so.
@@ -21,7 +21,7 @@ choice! {
 }
 
 /// What a client says of an import to be.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewImport {
     /// Where the rows come from, as [`source`] reads it.
     pub source: String,
@@ -38,7 +38,7 @@ pub struct NewImport {
 }
 
 /// An import of an organization.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
     /// Its id, which holds the moment of its creation.
     pub id: ImportId,
@@ -50,6 +50,23 @@ pub struct Import {
     pub updated_at: DateTime<Utc>,
 }
 
+/// What an update changes.
+#[derive(Debug, Clone, Default)]
+pub struct ImportPatch {
+    /// See [`NewImport`].
+    pub source: Option<String>,
+    /// See [`NewImport`].
+    pub file_name: Patch<String>,
+    /// See [`NewImport`]; none unlinks the import.
+    pub campaign_id: Patch<CampaignId>,
+    /// See [`NewImport`].
+    pub status: Option<ImportStatus>,
+    /// See [`NewImport`].
+    pub total_rows: Option<u64>,
+    /// See [`NewImport`].
+    pub mapping: Patch<JsonObject>,
+}
+
 impl Import {
     /// An import as it begins.
     pub fn new(id: ImportId, org_id: OrgId, said: NewImport) -> Self {
@@ -59,6 +76,28 @@ impl Import {
     /// When it was created, to the millisecond.
     pub fn created_at(&self) -> DateTime<Utc> {
         moment_of(self.id.into())
+    }
+}
+
+/// Which imports a list shows; each part narrows it.
+#[derive(Debug, Clone, Default)]
+pub struct ImportFilter {
+    /// Those of this status.
+    pub status: Option<ImportStatus>,
+    /// Those that are meant for this campaign.
+    pub campaign_id: Option<CampaignId>,
+}
+
+impl ImportFilter {
+    /// Whether the list shows every import.
+    pub fn is_empty(&self) -> bool {
+        self.status.is_none() && self.campaign_id.is_none()
+    }
+
+    /// Whether the list shows this import.
+    pub fn shows(&self, import: &Import) -> bool {
+        self.status.is_none_or(|status| status == import.said.status)
+            && self.campaign_id.is_none_or(|id| Some(id) == import.said.campaign_id)
     }
 }
 

@@ -31,13 +31,13 @@ pub use campaign::{
     LeadMagnetType, Review, TimeOfDay,
 };
 pub use clock::Clock;
-pub use company::{CompanyKey, CompanyName};
+pub use company::{Company, CompanyKey, CompanyName};
 pub use contact::{Contact, ContactFilter, ContactPatch, NewContact, RequiredVersion};
 pub use email::Email;
 pub use field::{Field, Patch, Wire};
 pub use full_name::FullName;
-pub use ids::{ApiKeyId, CampaignId, ContactId, Id, ImportId, LeadMagnetId, OrgId};
-pub use import::{Import, ImportStatus, NewImport};
+pub use ids::{ApiKeyId, CampaignId, CompanyId, ContactId, Id, ImportId, LeadMagnetId, OrgId};
+pub use import::{Import, ImportFilter, ImportPatch, ImportStatus, NewImport};
 pub use invalid::Invalid;
 pub use json::{Json, JsonObject};
 pub use linkedin::LinkedinProfile;

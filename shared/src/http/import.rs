@@ -3,17 +3,20 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::call::FromBody;
+use super::call::{FromBody, FromQuery};
+use super::query::{ListPage, Query};
 use super::reply::Resource;
 use crate::domain::import::{file_name, source, total_rows};
 use crate::domain::{
-    CampaignId, Field, Id, Import, ImportId, ImportStatus, JsonObject, NewImport, OrgId, Violations, time,
+    CampaignId, Field, Id, Import, ImportFilter, ImportId, ImportPatch, ImportStatus, JsonObject, NewImport, OrgId,
+    Violations, time,
 };
+use crate::endpoint::param;
 
-/// The body of an import to create.
+/// The body of an import to create or to update.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(as = NewImport))]
+#[cfg_attr(feature = "openapi", schema(as = ImportUpdate))]
 pub struct ImportForm {
     /// Where the rows come from.
     #[cfg_attr(feature = "openapi", schema(value_type = String, examples("csv"), min_length = 1, max_length = 100))]
@@ -27,12 +30,12 @@ pub struct ImportForm {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "uuid"))]
     #[serde(default)]
     campaign_id: Field<String>,
-    /// How far it has come.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<ImportStatus>, inline, default = "pending"))]
+    /// How far it has come; a new one is `pending` unless sent.
+    #[cfg_attr(feature = "openapi", schema(value_type = ImportStatus))]
     #[serde(default)]
     status: Field<String>,
-    /// How many rows there are.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>, default = 0, maximum = 9_007_199_254_740_992_u64))]
+    /// How many rows there are; 0 unless sent.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64, maximum = 9_007_199_254_740_992_u64))]
     #[serde(default)]
     total_rows: Field<u64>,
     /// How the columns were mapped.
@@ -41,25 +44,49 @@ pub struct ImportForm {
     mapping_json: Field<Box<RawValue>>,
 }
 
+impl FromBody for ImportPatch {
+    type Wire = ImportForm;
+
+    fn from_wire(mut form: ImportForm) -> Result<Self, Violations> {
+        let mut violations = Violations::default();
+        let source = violations.not_null("source", std::mem::take(&mut form.source), |text| source(&text));
+        let patch = Self { source, ..Self::beside_source(form, &mut violations) };
+        violations.finish(Some(patch))
+    }
+}
+
 impl FromBody for NewImport {
     type Wire = ImportForm;
 
-    fn from_wire(form: ImportForm) -> Result<Self, Violations> {
+    /// A new import is the first change of an empty one; only its source has to be there.
+    fn from_wire(mut form: ImportForm) -> Result<Self, Violations> {
         let mut violations = Violations::default();
-        let source = violations.required("source", form.source, |text| source(&text));
-        let file_name = violations.optional("file_name", form.file_name, |text| file_name(&text));
-        let campaign_id = violations.optional("campaign_id", form.campaign_id, |text| CampaignId::parse(&text));
-        let status = violations.optional("status", form.status, |text| ImportStatus::parse(&text));
-        let total_rows = violations.optional("total_rows", form.total_rows, total_rows);
-        let mapping = violations.optional("mapping_json", form.mapping_json, |raw| JsonObject::parse(&raw));
+        let source = violations.required("source", std::mem::take(&mut form.source), |text| source(&text));
+        form.status = form.status.or_absent();
+        form.total_rows = form.total_rows.or_absent();
+        let patch = ImportPatch::beside_source(form, &mut violations);
         violations.finish(source.map(|source| Self {
             source,
-            file_name,
-            campaign_id,
-            status: status.unwrap_or(ImportStatus::Pending),
-            total_rows: total_rows.unwrap_or(0),
-            mapping,
+            file_name: patch.file_name.into_set(),
+            campaign_id: patch.campaign_id.into_set(),
+            status: patch.status.unwrap_or(ImportStatus::Pending),
+            total_rows: patch.total_rows.unwrap_or(0),
+            mapping: patch.mapping.into_set(),
         }))
+    }
+}
+
+impl ImportPatch {
+    /// Every field but the source, which creating and updating read differently; in the documented order.
+    fn beside_source(form: ImportForm, violations: &mut Violations) -> Self {
+        Self {
+            source: None,
+            file_name: violations.patch("file_name", form.file_name, |text| file_name(&text).map(Some)),
+            campaign_id: violations.patch("campaign_id", form.campaign_id, |text| CampaignId::parse(&text).map(Some)),
+            status: violations.not_null("status", form.status, |text| ImportStatus::parse(&text)),
+            total_rows: violations.not_null("total_rows", form.total_rows, total_rows),
+            mapping: violations.patch("mapping_json", form.mapping_json, |raw| JsonObject::parse(&raw).map(Some)),
+        }
     }
 }
 
@@ -78,7 +105,6 @@ pub struct ImportView<'a> {
     source: &'a str,
     #[cfg_attr(feature = "openapi", schema(required, examples("leads.csv")))]
     file_name: Option<&'a str>,
-    #[cfg_attr(feature = "openapi", schema(inline))]
     status: ImportStatus,
     total_rows: u64,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
@@ -87,22 +113,73 @@ pub struct ImportView<'a> {
     updated_at: String,
 }
 
+impl<'a> ImportView<'a> {
+    /// What is shown of an import.
+    pub fn of(import: &'a Import) -> Self {
+        let NewImport { source, file_name, campaign_id, status, total_rows, mapping: _ } = &import.said;
+        Self {
+            id: import.id,
+            org_id: import.org_id,
+            campaign_id: *campaign_id,
+            source,
+            file_name: file_name.as_deref(),
+            status: *status,
+            total_rows: *total_rows,
+            created_at: time::to_seconds(import.created_at()),
+            updated_at: time::to_seconds(import.updated_at),
+        }
+    }
+}
+
 impl Resource for Import {
     fn view(&self) -> impl Serialize {
-        ImportView {
-            id: self.id,
-            org_id: self.org_id,
-            campaign_id: self.said.campaign_id,
-            source: &self.said.source,
-            file_name: self.said.file_name.as_deref(),
-            status: self.said.status,
-            total_rows: self.said.total_rows,
-            created_at: time::to_seconds(self.created_at()),
-            updated_at: time::to_seconds(self.updated_at),
-        }
+        ImportView::of(self)
     }
 
     fn location(&self) -> Option<String> {
         Some(format!("/imports/{}", self.id))
+    }
+}
+
+/// An import with the number of its contacts.
+#[derive(Debug)]
+pub struct ImportWithCount(pub Import, pub u64);
+
+/// An import with the number of its contacts, as it is shown.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ImportWithCount))]
+pub struct ImportWithCountView<'a> {
+    #[serde(flatten)]
+    import: ImportView<'a>,
+    /// How many contacts belong to it now.
+    contacts_count: u64,
+}
+
+impl Resource for ImportWithCount {
+    fn view(&self) -> impl Serialize {
+        let Self(import, contacts_count) = self;
+        ImportWithCountView { import: ImportView::of(import), contacts_count: *contacts_count }
+    }
+}
+
+/// The query of a list of imports.
+#[derive(Debug)]
+pub struct ImportListQuery {
+    /// Which imports.
+    pub filter: ImportFilter,
+    /// Which part of the list.
+    pub page: ListPage,
+}
+
+impl FromQuery for ImportListQuery {
+    fn read(query: &Query, violations: &mut Violations) -> Self {
+        Self {
+            page: ListPage::read(query, violations),
+            filter: ImportFilter {
+                status: query.read(violations, &param::STATUS, ImportStatus::parse),
+                campaign_id: query.read(violations, &param::LINKED_CAMPAIGN_ID, CampaignId::parse),
+            },
+        }
     }
 }

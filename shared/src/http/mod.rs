@@ -3,6 +3,7 @@
 mod activity;
 mod call;
 mod campaign;
+mod company;
 mod contact;
 mod error;
 mod event;
@@ -15,12 +16,13 @@ mod serve;
 pub use activity::{ActivityForm, ActivityPatchForm, ActivityView, NewActivities};
 pub use call::{Call, FromBody, FromQuery};
 pub use campaign::{AvailabilityForm, CampaignForm, CampaignListQuery, CampaignView, LeadMagnetForm, NewCampaign};
+pub use company::{CompanyListQuery, CompanyView};
 pub use contact::{
     ContactForm, ContactListQuery, ContactView, ContactWithTimeline, ContactWithTimelineView, TimelineQuery,
 };
 pub use error::ApiError;
 pub use event::Event;
-pub use import::{ImportForm, ImportView};
+pub use import::{ImportForm, ImportListQuery, ImportView, ImportWithCount, ImportWithCountView};
 pub use query::{ListPage, Query};
 #[cfg(feature = "openapi")]
 pub(crate) use reply::{Detail, Message};

@@ -2,24 +2,83 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::Known;
+use super::cursor::Cursor;
 use super::error::Result;
-use super::item::{Type, item};
-use super::keys;
+use super::item::{Item, Type, item, record};
+use super::keys::{self, Key, Range};
+use super::listing::{self, Listed, Page};
 use super::session::Session;
 use super::transaction::Transaction;
-use crate::domain::{CompanyKey, CompanyName, OrgId};
+use crate::domain::{Company, CompanyId, CompanyKey, CompanyName, OrgId};
 
 /// No company is ever deleted, so what is known stays true.
 const REMEMBERED: TimeDelta = TimeDelta::days(1);
 
+/// The companies of one organization.
+#[derive(Debug)]
+pub struct Companies {
+    session: Session,
+    org: OrgId,
+}
+
 #[derive(Serialize, Deserialize)]
 struct CompanyItem {
-    id: Uuid,
+    id: CompanyId,
     org_id: OrgId,
     name: CompanyName,
+}
+
+impl Companies {
+    pub(crate) fn of(session: Session, org: OrgId) -> Self {
+        Self { session, org }
+    }
+
+    /// A page of the organization's companies, in the order of the names they are compared by; or the one of this name.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(
+        &self,
+        name: Option<&CompanyKey>,
+        limit: usize,
+        cursor: Option<Cursor<CompanyKey>>,
+    ) -> Result<Page<Company, CompanyKey>> {
+        let Some(name) = name else {
+            return listing::page_of(&self.session, self.org, limit, cursor, false, |_| true).await;
+        };
+        let is_after = cursor.is_none_or(|Cursor(place)| *name > place);
+        let item = self.session.get(&keys::company(self.org, name)).await?.filter(|_| is_after);
+        Ok(Page { rows: item.map(Company::from_item).transpose()?.into_iter().collect(), next: None })
+    }
+}
+
+impl Listed for Company {
+    type Place = CompanyKey;
+    const DESCENDING: bool = false;
+
+    fn range(org: OrgId) -> Range {
+        keys::companies(org)
+    }
+
+    fn key(org: OrgId, place: CompanyKey) -> Key {
+        keys::company(org, &place)
+    }
+
+    fn from_item(item: Item) -> Result<Self> {
+        let CompanyItem { id, org_id, name } = record(item, Type::Company)?;
+        Ok(Self { id, org_id, name })
+    }
+
+    fn place(&self) -> CompanyKey {
+        self.name.key()
+    }
+
+    fn shown_len(&self) -> usize {
+        const REST: usize = 200;
+        self.name.as_str().len() + REST
+    }
 }
 
 /// Whether a company of this name exists already.
@@ -50,7 +109,7 @@ pub(super) fn create<P: Copy>(
     transaction: &mut Transaction<P>,
     part: P,
     org: OrgId,
-    id: Uuid,
+    id: CompanyId,
     name: &CompanyName,
 ) -> Result<()> {
     let company = CompanyItem { id, org_id: org, name: name.clone() };

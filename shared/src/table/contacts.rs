@@ -114,7 +114,7 @@ impl Contacts {
                 transaction.put(Part::Child, item(&key, Type::Membership, &Membership { contact_id: contact.id })?);
             }
             if let Some(name) = new_company {
-                companies::create(&mut transaction, Part::Company, self.org, uuid_at(self.now), name)?;
+                companies::create(&mut transaction, Part::Company, self.org, uuid_at(self.now).into(), name)?;
             }
             if let Some(receipt) = receipt {
                 receipts::keep(&mut transaction, Part::Receipt, self.org, self.now, receipt)?;
@@ -310,7 +310,7 @@ impl Contacts {
             transaction.delete_if(Part::OldLock, &keys::email_lock(self.org, &contact.email), lock_of(contact.id));
         }
         if let Some(name) = *new_company {
-            companies::create(&mut transaction, Part::Company, self.org, uuid_at(self.now), name)?;
+            companies::create(&mut transaction, Part::Company, self.org, uuid_at(self.now).into(), name)?;
         }
         let refused = self.session.commit(transaction).await?;
         let is = |part| refused.contains(&part);

@@ -4,15 +4,22 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
+use super::cursor::Cursor;
 use super::error::{Error, Kind, Result};
-use super::item::{Type, item, map};
+use super::expression::Expression;
+use super::item::{Item, Type, item, map, number, object_of, record, sort_key, text};
+use super::keys::{self, Key, PK, Parent, Range};
+use super::listing::{self, Listed, Page};
 use super::receipts::{self, Receipt};
 use super::session::Session;
 use super::transaction::Transaction;
-use super::{Known, keys};
+use super::{Known, cascade};
 use crate::domain::ids::uuid_at;
-use crate::domain::{CampaignId, Import, ImportId, ImportStatus, NewImport, OrgId, time};
+use crate::domain::{CampaignId, Import, ImportFilter, ImportId, ImportPatch, ImportStatus, NewImport, OrgId, time};
+
+const MAPPING: &str = "mapping";
 
 /// How long an import that was seen is taken to be there still: what it costs is a look-up a contact.
 const REMEMBERED: TimeDelta = TimeDelta::seconds(60);
@@ -26,6 +33,7 @@ pub struct Imports {
     pub(super) now: DateTime<Utc>,
 }
 
+/// What an import's item holds beside its keys and its mapping.
 #[derive(Serialize, Deserialize)]
 struct ImportItem {
     id: ImportId,
@@ -45,6 +53,7 @@ struct ImportItem {
 enum Part {
     Import,
     Receipt,
+    Tombstone,
 }
 
 impl Imports {
@@ -75,6 +84,86 @@ impl Imports {
         self.known.imports.put((self.org, import.id), (), self.now, REMEMBERED);
         Ok(())
     }
+
+    /// One import, and how many contacts it has.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn get(&self, id: ImportId) -> Result<(Import, u64)> {
+        let key = keys::import(self.org, id);
+        let members = keys::memberships(self.org, id);
+        // Whatever is left to count of a large import is not waited for where that is gone.
+        let import = async { found(self.session.get(&key).await?) };
+        tokio::try_join!(import, self.session.count(&members))
+    }
+
+    /// A page of the organization's imports, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(&self, filter: &ImportFilter, limit: usize, cursor: Option<Cursor>) -> Result<Page<Import>> {
+        let shows = |import: &Import| filter.shows(import);
+        listing::page_of(&self.session, self.org, limit, cursor, !filter.is_empty(), shows).await
+    }
+
+    /// Changes an import, and gives it back as it is then. What changes nothing writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn update(&self, id: ImportId, patch: &ImportPatch) -> Result<Import> {
+        let key = keys::import(self.org, id);
+        let mut change = changes(patch);
+        if change.changes_nothing() {
+            return found(self.session.get(&key).await?);
+        }
+        change.require_present(PK);
+        change.note("updated_at", text(time::to_millis(self.now)));
+        // Refused, it is as it should be, perhaps by this very write, whose answer was lost; or it is gone.
+        found(self.session.update(&key, change).await?.map_or_else(|there| there, Some))
+    }
+
+    /// Deletes an import; its contacts stay. That they belonged to it is hidden at once, and cleared up behind the
+    /// import's tombstone.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn delete(&self, id: ImportId) -> Result<()> {
+        let parent = Parent::Import(id);
+        let mut there = Expression::default();
+        there.require_present(PK);
+        let mut transaction = Transaction::new(&self.session.table);
+        transaction.delete_if(Part::Import, &parent.key(self.org), there);
+        transaction.put(Part::Tombstone, cascade::tombstone(self.org, parent, self.now)?);
+        let refused = self.session.commit(transaction).await?;
+        self.known.imports.forget(&(self.org, id));
+        if refused.is_empty() { Ok(()) } else { Err(Error::NotFound(Kind::Import)) }
+    }
+}
+
+impl Listed for Import {
+    type Place = Uuid;
+    const DESCENDING: bool = true;
+
+    fn range(org: OrgId) -> Range {
+        keys::imports(org)
+    }
+
+    fn key(org: OrgId, place: Uuid) -> Key {
+        keys::import(org, place.into())
+    }
+
+    fn from_item(item: Item) -> Result<Self> {
+        from_item(item)
+    }
+
+    fn place(&self) -> Uuid {
+        self.id.into()
+    }
+
+    fn shown_len(&self) -> usize {
+        const REST: usize = 400;
+        self.said.source.len() + self.said.file_name.as_ref().map_or(0, String::len) + REST
+    }
 }
 
 /// Makes sure that an import is there, or was within the last minute.
@@ -103,7 +192,31 @@ pub(super) async fn exists(session: &Session, org: OrgId, id: ImportId) -> Resul
     Ok(session.get(&keys::import(org, id)).await?.is_some())
 }
 
-fn to_item(import: &Import) -> Result<super::item::Item> {
+/// What an update does to the item.
+fn changes(patch: &ImportPatch) -> Expression {
+    let ImportPatch { source, file_name, campaign_id, status, total_rows, mapping } = patch;
+    let mut change = Expression::default();
+    let values = [
+        ("source", source.as_ref().map(text)),
+        ("status", status.map(|status| text(status.as_str()))),
+        ("total_rows", total_rows.map(number)),
+    ];
+    for (attribute, value) in values {
+        if let Some(value) = value {
+            change.set(&[attribute], value);
+        }
+    }
+    change.patch("file_name", file_name, |name| text(name));
+    change.patch("campaign_id", campaign_id, |id| text(id.to_string()));
+    change.patch(MAPPING, mapping, map);
+    change
+}
+
+fn found(item: Option<Item>) -> Result<Import> {
+    from_item(item.ok_or(Error::NotFound(Kind::Import))?)
+}
+
+fn to_item(import: &Import) -> Result<Item> {
     let Import { id, org_id, said, updated_at } = import;
     let NewImport { source, file_name, campaign_id, status, total_rows, mapping } = said;
     let record = ImportItem {
@@ -117,6 +230,15 @@ fn to_item(import: &Import) -> Result<super::item::Item> {
         updated_at: *updated_at,
     };
     let mut item = item(&keys::import(*org_id, *id), Type::Import, &record)?;
-    item.extend(mapping.as_ref().map(|mapping| ("mapping".to_owned(), map(mapping))));
+    item.extend(mapping.as_ref().map(|mapping| (MAPPING.to_owned(), map(mapping))));
     Ok(item)
+}
+
+fn from_item(mut item: Item) -> Result<Import> {
+    let unreadable = Error::Unreadable(sort_key(&item));
+    let mapping = item.remove(MAPPING).map(|mapping| object_of(&mapping).ok_or(unreadable)).transpose()?;
+    let ImportItem { id, org_id, source, file_name, campaign_id, status, total_rows, updated_at } =
+        record(item, Type::Import)?;
+    let said = NewImport { source, file_name, campaign_id, status, total_rows, mapping };
+    Ok(Import { id, org_id, said, updated_at })
 }

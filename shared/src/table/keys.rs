@@ -100,12 +100,22 @@ pub fn email_lock(org: OrgId, email: &Email) -> Key {
 
 /// A company, by the name it is compared by.
 pub fn company(org: OrgId, company: &CompanyKey) -> Key {
-    Key::new(organization(org), format!("COMPANY#{}", company.as_str()))
+    Key::new(organization(org), format!("{COMPANY}{}", company.as_str()))
+}
+
+/// The organization's companies.
+pub fn companies(org: OrgId) -> Range {
+    Range::prefix(organization(org), COMPANY)
 }
 
 /// An import.
 pub fn import(org: OrgId, import: ImportId) -> Key {
     Key::new(organization(org), format!("{IMPORT}{import}"))
+}
+
+/// The organization's imports.
+pub fn imports(org: OrgId) -> Range {
+    Range::prefix(organization(org), IMPORT)
 }
 
 /// A contact's membership of an import.
@@ -226,6 +236,7 @@ pub fn idempotency(org: OrgId, method: &str, path: &str, key: &str) -> Key {
 }
 
 const CONTACT: &str = "CONTACT#";
+const COMPANY: &str = "COMPANY#";
 const IMPORT: &str = "IMPORT#";
 const CAMPAIGN: &str = "CAMPAIGN#";
 const TOMBSTONE: &str = "TOMBSTONE";
@@ -349,6 +360,11 @@ mod tests {
         assert!(holds(&activities(org(), contact_id), &activity));
         assert!(!holds(&leads(org(), contact_id), &activity));
         assert!(!holds(&activities(org(), contact_id), &Parent::Contact(contact_id).tombstone(org())));
+        for name in ["!", "Acme", "株式会社アクメ", "\u{10ffff}x"] {
+            let company = company(org(), &CompanyKey::parse(name).unwrap());
+            assert!(holds(&companies(org()), &company), "{name}");
+            assert!(!holds(&contacts(org(), None), &company), "{name}");
+        }
     }
 
     #[test]

@@ -31,6 +31,11 @@ impl<K: Eq + Hash, V: Clone> Memory<K, V> {
         entries.insert(key, (now + lifetime, value));
     }
 
+    /// Forgets what is remembered under this key.
+    pub(crate) fn forget(&self, key: &K) {
+        self.entries().remove(key);
+    }
+
     fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<K, (DateTime<Utc>, V)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -53,6 +58,9 @@ mod tests {
         memory.put(0, "zero", now, TimeDelta::seconds(5));
         assert_eq!(memory.get(&0, now + TimeDelta::milliseconds(4_999)), Some("zero"));
         assert_eq!(memory.get(&0, now + TimeDelta::seconds(5)), None);
+        memory.put(1, "one", now, TimeDelta::seconds(5));
+        memory.forget(&0);
+        assert_eq!((memory.get(&0, now), memory.get(&1, now)), (None, Some("one")));
         for key in 0..=Memory::<i32, &str>::CAPACITY {
             memory.put(i32::try_from(key).unwrap(), "x", now, TimeDelta::seconds(5));
         }

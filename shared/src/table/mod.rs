@@ -34,6 +34,7 @@ use tokio::time::Instant;
 
 pub use activities::Activities;
 pub use campaigns::Campaigns;
+pub use companies::Companies;
 pub use contacts::Contacts;
 pub use cursor::{Cursor, Place};
 pub use error::{Error, Kind, Result};

@@ -8,12 +8,13 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue,
-    ReturnValuesOnConditionCheckFailure, WriteRequest,
+    ReturnValuesOnConditionCheckFailure, Select, WriteRequest,
 };
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -198,10 +199,23 @@ impl Session {
 
     /// Reads a part of a range, consistently: one call, at most 1 MB.
     pub(super) async fn query(&self, range: &Range, after: Option<&str>, reading: &Reading) -> Result<Run> {
-        let position = |sk: &str| key_of(&Key { pk: range.pk.clone(), sk: sk.to_owned() });
-        let query = self.in_range([PK, SK], range, reading).consistent_read(true);
-        let (items, last) = self.run(query.set_exclusive_start_key(after.map(position))).await?;
-        Ok(Run { items, last: last.and_then(|key| string(&key, SK)) })
+        let output = self.run(self.in_table(range, after, reading)).await?;
+        let last = output.last_evaluated_key().and_then(|key| string(key, SK));
+        Ok(Run { items: output.items.unwrap_or_default(), last })
+    }
+
+    /// Counts the items of a range, consistently: one call for each 1 MB of them.
+    pub(super) async fn count(&self, range: &Range) -> Result<u64> {
+        let (mut count, mut after) = (0, None::<String>);
+        loop {
+            let query = self.in_table(range, after.as_deref(), &Reading::default()).select(Select::Count);
+            let output = self.run(query).await?;
+            count += u64::try_from(output.count()).unwrap_or_default();
+            after = output.last_evaluated_key().and_then(|key| string(key, SK));
+            if after.is_none() {
+                return Ok(count);
+            }
+        }
     }
 
     /// Reads a part of a range of an index: where the items lie that it names, in the order of the index's sort keys.
@@ -220,13 +234,19 @@ impl Session {
         }
         // The place to go on after is a bound, which the range includes: one more is read than is wanted.
         let reading = Reading { limit: reading.limit.map(|limit| limit.saturating_add(1)), ..reading.clone() };
-        let (items, last) =
-            self.run(self.in_range([index.pk, index.sk], &range, &reading).index_name(index.name)).await?;
+        let output = self.run(self.in_range([index.pk, index.sk], &range, &reading).index_name(index.name)).await?;
         let place = |item: &Item| {
             Some(Place { key: Key { pk: string(item, PK)?, sk: string(item, SK)? }, index_sk: string(item, index.sk)? })
         };
-        let places = items.iter().filter_map(place).filter(|place| Some(&*place.index_sk) != after);
-        Ok(Places { places: places.collect(), last: last.and_then(|key| string(&key, index.sk)) })
+        let places = output.items().iter().filter_map(place).filter(|place| Some(&*place.index_sk) != after);
+        let last = output.last_evaluated_key().and_then(|key| string(key, index.sk));
+        Ok(Places { places: places.collect(), last })
+    }
+
+    fn in_table(&self, range: &Range, after: Option<&str>, reading: &Reading) -> QueryFluentBuilder {
+        let position = |sk: &str| key_of(&Key { pk: range.pk.clone(), sk: sk.to_owned() });
+        let query = self.in_range([PK, SK], range, reading).consistent_read(true);
+        query.set_exclusive_start_key(after.map(position))
     }
 
     fn in_range(&self, [pk, sk]: [&str; 2], range: &Range, reading: &Reading) -> QueryFluentBuilder {
@@ -245,11 +265,10 @@ impl Session {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
     }
 
-    /// Sends a Query: the items it read, and the key of the last, if there may be more.
-    async fn run(&self, query: QueryFluentBuilder) -> Result<(Vec<Item>, Option<Item>)> {
+    async fn run(&self, query: QueryFluentBuilder) -> Result<QueryOutput> {
         let output = self.retry("Query", || query.clone().send(), is_transient).await.map_err(Failure::unexpected)?;
         self.meter.reads(output.consumed_capacity());
-        Ok((output.items.unwrap_or_default(), output.last_evaluated_key))
+        Ok(output)
     }
 
     /// Writes one item whose key is new, so that writing it again changes nothing.

@@ -28,7 +28,8 @@ use crate::app::{App, Process};
 use crate::auth::{Credentials, Principal};
 use crate::config::{Config, Database, Jwt, JwtKeys, Secret};
 use crate::domain::{
-    Activity, ApiKey, ApiKeySecret, Campaign, Clock, Contact, ContactId, ContactPatch, ImportId, NewContact, NewImport,
+    Activity, ApiKey, ApiKeySecret, Campaign, Clock, Contact, ContactId, ContactPatch, Import, ImportId, NewContact,
+    NewImport,
 };
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Call, FromBody, NewActivities, NewCampaign, Reply, serve};
@@ -172,10 +173,15 @@ impl TestApp {
 
     /// Stores an import of this organization.
     pub async fn import(&self, tenant: &Tenant) -> ImportId {
+        self.import_from(tenant, serde_json::json!({"source": "csv"})).await.id
+    }
+
+    /// Stores an import of this organization from a body, as its endpoint takes it.
+    pub async fn import_from(&self, tenant: &Tenant, body: serde_json::Value) -> Import {
         let imports = self.app().imports(&self.principal(tenant).await);
-        let import = imports.draft(read::<NewImport>(serde_json::json!({"source": "csv"})));
+        let import = imports.draft(read::<NewImport>(body));
         imports.create(&import, None).await.expect("the import can be stored");
-        import.id
+        import
     }
 
     /// The contact as it is stored, if it is.

@@ -57,7 +57,15 @@ pub async fn valid_request(app: &TestApp, endpoint: Endpoint) -> Request {
         Endpoint::GetCampaign | Endpoint::UpdateCampaign | Endpoint::DeleteCampaign => {
             request.path(format!("/campaigns/{}", app.campaign(json!({"name": "Q1"})).await.id))
         }
-        Endpoint::ListContacts | Endpoint::CreateImport | Endpoint::CreateCampaign | Endpoint::ListCampaigns => request,
+        Endpoint::GetImport | Endpoint::UpdateImport | Endpoint::DeleteImport => {
+            request.path(format!("/imports/{}", app.import(&app.org).await))
+        }
+        Endpoint::ListContacts
+        | Endpoint::CreateImport
+        | Endpoint::ListImports
+        | Endpoint::CreateCampaign
+        | Endpoint::ListCampaigns
+        | Endpoint::ListCompanies => request,
     }
 }
 
@@ -75,7 +83,7 @@ where
         let answer = app.send(endpoint, handle, &request.path(&path)).await;
         assert_eq!(answer.status, u64::from(spec.success), "{path}: {}", answer.text);
     }
-    for path in ["", "/", "/nowhere", "/contacts/a/b", "//contacts", "/Contacts/", "/imports/x"] {
+    for path in ["", "/", "/nowhere", "/contacts/a/b", "//contacts", "/Contacts/", "/imports/x/y"] {
         let answer = app.send(endpoint, handle, &Request::example(endpoint).path(path)).await;
         assert_eq!((answer.status, answer.detail()), (404, "Not found".to_owned()), "{path}");
     }
@@ -326,6 +334,9 @@ fn named(endpoint: Endpoint) -> Option<Named> {
     if path.contains("{contact_id}") {
         let malformed = "Validation error: contact_id must be a valid UUID";
         Some(Named { malformed, missing: "Contact not found" })
+    } else if path.contains("{import_id}") {
+        let malformed = "Validation error: import_id must be a valid UUID";
+        Some(Named { malformed, missing: "Import not found" })
     } else if path.contains("{campaign_id}") {
         let malformed = "Validation error: campaign_id must be a valid UUID";
         Some(Named { malformed, missing: "Campaign not found" })
@@ -338,7 +349,7 @@ fn named(endpoint: Endpoint) -> Option<Named> {
 /// The endpoint's path with this id of the thing that it names first.
 fn path_of(endpoint: Endpoint, id: &str) -> String {
     let path = endpoint.spec().path.replace(&format!("{{{ACTIVITY_ID}}}"), "act_123");
-    path.replace("{contact_id}", id).replace("{campaign_id}", id)
+    path.replace("{contact_id}", id).replace("{import_id}", id).replace("{campaign_id}", id)
 }
 
 /// The request's id comes from the client if it is sane and is on every answer.

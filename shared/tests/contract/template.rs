@@ -28,7 +28,11 @@ fn actions(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::RecordActivities => &["BatchGetItem", "GetItem", "PutItem"],
         Endpoint::UpdateActivity => &["GetItem", "Query", "UpdateItem"],
         Endpoint::CreateCampaign => &["GetItem", "PutItem", "UpdateItem"],
-        Endpoint::ListCampaigns => &["GetItem", "Query"],
+        Endpoint::ListImports | Endpoint::GetImport | Endpoint::ListCampaigns | Endpoint::ListCompanies => {
+            &["GetItem", "Query"]
+        }
+        Endpoint::UpdateImport => &["GetItem", "UpdateItem"],
+        Endpoint::DeleteImport => &["DeleteItem", "GetItem", "PutItem"],
         Endpoint::GetCampaign => &["GetItem"],
     }
 }

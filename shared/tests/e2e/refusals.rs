@@ -17,13 +17,14 @@ const FORBIDDEN: &str = "You do not have permission to access this resource";
 /// What the paths of requests name.
 struct Named {
     contact_id: String,
+    import_id: String,
     campaign_id: String,
 }
 
 impl Named {
     /// All of it new, with the example's activity.
     fn new() -> Self {
-        let named = Self { contact_id: new_contact(), campaign_id: new_campaign("paused") };
+        let named = Self { contact_id: new_contact(), import_id: new_import(), campaign_id: new_campaign("paused") };
         request(Endpoint::RecordActivities, &named).send().expect(201);
         named
     }
@@ -34,6 +35,7 @@ fn request(endpoint: Endpoint, named: &Named) -> Request {
     let spec = endpoint.spec();
     let path = format!("{}/", spec.path)
         .replace("{contact_id}", &named.contact_id)
+        .replace("{import_id}", &named.import_id)
         .replace("{campaign_id}", &named.campaign_id)
         .replace("{activity_id}", "act_123");
     let body = testing::Request::example(endpoint).event().body();
@@ -80,6 +82,7 @@ fn a_credential_that_may_only_read_may_not_write() {
         }
     }
     get(&format!("/contacts/{}", named.contact_id)).send().expect(200);
+    get(&format!("/imports/{}", named.import_id)).send().expect(200);
     get(&format!("/campaigns/{}", named.campaign_id)).send().expect(200);
 }
 
@@ -93,8 +96,8 @@ fn a_token_is_as_good_as_a_key() {
 
 #[test]
 fn another_organizations_resource_is_as_if_it_did_not_exist() {
-    let (import_id, nobody) = (new_import(), Uuid::now_v7().to_string());
-    let Named { contact_id, campaign_id } = Named::new();
+    let nobody = Uuid::now_v7().to_string();
+    let Named { contact_id, import_id, campaign_id } = Named::new();
     let email = get(&format!("/contacts/{contact_id}")).send().json()["email"].as_str().unwrap().to_owned();
     let both = |endpoint, to: &dyn Fn(&str) -> Request, theirs: &str| {
         let [foreign, missing] = [theirs, &nobody].map(|id| to(id).key(&API.other.admin_key).send());
@@ -126,6 +129,20 @@ fn another_organizations_resource_is_as_if_it_did_not_exist() {
                 let answer = get(&format!("/contacts/?email={email}")).key(&API.other.admin_key).send();
                 assert_eq!((answer.status, &*answer.text), (200, "[]"));
             }
+            Endpoint::GetImport => {
+                both(&|id| get(&format!("/imports/{id}")), &import_id).refused(404, "Import not found");
+            }
+            Endpoint::UpdateImport => {
+                let update = |id: &str| put(&format!("/imports/{id}"), &json!({"status": "failed"}));
+                both(&update, &import_id).refused(404, "Import not found");
+            }
+            Endpoint::DeleteImport => {
+                both(&|id| delete(&format!("/imports/{id}")), &import_id).refused(404, "Import not found");
+            }
+            Endpoint::ListImports => {
+                let answer = get("/imports/?limit=200").key(&API.other.admin_key).send().expect(200);
+                assert!(!answer.text.contains(&import_id), "{answer:?}");
+            }
             Endpoint::RecordActivities => {
                 let activity = json!({"event_time": "2024-04-18T10:15:00Z", "event_type": "replied"});
                 let record = |id: &str| post(&format!("/contacts/{id}/activities"), &activity);
@@ -150,6 +167,15 @@ fn another_organizations_resource_is_as_if_it_did_not_exist() {
                 let answer = get("/campaigns/?limit=200").key(&API.other.admin_key).send().expect(200);
                 assert!(!answer.text.contains(&campaign_id), "{answer:?}");
             }
+            Endpoint::ListCompanies => {
+                let mut of_company = jane(&new_email());
+                of_company["company"] = json!(nobody);
+                post("/contacts/", &of_company).send().expect(201);
+                let list = get(&format!("/companies/?name={nobody}"));
+                assert_eq!(list.send().expect(200).json()[0]["name"], json!(nobody));
+                let answer = list.key(&API.other.admin_key).send();
+                assert_eq!((answer.status, &*answer.text), (200, "[]"));
+            }
             // They name nothing that exists.
             Endpoint::CreateImport | Endpoint::CreateCampaign => {}
         }
@@ -159,6 +185,8 @@ fn another_organizations_resource_is_as_if_it_did_not_exist() {
     let timeline = get(&format!("/contacts/{contact_id}?campaign_id=any")).send().expect(200).json();
     assert_eq!(timeline["activities"].as_array().unwrap().len(), 2, "{timeline}");
     assert_eq!(timeline["activities"][0]["metadata"]["clicked"], json!(false));
+    let import = get(&format!("/imports/{import_id}")).send().expect(200).json();
+    assert_eq!(import["status"], json!("pending"));
     let campaign = get(&format!("/campaigns/{campaign_id}")).send().expect(200).json();
     assert_eq!(campaign["status"], json!("paused"));
     // The same address is another contact's there.

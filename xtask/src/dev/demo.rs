@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use shared::app::{App, Process};
 use shared::auth::{Credentials, Principal};
 use shared::domain::{
-    ApiKey, ApiKeySecret, Campaign, CampaignId, CampaignStatus, Contact, ContactId, Id, ImportId, NewContact,
+    ApiKey, ApiKeySecret, Campaign, CampaignId, CampaignStatus, Contact, ContactId, Id, Import, ImportId, NewContact,
     NewImport, OrgId, Scope, ids, time,
 };
 use shared::http::{FromBody, NewActivities, NewCampaign};
@@ -26,6 +26,8 @@ const EXAMPLE_KEY: &str = "sk_test_example";
 pub(crate) const EXAMPLE_CONTACT: &str = "01924dd1-4a80-7000-8000-000000000001";
 /// The campaign in the files of `events/`, the first organization's.
 const EXAMPLE_CAMPAIGN: &str = "01924dd1-4a80-7000-8000-000000000002";
+/// The import in the files of `events/`, the first organization's.
+const EXAMPLE_IMPORT: &str = "01924dd1-4a80-7000-8000-000000000003";
 /// Contacts per organization, beside the example.
 const CONTACTS: u32 = 3;
 /// The activities of each.
@@ -106,8 +108,8 @@ impl Demo {
             let Ok(principal) = app.authenticate(credentials).await else {
                 return Err(anyhow!("the demo organization's token is refused: unset JWT_ISSUER and JWT_AUDIENCE"));
             };
-            let import_id = import(&app, &principal).await?;
             let is_example = orgs.is_empty();
+            let import_id = import(&app, &principal, is_example).await?;
             let campaigns = campaigns(&app, &principal, is_example).await?;
             contacts(&app, &principal, import_id, &campaigns).await?;
             if is_example {
@@ -130,6 +132,10 @@ impl Demo {
         let app = app(process);
         let credentials = Credentials { api_key: Some(&org.admin_key), authorization: None };
         let Ok(principal) = app.authenticate(credentials).await else { return Ok(()) };
+        let imports = app.imports(&principal);
+        if imports.get(id(EXAMPLE_IMPORT)?).await.is_err() {
+            let _ = imports.create(&example_import(&app, &principal)?, None).await;
+        }
         // Refused where it is still there, or where another contact has its address by now.
         let _ = app.campaigns(&principal).create(&example_campaign(&app, &principal)?, None, None).await;
         let _ = app.contacts(&principal).create(&example_contact(&principal, org.import_id)?, None).await;
@@ -175,11 +181,16 @@ impl StoredOrg {
     }
 }
 
-async fn import(app: &App, principal: &Principal) -> Result<ImportId> {
-    let imports = app.imports(principal);
-    let import = imports.draft(read::<NewImport>(&json!({"source": "csv", "file_name": "leads.csv"}))?);
-    imports.create(&import, None).await.map_err(failed)?;
+/// An import; the example events' where it is to be.
+async fn import(app: &App, principal: &Principal, is_example: bool) -> Result<ImportId> {
+    let import = if is_example { example_import(app, principal)? } else { draft_import(app, principal)? };
+    app.imports(principal).create(&import, None).await.map_err(failed)?;
     Ok(import.id)
+}
+
+fn draft_import(app: &App, principal: &Principal) -> Result<Import> {
+    let body = json!({"source": "csv", "file_name": "leads.csv", "status": "processing"});
+    Ok(app.imports(principal).draft(read::<NewImport>(&body)?))
 }
 
 /// A campaign of each status; the first is the example events' where it is to be.
@@ -285,6 +296,10 @@ fn example_contact(principal: &Principal, import_id: ImportId) -> Result<Contact
     Ok(Contact::new(id(EXAMPLE_CONTACT)?, principal.org_id(), Some(import_id), lead(0)?))
 }
 
+fn example_import(app: &App, principal: &Principal) -> Result<Import> {
+    Ok(Import { id: id(EXAMPLE_IMPORT)?, ..draft_import(app, principal)? })
+}
+
 fn example_campaign(app: &App, principal: &Principal) -> Result<Campaign> {
     let [status, ..] = CAMPAIGNS;
     Ok(Campaign { id: id(EXAMPLE_CAMPAIGN)?, ..draft_campaign(app, principal, status)? })
@@ -338,6 +353,7 @@ mod tests {
                 let seeded = match name {
                     "contact_id" => EXAMPLE_CONTACT,
                     "campaign_id" => EXAMPLE_CAMPAIGN,
+                    "import_id" => EXAMPLE_IMPORT,
                     _ => "act_123",
                 };
                 assert_eq!(value, seeded, "{endpoint:?}");

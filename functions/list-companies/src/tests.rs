@@ -1,0 +1,149 @@
+//! `handle` behind the whole way of a request, on a table of its own.
+
+use serde_json::json;
+use shared::Endpoint;
+use shared::domain::{CompanyId, CompanyName, Id, ids, time};
+use shared::table::keys;
+use shared::testing::{Answer, Request, Tenant, TestApp, jane};
+
+use super::handle;
+
+const ENDPOINT: Endpoint = Endpoint::ListCompanies;
+
+shared::every_endpoint!(
+    ENDPOINT, handle:
+    routes, credentials, order_of_refusals, request_ids, bugs
+);
+
+async fn list(app: &TestApp, query: &str) -> Answer {
+    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).query(query)).await
+}
+
+/// The names that an answer shows, in its order.
+fn names(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let body = answer.json();
+    body.as_array().unwrap().iter().map(|company| company["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Every page from this query on.
+async fn pages(app: &TestApp, query: &str) -> Vec<Vec<String>> {
+    let (mut query, mut pages) = (query.to_owned(), Vec::new());
+    loop {
+        let answer = list(app, &query).await;
+        pages.push(names(&answer));
+        let Some(link) = answer.header("link").strip_prefix("</companies/?") else { return pages };
+        link.strip_suffix(">; rel=\"next\"").unwrap().clone_into(&mut query);
+    }
+}
+
+/// Stores a contact of this company.
+async fn at(app: &TestApp, tenant: &Tenant, company: &str) {
+    let mut body = jane(&format!("{}@example.com", ids::uuid_at(chrono::Utc::now())));
+    body["company"] = json!(company);
+    app.create(tenant, body, None).await;
+}
+
+#[tokio::test]
+async fn what_contacts_named_is_shown_in_its_first_spelling() {
+    let app = TestApp::new().await;
+    let answer = list(&app, "").await;
+    assert_eq!((answer.status, answer.text.as_str(), answer.header("link")), (200, "[]", ""));
+    at(&app, &app.org, " Tech  Corp ").await;
+    at(&app, &app.org, "TECHCORP").await;
+    let answer = list(&app, "").await;
+    let id = answer.json()[0]["id"].as_str().unwrap().to_owned();
+    let made = time::to_seconds(ids::moment_of(CompanyId::parse(&id).unwrap().into()));
+    let org_id = app.org.org_id;
+    let expected = format!(r#"[{{"id":"{id}","org_id":"{org_id}","name":"Tech  Corp","created_at":"{made}"}}]"#);
+    assert_eq!((answer.status, answer.text.as_str()), (200, expected.as_str()));
+    assert_eq!((answer.header("content-type"), answer.header("link")), ("application/json", ""));
+    let theirs = Request::to(ENDPOINT, &app.other).query("");
+    assert_eq!(app.send(ENDPOINT, handle, &theirs).await.text, "[]", "each organization sees its own");
+}
+
+#[tokio::test]
+async fn a_company_is_found_by_its_name_as_it_is_compared() {
+    let app = TestApp::new().await;
+    for company in ["Acme Inc.", "Große Straße", "Café", "株式会社アクメ", "AT&T"] {
+        at(&app, &app.org, company).await;
+    }
+    at(&app, &app.other, "Theirs").await;
+    for (query, expected) in [
+        ("name=Acme+Inc.", ["Acme Inc."].as_slice()),
+        ("name=%20acme%20%20INC.%20", &["Acme Inc."]),
+        ("name=acmeinc.", &["Acme Inc."]),
+        ("name=GROSSE+STRASSE", &["Große Straße"]),
+        ("name=cafe%CC%81", &["Café"]),
+        ("name=%E6%A0%AA%E5%BC%8F%E4%BC%9A%E7%A4%BE%E3%82%A2%E3%82%AF%E3%83%A1", &["株式会社アクメ"]),
+        ("name=at%26t", &["AT&T"]),
+        ("name=Acme", &[]),
+        ("name=Acme+Inc", &[]),
+        ("name=Theirs", &[]),
+        ("name=%23", &[]),
+        ("name=Acme+Inc.&limit=1", &["Acme Inc."]),
+    ] {
+        let answer = list(&app, query).await;
+        assert_eq!(names(&answer), expected, "{query}");
+        assert_eq!(answer.header("link"), "", "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_goes_on_where_its_page_ended() {
+    let app = TestApp::new().await;
+    // In the order of their compared names: case and space do not count, and no script is left out.
+    let expected = ["3M", "acme", "ACME Inc.", "b c", "BD", "Zeta", "Ärzte", "Ωmega", "株式会社アクメ", "🚀"];
+    for company in [6, 0, 9, 3, 1, 8, 2, 5, 7, 4].map(|index: usize| expected[index]) {
+        at(&app, &app.org, company).await;
+    }
+    for (limit, lengths) in [(4, vec![4, 4, 2]), (5, vec![5, 5]), (1, vec![1; 10]), (10, vec![10]), (1000, vec![10])] {
+        let pages = pages(&app, &format!("limit={limit}")).await;
+        assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), lengths, "{limit}");
+        assert_eq!(pages.concat(), expected, "{limit}");
+    }
+    // What others make between two pages neither skips nor repeats a row.
+    let first = list(&app, "limit=4").await;
+    let next = first.header("link").split(['?', '>']).nth(1).unwrap().to_owned();
+    at(&app, &app.org, "Abel").await;
+    at(&app, &app.org, "Yak").await;
+    assert_eq!(names(&list(&app, &next).await), ["BD", "Yak", "Zeta", "Ärzte"]);
+    let cursor = next.split("cursor=").nth(1).unwrap();
+    for (name, expected) in [("Zeta", vec!["Zeta"]), ("b+c", vec![]), ("acme", vec![])] {
+        assert_eq!(names(&list(&app, &format!("cursor={cursor}&name={name}")).await), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_query_is_said_at_once() {
+    let app = TestApp::new().await;
+    let limit = "limit must be an integer from 1 to 1000";
+    let cursor = "cursor must be the cursor of a Link header";
+    let all = format!("{limit}; {cursor}; name must not be blank");
+    // The place of an id, which is none among names.
+    let of_another_list = "cursor=AZJN0UqAcACAAAAAAAAAAQ";
+    for (query, detail) in [
+        ("limit=0", limit),
+        ("limit=1001", limit),
+        (of_another_list, cursor),
+        ("cursor=YWNtZQ", cursor),
+        ("name=", "name must not be blank"),
+        ("name=+%C2%A0", "name must not be blank"),
+        ("name=a&name=b", "name must be given once"),
+        ("name=&cursor=%23&limit=x", &all),
+    ] {
+        let answer = list(&app, query).await;
+        assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_fault_and_says_nothing() {
+    let app = TestApp::new().await;
+    let key = keys::company(app.org.org_id, &CompanyName::parse("Acme").unwrap().key());
+    app.put_item(&key, json!({"type": {"S": "company"}, "id": {"S": "canary"}})).await;
+    for query in ["", "name=Acme"] {
+        let answer = list(&app, query).await;
+        assert_eq!((answer.status, answer.text.as_str()), (500, r#"{"detail":"Internal server error"}"#), "{query}");
+    }
+}

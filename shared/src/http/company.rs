@@ -1,0 +1,46 @@
+//! Companies on the wire.
+
+use serde::Serialize;
+
+use super::call::FromQuery;
+use super::query::{ListPage, Query};
+use crate::domain::{Company, CompanyId, CompanyKey, CompanyName, OrgId, Violations, time};
+use crate::endpoint::param;
+
+/// A company, as it is shown.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = Company))]
+pub struct CompanyView<'a> {
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    id: CompanyId,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", examples("123e4567-e89b-12d3-a456-426614174000")))]
+    org_id: OrgId,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("Tech Corp")))]
+    name: &'a CompanyName,
+    #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
+    created_at: String,
+}
+
+impl<'a> CompanyView<'a> {
+    /// What is shown of a company.
+    pub fn of(company: &'a Company) -> Self {
+        let Company { id, org_id, name } = company;
+        Self { id: *id, org_id: *org_id, name, created_at: time::to_seconds(company.created_at()) }
+    }
+}
+
+/// The query of a list of companies.
+#[derive(Debug)]
+pub struct CompanyListQuery {
+    /// The one company that is asked for.
+    pub name: Option<CompanyKey>,
+    /// Which part of the list.
+    pub page: ListPage<CompanyKey>,
+}
+
+impl FromQuery for CompanyListQuery {
+    fn read(query: &Query, violations: &mut Violations) -> Self {
+        Self { page: ListPage::read(query, violations), name: query.read(violations, &param::NAME, CompanyKey::parse) }
+    }
+}
