@@ -108,6 +108,8 @@ fn every_way_a_request_can_end() {
         (400, get(&format!("/contacts?email={canary}&import_id={canary}&created_after={canary}"))),
         (201, post("/imports", &json!({"source": canary, "file_name": canary, "mapping_json": {canary: canary}}))),
         (400, post("/imports", &json!({"source": canary, "status": canary, "campaign_id": canary}))),
+        (200, get(&format!("/companies?name={canary}"))),
+        (400, get(&format!("/companies?cursor={canary}&name="))),
         (412, delete(&contact).header("if-match", &tag)),
         (200, delete(&format!("{contact}?{canary}"))),
         (404, delete(&contact)),
@@ -142,6 +144,26 @@ fn every_way_a_request_about_activities_and_campaigns_can_end() {
         (404, delete(&path)),
         // The worker's lines are searched too.
         (200, delete(&contact)),
+    ] {
+        mark(request).send().expect(status);
+    }
+}
+
+#[test]
+fn every_way_a_request_about_imports_can_end() {
+    let canary = &*CANARY;
+    let path = format!("/imports/{}", new_import());
+    let changes = json!({"source": canary, "file_name": canary, "mapping_json": {canary: canary}, canary: canary});
+    for (status, request) in [
+        (200, put(&format!("{path}?{canary}"), &changes)),
+        (400, put(&path, &json!({"source": "", "status": canary, "campaign_id": canary, "mapping_json": canary}))),
+        (400, put(&path, &Value::Null).body(format!("{{\"{canary}"))),
+        (200, get(&format!("{path}?{canary}={canary}"))),
+        (200, get(&format!("/imports?{canary}={canary}"))),
+        (400, get(&format!("/imports?status={canary}&campaign_id={canary}&cursor={canary}"))),
+        (400, get(&format!("/imports/{canary}"))),
+        (200, delete(&format!("{path}?{canary}"))),
+        (404, delete(&path)),
     ] {
         mark(request).send().expect(status);
     }

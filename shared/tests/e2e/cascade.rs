@@ -1,16 +1,18 @@
 //! What hangs on a deleted thing is gone for every caller at once, and soon after for good.
 
+use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
-use crate::client::{API, at_once, delete, get, new_contact, patch, post};
+use crate::client::{API, at_once, delete, get, jane, new_contact, new_email, new_import, patch, post, put, rows};
 
 const ACTIVITIES: usize = 2_000;
 const AT_ONCE: usize = 50;
+const MEMBERS: usize = 40;
 /// Within which the worker has cleared up.
 const SOON: Duration = Duration::from_secs(30);
 
@@ -21,9 +23,10 @@ fn body(number: usize) -> Value {
 
 /// The items of a local table in which this text stands, but for tombstones: those have a quarter of an hour to go.
 fn items_with(text: &str) -> Option<Vec<String>> {
+    // One for all tests: the table's connections live in it.
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
     let table = API.local_table.as_ref()?;
-    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let items = runtime.block_on(table.dump()).unwrap();
+    let items = RUNTIME.block_on(table.dump()).unwrap();
     Some(items.into_iter().filter(|item| item.contains(text) && !item.contains("\"TOMBSTONE\"")).collect())
 }
 
@@ -43,9 +46,36 @@ fn a_contact_goes_with_all_its_activities() {
     let flags = json!({"metadata": {"opened": true}});
     patch(&format!("{contact}/activities/act_0"), &flags).send().refused(404, "Contact not found");
 
-    // Of a deployed table, only its worker's log can tell.
+    await_removal_of(&id);
+}
+
+#[test]
+fn an_import_goes_with_all_its_memberships_and_its_contacts_stay() {
+    let id = new_import();
+    let import = format!("/imports/{id}");
+    let create = |_| post("/contacts/", &jane(&new_email())).header("x-import-id", &id).send().expect(201).id();
+    let contacts = at_once(MEMBERS, create);
+    assert_eq!(get(&import).send().expect(200).json()["contacts_count"], json!(MEMBERS));
+    assert_eq!(rows(&format!("/contacts/?import_id={id}")).len(), MEMBERS);
+
+    delete(&import).send().expect(200);
+    for request in [get(&import), put(&import, &json!({"status": "failed"})), delete(&import)] {
+        request.send().refused(404, "Import not found");
+    }
+    assert_eq!(rows(&format!("/contacts/?import_id={id}")).len(), 0);
+    let contact = format!("/contacts/{}", contacts[0]);
+    get(&contact).send().expect(200);
+    delete(&contact).send().expect(200);
+
+    // The contacts themselves may name it still.
+    await_removal_of(&format!("IMPORT#{id}"));
+    get(&format!("/contacts/{}", contacts[1])).send().expect(200);
+}
+
+/// Waits until the worker has removed every item that names this. Of a deployed table, only its worker's log can tell.
+fn await_removal_of(text: &str) {
     let deadline = Instant::now() + SOON;
-    while let Some(left) = items_with(&id).filter(|left| !left.is_empty()) {
+    while let Some(left) = items_with(text).filter(|left| !left.is_empty()) {
         assert!(Instant::now() < deadline, "{} items are left after {SOON:?}, one is {}", left.len(), left[0]);
         thread::sleep(Duration::from_millis(200));
     }

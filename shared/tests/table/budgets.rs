@@ -4,7 +4,9 @@
 
 use serde_json::json;
 use shared::App;
-use shared::domain::{ContactFilter, ContactId, RequiredVersion, TimelineFilter, TimelinePage};
+use shared::domain::{
+    CompanyKey, ContactFilter, ContactId, ImportFilter, ImportStatus, RequiredVersion, TimelineFilter, TimelinePage,
+};
 use shared::http::NewActivities;
 use shared::table::{Receipt, Slot};
 use shared::testing::{TestApp, jane, new_contact, patch, read};
@@ -238,4 +240,88 @@ async fn a_page_of_a_list_is_one_call() {
         let usage = app.usage();
         assert_eq!((usage.calls, usage.rounds), (1, 1), "limit {limit}");
     }
+}
+
+#[tokio::test]
+async fn an_import_and_the_count_of_its_contacts_are_two_calls_in_one_round() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let import = test.import(&test.org).await;
+    for n in 0..15 {
+        test.create(&test.org, jane(&format!("{n}@example.com")), Some(import)).await;
+    }
+    let app = test.app();
+    assert_eq!(app.imports(&principal).get(import).await.unwrap().1, 15);
+    // A membership is below 0.27 KB: fifteen are read with one unit.
+    assert_cost(&test, &app, 2, 1, 2.0, 0.0);
+}
+
+#[tokio::test]
+async fn an_update_of_an_import_is_one_write_and_no_read() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let import = test.import(&test.org).await;
+    let all = json!({
+        "source": "crm", "file_name": "a.csv", "campaign_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+        "status": "completed", "total_rows": 1, "mapping_json": {"Name": "full_name"},
+    });
+    for (body, read_units, write_units) in [
+        (all.clone(), 0.0, 1.0),
+        (json!({"file_name": null, "campaign_id": null, "mapping_json": null}), 0.0, 1.0),
+        (json!({}), 1.0, 0.0),
+    ] {
+        let app = test.app();
+        app.imports(&principal).update(import, &read(body)).await.unwrap();
+        assert_cost(&test, &app, 1, 1, read_units, write_units);
+    }
+    // What changes nothing is one refused call.
+    let app = test.app();
+    app.imports(&principal).update(import, &read(json!({"source": "crm", "file_name": null}))).await.unwrap();
+    assert_eq!((app.usage().calls, app.usage().rounds), (1, 1));
+}
+
+#[tokio::test]
+async fn a_delete_of_an_import_is_one_transaction_however_many_contacts_it_has() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let import = test.import(&test.org).await;
+    for n in 0..5 {
+        test.create(&test.org, jane(&format!("{n}@example.com")), Some(import)).await;
+    }
+    let app = test.app();
+    app.imports(&principal).delete(import).await.unwrap();
+    assert_cost(&test, &app, 1, 1, 0.0, 4.0);
+}
+
+#[tokio::test]
+async fn a_page_of_imports_and_of_companies_is_one_call() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    for n in 0..5 {
+        test.import(&test.org).await;
+        let mut body = jane(&format!("{n}@example.com"));
+        body["company"] = json!(format!("Company {n}"));
+        test.create(&test.org, body, None).await;
+    }
+    for limit in [3, 5, 1000] {
+        let app = test.app();
+        let page = app.imports(&principal).list(&ImportFilter::default(), limit, None).await.unwrap();
+        assert_eq!((page.rows.len(), page.next.is_some()), (limit.min(5), limit < 5));
+        assert_cost(&test, &app, 1, 1, 1.0, 0.0);
+        let app = test.app();
+        let page = app.companies(&principal).list(None, limit, None).await.unwrap();
+        assert_eq!((page.rows.len(), page.next.is_some()), (limit.min(5), limit < 5));
+        assert_cost(&test, &app, 1, 1, 1.0, 0.0);
+    }
+    // A filter passes rows over, but needs no more calls for that.
+    for (status, limit, rows) in [(ImportStatus::Completed, 1, 0), (ImportStatus::Pending, 2, 2)] {
+        let app = test.app();
+        let filter = ImportFilter { status: Some(status), ..ImportFilter::default() };
+        assert_eq!(app.imports(&principal).list(&filter, limit, None).await.unwrap().rows.len(), rows);
+        assert_cost(&test, &app, 1, 1, 1.0, 0.0);
+    }
+    let app = test.app();
+    let name = CompanyKey::parse("company 3").unwrap();
+    assert_eq!(app.companies(&principal).list(Some(&name), 1000, None).await.unwrap().rows.len(), 1);
+    assert_cost(&test, &app, 1, 1, 1.0, 0.0);
 }

@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::domain::{ContactId, ImportId};
+use shared::domain::{ContactFilter, ContactId, Email, ImportFilter};
 use shared::http::NewActivities;
-use shared::table::Parent;
 use shared::table::keys::{self, Key};
+use shared::table::{Error, Kind, Parent};
 use shared::testing::fault::{Fault, FaultProxy, Moment, Operation};
-use shared::testing::{TestApp, jane, read};
+use shared::testing::{TestApp, jane, patch, read};
 use shared::worker::{Batch, Outcome, work};
 use tokio::time::Instant;
 
@@ -102,15 +102,51 @@ async fn what_hung_on_a_contact_goes_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn the_members_of_an_import_go_with_it() {
+async fn the_memberships_of_an_import_go_with_it_and_its_contacts_stay() {
     let test = TestApp::new().await;
-    let import = ImportId::from(uuid::Uuid::from_u128(7));
-    let contact = test.jane("jane@example.com").await.id;
-    let before = test.items().await;
-    test.put_item(&keys::membership(test.org.org_id, import, contact), json!({"type": {"S": "membership"}})).await;
-    let key = Parent::Import(import).key(test.org.org_id);
-    assert_eq!(failed_at(&work(&test.process, &batch(&[removed(&key, 1)]), later()).await), done());
-    assert_eq!(test.items().await, before);
+    let [import, stays] = [test.import(&test.org).await, test.import(&test.org).await];
+    let mut members = Vec::new();
+    for n in 0..60 {
+        members.push(test.create(&test.org, jane(&format!("{n}@example.com")), Some(import)).await.id);
+    }
+    let kept = test.create(&test.org, jane("kept@example.com"), Some(stays)).await;
+    let app = test.app();
+    let principal = test.principal(&test.org).await;
+    let (contacts, imports) = (app.contacts(&principal), app.imports(&principal));
+    imports.delete(import).await.unwrap();
+    // A writer that knew the import and is late.
+    let late = keys::membership(test.org.org_id, import, kept.id);
+    test.put_item(&late, json!({"type": {"S": "membership"}})).await;
+    assert_eq!(test.count("membership").await, 62);
+
+    let of_import = ContactFilter { import_id: Some(import), ..ContactFilter::default() };
+    let of_both = ContactFilter { email: Some(Email::parse("0@example.com").unwrap()), ..of_import.clone() };
+    let assert_nothing_is_reachable = async || {
+        for filter in [&of_import, &of_both] {
+            assert_eq!(contacts.list(filter, 1000, None).await.unwrap().rows, []);
+        }
+        assert_eq!(imports.get(import).await, Err(Error::NotFound(Kind::Import)));
+        assert_eq!(imports.list(&ImportFilter::default(), 1000, None).await.unwrap().rows.len(), 1);
+    };
+    assert_nothing_is_reachable().await;
+    // Its contacts name it still, and can be changed and deleted before the worker came and after.
+    contacts.update(members[0], &patch(json!({"full_name": "Jane Smith"})), None).await.unwrap();
+    delete(&test, members[0]).await;
+    assert_eq!(test.count("membership").await, 61);
+
+    let parent = Parent::Import(import);
+    let [gone, stone] = [parent.key(test.org.org_id), parent.tombstone(test.org.org_id)];
+    for key in [gone, stone] {
+        assert_eq!(failed_at(&work(&test.process, &batch(&[removed(&key, 1)]), later()).await), done());
+        assert_eq!(test.count("membership").await, 1, "that of the import that stays");
+        test.put_item(&late, json!({"type": {"S": "membership"}})).await;
+        assert_nothing_is_reachable().await;
+    }
+    assert_eq!(test.count("contact").await, 60);
+    contacts.update(members[1], &patch(json!({"email": "new@example.com"})), None).await.unwrap();
+    delete(&test, members[1]).await;
+    let of_stays = ContactFilter { import_id: Some(stays), ..ContactFilter::default() };
+    assert_eq!(contacts.list(&of_stays, 1000, None).await.unwrap().rows, [kept]);
 }
 
 #[tokio::test]

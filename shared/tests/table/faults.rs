@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::json;
-use shared::domain::{Contact, ContactFilter, RequiredVersion, TimelineFilter, TimelinePage};
+use shared::domain::{Contact, ContactFilter, ImportStatus, RequiredVersion, TimelineFilter, TimelinePage};
 use shared::table::Error;
 use shared::testing::fault::{Fault, Kind, Operation, Reason, Throttling};
-use shared::testing::{TestApp, jane, new_contact, patch};
+use shared::testing::{TestApp, jane, new_contact, patch, read};
 use tokio::time::Instant;
 
 const PAGE: TimelinePage = TimelinePage { filter: TimelineFilter::Any, page: 0, limit: 1, after: None };
@@ -143,6 +143,29 @@ async fn a_delete_survives_every_fault() {
             let deleted = test.app().contacts(&principal).delete(contact.id, None).await;
             assert_eq!(deleted, Ok(()), "{operation:?} {fault:?}");
             assert_consistent(&test, 0).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_import_is_read_changed_and_deleted_through_every_fault() {
+    for operation in [Operation::GetItem, Operation::Query, Operation::UpdateItem, Operation::TransactWriteItems] {
+        for fault in survivable(operation) {
+            let mut test = TestApp::new().await;
+            let id = test.import(&test.org).await;
+            test.create(&test.org, jane("a@example.com"), Some(id)).await;
+            let proxy = test.behind_faults().await;
+            let imports = test.app().imports(&test.principal(&test.org).await);
+            proxy.inject(operation, fault.clone());
+            let context = format!("{operation:?} {fault:?}");
+            // Where the answer was lost, the import that refuses the second attempt is the changed one.
+            let updated =
+                imports.update(id, &read(json!({"status": "completed", "file_name": "a.csv"}))).await.unwrap();
+            assert_eq!(updated.said.status, ImportStatus::Completed, "{context}");
+            assert_eq!(imports.get(id).await, Ok((updated, 1)), "{context}");
+            assert_eq!(imports.delete(id).await, Ok(()), "{context}");
+            assert_eq!(imports.get(id).await, Err(Error::NotFound(shared::table::Kind::Import)), "{context}");
+            assert_eq!(test.count("tombstone").await, 1, "{context}");
         }
     }
 }
