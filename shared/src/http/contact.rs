@@ -10,13 +10,13 @@ use super::reply::Resource;
 use crate::domain::json::key_order;
 use crate::domain::{
     CompanyKey, CompanyName, Contact, ContactFilter, ContactId, ContactPatch, Email, Field, FullName, Id, ImportId,
-    JsonObject, LinkedinProfile, Locale, NewContact, OrgId, Patch, Timeline, TimelineFilter, TimelinePage,
+    Invalid, JsonObject, LinkedinProfile, Locale, NewContact, OrgId, Patch, Timeline, TimelineFilter, TimelinePage,
     TimelinePosition, Timezone, Violations, time,
 };
 use crate::endpoint::param::{self, MAX_PAGE};
 
 /// The body of a contact to create or to update.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = ContactUpdate))]
 pub struct ContactForm {
@@ -52,6 +52,28 @@ pub struct ContactForm {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     #[serde(default)]
     enrichment: Field<Box<RawValue>>,
+}
+
+impl ContactForm {
+    /// The form with these texts, by the names of its fields, as a file with columns has them. `None` is not sent.
+    pub fn from_texts(text: impl Fn(&str) -> Option<String>) -> Self {
+        let text_of = |name| text(name).map_or(Field::Absent, Field::Sent);
+        let json_of = |name| match text(name).map(RawValue::from_string) {
+            None => Field::Absent,
+            Some(Ok(raw)) => Field::Sent(raw),
+            Some(Err(_)) => Field::Mistyped(Invalid("must be a JSON object")),
+        };
+        Self {
+            full_name: text_of("full_name"),
+            email: text_of("email"),
+            linkedin_profile: text_of("linkedin_profile"),
+            company: text_of("company"),
+            locale: text_of("locale"),
+            timezone: text_of("timezone"),
+            metadata: json_of("metadata"),
+            enrichment: json_of("enrichment"),
+        }
+    }
 }
 
 impl FromBody for NewContact {

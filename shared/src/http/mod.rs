@@ -14,7 +14,7 @@ mod reply;
 mod serve;
 
 pub use activity::{ActivityForm, ActivityPatchForm, ActivityView, NewActivities};
-pub use call::{Call, FromBody, FromQuery};
+pub use call::{Body, Call, FromBody, FromQuery};
 pub use campaign::{AvailabilityForm, CampaignForm, CampaignListQuery, CampaignView, LeadMagnetForm, NewCampaign};
 pub use company::{CompanyListQuery, CompanyView};
 pub use contact::{
