@@ -23,7 +23,7 @@ use crate::domain::{
 use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, Media, Method, Param, ParamKind, Repeat, Spec};
 use crate::http::{
     ActivityView, ApiError, CampaignView, CompanyView, ContactView, ContactWithTimelineView, Detail, FromBody,
-    ImportView, ImportWithCountView, Message, NewActivities, NewCampaign, Reply,
+    ImportView, ImportWithCountView, MAX_ROWS, Message, NewActivities, NewCampaign, Reply, ReportView,
 };
 use crate::table::Kind;
 
@@ -80,8 +80,12 @@ struct Bodies {
     missing: Option<Violations>,
     /// What it answers a success with.
     response: RefOr<Schema>,
+    /// The statuses that a success can have beside the usual one.
+    also: &'static [u16],
     /// Whether that has an `ETag`.
     versioned: bool,
+    /// Whether it says where the new thing can be read.
+    located: bool,
     /// How it can refuse beside what [`refusals`] derives.
     refusals: Vec<ApiError>,
     /// The schemas that the others refer to.
@@ -92,7 +96,7 @@ fn bodies(endpoint: Endpoint) -> Bodies {
     let email_taken = || ApiError::EmailTaken("john.doe@example.com".to_owned());
     match endpoint {
         Endpoint::CreateContact => {
-            Bodies::one::<ContactView>().versioned().takes::<NewContact>("NewContact").refuses(email_taken())
+            Bodies::one::<ContactView>().versioned().located().takes::<NewContact>("NewContact").refuses(email_taken())
         }
         Endpoint::GetContact => Bodies::one::<ContactWithTimelineView>().versioned(),
         Endpoint::UpdateContact => {
@@ -100,7 +104,10 @@ fn bodies(endpoint: Endpoint) -> Bodies {
         }
         Endpoint::DeleteContact | Endpoint::DeleteImport | Endpoint::DeleteCampaign => Bodies::one::<Message>(),
         Endpoint::ListContacts => Bodies::list::<ContactView>(),
-        Endpoint::CreateImport => Bodies::one::<ImportView>().takes::<NewImport>("NewImport"),
+        Endpoint::BulkUploadContacts => {
+            Bodies::one::<ReportView>().takes::<NewContact>("NewContact").many(0, MAX_ROWS).or_answers(&[200, 207])
+        }
+        Endpoint::CreateImport => Bodies::one::<ImportView>().located().takes::<NewImport>("NewImport"),
         Endpoint::ListImports => Bodies::list::<ImportView>(),
         Endpoint::GetImport => Bodies::one::<ImportWithCountView>(),
         Endpoint::UpdateImport => Bodies::one::<ImportView>().takes::<ImportPatch>("ImportUpdate"),
@@ -108,7 +115,7 @@ fn bodies(endpoint: Endpoint) -> Bodies {
             Bodies::list::<ActivityView>().takes::<NewActivities>("NewActivity").or_many(MAX_BATCH)
         }
         Endpoint::UpdateActivity => Bodies::one::<ActivityView>().takes::<ActivityPatch>("ActivityUpdate"),
-        Endpoint::CreateCampaign => Bodies::one::<CampaignView>().takes::<NewCampaign>("NewCampaign"),
+        Endpoint::CreateCampaign => Bodies::one::<CampaignView>().located().takes::<NewCampaign>("NewCampaign"),
         Endpoint::ListCampaigns => Bodies::list::<CampaignView>(),
         Endpoint::GetCampaign => Bodies::one::<CampaignView>(),
         Endpoint::UpdateCampaign => Bodies::one::<CampaignView>().takes::<CampaignPatch>("CampaignUpdate"),
@@ -121,11 +128,24 @@ impl Bodies {
         let mut schemas = vec![(T::name().into_owned(), T::schema())];
         T::schemas(&mut schemas);
         let response = Ref::from_schema_name(T::name()).into();
-        Self { request: None, missing: None, response, versioned: false, refusals: Vec::new(), schemas }
+        Self {
+            request: None,
+            missing: None,
+            response,
+            also: &[],
+            versioned: false,
+            located: false,
+            refusals: Vec::new(),
+            schemas,
+        }
     }
 
     fn list<T: ToSchema>() -> Self {
         Self { response: Array::new(Ref::from_schema_name(T::name())).into(), ..Self::one::<T>() }
+    }
+
+    fn located(self) -> Self {
+        Self { located: true, ..self }
     }
 
     fn versioned(self) -> Self {
@@ -145,13 +165,23 @@ impl Bodies {
         Self { request: Some(Ref::from_schema_name(name).into()), missing, ..self }
     }
 
+    /// An array of them.
+    fn many(mut self, least: usize, most: usize) -> Self {
+        let array = |one| Array::builder().items(one).min_items(Some(least)).max_items(Some(most)).into();
+        self.request = self.request.map(array);
+        self
+    }
+
     /// One of them, or an array of up to `most`.
     fn or_many(mut self, most: usize) -> Self {
-        self.request = self.request.map(|one| {
-            let many = Array::builder().items(one.clone()).min_items(Some(1)).max_items(Some(most));
-            RefOr::T(Schema::OneOf(OneOf::builder().item(one).item(many).build()))
-        });
-        self
+        let one = self.request.clone();
+        self = self.many(1, most);
+        let either = one.zip(self.request).map(|(one, many)| OneOf::builder().item(one).item(many).build());
+        Self { request: either.map(|either| RefOr::T(Schema::OneOf(either))), ..self }
+    }
+
+    fn or_answers(self, also: &'static [u16]) -> Self {
+        Self { also, ..self }
     }
 }
 
@@ -181,7 +211,10 @@ fn operation(spec: &Spec, bodies: Bodies) -> Operation {
         operation = operation.response("304", with_headers(described(304), &["ETag"]));
     }
     let request = spec.body.zip(bodies.request.clone()).map(|(spec, schema)| request_body(spec, &schema));
-    operation.request_body(request).response(spec.success.to_string(), success_response(spec, bodies)).build()
+    for status in [spec.success].iter().chain(bodies.also) {
+        operation = operation.response(status.to_string(), success_response(spec, &bodies, *status));
+    }
+    operation.request_body(request).build()
 }
 
 /// Every way an endpoint can refuse, an example each; of two with one status the last is shown.
@@ -198,6 +231,11 @@ fn refusals(spec: &Spec, bodies: &Bodies) -> Vec<ApiError> {
     let sometimes = [
         has(Header::IfMatch).then_some(ApiError::PreconditionFailed),
         spec.repeat().map(|_| ApiError::KeyReused),
+        spec.repeat().and_then(|repeat| match repeat {
+            Repeat::Replayed => None,
+            Repeat::Run => Some(ApiError::InProgress { seconds: 60 }),
+            Repeat::Refused => Some(ApiError::AlreadyCreated),
+        }),
         spec.body.map(|body| ApiError::BodyTooLarge { limit: body.max }),
         spec.body.map(|body| ApiError::UnsupportedMediaType { supported: body.media }),
     ];
@@ -239,6 +277,7 @@ fn query_parameter(param: &Param) -> Parameter {
     let schema = match param.kind {
         ParamKind::Text => string(),
         ParamKind::Uuid => uuid(),
+        ParamKind::Boolean => ObjectBuilder::new().schema_type(Type::Boolean).default(Some(Value::from(false))),
         ParamKind::Time => string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))),
         ParamKind::Integer { min, max, default } => ObjectBuilder::new()
             .schema_type(Type::Integer)
@@ -283,17 +322,17 @@ fn request_body(spec: BodySpec, schema: &RefOr<Schema>) -> RequestBody {
     spec.media.iter().fold(body, |body, media| body.content(media.as_str(), content(*media))).build()
 }
 
-fn success_response(spec: &Spec, bodies: Bodies) -> Response {
+fn success_response(spec: &Spec, bodies: &Bodies, status: u16) -> Response {
     let paged = spec.query.iter().any(|param| matches!(param.name, "page" | "cursor"));
     let headers = [
         bodies.versioned.then_some("ETag"),
         paged.then_some("Link"),
-        (spec.success == 201).then_some("Location"),
+        bodies.located.then_some("Location"),
         (spec.repeat() == Some(Repeat::Replayed)).then_some("Idempotent-Replayed"),
     ];
-    let content = ContentBuilder::new().schema(Some(bodies.response)).build();
+    let content = ContentBuilder::new().schema(Some(bodies.response.clone())).build();
     let headers: Vec<_> = headers.into_iter().flatten().collect();
-    with_headers(described(spec.success).content(JSON, content), &headers)
+    with_headers(described(status).content(JSON, content), &headers)
 }
 
 fn error_response(reply: &Reply) -> Response {

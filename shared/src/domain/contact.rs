@@ -86,6 +86,15 @@ pub struct ContactPatch {
     pub enrichment: Patch<JsonObject>,
 }
 
+/// A contact as a bulk upload has it: a new one, unless its address is known; then what it changes.
+#[derive(Debug, Clone)]
+pub struct Upsert {
+    /// The contact to be.
+    pub new: NewContact,
+    /// The same as changes.
+    pub patch: ContactPatch,
+}
+
 impl Contact {
     /// The first version of a contact.
     pub fn new(id: ContactId, org_id: OrgId, import_id: Option<ImportId>, new: NewContact) -> Self {

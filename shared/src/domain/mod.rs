@@ -32,7 +32,7 @@ pub use campaign::{
 };
 pub use clock::Clock;
 pub use company::{Company, CompanyKey, CompanyName};
-pub use contact::{Contact, ContactFilter, ContactPatch, NewContact, RequiredVersion};
+pub use contact::{Contact, ContactFilter, ContactPatch, NewContact, RequiredVersion, Upsert};
 pub use email::Email;
 pub use field::{Field, Patch, Wire};
 pub use full_name::FullName;

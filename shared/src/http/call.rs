@@ -79,7 +79,7 @@ pub(super) fn wire<T: DeserializeOwned>(body: &RawValue) -> Result<T, Violations
     })
 }
 
-fn malformed(error: &serde_json::Error) -> Violations {
+pub(super) fn malformed(error: &serde_json::Error) -> Violations {
     Violations::one("body", format_args!("is not valid JSON (line {}, column {})", error.line(), error.column()))
 }
 

@@ -74,6 +74,14 @@ impl ContactForm {
             enrichment: json_of("enrichment"),
         }
     }
+
+    /// The address, to the letter, if a text was sent as one.
+    pub(super) fn sent_email(&self) -> Option<&str> {
+        match &self.email {
+            Field::Sent(text) => Some(text),
+            Field::Absent | Field::Null | Field::Mistyped(_) => None,
+        }
+    }
 }
 
 impl FromBody for NewContact {

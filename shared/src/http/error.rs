@@ -32,6 +32,13 @@ pub enum ApiError {
         /// The most it takes.
         limit: usize,
     },
+    /// 413: more rows than the route takes.
+    TooManyRows {
+        /// The most it takes.
+        limit: usize,
+    },
+    /// 400: a file that cannot be read; holds what is wrong, and where.
+    UnparsableFile(String),
     /// 400: something sent is wrong; holds everything that is.
     Invalid(Violations),
     /// 404: what the request names is not there, or another organization's.
@@ -78,7 +85,9 @@ impl ApiError {
                 Reply::error(415, &format!("Content-Type must be {}", supported.join(" or ")))
             }
             Self::BodyTooLarge { limit } => Reply::error(413, &format!("Request body must be at most {limit} bytes")),
-            Self::Invalid(violations) => Reply::error(400, &format!("Validation error: {violations}")),
+            Self::TooManyRows { limit } => Reply::error(413, &format!("Request must have at most {limit} rows")),
+            Self::UnparsableFile(fault) => Reply::error(400, &format!("Failed to parse CSV file: {fault}")),
+            Self::Invalid(violations) => Reply::error(400, &invalid(&violations)),
             Self::NotFound(Kind::Contact) => Reply::error(404, "Contact not found"),
             Self::NotFound(Kind::Import) => Reply::error(404, "Import not found"),
             Self::NotFound(Kind::Campaign) => Reply::error(404, "Campaign not found"),
@@ -97,6 +106,11 @@ impl ApiError {
             Self::Internal(_) => Reply::error(500, "Internal server error"),
         }
     }
+}
+
+/// What is said of a request, or of a row of one, in which something is wrong.
+pub(super) fn invalid(violations: &Violations) -> String {
+    format!("Validation error: {violations}")
 }
 
 impl From<table::Error> for ApiError {

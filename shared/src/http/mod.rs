@@ -1,6 +1,7 @@
 //! The edge: a gateway's event becomes a [`Call`], and what the endpoint makes of it becomes an answer.
 
 mod activity;
+mod bulk;
 mod call;
 mod campaign;
 mod company;
@@ -14,6 +15,7 @@ mod reply;
 mod serve;
 
 pub use activity::{ActivityForm, ActivityPatchForm, ActivityView, NewActivities};
+pub use bulk::{BulkQuery, MAX_ROWS, Report, ReportView, Upload};
 pub use call::{Body, Call, FromBody, FromQuery};
 pub use campaign::{AvailabilityForm, CampaignForm, CampaignListQuery, CampaignView, LeadMagnetForm, NewCampaign};
 pub use company::{CompanyListQuery, CompanyView};

@@ -29,6 +29,16 @@ impl Query {
         read.map_err(|fault| violations.add(param.name, fault)).ok()
     }
 
+    /// Reads a parameter that is `true` or, as where it was not sent, `false`.
+    pub(super) fn flag(&self, violations: &mut Violations, param: &Param) -> bool {
+        let value = self.read(violations, param, |value| match value {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(Invalid("must be true or false")),
+        });
+        value.unwrap_or(false)
+    }
+
     /// Reads a parameter that is an integer.
     pub(super) fn integer(&self, violations: &mut Violations, param: &Param) -> u32 {
         let ParamKind::Integer { min, max, default } = param.kind else { return 0 };

@@ -121,7 +121,7 @@ impl Reply {
         (200..300).contains(&self.status)
     }
 
-    fn json(status: u16, value: &impl Serialize) -> Self {
+    pub(super) fn json(status: u16, value: &impl Serialize) -> Self {
         // No view has a map with keys other than texts, the only thing that could fail; if one did, it would be our fault.
         let (status, body) = match serde_json::to_string(value) {
             Ok(body) => (status, body),

@@ -1,5 +1,7 @@
 //! Companies: made by the first contact that names one.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +12,8 @@ use super::item::{Item, Type, item, record};
 use super::keys::{self, Key, Range};
 use super::listing::{self, Listed, Page};
 use super::session::Session;
-use super::transaction::Transaction;
+use super::transaction::{MAX_ITEMS, Transaction};
+use crate::domain::ids::uuid_at;
 use crate::domain::{Company, CompanyId, CompanyKey, CompanyName, OrgId};
 
 /// No company is ever deleted, so what is known stays true.
@@ -102,6 +105,43 @@ pub(super) async fn exists(
 /// Notes that a company exists.
 pub(super) fn remember(known: &Known, org: OrgId, key: &CompanyKey, now: DateTime<Utc>) {
     known.companies.put((org, key.clone()), (), now, REMEMBERED);
+}
+
+/// Makes sure that there is a company of each of these names; of two spellings the first counts.
+pub(super) async fn ensure<'a>(
+    session: &Session,
+    known: &Known,
+    org: OrgId,
+    names: impl IntoIterator<Item = &'a CompanyName>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let mut new = BTreeMap::new();
+    for name in names {
+        new.entry(name.key()).or_insert(name);
+    }
+    new.retain(|key, _| known.companies.get(&(org, key.clone()), now).is_none());
+    let keys: Vec<_> = new.keys().map(|key| keys::company(org, key)).collect();
+    for item in session.batch_get(&keys).await? {
+        let company: CompanyItem = record(item, Type::Company)?;
+        let key = company.name.key();
+        new.remove(&key);
+        remember(known, org, &key, now);
+    }
+    while !new.is_empty() {
+        let some: Vec<_> = new.iter().take(MAX_ITEMS).map(|(key, name)| (key.clone(), *name)).collect();
+        let mut transaction = Transaction::new(&session.table);
+        for (part, (_, name)) in some.iter().enumerate() {
+            create(&mut transaction, part, org, uuid_at(now), name)?;
+        }
+        let refused = session.commit(transaction).await?;
+        // Where one was refused, somebody else has made it, and nothing else was written.
+        let there = some.into_iter().enumerate().filter(|(part, _)| refused.is_empty() || refused.contains(part));
+        for (_, (key, _)) in there {
+            new.remove(&key);
+            remember(known, org, &key, now);
+        }
+    }
+    Ok(())
 }
 
 /// Makes a transaction create a company, in the spelling its first contact has.

@@ -107,12 +107,7 @@ impl Contacts {
             tokio::try_join!(self.ensure_imports(contact), self.if_new(contact.company.as_ref()))?;
         loop {
             let mut transaction = self.transaction();
-            transaction.put_new(Part::Contact, to_item(contact)?);
-            transaction.put_new(Part::Lock, self.lock(&contact.email, contact.id)?);
-            for import_id in &contact.import_ids {
-                let key = keys::membership(self.org, *import_id, contact.id);
-                transaction.put(Part::Child, item(&key, Type::Membership, &Membership { contact_id: contact.id })?);
-            }
+            self.put_new(&mut transaction, contact, [Part::Contact, Part::Lock, Part::Child])?;
             if let Some(name) = new_company {
                 companies::create(&mut transaction, Part::Company, self.org, uuid_at(self.now).into(), name)?;
             }
@@ -298,8 +293,7 @@ impl Contacts {
     /// Writes the next version of a contact on condition of this one; moves its lock and makes its company with it.
     /// `false` where another write came first.
     async fn replace(&self, contact: &Contact, next: &Contact, new_company: &mut Option<&CompanyName>) -> Result<bool> {
-        let mut same_version = Expression::default();
-        same_version.require(VERSION, number(contact.version));
+        let same_version = same_version(contact);
         if next.email == contact.email && new_company.is_none() {
             return Ok(self.session.put_if(to_item(next)?, same_version).await?.is_ok());
         }
@@ -322,6 +316,21 @@ impl Contacts {
             return Err(Error::EmailTaken(next.email.clone()));
         }
         Ok(refused.is_empty())
+    }
+
+    /// Makes a transaction store a new contact, its lock and its memberships.
+    pub(super) fn put_new<P: Copy>(
+        &self,
+        transaction: &mut Transaction<P>,
+        contact: &Contact,
+        [of_contact, of_lock, of_membership]: [P; 3],
+    ) -> Result<()> {
+        transaction.put_new(of_contact, to_item(contact)?);
+        transaction.put_new(of_lock, self.lock(&contact.email, contact.id)?);
+        for import_id in &contact.import_ids {
+            transaction.put(of_membership, self.membership(*import_id, contact.id)?);
+        }
+        Ok(())
     }
 
     async fn ensure_imports(&self, contact: &Contact) -> Result<()> {
@@ -361,6 +370,11 @@ impl Contacts {
         Transaction::new(&self.session.table)
     }
 
+    /// A contact's membership of an import.
+    pub(super) fn membership(&self, import_id: ImportId, contact_id: ContactId) -> Result<Item> {
+        item(&keys::membership(self.org, import_id, contact_id), Type::Membership, &Membership { contact_id })
+    }
+
     fn lock(&self, email: &Email, contact_id: ContactId) -> Result<Item> {
         item(&keys::email_lock(self.org, email), Type::EmailLock, &EmailLock { contact_id })
     }
@@ -378,13 +392,21 @@ fn as_read(contact: &Contact, required: Option<&RequiredVersion>) -> Expression 
     condition
 }
 
+/// The contact has been written by nobody since it was read.
+pub(super) fn same_version(contact: &Contact) -> Expression {
+    let mut condition = Expression::default();
+    condition.require(VERSION, number(contact.version));
+    condition
+}
+
 fn lock_of(contact_id: ContactId) -> Expression {
     let mut condition = Expression::default();
     condition.require(CONTACT_ID, text(contact_id.to_string()));
     condition
 }
 
-fn to_item(contact: &Contact) -> Result<Item> {
+/// A contact's item.
+pub(super) fn to_item(contact: &Contact) -> Result<Item> {
     let Contact {
         id,
         org_id,

@@ -6,6 +6,7 @@
 
 mod activities;
 pub(crate) mod api_keys;
+mod bulk;
 mod campaigns;
 pub(crate) mod cascade;
 mod client;
@@ -33,6 +34,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 pub use activities::Activities;
+pub use bulk::{Planned, RowOutcome};
 pub use campaigns::Campaigns;
 pub use companies::Companies;
 pub use contacts::Contacts;

@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue,
     ReturnValuesOnConditionCheckFailure, Select, WriteRequest,
 };
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
@@ -24,6 +25,9 @@ use super::expression::Expression;
 use super::item::{Item, key_of, string};
 use super::keys::{Index, Key, PK, Range, SK};
 use super::transaction::{self, Transaction};
+
+/// How many calls of one request may be under way at once.
+pub(super) const AT_ONCE: usize = 8;
 
 /// What a request has cost so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -164,23 +168,26 @@ impl Session {
         Ok(output.item)
     }
 
-    /// Reads the items of these keys that exist, consistently, in no order. What the database leaves unprocessed is
-    /// read again, never taken for absent.
+    /// Reads the items of these keys that exist, consistently, in no order; several calls go at once.
     pub(super) async fn batch_get(&self, keys: &[Key]) -> Result<Vec<Item>> {
         const KEYS_A_CALL: usize = 100;
+        let calls: Vec<_> = keys.chunks(KEYS_A_CALL).map(|some| self.batch_get_some(some)).collect();
+        stream::iter(calls).buffer_unordered(AT_ONCE).try_concat().await
+    }
+
+    /// Reads at most 100 items. What the database leaves unprocessed is read again, never taken for absent.
+    async fn batch_get_some(&self, keys: &[Key]) -> Result<Vec<Item>> {
         let mut items = Vec::with_capacity(keys.len());
-        for chunk in keys.chunks(KEYS_A_CALL) {
-            let mut wanted: Vec<_> = chunk.iter().map(key_of).collect();
-            let mut pause = Pause::default();
-            while !wanted.is_empty() {
-                let output = self.batch_get_once(wanted).await?;
-                let found = output.responses.and_then(|mut tables| tables.remove(&*self.table));
-                items.extend(found.into_iter().flatten());
-                let left = output.unprocessed_keys.and_then(|mut tables| tables.remove(&*self.table));
-                wanted = left.map(|left| left.keys).unwrap_or_default();
-                if !wanted.is_empty() {
-                    self.wait(&mut pause).await?;
-                }
+        let mut wanted: Vec<_> = keys.iter().map(key_of).collect();
+        let mut pause = Pause::default();
+        while !wanted.is_empty() {
+            let output = self.batch_get_once(wanted).await?;
+            let found = output.responses.and_then(|mut tables| tables.remove(&*self.table));
+            items.extend(found.into_iter().flatten());
+            let left = output.unprocessed_keys.and_then(|mut tables| tables.remove(&*self.table));
+            wanted = left.map(|left| left.keys).unwrap_or_default();
+            if !wanted.is_empty() {
+                self.wait(&mut pause).await?;
             }
         }
         Ok(items)

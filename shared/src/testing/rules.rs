@@ -30,7 +30,7 @@ use super::tenant::{forged, token};
 use super::{Answer, JWT_SECRET, Request, Tenant, TestApp, jane};
 use crate::app::App;
 use crate::domain::Scope;
-use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, Spec};
+use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, ParamKind, Spec};
 use crate::http::{ApiError, Call, Reply};
 use crate::table::keys;
 
@@ -45,6 +45,7 @@ pub async fn valid_request(app: &TestApp, endpoint: Endpoint) -> Request {
             request.path(format!("/contacts/{}", app.jane(&email).await.id))
         }
         Endpoint::CreateContact => request.json(&jane(&email)),
+        Endpoint::BulkUploadContacts => request.json(&json!([jane(&email)])),
         Endpoint::RecordActivities => request.path(format!("/contacts/{}/activities", app.jane(&email).await.id)),
         Endpoint::UpdateActivity => {
             let contact = app.jane(&email).await.id;
@@ -291,8 +292,10 @@ async fn faults(app: &TestApp, endpoint: Endpoint) -> Vec<Fault> {
         let name = header.name().to_ascii_lowercase();
         faults.push(fault(400, header.name(), move |request| request.header(&name, "not\u{e9}")));
     }
-    if !query.is_empty() {
-        faults.push(fault(400, "Validation error: limit must be", |request| request.query("limit=x")));
+    // Not everything is good for a parameter that is no free text.
+    if let Some(param) = query.iter().find(|param| param.kind != ParamKind::Text) {
+        let name = param.name;
+        faults.push(fault(400, name, move |request| request.query(&format!("{name}=x"))));
     }
     if body.is_some() {
         faults.push(fault(400, "body is not valid JSON", |request| request.text("{")));
@@ -306,7 +309,7 @@ async fn faults(app: &TestApp, endpoint: Endpoint) -> Vec<Fault> {
             request.path(format!("{path}-unknown"))
         }));
     }
-    if headers.contains(&Header::ImportId) {
+    if headers.contains(&Header::ImportId) && endpoint != Endpoint::BulkUploadContacts {
         faults
             .push(fault(404, "Import not found", |request| request.header("x-import-id", &Uuid::new_v4().to_string())));
     }
@@ -597,4 +600,47 @@ where
     app.put_item(&kept, json!({"type": {"S": "idempotency"}, "answer": {"S": "canary"}})).await;
     let answer = send(&good.header("idempotency-key", "key-4")).await;
     assert_eq!((answer.status, answer.detail()), (500, "Internal server error".to_owned()));
+}
+
+/// A request that may be repeated holds its key while it is under way, and no longer.
+pub async fn leases<H, F>(endpoint: Endpoint, handle: H)
+where
+    H: Fn(App, Call) -> F + Copy,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let app = TestApp::new().await;
+    let success = u64::from(endpoint.spec().success);
+    let good = valid_request(&app, endpoint).await;
+    let keyed = good.clone().header("idempotency-key", "key-1");
+    let send = async |request: &Request| app.send(endpoint, handle, request).await;
+
+    for time in ["first", "second"] {
+        let answer = send(&keyed).await;
+        assert_eq!((answer.status, answer.header("idempotent-replayed")), (success, ""), "{time}: {}", answer.text);
+        assert_eq!(app.count("lease").await, 0, "{time}");
+    }
+    let wrong = keyed.clone().text("{");
+    assert_eq!(send(&wrong).await.status, 400);
+    assert_eq!(app.count("lease").await, 0, "what is refused holds nothing");
+
+    // Inside the handler the key is held.
+    let meanwhile = |_, _| async {
+        let again = send(&keyed).await;
+        let detail = "A request with this Idempotency-Key is in progress";
+        assert_eq!((again.status, again.detail().as_str()), (409, detail));
+        let seconds: u32 = again.header("retry-after").parse().expect("a number of seconds");
+        assert!((1..=60).contains(&seconds), "{seconds}");
+        let other = send(&keyed.clone().text("{}")).await;
+        let expected = (422, "Idempotency-Key was already used for a different request".to_owned());
+        assert_eq!((other.status, other.detail()), expected);
+        assert_eq!(send(&good).await.status, success, "without the key it holds nobody up");
+        assert_eq!(send(&good.clone().header("idempotency-key", "key-2")).await.status, success);
+        let theirs = keyed.clone().header("x-api-key", app.other.admin_key.in_clear());
+        assert_ne!(send(&theirs).await.status, 409, "a key is one organization's");
+        app.pass(TimeDelta::seconds(61));
+        assert_eq!(send(&keyed).await.status, success, "who died holds it for a minute");
+        Err(ApiError::NoRoute)
+    };
+    let answer = app.send(endpoint, meanwhile, &keyed).await;
+    assert_eq!((answer.status, answer.detail()), (404, "Not found".to_owned()), "{}", answer.text);
 }

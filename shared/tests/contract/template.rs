@@ -24,6 +24,7 @@ fn actions(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::UpdateContact | Endpoint::UpdateCampaign | Endpoint::DeleteCampaign => {
             &["DeleteItem", "GetItem", "PutItem", "UpdateItem"]
         }
+        Endpoint::BulkUploadContacts => &["BatchGetItem", "BatchWriteItem", "GetItem", "PutItem"],
         Endpoint::DeleteContact => &["ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query"],
         Endpoint::RecordActivities => &["BatchGetItem", "GetItem", "PutItem"],
         Endpoint::UpdateActivity => &["GetItem", "Query", "UpdateItem"],

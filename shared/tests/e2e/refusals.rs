@@ -113,6 +113,12 @@ fn another_organizations_resource_is_as_if_it_did_not_exist() {
                 let create = |id: &str| post("/contacts/", &jane(&new_email())).header("x-import-id", id);
                 both(&create, &import_id).refused(404, "Import not found");
             }
+            Endpoint::BulkUploadContacts => {
+                let rows = json!([jane(&new_email())]);
+                let answer =
+                    both(&|id| post("/contacts/bulk?dry_run=true", &rows).header("x-import-id", id), &import_id);
+                assert!(answer.json()["warning"].as_str().unwrap().starts_with("Import not found"), "{answer:?}");
+            }
             Endpoint::GetContact => {
                 both(&|id| get(&format!("/contacts/{id}")), &contact_id).refused(404, "Contact not found");
             }

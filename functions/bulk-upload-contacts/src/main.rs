@@ -1,0 +1,32 @@
+//! `POST /contacts/bulk`: creates or updates many contacts by their addresses, and says what became of every row.
+
+mod file;
+
+use shared::endpoint::Media;
+use shared::http::{BulkQuery, Upload};
+use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), RuntimeError> {
+    shared::run(Endpoint::BulkUploadContacts, handle).await
+}
+
+async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
+    let BulkQuery { on_error, dry_run } = call.query()?;
+    let sent = call.sent();
+    let upload = match sent.media {
+        Media::Json => Upload::from_json(&sent.bytes)?,
+        Media::Multipart | Media::Csv => Upload::from_rows(file::rows(sent).await?)?,
+    };
+    upload.report(&[]).check(on_error)?;
+    let contacts = app.contacts(call.principal());
+    let import_id = contacts.known_import(call.import_id()).await?;
+    let warning = (import_id != call.import_id()).then_some("Import not found: its contacts are linked to no import");
+    let plans = contacts.plan(&upload.good, import_id).await?;
+    upload.report(&plans).check(on_error)?;
+    let plans = if dry_run { plans } else { contacts.carry_out(plans, import_id).await? };
+    Ok(upload.report(&plans).reply(dry_run, warning))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+//! Bulk uploads on the wire: rows in, and a report of what became of each.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::call::{FromBody, FromQuery, malformed, wire};
+use super::contact::ContactForm;
+use super::error::{ApiError, invalid};
+use super::query::Query;
+use super::reply::Reply;
+use crate::domain::text::choice;
+use crate::domain::{Contact, ContactId, ContactPatch, Email, FullName, NewContact, Upsert, Violations};
+use crate::endpoint::param;
+use crate::table::{Planned, RowOutcome};
+
+/// The most rows of one upload.
+pub const MAX_ROWS: usize = 5_000;
+/// The most faulty rows that an error names.
+const MAX_NAMED: usize = 100;
+
+choice! {
+    /// What a faulty row means for the others.
+    OnError {
+        /// Nothing is written.
+        Abort = "abort",
+        /// They are written.
+        Skip = "skip",
+    }
+}
+
+/// The query of a bulk upload.
+#[derive(Debug, Clone, Copy)]
+pub struct BulkQuery {
+    /// What a faulty row means for the others.
+    pub on_error: OnError,
+    /// Whether only to say what would happen.
+    pub dry_run: bool,
+}
+
+impl FromQuery for BulkQuery {
+    fn read(query: &Query, violations: &mut Violations) -> Self {
+        Self {
+            on_error: query.read(violations, &param::ON_ERROR, OnError::parse).unwrap_or(OnError::Abort),
+            dry_run: query.flag(violations, &param::DRY_RUN),
+        }
+    }
+}
+
+/// The rows of a bulk upload, each read by itself.
+#[derive(Debug, Default)]
+pub struct Upload {
+    /// The rows in which nothing is wrong.
+    pub good: Vec<Upsert>,
+    /// The number of each of those in the upload, from 1.
+    numbers: Vec<usize>,
+    faulty: Vec<FaultyRow>,
+}
+
+/// A row that is not written, and why.
+#[derive(Debug)]
+struct FaultyRow {
+    number: usize,
+    email: Option<String>,
+    faults: Violations,
+}
+
+impl Upload {
+    /// Reads the rows of a JSON array.
+    ///
+    /// # Errors
+    /// No array, or too many rows.
+    pub fn from_json(body: &[u8]) -> Result<Self, ApiError> {
+        let body: &RawValue = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
+        let rows: Vec<&RawValue> =
+            serde_json::from_str(body.get()).map_err(|_| Violations::one("body", "must be a JSON array"))?;
+        Self::from_rows(rows.into_iter().map(wire))
+    }
+
+    /// Reads rows whose form is known, or what is wrong with that.
+    ///
+    /// # Errors
+    /// Too many rows.
+    pub fn from_rows(rows: impl ExactSizeIterator<Item = Result<ContactForm, Violations>>) -> Result<Self, ApiError> {
+        if rows.len() > MAX_ROWS {
+            return Err(ApiError::TooManyRows { limit: MAX_ROWS });
+        }
+        let mut upload = Self::default();
+        for (number, form) in (1..).zip(rows) {
+            let email = form.as_ref().ok().and_then(ContactForm::sent_email).map(ToOwned::to_owned);
+            match form.and_then(upsert) {
+                Ok(row) => {
+                    upload.good.push(row);
+                    upload.numbers.push(number);
+                }
+                Err(faults) => upload.faulty.push(FaultyRow { number, email, faults }),
+            }
+        }
+        Ok(upload)
+    }
+
+    /// What becomes of each row by these plans; without any, of those that are faulty in themselves.
+    pub fn report<'a>(&'a self, plans: &'a [Planned<'a>]) -> Report<'a> {
+        let mut report = Report::default();
+        for row in &self.faulty {
+            report.skipped.push(Skipped {
+                number: row.number,
+                email: row.email.as_deref(),
+                faults: row.faults.clone(),
+            });
+        }
+        for (row, outcome) in plans.iter().flat_map(Planned::outcomes) {
+            let (number, new) = (self.numbers[row], &self.good[row].new);
+            match outcome {
+                RowOutcome::Created(contact) => report.details.push(Detail { number, contact, created: true }),
+                RowOutcome::Updated(contact) => report.details.push(Detail { number, contact, created: false }),
+                RowOutcome::Refused(fault) => {
+                    let faults = Violations::one("metadata", fault);
+                    report.skipped.push(Skipped { number, email: Some(new.email.as_str()), faults });
+                }
+            }
+        }
+        report.details.sort_by_key(|row| row.number);
+        report.skipped.sort_by_key(|row| row.number);
+        report
+    }
+}
+
+/// What became, or would become, of every row of an upload.
+#[derive(Debug, Default)]
+pub struct Report<'a> {
+    details: Vec<Detail<'a>>,
+    skipped: Vec<Skipped<'a>>,
+}
+
+#[derive(Debug)]
+struct Detail<'a> {
+    number: usize,
+    contact: &'a Contact,
+    created: bool,
+}
+
+#[derive(Debug)]
+struct Skipped<'a> {
+    number: usize,
+    email: Option<&'a str>,
+    faults: Violations,
+}
+
+impl Report<'_> {
+    /// Whether what is planned may be done.
+    ///
+    /// # Errors
+    /// 400 with the faulty rows, where they stop the others.
+    pub fn check(&self, on_error: OnError) -> Result<(), ApiError> {
+        let mut violations = Violations::default();
+        for row in self.skipped.iter().take(MAX_NAMED) {
+            violations.nest(format_args!("row {}:", row.number), row.faults.clone());
+        }
+        if let Some(unnamed) = self.skipped.len().checked_sub(MAX_NAMED).filter(|unnamed| *unnamed > 0) {
+            violations.add("and", format_args!("{unnamed} more rows"));
+        }
+        match on_error {
+            OnError::Abort => Ok(violations.finish(Some(()))?),
+            OnError::Skip => Ok(()),
+        }
+    }
+
+    /// The answer: 201, 207 where the rows were written and not all that was asked for was done, 200 where nothing was.
+    pub fn reply(&self, dry_run: bool, warning: Option<&str>) -> Reply {
+        let status = match (dry_run, warning) {
+            (true, _) => 200,
+            (false, Some(_)) => 207,
+            (false, None) => 201,
+        };
+        Reply::json(status, &self.view(dry_run, warning))
+    }
+
+    fn view<'a>(&'a self, dry_run: bool, warning: Option<&'a str>) -> ReportView<'a> {
+        let created = self.details.iter().filter(|row| row.created).count();
+        let detail = |Detail { contact, created, .. }: &Detail<'a>| DetailView {
+            id: Some(contact.id).filter(|_| !(dry_run && *created)),
+            email: &contact.email,
+            full_name: &contact.full_name,
+        };
+        let skipped =
+            |row: &'a Skipped<'a>| SkippedView { row: row.number, email: row.email, detail: invalid(&row.faults) };
+        ReportView {
+            inserted: self.details.len(),
+            details: self.details.iter().map(detail).collect(),
+            created,
+            updated: self.details.len() - created,
+            skipped: self.skipped.iter().map(skipped).collect(),
+            warning,
+        }
+    }
+}
+
+/// What became of an upload, as it is shown.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = BulkReport))]
+pub struct ReportView<'a> {
+    /// How many rows were created or updated.
+    inserted: usize,
+    /// Their contacts, in the order of the rows.
+    details: Vec<DetailView<'a>>,
+    /// How many rows made a contact.
+    created: usize,
+    /// How many rows were merged into a contact, one of an earlier row too.
+    updated: usize,
+    /// The rows that were not written.
+    skipped: Vec<SkippedView<'a>>,
+    /// What was asked for and not done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = BulkDetail))]
+struct DetailView<'a> {
+    /// `null` where a dry run would make it.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "uuid", required))]
+    id: Option<ContactId>,
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email"))]
+    email: &'a Email,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    full_name: &'a FullName,
+}
+
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = BulkSkipped))]
+struct SkippedView<'a> {
+    /// Its number, from 1; a header is not counted.
+    row: usize,
+    /// As it was sent, where that can be told.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    email: Option<&'a str>,
+    /// What a single create of it would have been refused with.
+    detail: String,
+}
+
+/// A row means both: what a contact is if it is new, and what it changes if it is there.
+fn upsert(form: ContactForm) -> Result<Upsert, Violations> {
+    let new = NewContact::from_wire(form.clone())?;
+    Ok(Upsert { new, patch: ContactPatch::from_wire(form)? })
+}
