@@ -16,7 +16,8 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
     let sent = call.sent();
     let upload = match sent.media {
         Media::Json => Upload::from_json(&sent.bytes)?,
-        Media::Multipart | Media::Csv => Upload::from_rows(file::rows(sent).await?)?,
+        Media::Csv => Upload::from_rows(file::rows(&sent.bytes)?)?,
+        Media::Multipart => Upload::from_rows(file::rows(&file::file_of(sent).await?)?)?,
     };
     upload.report(&[]).check(on_error)?;
     let contacts = app.contacts(call.principal());

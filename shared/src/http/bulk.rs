@@ -80,12 +80,12 @@ impl Upload {
     ///
     /// # Errors
     /// Too many rows.
-    pub fn from_rows(rows: impl ExactSizeIterator<Item = Result<ContactForm, Violations>>) -> Result<Self, ApiError> {
-        if rows.len() > MAX_ROWS {
-            return Err(ApiError::TooManyRows { limit: MAX_ROWS });
-        }
+    pub fn from_rows(rows: impl Iterator<Item = Result<ContactForm, Violations>>) -> Result<Self, ApiError> {
         let mut upload = Self::default();
         for (number, form) in (1..).zip(rows) {
+            if number > MAX_ROWS {
+                return Err(ApiError::TooManyRows { limit: MAX_ROWS });
+            }
             let email = form.as_ref().ok().and_then(ContactForm::sent_email).map(ToOwned::to_owned);
             match form.and_then(upsert) {
                 Ok(row) => {

@@ -19,7 +19,7 @@ const PAGE: TimelinePage = TimelinePage { filter: TimelineFilter::Any, page: 0, 
 const LONGER_THAN_PATIENCE: Duration = Duration::from_millis(1_100);
 
 /// Every fault that another attempt survives.
-fn survivable(operation: Operation) -> Vec<Fault> {
+pub(crate) fn survivable(operation: Operation) -> Vec<Fault> {
     let all = [
         Fault::Unavailable,
         Fault::Throttled(Throttling::ProvisionedThroughputExceeded),

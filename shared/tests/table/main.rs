@@ -1,6 +1,7 @@
 //! The table room against a real engine: what operations cost, what survives faults, what survives a race.
 
 mod budgets;
+mod bulk;
 mod cascade;
 mod faults;
 mod races;

@@ -1,0 +1,247 @@
+//! Bulk uploads against a real engine: what they cost, and that they can be stopped anywhere and sent again.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shared::App;
+use shared::domain::{Contact, ContactFilter, ImportId};
+use shared::http::Upload;
+use shared::table::{Error, Planned, Result, RowOutcome};
+use shared::testing::fault::{Fault, Kind, Moment, Operation};
+use shared::testing::{TestApp, jane, patch};
+use tokio::time::Instant;
+
+use crate::faults::survivable;
+
+fn row(n: usize) -> Value {
+    let mut row = jane(&format!("jane.{n}@example.com"));
+    row["company"] = json!("Acme");
+    row
+}
+
+fn upload(rows: impl IntoIterator<Item = Value>) -> Upload {
+    let rows: Value = rows.into_iter().collect();
+    Upload::from_json(rows.to_string().as_bytes()).unwrap()
+}
+
+/// A request that has as much time as it takes.
+fn patient(test: &TestApp) -> App {
+    test.process.app(Instant::now() + Duration::from_mins(5))
+}
+
+/// What a bulk upload's endpoint does. Gives the numbers of rows that created and updated.
+async fn send(test: &TestApp, app: &App, upload: &Upload, import_id: Option<ImportId>) -> Result<(usize, usize)> {
+    let contacts = app.contacts(&test.principal(&test.org).await);
+    let import_id = contacts.known_import(import_id).await?;
+    let plans = contacts.plan(&upload.good, import_id).await?;
+    let plans = contacts.carry_out(plans, import_id).await?;
+    let (mut created, mut updated) = (0, 0);
+    for (row, outcome) in plans.iter().flat_map(Planned::outcomes) {
+        match outcome {
+            RowOutcome::Created(_) => created += 1,
+            RowOutcome::Updated(_) => updated += 1,
+            RowOutcome::Refused(fault) => panic!("row {row}: {fault}"),
+        }
+    }
+    Ok((created, updated))
+}
+
+/// All contacts of the organization, by their addresses.
+async fn stored(test: &TestApp) -> BTreeMap<String, Contact> {
+    let contacts = test.app().contacts(&test.principal(&test.org).await);
+    let (mut stored, mut cursor) = (BTreeMap::new(), None);
+    loop {
+        let page = contacts.list(&ContactFilter::default(), 1000, cursor).await.unwrap();
+        for contact in page.rows {
+            let email = contact.email.as_str().to_owned();
+            assert!(stored.insert(email.clone(), contact).is_none(), "{email} is two contacts'");
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            return stored;
+        }
+    }
+}
+
+/// There are these contacts and no others, each with one lock and one membership of the import.
+async fn assert_whole(test: &TestApp, numbers: Range<usize>, import_id: ImportId) {
+    let stored = stored(test).await;
+    assert_eq!(stored.len(), numbers.len());
+    for n in numbers.clone() {
+        let contact = &stored[&format!("jane.{n}@example.com")];
+        assert!(contact.import_ids.iter().eq([&import_id]), "{n}");
+    }
+    for kind in ["contact", "email_lock", "membership"] {
+        assert_eq!(test.count(kind).await, numbers.len(), "{kind}");
+    }
+    assert_eq!(test.count("company").await, 1);
+}
+
+#[tokio::test]
+async fn five_thousand_new_rows_cost_what_the_budget_says() {
+    let mut test = TestApp::new().await;
+    let import_id = test.import(&test.org).await;
+    let rows = upload((0..5_000).map(row));
+    for (what, outcome, calls, write_units) in [
+        // Fifty times a hundred locks, 152 transactions of 33; the import, and the company looked for and made.
+        ("new", (5_000, 0), 50 + 152 + 3, 30_000.0 + 2.0),
+        // The locks and the contacts, and the import.
+        ("sent again", (0, 5_000), 50 + 50 + 1, 0.0),
+    ] {
+        test.restart();
+        let _ = test.principal(&test.org).await;
+        let app = patient(&test);
+        assert_eq!(send(&test, &app, &rows, Some(import_id)).await, Ok(outcome), "{what}");
+        let usage = app.usage();
+        assert_eq!(usage.calls, calls, "{what}: {usage:?}");
+        assert!(!test.counts_units() || (usage.write_units - write_units).abs() < 1e-9, "{what}: {usage:?}");
+    }
+    assert_whole(&test, 0..5_000, import_id).await;
+}
+
+/// Fifty uploads of a hundred rows, each killed on the way and then sent again.
+#[tokio::test]
+async fn what_is_killed_at_any_moment_can_be_sent_again() {
+    const KILLS: usize = 50;
+    const ROWS: usize = 100;
+    let mut test = TestApp::new().await;
+    let import_id = test.import(&test.org).await;
+    let proxy = test.behind_faults().await;
+    let mut random = fastrand::Rng::with_seed(20_241_006);
+    let mut partly = 0;
+    for kill in 0..KILLS {
+        let rows = upload((kill * ROWS..(kill + 1) * ROWS).map(row));
+        let moment = if random.bool() { Moment::Before } else { Moment::After };
+        // The locks are looked for, then three transactions of 33 rows and one of a single row are under way at once.
+        let mut held = match random.usize(..5) {
+            0 => proxy.hold(Operation::BatchGetItem, moment),
+            passed => {
+                for _ in 1..passed {
+                    proxy.inject(Operation::TransactWriteItems, Fault::Slow(Duration::ZERO));
+                }
+                proxy.hold(Operation::TransactWriteItems, moment)
+            }
+        };
+        let app = patient(&test);
+        tokio::select! {
+            biased;
+            () = held.reached() => {}
+            outcome = send(&test, &app, &rows, Some(import_id)) => panic!("kill {kill} came too late: {outcome:?}"),
+        }
+        held.release();
+        proxy.calm();
+        let (created, updated) = send(&test, &patient(&test), &rows, Some(import_id)).await.unwrap();
+        assert_eq!(created + updated, ROWS, "kill {kill}");
+        partly += usize::from(created > 0 && updated > 0);
+    }
+    assert!(partly > 0, "some were killed half-way");
+    assert_whole(&test, 0..KILLS * ROWS, import_id).await;
+}
+
+/// An upload that has the time of a request and no more ends in the middle, and goes on when it is sent again.
+#[tokio::test]
+async fn what_ends_at_its_deadline_goes_on_when_it_is_sent_again() {
+    let mut test = TestApp::new().await;
+    let import_id = test.import(&test.org).await;
+    let proxy = test.behind_faults().await;
+    let rows = upload((0..100).map(row));
+    // One transaction is stopped for longer than the request lasts.
+    let held = proxy.hold(Operation::TransactWriteItems, Moment::Before);
+    let app = test.process.app(Instant::now() + Duration::from_millis(500));
+    assert_eq!(send(&test, &app, &rows, Some(import_id)).await, Err(Error::Unavailable));
+    held.release();
+    let (created, updated) = send(&test, &patient(&test), &rows, Some(import_id)).await.unwrap();
+    assert_eq!(created + updated, 100);
+    assert_whole(&test, 0..100, import_id).await;
+}
+
+/// Every fault of every kind of call, and then so many at once that every call meets some.
+#[tokio::test]
+async fn an_upload_survives_every_fault() {
+    for operation in [Operation::GetItem, Operation::BatchGetItem, Operation::TransactWriteItems] {
+        for fault in survivable(operation) {
+            let mut test = TestApp::new().await;
+            let import_id = test.import(&test.org).await;
+            test.create(&test.org, row(3), None).await;
+            let proxy = test.behind_faults().await;
+            let _ = test.principal(&test.org).await;
+            proxy.inject(operation, fault.clone());
+            let rows = upload((0..70).map(row));
+            let outcome = send(&test, &patient(&test), &rows, Some(import_id)).await;
+            assert_eq!(outcome, Ok((69, 1)), "{operation:?} {fault:?}");
+            assert_whole(&test, 0..70, import_id).await;
+        }
+    }
+    let mut test = TestApp::new().await;
+    let import_id = test.import(&test.org).await;
+    let proxy = test.behind_faults().await;
+    let _ = test.principal(&test.org).await;
+    proxy.randomly(20_241_006, 0.3, Kind::ALL);
+    let outcome = send(&test, &patient(&test), &upload((0..1_000).map(row)), Some(import_id)).await;
+    proxy.calm();
+    assert_eq!(outcome, Ok((1_000, 0)));
+    assert_whole(&test, 0..1_000, import_id).await;
+}
+
+/// What others do between the reading and the writing of an upload is neither lost nor undone.
+#[tokio::test]
+async fn others_may_write_between_the_plan_and_the_deed() {
+    let test = TestApp::new().await;
+    let import_id = test.import(&test.org).await;
+    let principal = test.principal(&test.org).await;
+    for n in [1, 2, 3, 4] {
+        test.create(&test.org, row(n), None).await;
+    }
+    let before = stored(&test).await;
+    let id = |n: usize| before[&format!("jane.{n}@example.com")].id;
+    let mut changed = row(1);
+    changed["locale"] = json!("es-ES");
+    let rows = upload([row(0), changed, row(2), row(3), row(4)]);
+    let app = patient(&test);
+    let contacts = app.contacts(&principal);
+    let plans = contacts.plan(&rows.good, Some(import_id)).await.unwrap();
+
+    let others = test.app().contacts(&principal);
+    let theirs = test.create(&test.org, row(0), None).await.id;
+    others.update(id(1), &patch(json!({"metadata": {"seen": true}})), None).await.unwrap();
+    others.delete(id(2), None).await.unwrap();
+    others.update(id(3), &patch(json!({"email": "jane.moved@example.com"})), None).await.unwrap();
+    others.delete(id(4), None).await.unwrap();
+    let again = test.create(&test.org, row(4), None).await.id;
+
+    contacts.carry_out(plans, Some(import_id)).await.unwrap();
+    let after = stored(&test).await;
+    let of = |n: usize| &after[&format!("jane.{n}@example.com")];
+    assert_eq!(after.len(), 6, "the one that moved is another contact now");
+    assert_eq!((of(0).id, of(1).id, of(4).id), (theirs, id(1), again));
+    assert!(of(2).id != id(2) && of(3).id != id(3));
+    assert_eq!(of(1).locale.as_ref().map(shared::domain::Locale::as_str), Some("es-ES"));
+    assert!(of(1).enrichment.get("seen").is_some(), "what was written meanwhile is still there");
+    assert!((0..5).all(|n| of(n).import_ids.contains(&import_id)));
+    assert!(after["jane.moved@example.com"].import_ids.is_empty());
+    assert_eq!((test.count("email_lock").await, test.count("membership").await), (6, 5));
+}
+
+/// Several uploads of the same rows at once, in other orders.
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_at_once_make_each_contact_once() {
+    let test = TestApp::new().await;
+    let import_id = test.import(&test.org).await;
+    let uploads: Vec<_> = (0..4)
+        .map(|seed| {
+            let mut numbers: Vec<_> = (0..200).collect();
+            fastrand::Rng::with_seed(seed).shuffle(&mut numbers);
+            upload(numbers.into_iter().map(row))
+        })
+        .collect();
+    let apps: Vec<_> = uploads.iter().map(|_| patient(&test)).collect();
+    let all = uploads.iter().zip(&apps).map(|(upload, app)| send(&test, app, upload, Some(import_id)));
+    let outcomes = futures_util::future::try_join_all(all).await.unwrap();
+    assert!(outcomes.iter().all(|(created, updated)| created + updated == 200), "{outcomes:?}");
+    assert_eq!(outcomes.iter().map(|(created, _)| created).sum::<usize>(), 200, "{outcomes:?}");
+    assert_whole(&test, 0..200, import_id).await;
+}
