@@ -54,7 +54,7 @@ pub fn document() -> OpenApi {
     let mut paths = Paths::new();
     for &endpoint in Endpoint::ALL {
         let spec = endpoint.spec();
-        paths.add_path_operation(spec.path, vec![method(spec.method)], operation(&spec, bodies(endpoint)));
+        paths.add_path_operation(spec.path, vec![method(spec.method)], operation(&spec, &bodies(endpoint)));
     }
     OpenApiBuilder::new()
         .info(info.license(Some(license.build())).build())
@@ -192,7 +192,7 @@ fn requiring(missing: Option<&Violations>, schema: RefOr<Schema>) -> RefOr<Schem
     object.into()
 }
 
-fn operation(spec: &Spec, bodies: Bodies) -> Operation {
+fn operation(spec: &Spec, bodies: &Bodies) -> Operation {
     let mut operation = OperationBuilder::new()
         .operation_id(Some(spec.operation_id))
         .summary(Some(spec.summary))
@@ -203,7 +203,7 @@ fn operation(spec: &Spec, bodies: Bodies) -> Operation {
     for name in spec.headers.iter().map(|header| header.name()).chain([REQUEST_ID]) {
         operation = operation.parameter_ref(Ref::new(format!("#/components/parameters/{name}")));
     }
-    for refusal in refusals(spec, &bodies) {
+    for refusal in refusals(spec, bodies) {
         let reply = refusal.into_reply();
         operation = operation.response(reply.status.to_string(), error_response(&reply));
     }
@@ -212,7 +212,7 @@ fn operation(spec: &Spec, bodies: Bodies) -> Operation {
     }
     let request = spec.body.zip(bodies.request.clone()).map(|(spec, schema)| request_body(spec, &schema));
     for status in [spec.success].iter().chain(bodies.also) {
-        operation = operation.response(status.to_string(), success_response(spec, &bodies, *status));
+        operation = operation.response(status.to_string(), success_response(spec, bodies, *status));
     }
     operation.request_body(request).build()
 }

@@ -131,7 +131,7 @@ pub(super) async fn ensure<'a>(
         let some: Vec<_> = new.iter().take(MAX_ITEMS).map(|(key, name)| (key.clone(), *name)).collect();
         let mut transaction = Transaction::new(&session.table);
         for (part, (_, name)) in some.iter().enumerate() {
-            create(&mut transaction, part, org, uuid_at(now), name)?;
+            create(&mut transaction, part, org, uuid_at(now).into(), name)?;
         }
         let refused = session.commit(transaction).await?;
         // Where one was refused, somebody else has made it, and nothing else was written.
