@@ -17,24 +17,29 @@ use tokio::time::Instant;
 
 use crate::faults::survivable;
 
-fn row(n: usize) -> Value {
+pub(crate) fn row(n: usize) -> Value {
     let mut row = jane(&format!("jane.{n}@example.com"));
     row["company"] = json!("Acme");
     row
 }
 
-fn upload(rows: impl IntoIterator<Item = Value>) -> Upload {
+pub(crate) fn upload(rows: impl IntoIterator<Item = Value>) -> Upload {
     let rows: Value = rows.into_iter().collect();
     Upload::from_json(rows.to_string().as_bytes()).unwrap()
 }
 
 /// A request that has as much time as it takes.
-fn patient(test: &TestApp) -> App {
+pub(crate) fn patient(test: &TestApp) -> App {
     test.process.app(Instant::now() + Duration::from_mins(5))
 }
 
 /// What a bulk upload's endpoint does. Gives the numbers of rows that created and updated.
-async fn send(test: &TestApp, app: &App, upload: &Upload, import_id: Option<ImportId>) -> Result<(usize, usize)> {
+pub(crate) async fn send(
+    test: &TestApp,
+    app: &App,
+    upload: &Upload,
+    import_id: Option<ImportId>,
+) -> Result<(usize, usize)> {
     let contacts = app.contacts(&test.principal(&test.org).await);
     let import_id = contacts.known_import(import_id).await?;
     let plans = contacts.plan(&upload.good, import_id).await?;

@@ -1,6 +1,7 @@
 //! Writers at once: what one of them is told is true, whatever the others do.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -10,6 +11,8 @@ use shared::table::{Error, Kind, Parent, Receipt, Slot};
 use shared::testing::fault::{Moment, Operation};
 use shared::testing::{TestApp, jane, new_contact, patch, read};
 use shared::worker::{Batch, work};
+
+use crate::bulk::{patient, row, send, upload};
 
 /// How many items of the table are of this type.
 async fn count(test: &TestApp, kind: &str) -> usize {
@@ -235,5 +238,68 @@ async fn an_activity_that_races_the_delete_of_its_contact_is_never_seen_and_does
         assert_eq!(updated, Err(Error::NotFound(Kind::Contact)), "{operation:?}");
         work(&direct, &removed(&tombstone), deadline).await;
         assert_eq!(count(&test, "activity").await, 0, "{operation:?}: gone after the tombstone's end");
+    }
+}
+
+/// Three thousand contacts, a third of which go while they are paged through; and as many come.
+#[tokio::test(flavor = "multi_thread")]
+async fn paging_repeats_and_skips_nothing_while_others_create_and_delete() {
+    const ALL: usize = 3_000;
+    let test = TestApp::new().await;
+    let import_id = test.import(&test.org).await;
+    let principal = test.principal(&test.org).await;
+    let rows = upload((0..ALL).map(row));
+    assert_eq!(send(&test, &patient(&test), &rows, Some(import_id)).await, Ok((ALL, 0)));
+    for import_id in [None, Some(import_id)] {
+        let filter = ContactFilter { import_id, ..ContactFilter::default() };
+        let list = async |limit, cursor| test.app().contacts(&principal).list(&filter, limit, cursor).await.unwrap();
+        let (mut there, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = list(1000, cursor).await;
+            there.extend(page.rows.into_iter().map(|contact| contact.id));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let (mut going, mut staying) = (Vec::new(), BTreeSet::new());
+        for (n, id) in there.into_iter().enumerate() {
+            if n % 3 == 0 { going.push(id) } else { drop(staying.insert(id)) }
+        }
+        let done = AtomicBool::new(false);
+        let deletes = async {
+            for id in &going {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                test.app().contacts(&principal).delete(*id, None).await.unwrap();
+            }
+        };
+        let creates = async {
+            for _ in &going {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                test.create(&test.org, jane(&format!("{}@example.com", uuid::Uuid::new_v4())), filter.import_id).await;
+            }
+        };
+        let pages = async {
+            let (mut seen, mut cursor) = (Vec::new(), None);
+            loop {
+                let page = list(37, cursor).await;
+                seen.extend(page.rows.into_iter().map(|contact| contact.id));
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+            seen
+        };
+        let ((), (), seen) = tokio::join!(deletes, creates, pages);
+        let distinct: BTreeSet<_> = seen.iter().copied().collect();
+        assert_eq!(distinct.len(), seen.len(), "no contact comes twice");
+        assert!(staying.is_subset(&distinct), "whoever was there all the time is seen");
+        assert!(test.count("tombstone").await > 20, "others were at it meanwhile");
     }
 }
