@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::{assert_same, specs, text, with_and_without_slash};
 
-/// What an endpoint does to the table. A transaction is authorized by the actions of its parts; `GetItem` is for the
-/// look-up of the API key, and so is in each.
+/// What an endpoint does to the table, and to an index as `gsi1:Query`. A transaction is authorized by the actions of its
+/// parts; `GetItem` is for the look-up of the API key, and so is in each.
 fn actions(endpoint: Endpoint) -> &'static [&'static str] {
     match endpoint {
         Endpoint::CreateContact | Endpoint::CreateImport => &["GetItem", "PutItem"],
@@ -40,19 +40,35 @@ fn actions(endpoint: Endpoint) -> &'static [&'static str] {
 
 /// What the worker does to the table. That it may read the stream, and tell what it gave
 /// up, are policies that SAM makes of the event.
-const ACTIONS_OF_WORKER: [&str; 3] = ["BatchWriteItem", "GetItem", "Query"];
+const ACTIONS_OF_WORKER: &[&str] = &["BatchWriteItem", "GetItem", "Query"];
 
 /// The worker's function in the template.
 const WORKER: &str = "CascadeDeleteFunction";
 
-/// Whether an action of DynamoDB leaves everything as it is. `Scan` is none of ours.
+/// Whether an action of DynamoDB leaves everything as it is. `Scan` is none of ours, and an index is but queried.
 fn only_reads(action: &str) -> bool {
-    matches!(action, "BatchGetItem" | "ConditionCheckItem" | "GetItem" | "Query")
+    matches!(action, "BatchGetItem" | "ConditionCheckItem" | "GetItem" | "Query" | "gsi1:Query" | "gsi2:Query")
 }
 
 /// Whether it changes what it is given the key of. Neither wildcards nor administration are.
 fn only_writes(action: &str) -> bool {
     matches!(action, "BatchWriteItem" | "DeleteItem" | "PutItem" | "UpdateItem")
+}
+
+/// The policies that allow these actions and no other: a statement about the table, and one about each index.
+fn policies(actions: &[&str]) -> Value {
+    let statement =
+        |resource: Value, actions: Vec<String>| json!({"Effect": "Allow", "Action": actions, "Resource": resource});
+    let of_table = actions.iter().filter(|action| !action.contains(':')).map(|action| format!("dynamodb:{action}"));
+    let mut statements = vec![statement(json!({"Fn::GetAtt": "Table.Arn"}), of_table.collect())];
+    for index in [keys::GSI1, keys::GSI2] {
+        let of_index = actions.iter().filter_map(|action| action.strip_prefix(index.name)?.strip_prefix(':'));
+        let of_index: Vec<_> = of_index.map(|action| format!("dynamodb:{action}")).collect();
+        if !of_index.is_empty() {
+            statements.push(statement(json!({"Fn::Sub": format!("${{Table.Arn}}/index/{}", index.name)}), of_index));
+        }
+    }
+    json!([{"Statement": statements}])
 }
 
 /// The template, its intrinsic functions in their long form: `!Ref Table` is `{"Ref": "Table"}`.
@@ -130,18 +146,9 @@ fn every_endpoint_has_a_function_with_its_routes_and_no_more_rights_than_it_uses
         let found = properties["Events"].as_object().into_iter().flat_map(|events| events.values().cloned());
         assert_same(events, found, &format!("template.yaml: {name}.Events has the route with and without its slash"));
 
-        let actions = actions(*endpoint).iter().map(|action| format!("dynamodb:{action}"));
-        let found = texts(&properties["Policies"][0]["Statement"][0]["Action"]).map(str::to_owned);
-        assert_same(
-            actions,
-            found,
-            &format!("template.yaml: the actions of {name}, as shared/tests/contract/template.rs lists them"),
-        );
-        let mut policies = properties["Policies"].clone();
-        policies[0]["Statement"][0]["Action"] = json!([]);
-        let wanted =
-            json!([{"Statement": [{"Effect": "Allow", "Action": [], "Resource": {"Fn::GetAtt": "Table.Arn"}}]}]);
-        assert_eq!(policies, wanted, "template.yaml: {name}.Policies is one statement, about the table alone");
+        let wanted = policies(actions(*endpoint));
+        let edit = "the policies of the table and its indexes, as shared/tests/contract/template.rs lists the actions";
+        assert_eq!(properties["Policies"], wanted, "template.yaml: {name}.Policies is {edit}");
         assert!(properties.get("Role").is_none(), "template.yaml: {name} has a role of its own policies, not another");
     }
     let shared = &template["Globals"]["Function"];
@@ -175,10 +182,8 @@ fn the_worker_hears_of_what_goes_and_may_clear_up_behind_it() {
         assert!(stream[bound].as_i64().is_some_and(|bound| bound > 0), "template.yaml: {WORKER} has a {bound}");
     }
 
-    let actions = ACTIONS_OF_WORKER.map(|action| format!("dynamodb:{action}"));
-    let wanted =
-        json!([{"Statement": [{"Effect": "Allow", "Action": actions, "Resource": {"Fn::GetAtt": "Table.Arn"}}]}]);
-    assert_eq!(worker["Properties"]["Policies"], wanted, "template.yaml: {WORKER}.Policies is about the table alone");
+    let wanted = policies(ACTIONS_OF_WORKER);
+    assert_eq!(worker["Properties"]["Policies"], wanted, "template.yaml: {WORKER}.Policies is what the worker does");
 }
 
 /// A pattern of the event filter, in Lambda's syntax ("Lambda event filtering"), as far as the template uses it.
