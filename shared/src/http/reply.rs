@@ -1,5 +1,7 @@
 //! Answers.
 
+use std::fmt;
+
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::aws_lambda_events::encodings::Body;
 use lambda_http::http::{HeaderName, HeaderValue};
@@ -7,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// An answer: a status, headers, a JSON body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
@@ -128,6 +130,13 @@ impl Reply {
             Err(_) => (500, r#"{"detail":"Internal server error"}"#.to_owned()),
         };
         Self { status, headers: vec![("content-type".to_owned(), "application/json".to_owned())], body: Some(body) }
+    }
+}
+
+/// Without the body, which may hold personal data, or a key in clear.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
