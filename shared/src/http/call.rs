@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::auth::Principal;
 use crate::domain::{ActivityId, Id, ImportId, RequiredVersion, Violations};
-use crate::endpoint::{ACTIVITY_ID, Endpoint, Media, PathValues};
+use crate::endpoint::{ACTIVITY_ID, Endpoint, Media, PathValues, Repeat};
 use crate::table::{Receipt, Slot};
 
 use super::error::ApiError;
@@ -148,8 +148,16 @@ impl Call {
 
     /// The answer to keep under the request's `Idempotency-Key`, if it has one.
     pub fn receipt(&self, reply: &Reply) -> Option<Receipt> {
-        // A reply is texts and numbers: there is nothing in it that JSON could not hold.
-        let answer = serde_json::to_string(reply).ok().filter(|_| reply.is_success())?;
+        let answer = match self.endpoint.spec().repeat()? {
+            // A reply is texts and numbers: there is nothing in it that JSON could not hold.
+            Repeat::Replayed => serde_json::to_string(reply).ok()?,
+            // That there was one is all there is to keep: it may hold a secret.
+            Repeat::Refused => String::new(),
+            Repeat::Run => return None,
+        };
+        if !reply.is_success() {
+            return None;
+        }
         Some(Receipt { slot: self.slot()?, fingerprint: self.fingerprint(), answer })
     }
 
