@@ -10,7 +10,8 @@ use crate::auth::{self, Authenticator, Credentials, Principal, Refusal};
 use crate::config::Config;
 use crate::domain::{Clock, ContactId, OrgId};
 use crate::table::{
-    self, Activities, Campaigns, Companies, Contacts, Imports, Meter, Parent, Patience, Receipts, Session, Table, Usage,
+    self, Activities, ApiKeys, Campaigns, Companies, Contacts, Imports, Meter, Parent, Patience, Receipts, Session,
+    Table, Usage,
 };
 
 /// What lives as long as the process: the table's client, the keys seen, the clock.
@@ -95,6 +96,11 @@ impl App {
     /// The companies of the caller's organization.
     pub fn companies(&self, principal: &Principal) -> Companies {
         Companies::of(self.session.clone(), principal.org_id())
+    }
+
+    /// The API keys of the caller's organization.
+    pub fn api_keys(&self, principal: &Principal) -> ApiKeys {
+        ApiKeys::of(self.session.clone(), principal.org_id(), self.now)
     }
 
     /// The kept answers of the caller's organization.

@@ -312,6 +312,12 @@ pub enum Endpoint {
     DeleteCampaign,
     /// `GET /companies/`
     ListCompanies,
+    /// `POST /api-keys/`
+    CreateApiKey,
+    /// `GET /api-keys/`
+    ListApiKeys,
+    /// `DELETE /api-keys/{key_id}`
+    RevokeApiKey,
 }
 
 /// A body with one object in it: 64 KiB of metadata however it is escaped, and the rest.
@@ -344,6 +350,9 @@ impl Endpoint {
         Self::UpdateCampaign,
         Self::DeleteCampaign,
         Self::ListCompanies,
+        Self::CreateApiKey,
+        Self::ListApiKeys,
+        Self::RevokeApiKey,
     ];
 
     /// What is fixed about it.
@@ -585,6 +594,42 @@ impl Endpoint {
                 body: None,
                 headers: &[],
                 query: &[param::LIMIT, param::CURSOR, param::NAME],
+            },
+            Self::CreateApiKey => Spec {
+                name: "create-api-key",
+                operation_id: "create_api_key",
+                summary: "Create an API key, which is shown this once",
+                method: Method::Post,
+                path: "/api-keys",
+                scope: Scope::Admin,
+                success: 201,
+                body: Some(OBJECT),
+                headers: &[Header::IdempotencyKey(Repeat::Refused)],
+                query: &[],
+            },
+            Self::ListApiKeys => Spec {
+                name: "list-api-keys",
+                operation_id: "list_api_keys",
+                summary: "List API keys, newest first",
+                method: Method::Get,
+                path: "/api-keys",
+                scope: Scope::Admin,
+                success: 200,
+                body: None,
+                headers: &[],
+                query: &[param::LIMIT, param::CURSOR],
+            },
+            Self::RevokeApiKey => Spec {
+                name: "revoke-api-key",
+                operation_id: "revoke_api_key",
+                summary: "Revoke an API key",
+                method: Method::Delete,
+                path: "/api-keys/{key_id}",
+                scope: Scope::Admin,
+                success: 200,
+                body: None,
+                headers: &[],
+                query: &[],
             },
         }
     }

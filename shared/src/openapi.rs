@@ -17,13 +17,13 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::activity::MAX_BATCH;
 use crate::domain::{
-    ActivityPatch, CampaignId, CampaignPatch, ContactId, ContactPatch, Id, ImportId, ImportPatch, NewContact,
-    NewImport, Violations,
+    ActivityPatch, ApiKeyId, CampaignId, CampaignPatch, ContactId, ContactPatch, Id, ImportId, ImportPatch, NewApiKey,
+    NewContact, NewImport, Violations,
 };
 use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, Media, Method, Param, ParamKind, Repeat, Spec};
 use crate::http::{
-    ActivityView, ApiError, CampaignView, CompanyView, ContactView, ContactWithTimelineView, Detail, FromBody,
-    ImportView, ImportWithCountView, MAX_ROWS, Message, NewActivities, NewCampaign, Reply, ReportView,
+    ActivityView, ApiError, ApiKeyView, CampaignView, CompanyView, ContactView, ContactWithTimelineView,
+    CreatedApiKeyView, Detail, FromBody, ImportView, ImportWithCountView, MAX_ROWS, Message, NewActivities, NewCampaign, Reply, ReportView,
 };
 use crate::table::Kind;
 
@@ -84,8 +84,6 @@ struct Bodies {
     also: &'static [u16],
     /// Whether that has an `ETag`.
     versioned: bool,
-    /// Whether it says where the new thing can be read.
-    located: bool,
     /// How it can refuse beside what [`refusals`] derives.
     refusals: Vec<ApiError>,
     /// The schemas that the others refer to.
@@ -96,18 +94,20 @@ fn bodies(endpoint: Endpoint) -> Bodies {
     let email_taken = || ApiError::EmailTaken("john.doe@example.com".to_owned());
     match endpoint {
         Endpoint::CreateContact => {
-            Bodies::one::<ContactView>().versioned().located().takes::<NewContact>("NewContact").refuses(email_taken())
+            Bodies::one::<ContactView>().versioned().takes::<NewContact>("NewContact").refuses(email_taken())
         }
         Endpoint::GetContact => Bodies::one::<ContactWithTimelineView>().versioned(),
         Endpoint::UpdateContact => {
             Bodies::one::<ContactView>().versioned().takes::<ContactPatch>("ContactUpdate").refuses(email_taken())
         }
-        Endpoint::DeleteContact | Endpoint::DeleteImport | Endpoint::DeleteCampaign => Bodies::one::<Message>(),
+        Endpoint::DeleteContact | Endpoint::DeleteImport | Endpoint::DeleteCampaign | Endpoint::RevokeApiKey => {
+            Bodies::one::<Message>()
+        }
         Endpoint::ListContacts => Bodies::list::<ContactView>(),
         Endpoint::BulkUploadContacts => {
             Bodies::one::<ReportView>().takes::<NewContact>("NewContact").many(0, MAX_ROWS).or_answers(&[200, 207])
         }
-        Endpoint::CreateImport => Bodies::one::<ImportView>().located().takes::<NewImport>("NewImport"),
+        Endpoint::CreateImport => Bodies::one::<ImportView>().takes::<NewImport>("NewImport"),
         Endpoint::ListImports => Bodies::list::<ImportView>(),
         Endpoint::GetImport => Bodies::one::<ImportWithCountView>(),
         Endpoint::UpdateImport => Bodies::one::<ImportView>().takes::<ImportPatch>("ImportUpdate"),
@@ -115,11 +115,15 @@ fn bodies(endpoint: Endpoint) -> Bodies {
             Bodies::list::<ActivityView>().takes::<NewActivities>("NewActivity").or_many(MAX_BATCH)
         }
         Endpoint::UpdateActivity => Bodies::one::<ActivityView>().takes::<ActivityPatch>("ActivityUpdate"),
-        Endpoint::CreateCampaign => Bodies::one::<CampaignView>().located().takes::<NewCampaign>("NewCampaign"),
+        Endpoint::CreateCampaign => Bodies::one::<CampaignView>().takes::<NewCampaign>("NewCampaign"),
         Endpoint::ListCampaigns => Bodies::list::<CampaignView>(),
         Endpoint::GetCampaign => Bodies::one::<CampaignView>(),
         Endpoint::UpdateCampaign => Bodies::one::<CampaignView>().takes::<CampaignPatch>("CampaignUpdate"),
         Endpoint::ListCompanies => Bodies::list::<CompanyView>(),
+        Endpoint::CreateApiKey => {
+            Bodies::one::<CreatedApiKeyView>().takes::<NewApiKey>("NewApiKey").refuses(ApiError::AlreadyCreated)
+        }
+        Endpoint::ListApiKeys => Bodies::list::<ApiKeyView>(),
     }
 }
 
@@ -134,7 +138,7 @@ impl Bodies {
             response,
             also: &[],
             versioned: false,
-            located: false,
+           
             refusals: Vec::new(),
             schemas,
         }
@@ -142,10 +146,6 @@ impl Bodies {
 
     fn list<T: ToSchema>() -> Self {
         Self { response: Array::new(Ref::from_schema_name(T::name())).into(), ..Self::one::<T>() }
-    }
-
-    fn located(self) -> Self {
-        Self { located: true, ..self }
     }
 
     fn versioned(self) -> Self {
@@ -253,12 +253,20 @@ fn invalid(spec: &Spec, bodies: &Bodies) -> ApiError {
     }
 }
 
+/// Whether it creates things that an endpoint reads by their ids.
+fn is_read_by_id(spec: &Spec) -> bool {
+    let parent = |path: &'static str| path.rsplit_once("/{").map(|(parent, _)| parent);
+    let reads = |other: Spec| other.method == Method::Get && parent(other.path) == Some(spec.path);
+    spec.success == 201 && Endpoint::ALL.iter().any(|endpoint| reads(endpoint.spec()))
+}
+
 /// The kind of thing that a path's id names.
 fn kind(path_id: &str) -> Option<Kind> {
     match path_id {
         ContactId::NAME => Some(Kind::Contact),
         ImportId::NAME => Some(Kind::Import),
         CampaignId::NAME => Some(Kind::Campaign),
+        ApiKeyId::NAME => Some(Kind::ApiKey),
         ACTIVITY_ID => Some(Kind::Activity),
         _ => None,
     }
@@ -293,7 +301,8 @@ fn request_header(header: Header) -> Parameter {
     let (description, schema) = match header {
         Header::ImportId => ("The import that the contact is linked to", uuid()),
         Header::IdempotencyKey(_) => (
-            "Makes the request safe to repeat: for 24 hours the same key gets the same answer, with one effect",
+            "Makes the request safe to repeat: for 24 hours the same key has one effect and gets the same answer, or 409 \
+             where that held a secret",
             string().min_length(Some(1)).max_length(Some(255)).pattern(Some("^[!-~]+$")),
         ),
         Header::IfMatch => ("The `ETag` of the version that may be changed, several, or `*`", string()),
@@ -327,7 +336,7 @@ fn success_response(spec: &Spec, bodies: &Bodies, status: u16) -> Response {
     let headers = [
         bodies.versioned.then_some("ETag"),
         paged.then_some("Link"),
-        bodies.located.then_some("Location"),
+        is_read_by_id(spec).then_some("Location"),
         (spec.repeat() == Some(Repeat::Replayed)).then_some("Idempotent-Replayed"),
     ];
     let content = ContentBuilder::new().schema(Some(bodies.response.clone())).build();

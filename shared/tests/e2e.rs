@@ -11,6 +11,8 @@
     reason = "a test fails by panicking, and tells how it came to that"
 )]
 
+#[path = "e2e/api_keys.rs"]
+mod api_keys;
 #[path = "e2e/canaries.rs"]
 mod canaries;
 #[path = "e2e/cascade.rs"]

@@ -31,6 +31,11 @@ impl Principal {
     pub fn may(&self, needed: Scope) -> bool {
         self.scopes.allow(needed)
     }
+
+    /// Whether the caller may give these scopes to another.
+    pub fn may_grant(&self, scopes: &Scopes) -> bool {
+        self.scopes.include(scopes)
+    }
 }
 
 /// Why a caller is not let in.

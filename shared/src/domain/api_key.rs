@@ -6,8 +6,9 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::text::choice;
-use super::{ApiKeyId, OrgId};
+use super::ids::moment_of;
+use super::text::{choice, line};
+use super::{ApiKeyId, Invalid, OrgId};
 
 choice! {
     /// What a credential allows.
@@ -32,6 +33,11 @@ impl Scopes {
         self.0.contains(&needed) || self.0.contains(&Scope::Admin)
     }
 
+    /// Whether they allow all that the others do: nobody grants more than they have.
+    pub fn include(&self, others: &Self) -> bool {
+        others.iter().all(|scope| self.allow(scope))
+    }
+
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = Scope> {
         self.0.iter().copied()
@@ -49,8 +55,12 @@ impl FromIterator<Scope> for Scopes {
 pub struct ApiKeySecret(String);
 
 /// The SHA-256 of an API key in clear, in lower-case hexadecimal: what the table knows of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ApiKeyHash(String);
+
+/// The system has no randomness to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoRandomness;
 
 impl ApiKeySecret {
     const LIVE: &str = "sk_live_";
@@ -58,6 +68,20 @@ impl ApiKeySecret {
     const RANDOM_BYTES: usize = 24;
     const CHECKSUM_CHARS: usize = 8;
     const LENGTH: usize = Self::LIVE.len() + 2 * Self::RANDOM_BYTES + Self::CHECKSUM_CHARS;
+
+    /// A key that nobody has yet.
+    ///
+    /// # Errors
+    /// [`NoRandomness`]: then there is no key, rather than a weak one.
+    pub fn generate(live: bool) -> Result<Self, NoRandomness> {
+        Self::from_source(live, |random| getrandom::fill(random).map_err(|_| NoRandomness))
+    }
+
+    fn from_source(live: bool, fill: impl FnOnce(&mut [u8]) -> Result<(), NoRandomness>) -> Result<Self, NoRandomness> {
+        let mut random = [0; Self::RANDOM_BYTES];
+        fill(&mut random)?;
+        Ok(Self::new(live, random))
+    }
 
     /// A key of 192 random bits with a checksum behind them.
     pub fn new(live: bool, random: [u8; Self::RANDOM_BYTES]) -> Self {
@@ -107,11 +131,30 @@ impl fmt::Debug for ApiKeySecret {
     }
 }
 
+impl fmt::Debug for ApiKeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKeyHash(…)")
+    }
+}
+
 impl ApiKeyHash {
     /// The hash, in hexadecimal.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What a client says of a key to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewApiKey {
+    /// Its owner's name for it, as [`name`] reads it.
+    pub name: String,
+    /// What it is to allow.
+    pub scopes: Scopes,
+    /// When it is to end by itself.
+    pub valid_until: Option<DateTime<Utc>>,
+    /// Whether it is for work, and no test.
+    pub live: bool,
 }
 
 /// What the platform keeps of a key.
@@ -134,10 +177,53 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
+    /// What is kept of a new key. Of the secret, that is its first characters.
+    pub fn new(id: ApiKeyId, org_id: OrgId, said: NewApiKey, secret: &ApiKeySecret) -> Self {
+        let NewApiKey { name, scopes, valid_until, live: _ } = said;
+        let display_prefix = secret.display_prefix().to_owned();
+        Self { id, org_id, name, display_prefix, scopes, valid_until, revoked_at: None }
+    }
+
+    /// When it was made, to the millisecond.
+    pub fn created_at(&self) -> DateTime<Utc> {
+        moment_of(self.id.into())
+    }
+
+    /// Whether it is for work, and no test.
+    pub fn is_live(&self) -> bool {
+        self.display_prefix.starts_with(ApiKeySecret::LIVE)
+    }
+
     /// Whether it is neither revoked nor at its end.
     pub fn is_valid_at(&self, now: DateTime<Utc>) -> bool {
         self.revoked_at.is_none() && self.valid_until.is_none_or(|end| now < end)
     }
+}
+
+/// Reads the name that an owner gives a key: 1–100 characters, trimmed.
+///
+/// # Errors
+/// Blank, too long, or with control characters.
+pub fn name(text: &str) -> Result<String, Invalid> {
+    line(text, 100, "must be at most 100 characters")
+}
+
+/// Reads what a key is to allow. A scope that is named twice is one.
+///
+/// # Errors
+/// None at all, or what is no scope.
+pub fn scopes(texts: &[String]) -> Result<Scopes, Invalid> {
+    const FAULT: Invalid = Invalid("must hold at least one of read write admin, and nothing else");
+    let scopes: Scopes = texts.iter().map(|text| Scope::parse(text)).collect::<Result<_, _>>().map_err(|_| FAULT)?;
+    if scopes.0.is_empty() { Err(FAULT) } else { Ok(scopes) }
+}
+
+/// Reads when a key is to end.
+///
+/// # Errors
+/// A moment that is over.
+pub fn valid_until(end: DateTime<Utc>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Invalid> {
+    if now < end { Ok(end) } else { Err(Invalid("must be in the future")) }
 }
 
 #[cfg(test)]
@@ -160,6 +246,49 @@ mod tests {
         }
         for text in ["", "sk_", "pk_live_1234567890abcdef", "sk_live_a b", "sk_live_\u{e9}", "SK_LIVE_1"] {
             assert!(ApiKeySecret::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_generated_key_is_new_and_sound() {
+        let [one, two] = [true, false].map(|live| ApiKeySecret::generate(live).unwrap());
+        assert!(one.in_clear().starts_with("sk_live_") && two.in_clear().starts_with("sk_test_"));
+        assert_ne!(one.in_clear()["sk_live_".len()..], two.in_clear()["sk_test_".len()..]);
+        for key in [one, two] {
+            assert_eq!(ApiKeySecret::parse(key.in_clear()), Some(key.clone()));
+            assert!(!key.in_clear().contains(&"0".repeat(24)));
+        }
+    }
+
+    #[test]
+    fn without_randomness_there_is_no_key() {
+        assert_eq!(ApiKeySecret::from_source(true, |_| Err(NoRandomness)), Err(NoRandomness));
+    }
+
+    #[test]
+    fn nothing_of_a_key_is_printed() {
+        let secret = ApiKeySecret::new(true, [7; 24]);
+        let printed = format!("{secret:?} {:?}", secret.hash());
+        assert_eq!(printed, "ApiKeySecret(…) ApiKeyHash(…)");
+    }
+
+    #[test]
+    fn nobody_grants_more_than_they_have() {
+        let of = |scopes: &[Scope]| scopes.iter().copied().collect::<Scopes>();
+        let (read, write, admin) = (of(&[Scope::Read]), of(&[Scope::Write]), of(&[Scope::Admin]));
+        let both = of(&[Scope::Read, Scope::Write]);
+        for (granting, granted, may) in [
+            (&admin, of(Scope::ALL), true),
+            (&both, both.clone(), true),
+            (&both, read.clone(), true),
+            (&both, admin.clone(), false),
+            (&both, of(Scope::ALL), false),
+            (&read, write.clone(), false),
+            (&read, both.clone(), false),
+            (&write, read.clone(), false),
+            (&of(&[]), read.clone(), false),
+        ] {
+            assert_eq!(granting.include(&granted), may, "{granting:?} {granted:?}");
         }
     }
 

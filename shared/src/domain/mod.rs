@@ -25,7 +25,7 @@ pub use activity::{
     Activity, ActivityId, ActivityPatch, Direction, NewActivity, Timeline, TimelineFilter, TimelinePage,
     TimelinePosition,
 };
-pub use api_key::{ApiKey, ApiKeySecret, Scope, Scopes};
+pub use api_key::{ApiKey, ApiKeySecret, NewApiKey, Scope, Scopes};
 pub use campaign::{
     Availability, Campaign, CampaignFilter, CampaignPatch, CampaignSettings, CampaignStatus, LeadMagnet,
     LeadMagnetType, Review, TimeOfDay,

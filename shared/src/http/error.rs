@@ -3,6 +3,7 @@
 
 use crate::auth::Refusal;
 use crate::domain::Violations;
+use crate::domain::api_key::NoRandomness;
 use crate::endpoint::Media;
 use crate::table::{self, Kind};
 
@@ -92,6 +93,7 @@ impl ApiError {
             Self::NotFound(Kind::Import) => Reply::error(404, "Import not found"),
             Self::NotFound(Kind::Campaign) => Reply::error(404, "Campaign not found"),
             Self::NotFound(Kind::Activity) => Reply::error(404, "Activity not found"),
+            Self::NotFound(Kind::ApiKey) => Reply::error(404, "API key not found"),
             Self::PreconditionFailed => Reply::error(412, "Contact has changed since it was read"),
             Self::EmailTaken(email) => Reply::error(409, &format!("Contact with email '{email}' already exists")),
             Self::KeyReused => Reply::error(422, "Idempotency-Key was already used for a different request"),
@@ -140,6 +142,12 @@ impl From<Refusal> for ApiError {
             Refusal::Unauthenticated => Self::Unauthorized,
             Refusal::Table(error) => error.into(),
         }
+    }
+}
+
+impl From<NoRandomness> for ApiError {
+    fn from(NoRandomness: NoRandomness) -> Self {
+        Self::Internal("the system has no randomness to give".to_owned())
     }
 }
 

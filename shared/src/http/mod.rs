@@ -1,6 +1,7 @@
 //! The edge: a gateway's event becomes a [`Call`], and what the endpoint makes of it becomes an answer.
 
 mod activity;
+mod api_key;
 mod bulk;
 mod call;
 mod campaign;
@@ -17,6 +18,7 @@ mod serve;
 pub use activity::{ActivityForm, ActivityPatchForm, ActivityView, NewActivities};
 pub use bulk::{BulkQuery, MAX_ROWS, Report, ReportView, Upload};
 pub use call::{Body, Call, FromBody, FromQuery};
+pub use api_key::{ApiKeyForm, ApiKeyListQuery, ApiKeyView, CreatedApiKey, CreatedApiKeyView};
 pub use campaign::{AvailabilityForm, CampaignForm, CampaignListQuery, CampaignView, LeadMagnetForm, NewCampaign};
 pub use company::{CompanyListQuery, CompanyView};
 pub use contact::{

@@ -1,16 +1,34 @@
-//! API keys, found by the hash of their secret.
+//! API keys: found by the hash of their secret, listed and revoked by their id, through an index.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::error::Result;
-use super::item::{Type, record};
-use super::keys;
-use super::session::Session;
+use super::cursor::Cursor;
+use super::error::{Error, Kind, Result};
+use super::expression::Expression;
+use super::item::{Item, Type, item, record, text};
+use super::keys::{self, GSI1};
+use super::listing::{self, Page, Row, Rows};
+use super::receipts::{self, Receipt};
+use super::session::{Reading, Session};
+use super::transaction::Transaction;
 use crate::domain::api_key::ApiKeyHash;
-use crate::domain::{ApiKey, ApiKeyId, OrgId, Scope, time};
+use crate::domain::ids::uuid_at;
+use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Id, NewApiKey, OrgId, Scope, time};
+
+const ORG_ID: &str = "org_id";
+const REVOKED_AT: &str = "revoked_at";
+
+/// The API keys of one organization.
+#[derive(Debug)]
+pub struct ApiKeys {
+    session: Session,
+    org: OrgId,
+    now: DateTime<Utc>,
+}
 
 #[derive(Serialize, Deserialize)]
 struct ApiKeyItem {
@@ -27,22 +45,106 @@ struct ApiKeyItem {
     revoked_at: Option<DateTime<Utc>>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Key,
+    Receipt,
+}
+
+impl ApiKeys {
+    pub(crate) fn of(session: Session, org: OrgId, now: DateTime<Utc>) -> Self {
+        Self { session, org, now }
+    }
+
+    /// What is kept of a key of this organization, made now and not yet stored.
+    pub fn draft(&self, said: NewApiKey, secret: &ApiKeySecret) -> ApiKey {
+        ApiKey::new(uuid_at(self.now).into(), self.org, said, secret)
+    }
+
+    /// Stores a new key under the hash of its secret and, in the same transaction, that it was made.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyAnswered`], or the database's.
+    pub async fn create(&self, hash: &ApiKeyHash, key: &ApiKey, receipt: Option<&Receipt>) -> Result<()> {
+        let mut transaction = Transaction::new(&self.session.table);
+        transaction.put_new(Part::Key, to_item(hash, key)?);
+        if let Some(receipt) = receipt {
+            receipts::keep(&mut transaction, Part::Receipt, self.org, self.now, receipt)?;
+        }
+        match self.session.commit(transaction).await?.as_slice() {
+            [] => Ok(()),
+            refused if refused.contains(&Part::Receipt) => Err(Error::AlreadyAnswered),
+            refused => Err(Error::Unexpected(format!("API key: {refused:?} refused"))),
+        }
+    }
+
+    /// A page of the organization's keys, newest first, the revoked and expired ones too.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(&self, limit: usize, cursor: Option<Cursor>) -> Result<Page<ApiKey>> {
+        listing::page(limit, cursor, |after, wanted| self.read(after.map(ApiKeyId::from), wanted)).await
+    }
+
+    async fn read(&self, after: Option<ApiKeyId>, wanted: usize) -> Result<Rows<ApiKey>> {
+        let after = after.map(|id| id.to_string());
+        let reading = Reading { descending: true, limit: Some(wanted) };
+        let found = self.session.query_index(&GSI1, &keys::api_keys(self.org), after.as_deref(), &reading).await?;
+        let id = |entry: &str| ApiKeyId::parse(entry).map_err(|_| Error::Unreadable(entry.to_owned()));
+        let order = found.places.iter().map(|place| id(&place.index_sk)).collect::<Result<Vec<_>>>()?;
+        let wanted: Vec<_> = found.places.into_iter().map(|place| place.key).collect();
+        let keys = self.session.batch_get(&wanted).await?.into_iter().map(from_item);
+        let mut keys: HashMap<_, _> = keys.map(|key| key.map(|key| (key.id, key))).collect::<Result<_>>()?;
+        let mut own = |id| keys.remove(&id).filter(|key| key.org_id == self.org);
+        let row = |id| Row { place: Uuid::from(id), shown: own(id), bytes: SHOWN_LEN };
+        let more = found.last.as_deref().map(id).transpose()?;
+        Ok(Rows { rows: order.into_iter().map(row).collect(), more: more.map(Uuid::from) })
+    }
+
+    /// Revokes a key. One that is revoked stays so since its first time.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn revoke(&self, id: ApiKeyId) -> Result<()> {
+        let entry = keys::api_key_of(self.org, id);
+        let found = self.session.query_index(&GSI1, &entry, None, &Reading::default()).await?;
+        let place = found.places.into_iter().next().ok_or(Error::NotFound(Kind::ApiKey))?;
+        let mut change = Expression::default();
+        change.require(ORG_ID, text(self.org.to_string()));
+        change.require_absent(REVOKED_AT);
+        change.note(REVOKED_AT, text(time::to_millis(self.now)));
+        match self.session.update(&place.key, change).await? {
+            Ok(_) => Ok(()),
+            Err(item) => match item.map(from_item).transpose()? {
+                // Revoked before, perhaps by an earlier attempt of this very call.
+                Some(key) if key.org_id == self.org => Ok(()),
+                Some(_) | None => Err(Error::NotFound(Kind::ApiKey)),
+            },
+        }
+    }
+}
+
 /// The key with this hash, if there is one.
 pub(crate) async fn find(session: &Session, hash: &ApiKeyHash) -> Result<Option<ApiKey>> {
-    let Some(item) = session.get(&keys::api_key(hash)).await? else { return Ok(None) };
-    let ApiKeyItem { id, org_id, name, display_prefix, scopes, valid_until, revoked_at } = record(item, Type::ApiKey)?;
-    let scopes = scopes.into_iter().collect();
-    Ok(Some(ApiKey { id, org_id, name, display_prefix, scopes, valid_until, revoked_at }))
+    session.get(&keys::api_key(hash)).await?.map(from_item).transpose()
 }
 
 /// A key's item, under the hash of its secret.
-#[cfg(feature = "testing")]
-pub(super) fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<super::item::Item> {
+pub(super) fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
     let ApiKey { id, org_id, name, display_prefix, scopes, valid_until, revoked_at } = key.clone();
     let scopes = scopes.iter().collect();
     let record = ApiKeyItem { id, org_id, name, display_prefix, scopes, valid_until, revoked_at };
-    let mut item = super::item::item(&keys::api_key(hash), Type::ApiKey, &record)?;
-    item.insert(keys::GSI1.pk.to_owned(), super::item::text(keys::api_keys_of(org_id)));
-    item.insert(keys::GSI1.sk.to_owned(), super::item::text(id.to_string()));
+    let mut item = item(&keys::api_key(hash), Type::ApiKey, &record)?;
+    item.insert(GSI1.pk.to_owned(), text(keys::api_keys_of(org_id)));
+    item.insert(GSI1.sk.to_owned(), text(id.to_string()));
     Ok(item)
 }
+
+fn from_item(item: Item) -> Result<ApiKey> {
+    let ApiKeyItem { id, org_id, name, display_prefix, scopes, valid_until, revoked_at } = record(item, Type::ApiKey)?;
+    let scopes = scopes.into_iter().collect();
+    Ok(ApiKey { id, org_id, name, display_prefix, scopes, valid_until, revoked_at })
+}
+
+/// About how long a key is in an answer, in bytes.
+const SHOWN_LEN: usize = 500;

@@ -13,6 +13,8 @@ pub enum Kind {
     Campaign,
     /// An activity of a contact.
     Activity,
+    /// An API key.
+    ApiKey,
 }
 
 /// Why something could not be read or written.

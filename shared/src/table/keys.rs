@@ -11,10 +11,11 @@ use aws_sdk_dynamodb::types::{
 };
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{
-    ActivityId, CampaignId, CompanyKey, ContactId, Email, Id, ImportId, LeadMagnetId, OrgId, ids, time,
+    ActivityId, ApiKeyId, CampaignId, CompanyKey, ContactId, Email, Id, ImportId, LeadMagnetId, OrgId, ids, time,
 };
 
 /// The partition key's attribute.
@@ -224,9 +225,20 @@ pub fn api_key(hash: &ApiKeyHash) -> Key {
     Key::new(format!("KEY#{}", hash.as_str()), "KEY")
 }
 
-/// The index entry under which an organization's API keys are listed.
+/// The index's partition in which an organization's API keys are listed.
 pub fn api_keys_of(org: OrgId) -> String {
     format!("{}#KEYS", organization(org))
+}
+
+/// The index entries of an organization's API keys, oldest first: the order of their ids.
+pub fn api_keys(org: OrgId) -> Range {
+    let entry = |id: Uuid| ApiKeyId::from(id).to_string();
+    Range { pk: api_keys_of(org), first: entry(Uuid::nil()), last: entry(Uuid::max()) }
+}
+
+/// The index entry of one of them.
+pub fn api_key_of(org: OrgId, id: ApiKeyId) -> Range {
+    Range { pk: api_keys_of(org), first: id.to_string(), last: id.to_string() }
 }
 
 /// What was answered to an `Idempotency-Key`.
@@ -319,8 +331,6 @@ fn built<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -> T {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     fn org() -> OrgId {

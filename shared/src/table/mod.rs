@@ -34,6 +34,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 pub use activities::Activities;
+pub use api_keys::ApiKeys;
 pub use bulk::{Planned, RowOutcome};
 pub use campaigns::Campaigns;
 pub use companies::Companies;

@@ -28,8 +28,8 @@ use crate::app::{App, Process};
 use crate::auth::{Credentials, Principal};
 use crate::config::{Config, Database, Jwt, JwtKeys, Secret};
 use crate::domain::{
-    Activity, ApiKey, ApiKeySecret, Campaign, Clock, Contact, ContactId, ContactPatch, Import, ImportId, NewContact,
-    NewImport,
+    Activity, ApiKey, ApiKeySecret, Campaign, Clock, Contact, ContactId, ContactPatch, Import, ImportId, NewApiKey,
+    NewContact, NewImport, Scope,
 };
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Call, FromBody, NewActivities, NewCampaign, Reply, serve};
@@ -198,6 +198,17 @@ impl TestApp {
         item[SK] = serde_json::json!({"S": key.sk});
         let table = Table::new(&self.config.database, Patience::default());
         table.put_item(item).await.expect("the item can be stored");
+    }
+
+    /// Stores a new API key of this organization.
+    pub async fn api_key(&self, scopes: &[Scope]) -> (ApiKeySecret, ApiKey) {
+        let secret = ApiKeySecret::generate(false).expect("the machine has randomness");
+        let scopes = scopes.iter().copied().collect();
+        let said = NewApiKey { name: "a key".to_owned(), scopes, valid_until: None, live: false };
+        let keys = self.app().api_keys(&self.principal(&self.org).await);
+        let key = keys.draft(said, &secret);
+        keys.create(&secret.hash(), &key, None).await.expect("the key can be stored");
+        (secret, key)
     }
 
     /// Stores an API key over what is known of it.

@@ -61,12 +61,15 @@ pub async fn valid_request(app: &TestApp, endpoint: Endpoint) -> Request {
         Endpoint::GetImport | Endpoint::UpdateImport | Endpoint::DeleteImport => {
             request.path(format!("/imports/{}", app.import(&app.org).await))
         }
+        Endpoint::RevokeApiKey => request.path(format!("/api-keys/{}", app.api_key(Scope::ALL).await.1.id)),
         Endpoint::ListContacts
         | Endpoint::CreateImport
         | Endpoint::ListImports
         | Endpoint::CreateCampaign
         | Endpoint::ListCampaigns
-        | Endpoint::ListCompanies => request,
+        | Endpoint::ListCompanies
+        | Endpoint::CreateApiKey
+        | Endpoint::ListApiKeys => request,
     }
 }
 
@@ -116,20 +119,21 @@ where
         assert_eq!(answer.header("www-authenticate"), r#"Bearer realm="contacts", ApiKey realm="contacts""#, "{why}");
     }
     let scoped = |scopes: &str| bearer(org, &json!({"scope": scopes}));
+    let but = |name: &str, value: Value| bearer(org, &json!({"scope": "admin", name: value}));
     let (read, write) = (scope == Scope::Read, scope == Scope::Write);
     let admin = Some(org.admin_key.in_clear().to_owned());
     for (who, key, authorization, may) in [
         ("the admin key", admin.clone(), None, true),
         ("the key, the token being bad", admin, Some("Bearer x.y.z".to_owned()), true),
         ("the read-only key", Some(org.read_key.in_clear().to_owned()), None, read),
-        ("a token without scopes", None, Some(good(org)), true),
-        ("another spelling of the scheme", None, Some(good(org).replace("Bearer ", "bearer  ")), true),
-        ("a token that ended 30 s ago", None, Some(bearer(org, &json!({"exp": at(-30)}))), true),
-        ("a token that begins in 30 s", None, Some(bearer(org, &json!({"nbf": at(30)}))), true),
-        ("a token whose times have fractions", None, Some(bearer(org, &json!({"exp": 4_102_444_800.5}))), true),
+        ("a token without scopes", None, Some(good(org)), read || write),
+        ("another spelling of the scheme", None, Some(scoped("admin").replace("Bearer ", "bearer  ")), true),
+        ("a token that ended 30 s ago", None, Some(but("exp", json!(at(-30)))), true),
+        ("a token that begins in 30 s", None, Some(but("nbf", json!(at(30)))), true),
+        ("a token whose times have fractions", None, Some(but("exp", json!(4_102_444_800.5))), true),
         ("a token that may read", None, Some(scoped("openid read")), read),
         ("a token that may write", None, Some(scoped("write")), write),
-        ("a token that may do both", None, Some(scoped("read write")), true),
+        ("a token that may do both", None, Some(scoped("read write")), read || write),
         ("a token that may do everything", None, Some(scoped("admin")), true),
         ("a token that may do nothing here", None, Some(scoped("")), false),
         ("a token of another platform", None, Some(scoped("profile reads READ")), false),
@@ -343,6 +347,9 @@ fn named(endpoint: Endpoint) -> Option<Named> {
     } else if path.contains("{campaign_id}") {
         let malformed = "Validation error: campaign_id must be a valid UUID";
         Some(Named { malformed, missing: "Campaign not found" })
+    } else if path.contains("{key_id}") {
+        let malformed = "Validation error: key_id must be a valid UUID";
+        Some(Named { malformed, missing: "API key not found" })
     } else {
         assert!(!path.contains('{'), "a path that no rule knows: {path}");
         None
@@ -352,7 +359,7 @@ fn named(endpoint: Endpoint) -> Option<Named> {
 /// The endpoint's path with this id of the thing that it names first.
 fn path_of(endpoint: Endpoint, id: &str) -> String {
     let path = endpoint.spec().path.replace(&format!("{{{ACTIVITY_ID}}}"), "act_123");
-    path.replace("{contact_id}", id).replace("{import_id}", id).replace("{campaign_id}", id)
+    path.replace("{contact_id}", id).replace("{import_id}", id).replace("{campaign_id}", id).replace("{key_id}", id)
 }
 
 /// The request's id comes from the client if it is sane and is on every answer.

@@ -19,7 +19,7 @@ use super::{assert_same, specs, text, with_and_without_slash};
 /// parts; `GetItem` is for the look-up of the API key, and so is in each.
 fn actions(endpoint: Endpoint) -> &'static [&'static str] {
     match endpoint {
-        Endpoint::CreateContact | Endpoint::CreateImport => &["GetItem", "PutItem"],
+        Endpoint::CreateContact | Endpoint::CreateImport | Endpoint::CreateApiKey => &["GetItem", "PutItem"],
         Endpoint::GetContact | Endpoint::ListContacts => &["BatchGetItem", "GetItem", "Query"],
         Endpoint::UpdateContact | Endpoint::UpdateCampaign | Endpoint::DeleteCampaign => {
             &["DeleteItem", "GetItem", "PutItem", "UpdateItem"]
@@ -35,6 +35,8 @@ fn actions(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::UpdateImport => &["GetItem", "UpdateItem"],
         Endpoint::DeleteImport => &["DeleteItem", "GetItem", "PutItem"],
         Endpoint::GetCampaign => &["GetItem"],
+        Endpoint::ListApiKeys => &["BatchGetItem", "GetItem", "gsi1:Query"],
+        Endpoint::RevokeApiKey => &["GetItem", "UpdateItem", "gsi1:Query"],
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::client::{Request, delete, get, new_import, patch, post, put};
+use crate::client::{Request, delete, get, new_import, patch, post, put, until_listed};
 
 static CANARY: LazyLock<String> =
     LazyLock::new(|| std::env::var("E2E_CANARY").unwrap_or_else(|_| format!("canary{}", Uuid::new_v4().simple())));
@@ -164,6 +164,29 @@ fn every_way_a_request_about_imports_can_end() {
         (400, get(&format!("/imports/{canary}"))),
         (200, delete(&format!("{path}?{canary}"))),
         (404, delete(&path)),
+    ] {
+        mark(request).send().expect(status);
+    }
+}
+
+#[test]
+fn every_way_a_request_about_api_keys_can_end() {
+    let canary = &*CANARY;
+    let create = post(&format!("/api-keys?{canary}"), &json!({"name": canary, "scopes": ["read"], "live": true}));
+    let create = mark(create).header("idempotency-key", &format!("{canary}-{}", Uuid::new_v4()));
+    let id = create.send().expect(201).id();
+    until_listed(&id);
+    let path = format!("/api-keys/{id}");
+    for (status, request) in [
+        (409, create.clone()),
+        (422, create.clone().json(&json!({"name": canary}))),
+        (400, post("/api-keys", &json!({"name": [canary], "scopes": [canary], "expires_at": canary, "live": canary}))),
+        (400, post("/api-keys", &Value::Null).body(format!("{{\"{canary}"))),
+        (200, get(&format!("/api-keys?{canary}={canary}"))),
+        (400, get(&format!("/api-keys?cursor={canary}&limit={canary}"))),
+        (400, delete(&format!("/api-keys/{canary}"))),
+        (404, delete(&format!("/api-keys/{}", Uuid::now_v7()))),
+        (200, delete(&format!("{path}?{canary}"))),
     ] {
         mark(request).send().expect(status);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -262,6 +262,25 @@ pub(crate) fn new_import() -> String {
 /// A new campaign's id.
 pub(crate) fn new_campaign(status: &str) -> String {
     post("/campaigns/", &json!({"name": "Q1-2024", "status": status})).send().expect(201).id()
+}
+
+/// A new API key, as the answer that made it shows it.
+pub(crate) fn new_api_key(scopes: &[&str]) -> Answer {
+    post("/api-keys/", &json!({"name": "a test's", "scopes": scopes, "live": false})).send().expect(201)
+}
+
+/// An API key as it is listed. A deployed table's index shows a new one a moment later.
+pub(crate) fn until_listed(key_id: &str) -> Value {
+    const SOON: Duration = Duration::from_secs(10);
+    let deadline = Instant::now() + SOON;
+    loop {
+        let listed = rows("/api-keys/").into_iter().find(|key| key["id"] == key_id);
+        assert!(listed.is_some() || Instant::now() < deadline, "{key_id} is not listed after {SOON:?}");
+        match listed {
+            Some(key) => return key,
+            None => thread::sleep(Duration::from_millis(200)),
+        }
+    }
 }
 
 /// The rows of a list.

@@ -8,7 +8,8 @@ use shared::testing;
 use uuid::Uuid;
 
 use crate::client::{
-    API, Request, delete, get, jane, new_campaign, new_contact, new_email, new_import, patch, post, put,
+    API, Request, delete, get, jane, new_api_key, new_campaign, new_contact, new_email, new_import, patch, post, put,
+    until_listed,
 };
 
 const UNAUTHORIZED: &str = "Invalid or missing authentication credentials";
@@ -19,12 +20,18 @@ struct Named {
     contact_id: String,
     import_id: String,
     campaign_id: String,
+    key_id: String,
 }
 
 impl Named {
     /// All of it new, with the example's activity.
     fn new() -> Self {
-        let named = Self { contact_id: new_contact(), import_id: new_import(), campaign_id: new_campaign("paused") };
+        let named = Self {
+            contact_id: new_contact(),
+            import_id: new_import(),
+            campaign_id: new_campaign("paused"),
+            key_id: new_api_key(&["read"]).id(),
+        };
         request(Endpoint::RecordActivities, &named).send().expect(201);
         named
     }
@@ -37,6 +44,7 @@ fn request(endpoint: Endpoint, named: &Named) -> Request {
         .replace("{contact_id}", &named.contact_id)
         .replace("{import_id}", &named.import_id)
         .replace("{campaign_id}", &named.campaign_id)
+        .replace("{key_id}", &named.key_id)
         .replace("{activity_id}", "act_123");
     let body = testing::Request::example(endpoint).event().body();
     let request = Request::new(spec.method.as_str(), &path);
@@ -95,9 +103,10 @@ fn a_token_is_as_good_as_a_key() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, an arm an endpoint")]
 fn another_organizations_resource_is_as_if_it_did_not_exist() {
     let nobody = Uuid::now_v7().to_string();
-    let Named { contact_id, import_id, campaign_id } = Named::new();
+    let Named { contact_id, import_id, campaign_id, key_id } = Named::new();
     let email = get(&format!("/contacts/{contact_id}")).send().json()["email"].as_str().unwrap().to_owned();
     let both = |endpoint, to: &dyn Fn(&str) -> Request, theirs: &str| {
         let [foreign, missing] = [theirs, &nobody].map(|id| to(id).key(&API.other.admin_key).send());
@@ -182,8 +191,15 @@ fn another_organizations_resource_is_as_if_it_did_not_exist() {
                 let answer = list.key(&API.other.admin_key).send();
                 assert_eq!((answer.status, &*answer.text), (200, "[]"));
             }
+            Endpoint::ListApiKeys => {
+                let answer = get("/api-keys/").key(&API.other.admin_key).send().expect(200);
+                assert!(!answer.text.contains(&key_id), "{answer:?}");
+            }
+            Endpoint::RevokeApiKey => {
+                both(&|id| delete(&format!("/api-keys/{id}")), &key_id).refused(404, "API key not found");
+            }
             // They name nothing that exists.
-            Endpoint::CreateImport | Endpoint::CreateCampaign => {}
+            Endpoint::CreateImport | Endpoint::CreateCampaign | Endpoint::CreateApiKey => {}
         }
     }
     let answer = get(&format!("/contacts/{contact_id}")).send().expect(200);
@@ -195,6 +211,7 @@ fn another_organizations_resource_is_as_if_it_did_not_exist() {
     assert_eq!(import["status"], json!("pending"));
     let campaign = get(&format!("/campaigns/{campaign_id}")).send().expect(200).json();
     assert_eq!(campaign["status"], json!("paused"));
+    assert_eq!(until_listed(&key_id)["revoked_at"], json!(null));
     // The same address is another contact's there.
     post("/contacts/", &jane(&email)).key(&API.other.admin_key).send().expect(201);
 }

@@ -5,7 +5,8 @@
 use serde_json::json;
 use shared::App;
 use shared::domain::{
-    CompanyKey, ContactFilter, ContactId, ImportFilter, ImportStatus, RequiredVersion, TimelineFilter, TimelinePage,
+    ApiKeySecret, CompanyKey, ContactFilter, ContactId, ImportFilter, ImportStatus, NewApiKey, RequiredVersion, Scope,
+    TimelineFilter, TimelinePage,
 };
 use shared::http::NewActivities;
 use shared::table::{Receipt, Slot};
@@ -324,4 +325,28 @@ async fn a_page_of_imports_and_of_companies_is_one_call() {
     let name = CompanyKey::parse("company 3").unwrap();
     assert_eq!(app.companies(&principal).list(Some(&name), 1000, None).await.unwrap().rows.len(), 1);
     assert_cost(&test, &app, 1, 1, 1.0, 0.0);
+}
+
+#[tokio::test]
+async fn an_api_key_is_made_in_one_call_found_through_the_index_and_revoked_in_two() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let secret = ApiKeySecret::generate(true).unwrap();
+    let scopes = [Scope::Read].into_iter().collect();
+    let said = NewApiKey { name: "a".to_owned(), scopes, valid_until: None, live: true };
+    let app = test.app();
+    let keys = app.api_keys(&principal);
+    let key = keys.draft(said, &secret);
+    keys.create(&secret.hash(), &key, None).await.unwrap();
+    assert_cost(&test, &app, 1, 1, 0.0, 3.0);
+
+    let app = test.app();
+    assert_eq!(app.api_keys(&principal).list(1000, None).await.unwrap().rows.len(), 5);
+    assert_cost(&test, &app, 2, 2, 5.5, 0.0);
+
+    for write_units in [1.0, 0.0] {
+        let app = test.app();
+        app.api_keys(&principal).revoke(key.id).await.unwrap();
+        assert_cost(&test, &app, 2, 2, 0.5, write_units);
+    }
 }

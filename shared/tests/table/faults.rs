@@ -7,8 +7,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::json;
-use shared::domain::{Contact, ContactFilter, ImportStatus, RequiredVersion, TimelineFilter, TimelinePage};
-use shared::table::Error;
+use shared::auth::{Credentials, Refusal};
+use shared::domain::{
+    ApiKeySecret, Contact, ContactFilter, ImportStatus, NewApiKey, RequiredVersion, Scope, TimelineFilter, TimelinePage,
+};
+use shared::table::{Error, Receipt, Slot};
 use shared::testing::fault::{Fault, Kind, Operation, Reason, Throttling};
 use shared::testing::{TestApp, jane, new_contact, patch, read};
 use tokio::time::Instant;
@@ -256,4 +259,46 @@ async fn many_writes_under_many_faults_lose_and_double_nothing() {
     assert_consistent(test, 200).await;
     let companies = test.items().await.iter().filter(|item| item.contains("\"type\":\"company\"")).count();
     assert_eq!(companies, 20);
+}
+
+#[tokio::test]
+async fn an_api_key_is_made_once_whatever_becomes_of_its_transaction() {
+    for fault in survivable(Operation::TransactWriteItems) {
+        let mut test = TestApp::new().await;
+        let proxy = test.behind_faults().await;
+        let principal = test.principal(&test.org).await;
+        let before = test.count("api_key").await;
+        let secret = ApiKeySecret::generate(true).unwrap();
+        let scopes = [Scope::Read].into_iter().collect();
+        let said = NewApiKey { name: "a".to_owned(), scopes, valid_until: None, live: true };
+        let slot = Slot { method: "POST", path: "/api-keys".to_owned(), key: "key-1".to_owned() };
+        let receipt = Receipt { slot, fingerprint: "f".to_owned(), answer: String::new() };
+        proxy.inject(Operation::TransactWriteItems, fault.clone());
+        let keys = test.app().api_keys(&principal);
+        let key = keys.draft(said, &secret);
+        assert_eq!(keys.create(&secret.hash(), &key, Some(&receipt)).await, Ok(()), "{fault:?}");
+        assert_eq!(test.count("api_key").await, before + 1, "{fault:?}");
+        assert!(keys.create(&secret.hash(), &key, None).await.is_err(), "{fault:?}: no key is written over another");
+        let another = ApiKeySecret::generate(true).unwrap();
+        let again = keys.create(&another.hash(), &key, Some(&receipt)).await;
+        assert_eq!(again, Err(Error::AlreadyAnswered), "{fault:?}");
+        assert_eq!(test.count("api_key").await, before + 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_survives_every_fault_and_keeps_its_moment() {
+    for operation in [Operation::Query, Operation::UpdateItem] {
+        for fault in survivable(operation) {
+            let mut test = TestApp::new().await;
+            let proxy = test.behind_faults().await;
+            let principal = test.principal(&test.org).await;
+            let (secret, key) = test.api_key(&[Scope::Read]).await;
+            proxy.inject(operation, fault.clone());
+            assert_eq!(test.app().api_keys(&principal).revoke(key.id).await, Ok(()), "{operation:?} {fault:?}");
+            let credentials = Credentials { api_key: Some(secret.in_clear()), authorization: None };
+            let refused = test.app().authenticate(credentials).await.unwrap_err();
+            assert_eq!(refused, Refusal::Unauthenticated, "{operation:?} {fault:?}");
+        }
+    }
 }

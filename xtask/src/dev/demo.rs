@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use shared::app::{App, Process};
 use shared::auth::{Credentials, Principal};
 use shared::domain::{
-    ApiKey, ApiKeySecret, Campaign, CampaignId, CampaignStatus, Contact, ContactId, Id, Import, ImportId, NewContact,
-    NewImport, OrgId, Scope, ids, time,
+    ApiKey, ApiKeySecret, Campaign, CampaignId, CampaignStatus, Contact, ContactId, Id, Import, ImportId, NewApiKey,
+    NewContact, NewImport, OrgId, Scope, ids, time,
 };
 use shared::http::{FromBody, NewActivities, NewCampaign};
 use shared::table::Table;
@@ -28,6 +28,8 @@ pub(crate) const EXAMPLE_CONTACT: &str = "01924dd1-4a80-7000-8000-000000000001";
 const EXAMPLE_CAMPAIGN: &str = "01924dd1-4a80-7000-8000-000000000002";
 /// The import in the files of `events/`, the first organization's.
 const EXAMPLE_IMPORT: &str = "01924dd1-4a80-7000-8000-000000000003";
+/// The API key in the files of `events/`: the first organization's revoked one, which another revocation leaves as it is.
+const EXAMPLE_KEY_ID: &str = "01924dd1-4a80-7000-8000-000000000004";
 /// Contacts per organization, beside the example.
 const CONTACTS: u32 = 3;
 /// The activities of each.
@@ -118,7 +120,10 @@ impl Demo {
                     put_example_key(table, &principal).await?;
                 }
             }
-            for (secret, key) in tenant.keys() {
+            for (secret, mut key) in tenant.keys() {
+                if is_example && key.revoked_at.is_some() {
+                    key.id = id(EXAMPLE_KEY_ID)?;
+                }
                 table.put_api_key(&secret.hash(), &key).await.map_err(failed)?;
             }
             orgs.push(StoredOrg::new(&tenant, import_id));
@@ -280,15 +285,9 @@ async fn example(app: &App, principal: &Principal, import_id: ImportId, campaign
 
 async fn put_example_key(table: &Table, principal: &Principal) -> Result<()> {
     let secret = ApiKeySecret::parse(EXAMPLE_KEY).context("the key in the example events is not one")?;
-    let key = ApiKey {
-        id: ids::uuid_at(Utc::now()).into(),
-        org_id: principal.org_id(),
-        name: "example events".to_owned(),
-        display_prefix: secret.display_prefix().to_owned(),
-        scopes: [Scope::Admin].into_iter().collect(),
-        valid_until: None,
-        revoked_at: None,
-    };
+    let scopes = [Scope::Admin].into_iter().collect();
+    let said = NewApiKey { name: "example events".to_owned(), scopes, valid_until: None, live: false };
+    let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), principal.org_id(), said, &secret);
     table.put_api_key(&secret.hash(), &key).await.map_err(failed)
 }
 
@@ -354,6 +353,7 @@ mod tests {
                     "contact_id" => EXAMPLE_CONTACT,
                     "campaign_id" => EXAMPLE_CAMPAIGN,
                     "import_id" => EXAMPLE_IMPORT,
+                    "key_id" => EXAMPLE_KEY_ID,
                     _ => "act_123",
                 };
                 assert_eq!(value, seeded, "{endpoint:?}");

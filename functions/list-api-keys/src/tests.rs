@@ -1,0 +1,169 @@
+//! `handle` behind the whole way of a request, on a table of its own.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use shared::Endpoint;
+use shared::domain::{ApiKey, ApiKeySecret, NewApiKey, OrgId, Scope, ids};
+use shared::table::keys;
+use shared::testing::{Answer, Request, TestApp};
+use uuid::Uuid;
+
+use super::handle;
+
+const ENDPOINT: Endpoint = Endpoint::ListApiKeys;
+
+shared::every_endpoint!(
+    ENDPOINT, handle:
+    routes, credentials, order_of_refusals, request_ids, bugs
+);
+
+async fn list(app: &TestApp, query: &str) -> Answer {
+    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).query(query)).await
+}
+
+/// The ids that an answer shows, in its order.
+fn ids(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json().as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Every page from this query on.
+async fn pages(app: &TestApp, query: &str) -> Vec<Vec<String>> {
+    let (mut query, mut pages) = (query.to_owned(), Vec::new());
+    loop {
+        let answer = list(app, &query).await;
+        pages.push(ids(&answer));
+        let Some(link) = answer.header("link").strip_prefix("</api-keys/?") else { return pages };
+        link.strip_suffix(">; rel=\"next\"").unwrap().clone_into(&mut query);
+    }
+}
+
+/// Stores a key of this organization made at a moment that no other key has.
+async fn key(app: &TestApp, org: OrgId, hours_ago: i64) -> (ApiKeySecret, ApiKey) {
+    let secret = ApiKeySecret::generate(true).unwrap();
+    let made = chrono::Utc::now() - TimeDelta::hours(hours_ago);
+    let scopes = [Scope::Write, Scope::Read].into_iter().collect();
+    let said = NewApiKey { name: format!("{hours_ago} h old"), scopes, valid_until: None, live: true };
+    let key = ApiKey::new(ids::uuid_at(made).into(), org, said, &secret);
+    app.put_api_key(&secret, &key).await;
+    (secret, key)
+}
+
+/// An organization with an admin key and no other.
+async fn alone(app: &mut TestApp) -> ApiKey {
+    app.org.org_id = Uuid::new_v4().into();
+    let (secret, key) = key(app, app.org.org_id, 0).await;
+    let key = ApiKey { scopes: [Scope::Admin].into_iter().collect(), ..key };
+    app.put_api_key(&secret, &key).await;
+    app.org.admin_key = secret;
+    key
+}
+
+#[tokio::test]
+async fn keys_are_listed_newest_first_and_never_shown() {
+    let app = TestApp::new().await;
+    let org = app.org.org_id;
+    let (secret, old) = key(&app, org, 2).await;
+    let (ended_secret, ended) = key(&app, org, 1).await;
+    let moment = chrono::DateTime::from_timestamp(1_712_345_678, 120_000_000).unwrap();
+    let ended = ApiKey { valid_until: Some(moment), revoked_at: Some(moment), ..ended };
+    app.put_api_key(&ended_secret, &ended).await;
+    let answer = list(&app, "").await;
+    assert_eq!((answer.status, answer.header("content-type"), answer.header("link")), (200, "application/json", ""));
+    let rows = answer.json();
+    let rows = rows.as_array().unwrap();
+    assert_eq!(rows.len(), app.org.keys().len() + 2, "every key of the organization");
+    let mut names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(names.split_off(4), ["1 h old", "2 h old"]);
+    names.sort_unstable();
+    assert_eq!(names, ["admin", "expired", "read only", "revoked"]);
+
+    let (id, at, prefix) = (old.id, shared::domain::time::to_seconds(old.created_at()), secret.display_prefix());
+    let shown = format!(
+        r#"{{"id":"{id}","org_id":"{org}","name":"2 h old","display_prefix":"{prefix}","scopes":["read","write"],"live":true,"created_at":"{at}","expires_at":null,"revoked_at":null}}]"#
+    );
+    assert!(answer.text.ends_with(&shown), "{}", answer.text);
+    assert_eq!(rows[4]["expires_at"], json!("2024-04-05T19:34:38.120Z"));
+    assert_eq!(rows[4]["revoked_at"], json!("2024-04-05T19:34:38Z"));
+    for secret in app.org.keys().into_iter().map(|(secret, _)| secret).chain([&secret, &ended_secret]) {
+        assert!(!answer.text.contains(secret.in_clear()) && !answer.text.contains(secret.hash().as_str()));
+    }
+    let theirs = app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.other)).await;
+    assert!(ids(&theirs).iter().all(|id| !answer.text.contains(id)), "each organization sees its own");
+}
+
+#[tokio::test]
+async fn a_list_goes_on_where_its_page_ended() {
+    let mut app = TestApp::new().await;
+    let mut expected = vec![alone(&mut app).await.id.to_string()];
+    let org = app.org.org_id;
+    for hours_ago in 1..=8 {
+        expected.push(key(&app, org, hours_ago).await.1.id.to_string());
+    }
+    for (query, lengths) in [
+        ("limit=4", vec![4, 4, 1]),
+        ("limit=3", vec![3, 3, 3]),
+        ("limit=1", vec![1; 9]),
+        ("limit=9", vec![9]),
+        ("limit=1000&x=y", vec![9]),
+    ] {
+        let pages = pages(&app, query).await;
+        assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), lengths, "{query}");
+        assert_eq!(pages.concat(), expected, "{query}");
+    }
+    // What others make between two pages neither skips nor repeats a row.
+    let first = list(&app, "limit=4").await;
+    let cursor = first.header("link").split(['?', '>']).nth(1).unwrap().to_owned();
+    key(&app, org, -1).await;
+    assert_eq!(ids(&list(&app, &cursor).await), expected[4..8]);
+}
+
+#[tokio::test]
+async fn more_keys_than_one_read_takes_are_all_shown() {
+    let mut app = TestApp::new().await;
+    alone(&mut app).await;
+    for hours_ago in 1..=120 {
+        key(&app, app.org.org_id, hours_ago).await;
+    }
+    let ids = ids(&list(&app, "").await);
+    assert!(ids.len() == 121 && ids.is_sorted_by(|newer, older| newer > older), "{}", ids.len());
+}
+
+#[tokio::test]
+async fn what_the_index_names_is_read_from_the_table() {
+    let mut app = TestApp::new().await;
+    let expected = alone(&mut app).await.id.to_string();
+    let (secret, named) = key(&app, app.org.org_id, 1).await;
+    let place = keys::api_key(&secret.hash());
+    let mut entry = json!({
+        "type": {"S": "api_key"}, keys::GSI1.pk: {"S": keys::api_keys_of(app.org.org_id)},
+        keys::GSI1.sk: {"S": named.id.to_string()}, "id": {"S": named.id.to_string()},
+        "org_id": {"S": app.other.org_id.to_string()}, "display_prefix": {"S": "sk_live_1234"},
+        "scopes": {"SS": ["read"]}, "name": {"S": "another's"},
+    });
+    app.put_item(&place, entry.clone()).await;
+    assert_eq!(ids(&list(&app, "").await), [expected]);
+    entry["scopes"] = json!({"S": "canary"});
+    app.put_item(&place, entry).await;
+    let answer = list(&app, "").await;
+    assert_eq!((answer.status, answer.detail()), (500, "Internal server error".to_owned()));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_query_is_said_at_once() {
+    let app = TestApp::new().await;
+    let limit = "limit must be an integer from 1 to 1000";
+    let all = format!("{limit}; cursor must be the cursor of a Link header");
+    for (query, detail) in [
+        ("limit=0", limit),
+        ("limit=1001", limit),
+        ("cursor=", "cursor must be the cursor of a Link header"),
+        ("limit=1&limit=2", "limit must be given once"),
+        ("cursor=x&limit=x", &all),
+    ] {
+        let answer = list(&app, query).await;
+        assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{query}");
+    }
+    let unknown: Value = list(&app, "unknown=x").await.json();
+    assert_eq!(unknown.as_array().unwrap().len(), 4);
+}
