@@ -17,7 +17,7 @@ use crate::tools;
 use demo::EXAMPLE_CONTACT;
 pub(crate) use demo::{Org, Session};
 pub(crate) use process::{Group, Output, signalled};
-pub(crate) use server::{Database, Faults, Server, Setup};
+pub(crate) use server::{ANYBODY, Database, Faults, Server, Setup};
 
 /// What `cargo dev` can be told.
 #[derive(clap::Args)]
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     release: bool,
 }
 
-fn engine_url(text: &str) -> Result<String, String> {
+pub(crate) fn engine_url(text: &str) -> Result<String, String> {
     let uri: Option<Uri> = text.parse().ok();
     let is_url = uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
     if is_url { Ok(text.to_owned()) } else { Err("not an address like http://127.0.0.1:8000".to_owned()) }

@@ -1,5 +1,6 @@
 //! The developer's door: `cargo xtask <command>`, and `cargo dev` for the first of them.
 
+mod admin_key;
 mod ci;
 mod dev;
 mod e2e;
@@ -21,6 +22,8 @@ enum Command {
     Dev(dev::Options),
     /// Tests a running API over HTTP: a throwaway one of its own, or one that is deployed.
     E2e(e2e::Options),
+    /// Makes an organization and its first admin key, which it prints; or another admin key for one.
+    AdminKey(admin_key::Options),
     /// Writes what is generated from the route table: `shared/openapi.json` and the local router.
     Sync {
         /// Writes nothing, and fails if anything is out of step.
@@ -37,6 +40,7 @@ async fn main() -> ExitCode {
     let outcome = match Command::parse() {
         Command::Dev(options) => dev::run(&root, options).await,
         Command::E2e(options) => e2e::run(&root, options).await,
+        Command::AdminKey(options) => admin_key::run(options).await,
         Command::Sync { check } => sync::sync(&root, check),
         Command::Ci => ci::ci(&root),
     };

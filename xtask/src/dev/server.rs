@@ -28,6 +28,10 @@ pub(super) const TABLE: &str = "contacts-dev";
 /// The variable that says where the engine is.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
+/// The region and credentials that a local engine wants some of, whichever.
+pub(crate) const ANYBODY: [(&str, &str); 3] =
+    [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")];
+
 /// Where the data is.
 #[derive(Debug)]
 pub(crate) enum Database {
@@ -159,11 +163,8 @@ pub(super) fn settings(dynamodb_url: &str, jwt_secret: &str, embedded: bool) -> 
         ("JWT_ALGORITHM", "HS256".to_owned()),
         ("JWT_SECRET", jwt_secret.to_owned()),
     ]);
-    // A local engine wants some region and credentials, whichever. DynamoDB wants the caller's, which stay where they
-    // are and get into no file.
-    for (name, value) in
-        [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")]
-    {
+    // DynamoDB wants the caller's, which stay where they are and get into no file.
+    for (name, value) in ANYBODY {
         if embedded || env::var_os(name).is_none() {
             settings.insert(name, value.to_owned());
         }
