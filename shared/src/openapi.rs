@@ -23,7 +23,8 @@ use crate::domain::{
 use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, Media, Method, Param, ParamKind, Repeat, Spec};
 use crate::http::{
     ActivityView, ApiError, ApiKeyView, CampaignView, CompanyView, ContactView, ContactWithTimelineView,
-    CreatedApiKeyView, Detail, FromBody, ImportView, ImportWithCountView, MAX_ROWS, Message, NewActivities, NewCampaign, Reply, ReportView,
+    CreatedApiKeyView, Detail, FromBody, ImportView, ImportWithCountView, MAX_ROWS, Message, NewActivities,
+    NewCampaign, Reply, ReportView,
 };
 use crate::table::Kind;
 
@@ -120,9 +121,7 @@ fn bodies(endpoint: Endpoint) -> Bodies {
         Endpoint::GetCampaign => Bodies::one::<CampaignView>(),
         Endpoint::UpdateCampaign => Bodies::one::<CampaignView>().takes::<CampaignPatch>("CampaignUpdate"),
         Endpoint::ListCompanies => Bodies::list::<CompanyView>(),
-        Endpoint::CreateApiKey => {
-            Bodies::one::<CreatedApiKeyView>().takes::<NewApiKey>("NewApiKey").refuses(ApiError::AlreadyCreated)
-        }
+        Endpoint::CreateApiKey => Bodies::one::<CreatedApiKeyView>().takes::<NewApiKey>("NewApiKey"),
         Endpoint::ListApiKeys => Bodies::list::<ApiKeyView>(),
     }
 }
@@ -132,16 +131,7 @@ impl Bodies {
         let mut schemas = vec![(T::name().into_owned(), T::schema())];
         T::schemas(&mut schemas);
         let response = Ref::from_schema_name(T::name()).into();
-        Self {
-            request: None,
-            missing: None,
-            response,
-            also: &[],
-            versioned: false,
-           
-            refusals: Vec::new(),
-            schemas,
-        }
+        Self { request: None, missing: None, response, also: &[], versioned: false, refusals: Vec::new(), schemas }
     }
 
     fn list<T: ToSchema>() -> Self {

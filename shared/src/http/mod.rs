@@ -16,9 +16,9 @@ mod reply;
 mod serve;
 
 pub use activity::{ActivityForm, ActivityPatchForm, ActivityView, NewActivities};
+pub use api_key::{ApiKeyForm, ApiKeyListQuery, ApiKeyView, CreatedApiKey, CreatedApiKeyView};
 pub use bulk::{BulkQuery, MAX_ROWS, Report, ReportView, Upload};
 pub use call::{Body, Call, FromBody, FromQuery};
-pub use api_key::{ApiKeyForm, ApiKeyListQuery, ApiKeyView, CreatedApiKey, CreatedApiKeyView};
 pub use campaign::{AvailabilityForm, CampaignForm, CampaignListQuery, CampaignView, LeadMagnetForm, NewCampaign};
 pub use company::{CompanyListQuery, CompanyView};
 pub use contact::{
