@@ -19,12 +19,16 @@ mod canaries;
 mod cascade;
 #[path = "e2e/client.rs"]
 mod client;
+#[path = "e2e/import_flow.rs"]
+mod import_flow;
 #[path = "e2e/pages.rs"]
 mod pages;
 #[path = "e2e/protocol.rs"]
 mod protocol;
 #[path = "e2e/races.rs"]
 mod races;
+#[path = "e2e/readme.rs"]
+mod readme;
 #[path = "e2e/refusals.rs"]
 mod refusals;
 #[path = "e2e/timeline.rs"]

@@ -23,7 +23,8 @@ pub(crate) static API: LazyLock<Api> = LazyLock::new(Api::from_env);
 
 /// An API and two organizations of it.
 pub(crate) struct Api {
-    base_url: String,
+    /// Its address, without a slash at the end.
+    pub(crate) base_url: String,
     /// The organization that a test acts as.
     pub(crate) org: Org,
     /// Another organization.
