@@ -72,6 +72,27 @@ impl Range {
     fn prefix(pk: String, prefix: &str) -> Self {
         Self { pk, first: prefix.to_owned(), last: above(prefix) }
     }
+
+    /// The part of it from this sort key on.
+    pub(super) fn starting_at(mut self, sk: &str) -> Self {
+        if sk > self.first.as_str() {
+            sk.clone_into(&mut self.first);
+        }
+        self
+    }
+
+    /// The part of it up to this sort key.
+    pub(super) fn ending_at(mut self, sk: &str) -> Self {
+        if sk < self.last.as_str() {
+            sk.clone_into(&mut self.last);
+        }
+        self
+    }
+
+    /// Whether nothing lies in it. The database refuses to read such a range.
+    pub(super) fn is_empty(&self) -> bool {
+        self.first > self.last
+    }
 }
 
 /// The least text above every text that begins with `prefix`: `$` is the character that follows the `#` at its end.
@@ -383,6 +404,24 @@ mod tests {
         let at = |millis| contact(org(), ids::uuid_at(moment + chrono::TimeDelta::milliseconds(millis)).into()).sk;
         let range = contacts(org(), Some(moment));
         assert!(at(0) < range.first && range.first <= at(1));
+    }
+
+    #[test]
+    fn a_part_of_a_range_lies_in_it() {
+        let range =
+            |first: &str, last: &str| Range { pk: String::new(), first: first.to_owned(), last: last.to_owned() };
+        let ends = |range: Range| (range.first, range.last);
+        let whole = || range("b", "d");
+        for (part, first, last) in [
+            (whole().starting_at("c"), "c", "d"),
+            (whole().starting_at("a"), "b", "d"),
+            (whole().ending_at("c"), "b", "c"),
+            (whole().ending_at("e"), "b", "d"),
+        ] {
+            assert!(!part.is_empty());
+            assert_eq!(ends(part), (first.to_owned(), last.to_owned()));
+        }
+        assert!(whole().starting_at("e").is_empty() && whole().ending_at("a").is_empty());
     }
 
     fn activity_id(text: &str) -> ActivityId {

@@ -1,5 +1,6 @@
 //! One request's way to the table: every call, its retries, its deadline and its cost.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -147,6 +148,9 @@ pub(crate) struct Reading {
     pub(super) limit: Option<usize>,
 }
 
+/// The attributes of an item's key, as a projection.
+const KEY_ATTRIBUTES: &str = "pk,sk";
+
 /// An answer that says no for good, as against one that is worth another attempt.
 enum Failure<E> {
     Service(&'static str, E),
@@ -170,18 +174,28 @@ impl Session {
 
     /// Reads the items of these keys that exist, consistently, in no order; several calls go at once.
     pub(super) async fn batch_get(&self, keys: &[Key]) -> Result<Vec<Item>> {
+        self.batch_get_projected(keys, None).await
+    }
+
+    /// Those of these keys that an item lies at, read as [`Session::batch_get`] does, without sending the items.
+    pub(super) async fn existing(&self, keys: &[Key]) -> Result<HashSet<Key>> {
+        let items = self.batch_get_projected(keys, Some(KEY_ATTRIBUTES)).await?;
+        Ok(items.iter().filter_map(|item| Some(Key { pk: string(item, PK)?, sk: string(item, SK)? })).collect())
+    }
+
+    async fn batch_get_projected(&self, keys: &[Key], projection: Option<&str>) -> Result<Vec<Item>> {
         const KEYS_A_CALL: usize = 100;
-        let calls: Vec<_> = keys.chunks(KEYS_A_CALL).map(|some| self.batch_get_some(some)).collect();
+        let calls: Vec<_> = keys.chunks(KEYS_A_CALL).map(|some| self.batch_get_some(some, projection)).collect();
         stream::iter(calls).buffer_unordered(AT_ONCE).try_concat().await
     }
 
     /// Reads at most 100 items. What the database leaves unprocessed is read again, never taken for absent.
-    async fn batch_get_some(&self, keys: &[Key]) -> Result<Vec<Item>> {
+    async fn batch_get_some(&self, keys: &[Key], projection: Option<&str>) -> Result<Vec<Item>> {
         let mut items = Vec::with_capacity(keys.len());
         let mut wanted: Vec<_> = keys.iter().map(key_of).collect();
         let mut pause = Pause::default();
         while !wanted.is_empty() {
-            let output = self.batch_get_once(wanted).await?;
+            let output = self.batch_get_once(wanted, projection).await?;
             let found = output.responses.and_then(|mut tables| tables.remove(&*self.table));
             items.extend(found.into_iter().flatten());
             let left = output.unprocessed_keys.and_then(|mut tables| tables.remove(&*self.table));
@@ -193,8 +207,9 @@ impl Session {
         Ok(items)
     }
 
-    async fn batch_get_once(&self, keys: Vec<Item>) -> Result<BatchGetItemOutput> {
-        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+    async fn batch_get_once(&self, keys: Vec<Item>, projection: Option<&str>) -> Result<BatchGetItemOutput> {
+        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+        let wanted = wanted.set_projection_expression(projection.map(str::to_owned)).build();
         let wanted = wanted.map_err(|error| Error::Unexpected(format!("BatchGetItem: {error}")))?;
         let get = self.client.batch_get_item().request_items(&*self.table, wanted);
         let get = get.return_consumed_capacity(ReturnConsumedCapacity::Total);
@@ -234,10 +249,13 @@ impl Session {
         after: Option<&str>,
         reading: &Reading,
     ) -> Result<Places> {
-        let mut range = range.clone();
-        if let Some(after) = after {
-            let bound = if reading.descending { &mut range.last } else { &mut range.first };
-            after.clone_into(bound);
+        let range = match after {
+            Some(after) if reading.descending => range.clone().ending_at(after),
+            Some(after) => range.clone().starting_at(after),
+            None => range.clone(),
+        };
+        if range.is_empty() {
+            return Ok(Places { places: Vec::new(), last: None });
         }
         // The place to go on after is a bound, which the range includes: one more is read than is wanted.
         let reading = Reading { limit: reading.limit.map(|limit| limit.saturating_add(1)), ..reading.clone() };
