@@ -10,8 +10,8 @@ use crate::auth::{self, Authenticator, Credentials, Principal, Refusal};
 use crate::config::Config;
 use crate::domain::{Clock, ContactId, OrgId};
 use crate::table::{
-    self, Activities, ApiKeys, Campaigns, Companies, Contacts, Imports, Meter, Parent, Patience, Receipts, Session,
-    Table, Usage,
+    self, Activities, ApiKeys, Campaigns, Companies, Contacts, Imports, Leads, Meter, Parent, Patience, Receipts,
+    Session, Table, Usage,
 };
 
 /// What lives as long as the process: the table's client, the keys seen, the clock.
@@ -91,6 +91,11 @@ impl App {
     /// The imports of the caller's organization.
     pub fn imports(&self, principal: &Principal) -> Imports {
         self.process.0.table.imports(self.session.clone(), principal.org_id(), self.now)
+    }
+
+    /// The leads of the caller's organization.
+    pub fn leads(&self, principal: &Principal) -> Leads {
+        Leads::of(self.session.clone(), principal.org_id(), self.now)
     }
 
     /// The companies of the caller's organization.

@@ -204,6 +204,12 @@ pub mod param {
         Param { name: "dry_run", description: "Report what would happen, and write nothing", kind: ParamKind::Boolean };
     /// One status.
     pub const STATUS: Param = Param { name: "status", description: "Only those of this status", kind: ParamKind::Text };
+    /// One campaign.
+    pub const OF_CAMPAIGN: Param =
+        Param { name: "campaign_id", description: "Only those of this campaign", kind: ParamKind::Uuid };
+    /// One contact.
+    pub const OF_CONTACT: Param =
+        Param { name: "contact_id", description: "Only those of this contact", kind: ParamKind::Uuid };
     /// One customer profile.
     pub const ICP_PROFILE_ID: Param = Param {
         name: "icp_profile_id",
@@ -310,6 +316,14 @@ pub enum Endpoint {
     UpdateCampaign,
     /// `DELETE /campaigns/{campaign_id}`
     DeleteCampaign,
+    /// `POST /campaign-imports/{campaign_id}/imports`
+    LinkImports,
+    /// `GET /campaign-leads/`
+    ListCampaignLeads,
+    /// `GET /campaign-leads/{lead_id}`
+    GetCampaignLead,
+    /// `PATCH /campaign-leads/{lead_id}`
+    UpdateCampaignLead,
     /// `GET /companies/`
     ListCompanies,
     /// `POST /api-keys/`
@@ -349,6 +363,10 @@ impl Endpoint {
         Self::GetCampaign,
         Self::UpdateCampaign,
         Self::DeleteCampaign,
+        Self::LinkImports,
+        Self::ListCampaignLeads,
+        Self::GetCampaignLead,
+        Self::UpdateCampaignLead,
         Self::ListCompanies,
         Self::CreateApiKey,
         Self::ListApiKeys,
@@ -580,6 +598,54 @@ impl Endpoint {
                 scope: Scope::Write,
                 success: 200,
                 body: None,
+                headers: &[],
+                query: &[],
+            },
+            Self::LinkImports => Spec {
+                name: "link-imports",
+                operation_id: "link_imports",
+                summary: "Make leads of a campaign of the contacts of imports",
+                method: Method::Post,
+                path: "/campaign-imports/{campaign_id}/imports",
+                scope: Scope::Write,
+                success: 201,
+                body: Some(OBJECT),
+                headers: &[Header::IdempotencyKey(Repeat::Run)],
+                query: &[],
+            },
+            Self::ListCampaignLeads => Spec {
+                name: "list-campaign-leads",
+                operation_id: "list_campaign_leads",
+                summary: "List leads, by campaign and contact, newest first",
+                method: Method::Get,
+                path: "/campaign-leads",
+                scope: Scope::Read,
+                success: 200,
+                body: None,
+                headers: &[],
+                query: &[param::LIMIT, param::CURSOR, param::OF_CAMPAIGN, param::STATUS, param::OF_CONTACT],
+            },
+            Self::GetCampaignLead => Spec {
+                name: "get-campaign-lead",
+                operation_id: "get_campaign_lead",
+                summary: "Get a lead",
+                method: Method::Get,
+                path: "/campaign-leads/{lead_id}",
+                scope: Scope::Read,
+                success: 200,
+                body: None,
+                headers: &[],
+                query: &[],
+            },
+            Self::UpdateCampaignLead => Spec {
+                name: "update-campaign-lead",
+                operation_id: "update_campaign_lead",
+                summary: "Update fields of a lead",
+                method: Method::Patch,
+                path: "/campaign-leads/{lead_id}",
+                scope: Scope::Write,
+                success: 200,
+                body: Some(OBJECT),
                 headers: &[],
                 query: &[],
             },

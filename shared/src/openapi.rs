@@ -17,14 +17,14 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::activity::MAX_BATCH;
 use crate::domain::{
-    ActivityPatch, ApiKeyId, CampaignId, CampaignPatch, ContactId, ContactPatch, Id, ImportId, ImportPatch, NewApiKey,
-    NewContact, NewImport, Violations,
+    ActivityPatch, ApiKeyId, CampaignId, CampaignPatch, ContactId, ContactPatch, Id, ImportId, ImportPatch, LeadId,
+    LeadPatch, NewApiKey, NewContact, NewImport, Violations,
 };
 use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, Media, Method, Param, ParamKind, Repeat, Spec};
 use crate::http::{
     ActivityView, ApiError, ApiKeyView, CampaignView, CompanyView, ContactView, ContactWithTimelineView,
-    CreatedApiKeyView, Detail, FromBody, ImportView, ImportWithCountView, MAX_ROWS, Message, NewActivities,
-    NewCampaign, Reply, ReportView,
+    CreatedApiKeyView, Detail, FromBody, ImportIds, ImportView, ImportWithCountView, LeadView, LinkedView, MAX_ROWS,
+    Message, NewActivities, NewCampaign, Reply, ReportView,
 };
 use crate::table::Kind;
 
@@ -120,6 +120,10 @@ fn bodies(endpoint: Endpoint) -> Bodies {
         Endpoint::ListCampaigns => Bodies::list::<CampaignView>(),
         Endpoint::GetCampaign => Bodies::one::<CampaignView>(),
         Endpoint::UpdateCampaign => Bodies::one::<CampaignView>().takes::<CampaignPatch>("CampaignUpdate"),
+        Endpoint::LinkImports => Bodies::one::<LinkedView>().takes::<ImportIds>("CampaignImports"),
+        Endpoint::ListCampaignLeads => Bodies::list::<LeadView>(),
+        Endpoint::GetCampaignLead => Bodies::one::<LeadView>(),
+        Endpoint::UpdateCampaignLead => Bodies::one::<LeadView>().takes::<LeadPatch>("LeadUpdate"),
         Endpoint::ListCompanies => Bodies::list::<CompanyView>(),
         Endpoint::CreateApiKey => Bodies::one::<CreatedApiKeyView>().takes::<NewApiKey>("NewApiKey"),
         Endpoint::ListApiKeys => Bodies::list::<ApiKeyView>(),
@@ -256,6 +260,7 @@ fn kind(path_id: &str) -> Option<Kind> {
         ContactId::NAME => Some(Kind::Contact),
         ImportId::NAME => Some(Kind::Import),
         CampaignId::NAME => Some(Kind::Campaign),
+        LeadId::NAME => Some(Kind::Lead),
         ApiKeyId::NAME => Some(Kind::ApiKey),
         ACTIVITY_ID => Some(Kind::Activity),
         _ => None,

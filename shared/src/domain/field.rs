@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::Invalid;
+use super::json::Number;
 
 /// A field as it arrived. Reading one never fails, so that one wrong field does not hide another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +45,10 @@ impl Wire for u64 {
 
 impl Wire for bool {
     const EXPECTED: Invalid = Invalid("must be true or false");
+}
+
+impl Wire for Number {
+    const EXPECTED: Invalid = Invalid("must be a number of at most 38 significant digits between 1e-130 and 1e126");
 }
 
 impl Wire for Vec<String> {

@@ -31,6 +31,14 @@ pub fn parse_uuid(text: &str) -> Result<Uuid, Invalid> {
     Uuid::try_parse(text).ok().filter(|_| hyphenated).ok_or(Invalid("must be a valid UUID"))
 }
 
+/// Reads UUIDs, each as [`parse_uuid`] does.
+///
+/// # Errors
+/// One that is none.
+pub fn parse_uuids(texts: &[String]) -> Result<Vec<Uuid>, Invalid> {
+    texts.iter().map(|text| parse_uuid(text)).collect::<Result<_, _>>().map_err(|_| Invalid("must hold valid UUIDs"))
+}
+
 macro_rules! ids {
     ($($(#[$meta:meta])* $id:ident = $name:literal;)*) => {$(
         $(#[$meta])*
@@ -73,6 +81,8 @@ ids! {
     CampaignId = "campaign_id";
     /// A company that contacts work for. Version 7.
     CompanyId = "company_id";
+    /// A lead. Version 5, of its campaign and its contact.
+    LeadId = "lead_id";
     /// What a campaign offers its leads.
     LeadMagnetId = "lead_magnet_id";
     /// An API key, as its owner sees and revokes it; not the secret.

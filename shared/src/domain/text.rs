@@ -94,6 +94,17 @@ macro_rules! choice {
 
 pub(crate) use choice;
 
+/// Reads a text of which a blank one is none.
+///
+/// # Errors
+/// Those of `parse`.
+pub(crate) fn non_blank(
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<String, super::Invalid>,
+) -> Result<Option<String>, super::Invalid> {
+    if text.trim().is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
 /// Reads a line of free text: outer white space trimmed, 1 to `max` characters.
 ///
 /// # Errors

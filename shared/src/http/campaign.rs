@@ -8,8 +8,8 @@ use super::call::{FromBody, FromQuery, wire};
 use super::query::{ListPage, Query};
 use super::reply::Resource;
 use crate::domain::campaign::{description, title, web_address};
-use crate::domain::ids::parse_uuid;
-use crate::domain::text::line;
+use crate::domain::ids::{parse_uuid, parse_uuids};
+use crate::domain::text::{line, non_blank};
 use crate::domain::{
     Availability, Campaign, CampaignFilter, CampaignId, CampaignPatch, CampaignSettings, CampaignStatus, Field,
     Invalid, LeadMagnet, LeadMagnetId, LeadMagnetType, OrgId, Patch, Review, TimeOfDay, Violations, time,
@@ -194,16 +194,11 @@ impl CampaignPatch {
     }
 }
 
-/// A blank text is none.
-fn non_blank(text: &str, parse: impl FnOnce(&str) -> Result<String, Invalid>) -> Result<Option<String>, Invalid> {
-    if text.trim().is_empty() { Ok(None) } else { parse(text).map(Some) }
-}
-
 fn accounts(ids: &[String]) -> Result<Vec<Uuid>, Invalid> {
     if ids.len() > 100 {
         return Err(Invalid("must hold at most 100 accounts"));
     }
-    ids.iter().map(|id| parse_uuid(id)).collect::<Result<_, _>>().map_err(|_| Invalid("must hold valid UUIDs"))
+    parse_uuids(ids)
 }
 
 /// Reads an object inside the body; its faults are named after it.

@@ -93,6 +93,7 @@ impl ApiError {
             Self::NotFound(Kind::Import) => Reply::error(404, "Import not found"),
             Self::NotFound(Kind::Campaign) => Reply::error(404, "Campaign not found"),
             Self::NotFound(Kind::Activity) => Reply::error(404, "Activity not found"),
+            Self::NotFound(Kind::Lead) => Reply::error(404, "Lead not found"),
             Self::NotFound(Kind::ApiKey) => Reply::error(404, "API key not found"),
             Self::PreconditionFailed => Reply::error(412, "Contact has changed since it was read"),
             Self::EmailTaken(email) => Reply::error(409, &format!("Contact with email '{email}' already exists")),

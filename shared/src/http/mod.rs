@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod headers;
 mod import;
+mod lead;
 mod query;
 mod reply;
 mod serve;
@@ -27,6 +28,9 @@ pub use contact::{
 pub use error::ApiError;
 pub use event::Event;
 pub use import::{ImportForm, ImportListQuery, ImportView, ImportWithCount, ImportWithCountView};
+#[cfg(feature = "openapi")]
+pub(crate) use lead::LinkedView;
+pub use lead::{ImportIds, ImportIdsForm, LeadForm, LeadListQuery, LeadView};
 pub use query::{ListPage, Query};
 #[cfg(feature = "openapi")]
 pub(crate) use reply::{Detail, Message};

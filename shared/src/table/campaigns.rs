@@ -236,7 +236,8 @@ fn to_item(campaign: &Campaign) -> Result<Item> {
     item(&keys::campaign(org_id, id), Type::Campaign, &record)
 }
 
-fn from_item(item: Item) -> Result<Campaign> {
+/// A stored campaign.
+pub(super) fn from_item(item: Item) -> Result<Campaign> {
     let CampaignItem { id, org_id, settings, lead_magnet_id, updated_at, version } = record(item, Type::Campaign)?;
     Ok(Campaign { id, org_id, settings, lead_magnet_id, updated_at, version })
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::error::Result;
 use super::item::{Item, Type, item, sort_key};
-use super::keys::{Key, Parent};
+use super::keys::{Children, Key, Parent};
 use super::session::{Reading, Session};
 use crate::domain::OrgId;
 
@@ -34,18 +34,33 @@ pub(crate) async fn clear(session: &Session, org: OrgId, parent: Parent) -> Resu
         return Ok(0);
     }
     let mut deleted = 0;
-    for range in parent.children(org) {
+    for children in parent.children(org) {
+        let mut after = None::<String>;
         loop {
-            // Always from the start: what was there is gone.
-            let run = session.query(&range, None, &Reading::default()).await?;
-            if run.items.is_empty() {
+            let (keys, last) = find(session, &children, after.as_deref()).await?;
+            session.batch_delete(&keys).await?;
+            deleted += keys.len();
+            if last.is_none() {
                 break;
             }
-            let children: Vec<_> =
-                run.items.iter().map(|item| Key { pk: range.pk.clone(), sk: sort_key(item) }).collect();
-            session.batch_delete(&children).await?;
-            deleted += children.len();
+            after = last;
         }
     }
     Ok(deleted)
+}
+
+/// The keys of some children, and the place to go on after, if there may be more. An index may still name what is gone.
+async fn find(session: &Session, children: &Children, after: Option<&str>) -> Result<(Vec<Key>, Option<String>)> {
+    let reading = Reading::default();
+    match children {
+        Children::In(range) => {
+            let run = session.query(range, after, &reading).await?;
+            let key = |item| Key { pk: range.pk.clone(), sk: sort_key(item) };
+            Ok((run.items.iter().map(key).collect(), run.last))
+        }
+        Children::Indexed(index, range) => {
+            let found = session.query_index(index, range, after, &reading).await?;
+            Ok((found.places.into_iter().map(|place| place.key).collect(), found.last))
+        }
+    }
 }

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-use crate::domain::{CompanyKey, Invalid};
+use crate::domain::{CompanyKey, Invalid, LeadPlace};
 
 /// The place after a row in a list. Opaque to clients, and worth nothing to them: it is a place in the list's order, not
 /// a key, so that no cursor can reach another organization's rows.
@@ -43,6 +43,21 @@ impl Place for CompanyKey {
     }
 }
 
+/// In the list of leads.
+impl Place for LeadPlace {
+    fn to_bytes(&self) -> Vec<u8> {
+        [Uuid::from(self.campaign_id), Uuid::from(self.contact_id)].map(Uuid::into_bytes).concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (campaign, contact) = bytes.split_at_checked(size_of::<Uuid>())?;
+        Some(Self {
+            campaign_id: Uuid::from_slice(campaign).ok()?.into(),
+            contact_id: Uuid::from_slice(contact).ok()?.into(),
+        })
+    }
+}
+
 impl<P: Place> Cursor<P> {
     /// Reads a cursor from a link.
     ///
@@ -70,6 +85,16 @@ mod tests {
         assert_eq!(Cursor::parse(&cursor.to_string()), Ok(cursor));
         for text in ["", "x", "AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAAAA", "ORG#1"] {
             assert!(Cursor::<Uuid>::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_place_among_leads_is_two_ids() {
+        let place = LeadPlace { campaign_id: Uuid::from_u128(1).into(), contact_id: Uuid::from_u128(2 << 64).into() };
+        assert_eq!(Cursor::parse(&Cursor(place).to_string()), Ok(Cursor(place)));
+        for length in [0, 15, 16, 17, 31, 33] {
+            let text = URL_SAFE_NO_PAD.encode(vec![0; length]);
+            assert!(Cursor::<LeadPlace>::parse(&text).is_err(), "{length}");
         }
     }
 

@@ -13,6 +13,8 @@ pub enum Kind {
     Campaign,
     /// An activity of a contact.
     Activity,
+    /// A lead.
+    Lead,
     /// An API key.
     ApiKey,
 }

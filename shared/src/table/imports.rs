@@ -192,6 +192,21 @@ pub(super) async fn exists(session: &Session, org: OrgId, id: ImportId) -> Resul
     Ok(session.get(&keys::import(org, id)).await?.is_some())
 }
 
+/// Notes the campaign that an import is linked to. An import that is gone stays so.
+pub(super) async fn set_campaign(
+    session: &Session,
+    org: OrgId,
+    id: ImportId,
+    campaign: CampaignId,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let mut change = Expression::default();
+    change.set(&["campaign_id"], text(campaign.to_string()));
+    change.require_present(PK);
+    change.note("updated_at", text(time::to_millis(now)));
+    session.update(&keys::import(org, id), change).await.map(drop)
+}
+
 /// What an update does to the item.
 fn changes(patch: &ImportPatch) -> Expression {
     let ImportPatch { source, file_name, campaign_id, status, total_rows, mapping } = patch;

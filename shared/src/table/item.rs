@@ -33,6 +33,7 @@ pub(super) enum Type {
     Campaign,
     LeadMagnet,
     ActiveCampaigns,
+    Lead,
 }
 
 impl Type {
@@ -51,6 +52,7 @@ impl Type {
             Self::Campaign => "campaign",
             Self::LeadMagnet => "lead_magnet",
             Self::ActiveCampaigns => "active_campaigns",
+            Self::Lead => "lead",
         }
     }
 }

@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{
-    ActivityId, ApiKeyId, CampaignId, CompanyKey, ContactId, Email, Id, ImportId, LeadMagnetId, OrgId, ids, time,
+    ActivityId, ApiKeyId, CampaignId, CompanyKey, ContactId, Email, Id, ImportId, LeadId, LeadMagnetId, LeadPlace,
+    OrgId, ids, time,
 };
 
 /// The partition key's attribute.
@@ -190,6 +191,47 @@ pub fn leads(org: OrgId, contact: ContactId) -> Range {
     Range::prefix(contact_children(org, contact), LEAD)
 }
 
+/// A lead.
+pub fn lead(org: OrgId, LeadPlace { campaign_id, contact_id }: LeadPlace) -> Key {
+    Key::new(contact_children(org, contact_id), format!("{LEAD}{campaign_id}"))
+}
+
+/// The campaign of a contact's lead: what its sort key says.
+pub fn lead_campaign(sort_key: &str) -> Option<CampaignId> {
+    sort_key.strip_prefix(LEAD).and_then(|id| CampaignId::parse(id).ok())
+}
+
+/// What a lead's item holds for the indexes. Each id has a partition of its own in [`GSI2`], so that linking thousands of
+/// contacts fills one partition of one index only.
+pub fn lead_in_indexes(org: OrgId, place: LeadPlace) -> [(&'static str, String); 4] {
+    let by_campaign = leads_by_campaign(org, None);
+    let by_id = leads_by_id(org, place.lead_id());
+    let sk = lead_place(place);
+    [(GSI1.pk, by_campaign.pk), (GSI1.sk, sk.clone()), (GSI2.pk, by_id.pk), (GSI2.sk, sk)]
+}
+
+/// The organization's leads in [`GSI1`], or those of one campaign.
+pub fn leads_by_campaign(org: OrgId, campaign: Option<CampaignId>) -> Range {
+    let prefix = campaign.map_or_else(|| LEAD.to_owned(), |campaign| format!("{LEAD}{campaign}#"));
+    Range::prefix(format!("{}#LEADS", organization(org)), &prefix)
+}
+
+/// The lead with this id in [`GSI2`]: one, or none.
+pub fn leads_by_id(org: OrgId, lead: LeadId) -> Range {
+    Range::prefix(format!("{}#{LEAD}{lead}", organization(org)), LEAD)
+}
+
+/// A lead's sort key in both indexes.
+pub fn lead_place(LeadPlace { campaign_id, contact_id }: LeadPlace) -> String {
+    format!("{LEAD}{campaign_id}#{contact_id}")
+}
+
+/// The lead that a sort key of the indexes names.
+pub fn lead_at(index_sk: &str) -> Option<LeadPlace> {
+    let (campaign, contact) = index_sk.strip_prefix(LEAD)?.split_once('#')?;
+    Some(LeadPlace { campaign_id: CampaignId::parse(campaign).ok()?, contact_id: ContactId::parse(contact).ok()? })
+}
+
 /// A thing that others hang on: when it goes, they go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parent {
@@ -199,6 +241,15 @@ pub enum Parent {
     Import(ImportId),
     /// Of leads.
     Campaign(CampaignId),
+}
+
+/// Where the items lie that hang on a parent.
+#[derive(Debug, Clone)]
+pub enum Children {
+    /// In a partition.
+    In(Range),
+    /// Wherever an index says, which follows the table a moment later.
+    Indexed(Index, Range),
 }
 
 impl Parent {
@@ -222,11 +273,11 @@ impl Parent {
     }
 
     /// The items that hang on it, apart from the tombstone.
-    pub fn children(self, org: OrgId) -> Vec<Range> {
+    pub fn children(self, org: OrgId) -> Vec<Children> {
         match self {
-            Self::Contact(id) => vec![activities(org, id), leads(org, id)],
-            Self::Import(id) => vec![memberships(org, id)],
-            Self::Campaign(_) => Vec::new(),
+            Self::Contact(id) => vec![Children::In(activities(org, id)), Children::In(leads(org, id))],
+            Self::Import(id) => vec![Children::In(memberships(org, id))],
+            Self::Campaign(id) => vec![Children::Indexed(GSI1, leads_by_campaign(org, Some(id)))],
         }
     }
 
@@ -373,6 +424,7 @@ mod tests {
             membership(org(), import_id, contact_id),
             active_campaigns(org()),
             activity(org(), contact_id, DateTime::UNIX_EPOCH, &activity_id("act_1")),
+            lead(org(), LeadPlace { campaign_id: Uuid::from_u128(4).into(), contact_id }),
             Parent::Contact(contact_id).tombstone(org()),
             idempotency(org(), "POST", "/contacts", "k"),
         ] {
@@ -404,6 +456,30 @@ mod tests {
         let at = |millis| contact(org(), ids::uuid_at(moment + chrono::TimeDelta::milliseconds(millis)).into()).sk;
         let range = contacts(org(), Some(moment));
         assert!(at(0) < range.first && range.first <= at(1));
+    }
+
+    #[test]
+    fn a_lead_is_found_in_the_indexes_by_its_campaign_and_by_its_id() {
+        let place = |campaign, contact| LeadPlace {
+            campaign_id: Uuid::from_u128(campaign).into(),
+            contact_id: Uuid::from_u128(contact).into(),
+        };
+        let holds = |range: &Range, pk: &str, sk: &str| range.pk == pk && *range.first <= *sk && *sk <= *range.last;
+        let [(_, pk1), (_, sk1), (_, pk2), (_, sk2)] = lead_in_indexes(org(), place(7, 8));
+        assert_eq!((lead_at(&sk1), lead_at(&sk2)), (Some(place(7, 8)), Some(place(7, 8))));
+        assert!(holds(&leads_by_campaign(org(), None), &pk1, &sk1));
+        assert!(holds(&leads_by_campaign(org(), Some(place(7, 8).campaign_id)), &pk1, &sk1));
+        assert!(!holds(&leads_by_campaign(org(), Some(place(6, 8).campaign_id)), &pk1, &sk1));
+        assert!(holds(&leads_by_id(org(), place(7, 8).lead_id()), &pk2, &sk2));
+        assert!(!holds(&leads_by_id(org(), place(7, 9).lead_id()), &pk2, &sk2));
+        assert!(holds(
+            &leads(org(), place(7, 8).contact_id),
+            &lead(org(), place(7, 8)).pk,
+            &lead(org(), place(7, 8)).sk
+        ));
+        for sk in ["", "LEAD#", "LEAD#x#y", "CAMPAIGN#1#2", &lead(org(), place(7, 8)).sk] {
+            assert_eq!(lead_at(sk), None, "{sk}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::client::Waiters;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use tokio::time::Instant;
 
 use super::{Meter, Table, api_keys, keys};
@@ -65,6 +66,30 @@ impl Table {
         let item: serde_dynamo::Item = serde_json::from_value(item).map_err(|error| error.to_string())?;
         let session = self.session(Instant::now() + Duration::from_secs(25), Meter::default());
         session.put(item.into()).await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// Stores many items, in DynamoDB's JSON.
+    ///
+    /// # Errors
+    /// A description of what the engine said, or what in the text is no item.
+    pub async fn put_items(&self, items: Vec<serde_json::Value>) -> Result<(), String> {
+        const ITEMS_A_CALL: usize = 25;
+        for chunk in items.chunks(ITEMS_A_CALL) {
+            let write = |item: &serde_json::Value| {
+                let item: serde_dynamo::Item =
+                    serde_json::from_value(item.clone()).map_err(|error| error.to_string())?;
+                let put =
+                    PutRequest::builder().set_item(Some(item.into())).build().map_err(|error| in_a_line(&error))?;
+                Ok::<_, String>(WriteRequest::builder().put_request(put).build())
+            };
+            let writes = chunk.iter().map(write).collect::<Result<Vec<_>, _>>()?;
+            let write = self.client.batch_write_item().request_items(&*self.name, writes);
+            let left = write.send().await.map_err(|error| in_a_line(&error))?.unprocessed_items;
+            if left.is_some_and(|left| !left.is_empty()) {
+                return Err("the engine left items unprocessed".to_owned());
+            }
+        }
+        Ok(())
     }
 
     /// Every item of the table, each as text. For tests, which count and search them.

@@ -28,12 +28,12 @@ use crate::app::{App, Process};
 use crate::auth::{Credentials, Principal};
 use crate::config::{Config, Database, Jwt, JwtKeys, Secret};
 use crate::domain::{
-    Activity, ApiKey, ApiKeySecret, Campaign, Clock, Contact, ContactId, ContactPatch, Import, ImportId, NewApiKey,
-    NewContact, NewImport, Scope,
+    Activity, ApiKey, ApiKeySecret, Campaign, CampaignId, Clock, Contact, ContactId, ContactPatch, Import, ImportId,
+    Lead, LeadFilter, Linked, NewApiKey, NewContact, NewImport, Scope,
 };
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Call, FromBody, NewActivities, NewCampaign, Reply, serve};
-use crate::table::keys::{Key, PK, SK};
+use crate::table::keys::{self, Key, PK, SK};
 use crate::table::{Patience, Table};
 
 /// The secret that test tokens are signed with.
@@ -182,6 +182,40 @@ impl TestApp {
         let import = imports.draft(read::<NewImport>(body));
         imports.create(&import, None).await.expect("the import can be stored");
         import
+    }
+
+    /// Links imports of this organization to a campaign of it.
+    pub async fn link(&self, campaign: CampaignId, imports: &[ImportId]) -> Linked {
+        let leads = self.app().leads(&self.principal(&self.org).await);
+        leads.link(campaign, &imports.iter().copied().collect()).await.expect("the imports can be linked")
+    }
+
+    /// A new lead of this organization: a contact of its own of a campaign of its own.
+    pub async fn lead(&self) -> Lead {
+        let import = self.import(&self.org).await;
+        let contact = self.create(&self.org, jane(&format!("{}@example.com", Uuid::new_v4())), Some(import)).await.id;
+        let campaign = self.campaign(serde_json::json!({"name": "Q1"})).await.id;
+        self.link(campaign, &[import]).await;
+        self.leads_of(contact).await.pop().expect("the lead is there")
+    }
+
+    /// The leads of a contact of this organization, those of the newest campaign first.
+    pub async fn leads_of(&self, contact: ContactId) -> Vec<Lead> {
+        let filter = LeadFilter { contact_id: Some(contact), ..LeadFilter::default() };
+        let leads = self.app().leads(&self.principal(&self.org).await);
+        leads.list(&filter, 1000, None).await.expect("the leads can be read").rows
+    }
+
+    /// Stores so many memberships of an import, without their contacts.
+    pub async fn members(&self, import: ImportId, count: usize) -> Vec<ContactId> {
+        let contacts: Vec<_> = (0..count).map(|_| ContactId::from(Uuid::now_v7())).collect();
+        let item = |contact: &ContactId| {
+            let Key { pk, sk } = keys::membership(self.org.org_id, import, *contact);
+            serde_json::json!({PK: {"S": pk}, SK: {"S": sk}, "type": {"S": "membership"}})
+        };
+        let table = Table::new(&self.config.database, Patience::default());
+        table.put_items(contacts.iter().map(item).collect()).await.expect("the items can be stored");
+        contacts
     }
 
     /// The contact as it is stored, if it is.

@@ -61,12 +61,21 @@ pub async fn valid_request(app: &TestApp, endpoint: Endpoint) -> Request {
         Endpoint::GetImport | Endpoint::UpdateImport | Endpoint::DeleteImport => {
             request.path(format!("/imports/{}", app.import(&app.org).await))
         }
+        Endpoint::LinkImports => {
+            let (campaign, import) = (app.campaign(json!({"name": "Q1"})).await.id, app.import(&app.org).await);
+            app.create(&app.org, jane(&email), Some(import)).await;
+            request.path(format!("/campaign-imports/{campaign}/imports")).json(&json!({"import_ids": [import]}))
+        }
+        Endpoint::GetCampaignLead | Endpoint::UpdateCampaignLead => {
+            request.path(format!("/campaign-leads/{}", app.lead().await.id()))
+        }
         Endpoint::RevokeApiKey => request.path(format!("/api-keys/{}", app.api_key(Scope::ALL).await.1.id)),
         Endpoint::ListContacts
         | Endpoint::CreateImport
         | Endpoint::ListImports
         | Endpoint::CreateCampaign
         | Endpoint::ListCampaigns
+        | Endpoint::ListCampaignLeads
         | Endpoint::ListCompanies
         | Endpoint::CreateApiKey
         | Endpoint::ListApiKeys => request,
@@ -347,6 +356,8 @@ fn named(endpoint: Endpoint) -> Option<Named> {
     } else if path.contains("{campaign_id}") {
         let malformed = "Validation error: campaign_id must be a valid UUID";
         Some(Named { malformed, missing: "Campaign not found" })
+    } else if path.contains("{lead_id}") {
+        Some(Named { malformed: "Validation error: lead_id must be a valid UUID", missing: "Lead not found" })
     } else if path.contains("{key_id}") {
         let malformed = "Validation error: key_id must be a valid UUID";
         Some(Named { malformed, missing: "API key not found" })
@@ -359,7 +370,11 @@ fn named(endpoint: Endpoint) -> Option<Named> {
 /// The endpoint's path with this id of the thing that it names first.
 fn path_of(endpoint: Endpoint, id: &str) -> String {
     let path = endpoint.spec().path.replace(&format!("{{{ACTIVITY_ID}}}"), "act_123");
-    path.replace("{contact_id}", id).replace("{import_id}", id).replace("{campaign_id}", id).replace("{key_id}", id)
+    path.replace("{contact_id}", id)
+        .replace("{import_id}", id)
+        .replace("{campaign_id}", id)
+        .replace("{lead_id}", id)
+        .replace("{key_id}", id)
 }
 
 /// The request's id comes from the client if it is sane and is on every answer.

@@ -35,6 +35,10 @@ fn actions(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::UpdateImport => &["GetItem", "UpdateItem"],
         Endpoint::DeleteImport => &["DeleteItem", "GetItem", "PutItem"],
         Endpoint::GetCampaign => &["GetItem"],
+        Endpoint::LinkImports => &["BatchGetItem", "BatchWriteItem", "GetItem", "PutItem", "Query", "UpdateItem"],
+        Endpoint::ListCampaignLeads => &["BatchGetItem", "GetItem", "Query", "gsi1:Query"],
+        Endpoint::GetCampaignLead => &["BatchGetItem", "GetItem", "gsi2:Query"],
+        Endpoint::UpdateCampaignLead => &["BatchGetItem", "GetItem", "UpdateItem", "gsi2:Query"],
         Endpoint::ListApiKeys => &["BatchGetItem", "GetItem", "gsi1:Query"],
         Endpoint::RevokeApiKey => &["GetItem", "UpdateItem", "gsi1:Query"],
     }
@@ -42,7 +46,7 @@ fn actions(endpoint: Endpoint) -> &'static [&'static str] {
 
 /// What the worker does to the table. That it may read the stream, and tell what it gave
 /// up, are policies that SAM makes of the event.
-const ACTIONS_OF_WORKER: &[&str] = &["BatchWriteItem", "GetItem", "Query"];
+const ACTIONS_OF_WORKER: &[&str] = &["BatchWriteItem", "GetItem", "Query", "gsi1:Query"];
 
 /// The worker's function in the template.
 const WORKER: &str = "CascadeDeleteFunction";

@@ -1,5 +1,8 @@
 //! Who is not let in, at every endpoint.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::Scope;
@@ -9,7 +12,7 @@ use uuid::Uuid;
 
 use crate::client::{
     API, Request, delete, get, jane, new_api_key, new_campaign, new_contact, new_email, new_import, patch, post, put,
-    until_listed,
+    rows, until_listed,
 };
 
 const UNAUTHORIZED: &str = "Invalid or missing authentication credentials";
@@ -20,20 +23,34 @@ struct Named {
     contact_id: String,
     import_id: String,
     campaign_id: String,
+    lead_id: String,
     key_id: String,
 }
 
 impl Named {
     /// All of it new, with the example's activity.
     fn new() -> Self {
-        let named = Self {
-            contact_id: new_contact(),
-            import_id: new_import(),
-            campaign_id: new_campaign("paused"),
-            key_id: new_api_key(&["read"]).id(),
-        };
+        let (import_id, campaign_id) = (new_import(), new_campaign("paused"));
+        let contact = post("/contacts/", &jane(&new_email())).header("x-import-id", &import_id);
+        let contact_id = contact.send().expect(201).id();
+        let key_id = new_api_key(&["read"]).id();
+        let mut named = Self { contact_id, import_id, campaign_id, lead_id: String::new(), key_id };
         request(Endpoint::RecordActivities, &named).send().expect(201);
+        request(Endpoint::LinkImports, &named).send().expect(201);
+        let leads = rows(&format!("/campaign-leads/?contact_id={}", named.contact_id));
+        leads[0]["id"].as_str().unwrap().clone_into(&mut named.lead_id);
+        named.wait_for_index();
         named
+    }
+
+    /// Of a deployed table, the index that finds a lead by its id follows a moment later.
+    fn wait_for_index(&self) {
+        const SOON: Duration = Duration::from_secs(10);
+        let deadline = Instant::now() + SOON;
+        while get(&format!("/campaign-leads/{}", self.lead_id)).send().status == 404 {
+            assert!(Instant::now() < deadline, "the lead is not found within {SOON:?}");
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 
@@ -45,8 +62,12 @@ fn request(endpoint: Endpoint, named: &Named) -> Request {
         .replace("{import_id}", &named.import_id)
         .replace("{campaign_id}", &named.campaign_id)
         .replace("{key_id}", &named.key_id)
+        .replace("{lead_id}", &named.lead_id)
         .replace("{activity_id}", "act_123");
-    let body = testing::Request::example(endpoint).event().body();
+    let body = match endpoint {
+        Endpoint::LinkImports => json!({"import_ids": [named.import_id]}).to_string().into_bytes(),
+        _ => testing::Request::example(endpoint).event().body(),
+    };
     let request = Request::new(spec.method.as_str(), &path);
     match spec.method {
         Method::Get | Method::Delete => request,
@@ -106,7 +127,7 @@ fn a_token_is_as_good_as_a_key() {
 #[expect(clippy::too_many_lines, reason = "a table, an arm an endpoint")]
 fn another_organizations_resource_is_as_if_it_did_not_exist() {
     let nobody = Uuid::now_v7().to_string();
-    let Named { contact_id, import_id, campaign_id, key_id } = Named::new();
+    let Named { contact_id, import_id, campaign_id, lead_id, key_id } = Named::new();
     let email = get(&format!("/contacts/{contact_id}")).send().json()["email"].as_str().unwrap().to_owned();
     let both = |endpoint, to: &dyn Fn(&str) -> Request, theirs: &str| {
         let [foreign, missing] = [theirs, &nobody].map(|id| to(id).key(&API.other.admin_key).send());
@@ -198,6 +219,30 @@ fn another_organizations_resource_is_as_if_it_did_not_exist() {
             Endpoint::RevokeApiKey => {
                 both(&|id| delete(&format!("/api-keys/{id}")), &key_id).refused(404, "API key not found");
             }
+            Endpoint::LinkImports => {
+                let link = |campaign: &str, import: &str| {
+                    post(&format!("/campaign-imports/{campaign}/imports"), &json!({"import_ids": [import]}))
+                };
+                both(&|id| link(id, &import_id), &campaign_id).refused(404, "Campaign not found");
+                let own = post("/campaigns/", &json!({"name": "Q1"})).key(&API.other.admin_key).send().expect(201).id();
+                both(&|id| link(&own, id), &import_id).refused(404, "Import not found");
+            }
+            Endpoint::ListCampaignLeads => {
+                for name in ["campaign_id", "contact_id"] {
+                    let theirs = if name == "campaign_id" { &campaign_id } else { &contact_id };
+                    let answer = both(&|id| get(&format!("/campaign-leads/?{name}={id}")), theirs);
+                    assert_eq!((answer.status, &*answer.text), (200, "[]"));
+                }
+                let answer = get("/campaign-leads/").key(&API.other.admin_key).send().expect(200);
+                assert!(!answer.text.contains(&lead_id), "{answer:?}");
+            }
+            Endpoint::GetCampaignLead => {
+                both(&|id| get(&format!("/campaign-leads/{id}")), &lead_id).refused(404, "Lead not found");
+            }
+            Endpoint::UpdateCampaignLead => {
+                let update = |id: &str| patch(&format!("/campaign-leads/{id}"), &json!({"lead_status": "ended"}));
+                both(&update, &lead_id).refused(404, "Lead not found");
+            }
             // They name nothing that exists.
             Endpoint::CreateImport | Endpoint::CreateCampaign | Endpoint::CreateApiKey => {}
         }
@@ -212,6 +257,8 @@ fn another_organizations_resource_is_as_if_it_did_not_exist() {
     let campaign = get(&format!("/campaigns/{campaign_id}")).send().expect(200).json();
     assert_eq!(campaign["status"], json!("paused"));
     assert_eq!(until_listed(&key_id)["revoked_at"], json!(null));
+    let lead = get(&format!("/campaign-leads/{lead_id}")).send().expect(200).json();
+    assert_eq!(lead["lead_status"], json!("pending"));
     // The same address is another contact's there.
     post("/contacts/", &jane(&email)).key(&API.other.admin_key).send().expect(201);
 }

@@ -5,8 +5,8 @@
 use serde_json::json;
 use shared::App;
 use shared::domain::{
-    ApiKeySecret, CompanyKey, ContactFilter, ContactId, ImportFilter, ImportStatus, NewApiKey, RequiredVersion, Scope,
-    TimelineFilter, TimelinePage,
+    ApiKeySecret, CompanyKey, ContactFilter, ContactId, ImportFilter, ImportStatus, LeadFilter, Linked, NewApiKey,
+    RequiredVersion, Scope, TimelineFilter, TimelinePage,
 };
 use shared::http::NewActivities;
 use shared::table::{Receipt, Slot};
@@ -349,4 +349,68 @@ async fn an_api_key_is_made_in_one_call_found_through_the_index_and_revoked_in_t
         app.api_keys(&principal).revoke(key.id).await.unwrap();
         assert_cost(&test, &app, 2, 2, 0.5, write_units);
     }
+}
+
+#[tokio::test]
+async fn linking_reads_in_hundreds_and_writes_a_lead_a_call() {
+    const CONTACTS: u32 = 990;
+    const BATCHES: u32 = CONTACTS.div_ceil(100);
+    let accounts = json!(["7c9e6679-7425-40de-944b-e07fc1f90ae7"]);
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let import = test.import(&test.org).await;
+    test.members(import, CONTACTS as usize).await;
+    let link = async |campaign: serde_json::Value| {
+        let campaign = test.campaign(campaign).await.id;
+        let app = test.app();
+        let linked = app.leads(&principal).link(campaign, &[import].into()).await.unwrap();
+        (linked, app.usage(), campaign)
+    };
+    // The campaign, the active ones and the import; their members; the leads there are, and those that are made; the
+    // import.
+    let (Linked { inserted, .. }, usage, campaign) = link(json!({"name": "Q1", "status": "active"})).await;
+    assert_eq!((inserted, usage.calls), (CONTACTS as usize, 1 + 1 + BATCHES + CONTACTS + 1));
+    // A lead with its place in two indexes, and the import.
+    assert!(!test.counts_units() || (usage.write_units - f64::from(CONTACTS * 3 + 1)).abs() < 1e-9, "{usage:?}");
+    // No lead, no write: only the import is asked whether it knows its campaign.
+    let app = test.app();
+    app.leads(&principal).link(campaign, &[import].into()).await.unwrap();
+    assert_eq!(app.usage().calls, 1 + 1 + BATCHES + 1);
+    // Of a campaign with accounts the other active ones are looked at, and the leads of those that share one.
+    let own = json!({"name": "Q2", "status": "active", "provider_account_id": accounts});
+    let (_, usage, _) = link(own.clone()).await;
+    assert_eq!(usage.calls, 1 + 1 + 1 + BATCHES + CONTACTS + 1, "of the first, which shares none, no lead is read");
+    let (Linked { inserted, .. }, usage, _) = link(own).await;
+    assert_eq!((inserted, usage.calls), (0, 1 + 1 + 1 + (2 * CONTACTS).div_ceil(100) + 1));
+}
+
+#[tokio::test]
+async fn leads_are_found_in_one_round_and_read_in_another() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let import = test.import(&test.org).await;
+    let contact = test.create(&test.org, jane("a@example.com"), Some(import)).await.id;
+    for n in 0..4 {
+        test.create(&test.org, jane(&format!("{n}@example.com")), Some(import)).await;
+    }
+    let campaign = test.campaign(json!({"name": "Q1"})).await.id;
+    test.link(campaign, &[import]).await;
+    let lead = test.leads_of(contact).await.pop().unwrap();
+    for (campaign_id, contact_id, rows) in
+        [(None, None, 5), (Some(campaign), None, 5), (None, Some(contact), 1), (Some(campaign), Some(contact), 1)]
+    {
+        let app = test.app();
+        let filter = LeadFilter { campaign_id, contact_id, status: None };
+        let page = app.leads(&principal).list(&filter, 1000, None).await.unwrap();
+        assert_eq!(page.rows.len(), rows);
+        assert_eq!((app.usage().calls, app.usage().rounds), (3, 2), "{filter:?}");
+    }
+    let app = test.app();
+    app.leads(&principal).get(lead.id()).await.unwrap();
+    assert_eq!((app.usage().calls, app.usage().rounds), (3, 2));
+    let app = test.app();
+    app.leads(&principal).update(lead.id(), &read(json!({"lead_status": "ended"}))).await.unwrap();
+    assert_eq!((app.usage().calls, app.usage().rounds), (4, 3));
+    // The indexes hold no more than keys: a change of the lead costs nothing there.
+    assert!(!test.counts_units() || (app.usage().write_units - 1.0).abs() < 1e-9, "{:?}", app.usage());
 }

@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::domain::{ContactFilter, ContactId, Email, ImportFilter};
+use shared::domain::{CampaignId, ContactFilter, ContactId, Email, ImportFilter, ImportId, LeadFilter, LeadPlace};
 use shared::http::NewActivities;
 use shared::table::keys::{self, Key};
 use shared::table::{Error, Kind, Parent};
-use shared::testing::fault::{Fault, FaultProxy, Moment, Operation};
+use shared::testing::fault::{self, Fault, FaultProxy, Moment, Operation};
 use shared::testing::{TestApp, jane, patch, read};
 use shared::worker::{Batch, Outcome, work};
 use tokio::time::Instant;
@@ -33,6 +33,11 @@ fn removed(key: &Key, number: u32) -> Value {
 
 fn batch(records: &[Value]) -> Batch {
     serde_json::from_value(json!({"Records": records})).unwrap()
+}
+
+/// Lets the worker hear of the removal of what lay at this key.
+pub(crate) async fn clear(test: &TestApp, key: &Key) {
+    assert_eq!(failed_at(&work(&test.process, &batch(&[removed(key, 1)]), later()).await), done());
 }
 
 fn failed_at(outcome: &Outcome) -> Value {
@@ -300,4 +305,77 @@ async fn what_is_no_removal_of_a_parent_is_passed_over() {
     records.push(removed(&contact, 2));
     assert_eq!(failed_at(&work(&test.process, &batch(&records), later()).await), done());
     assert_eq!(test.count("activity").await, 0);
+}
+
+/// A campaign with so many leads, whose contacts are all but one no more than named; gives that one.
+async fn with_leads(test: &TestApp, count: usize) -> (CampaignId, ContactId) {
+    let import = test.import(&test.org).await;
+    let contact = test.create(&test.org, jane("lead@example.com"), Some(import)).await.id;
+    test.members(import, count - 1).await;
+    let campaign = test.campaign(json!({"name": "Q1", "status": "active"})).await.id;
+    test.link(campaign, &[import]).await;
+    (campaign, contact)
+}
+
+#[tokio::test]
+async fn the_leads_of_a_campaign_are_hidden_with_it_and_go() {
+    let test = TestApp::new().await;
+    let (campaign, contact) = with_leads(&test, 60).await;
+    let stays = test.lead().await;
+    let id = test.leads_of(contact).await[0].id();
+    let principal = test.principal(&test.org).await;
+    test.app().campaigns(&principal).delete(campaign).await.unwrap();
+    assert_eq!(test.count("lead").await, 61);
+    let leads = test.app().leads(&principal);
+    assert_eq!(leads.get(id).await, Err(Error::NotFound(Kind::Lead)));
+    let ended = read(json!({"lead_status": "ended"}));
+    assert_eq!(leads.update(id, &ended).await, Err(Error::NotFound(Kind::Lead)));
+    let of_campaign = LeadFilter { campaign_id: Some(campaign), ..LeadFilter::default() };
+    let of_contact = LeadFilter { contact_id: Some(contact), ..LeadFilter::default() };
+    for (filter, seen) in [(of_campaign, vec![]), (of_contact, vec![]), (LeadFilter::default(), vec![stays.clone()])] {
+        assert_eq!(leads.list(&filter, 100, None).await.unwrap().rows, seen, "{filter:?}");
+    }
+    clear(&test, &Parent::Campaign(campaign).key(test.org.org_id)).await;
+    assert_eq!(test.count("lead").await, 1);
+    assert_eq!(leads.get(stays.id()).await, Ok(stays));
+}
+
+#[tokio::test]
+async fn what_the_index_did_not_name_yet_goes_with_the_tombstone() {
+    let test = TestApp::new().await;
+    let (campaign, _) = with_leads(&test, 3).await;
+    let parent = Parent::Campaign(campaign);
+    test.app().campaigns(&test.principal(&test.org).await).delete(campaign).await.unwrap();
+    clear(&test, &parent.key(test.org.org_id)).await;
+    // A call that had begun before the delete, and the index a moment behind it.
+    let late = LeadPlace { campaign_id: campaign, contact_id: uuid::Uuid::now_v7().into() };
+    let mut item = json!({"type": {"S": "lead"}});
+    for (name, value) in keys::lead_in_indexes(test.org.org_id, late) {
+        item[name] = json!({"S": value});
+    }
+    test.put_item(&keys::lead(test.org.org_id, late), item).await;
+    clear(&test, &parent.tombstone(test.org.org_id)).await;
+    assert_eq!(test.count("lead").await, 0);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_killed_among_leads_is_taken_up_by_the_next() {
+    let mut test = TestApp::new().await;
+    let (campaign, _) = with_leads(&test, 200).await;
+    test.app().campaigns(&test.principal(&test.org).await).delete(campaign).await.unwrap();
+    let proxy = test.behind_faults().await;
+    let batch = batch(&[removed(&Parent::Campaign(campaign).key(test.org.org_id), 1)]);
+    for kill in 1..=3 {
+        proxy.inject(Operation::BatchWriteItem, Fault::Unprocessed);
+        let mut hold = proxy.hold(Operation::BatchWriteItem, Moment::After);
+        tokio::select! {
+            outcome = work(&test.process, &batch, later()) => panic!("kill {kill}: it was not held: {outcome:?}"),
+            () = hold.reached() => {}
+        }
+        assert_eq!(test.count("lead").await, 200 - kill * 25, "kill {kill}");
+    }
+    proxy.randomly(1, 0.3, fault::Kind::ALL);
+    assert_eq!(failed_at(&work(&test.process, &batch, later()).await), done());
+    proxy.calm();
+    assert_eq!(test.count("lead").await, 0);
 }

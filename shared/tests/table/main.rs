@@ -4,5 +4,6 @@ mod budgets;
 mod bulk;
 mod cascade;
 mod faults;
+mod linking;
 mod races;
 mod timeline;

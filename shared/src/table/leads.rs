@@ -1,0 +1,211 @@
+//! Leads: reading and changing them. `linking` makes them.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::cursor::Cursor;
+use super::error::{Error, Kind, Result};
+use super::expression::Expression;
+use super::item::{Item, Type, item, number, record, sort_key, text, value_to_json};
+use super::keys::{self, GSI1, GSI2, PK};
+use super::listing::{self, Page, Row, Rows};
+use super::session::{Reading, Session};
+use crate::domain::{
+    CampaignId, ContactId, Json, Lead, LeadFilter, LeadId, LeadPatch, LeadPlace, LeadStatus, OrgId, time,
+};
+
+const NOT_FOUND: Error = Error::NotFound(Kind::Lead);
+const LEAD_SCORE: &str = "lead_score";
+/// Which call made the lead.
+pub(super) const LINK_ID: &str = "link_id";
+
+/// The leads of one organization. They are found by indexes, which follow the table a moment later; what is told of them
+/// is read consistently. The lead of a contact or a campaign that is gone is as good as gone.
+#[derive(Debug)]
+pub struct Leads {
+    pub(super) session: Session,
+    pub(super) org: OrgId,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// What a lead's item holds beside its keys and its score.
+#[derive(Serialize, Deserialize)]
+struct LeadItem {
+    campaign_id: CampaignId,
+    contact_id: ContactId,
+    lead_status: LeadStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lead_phase: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_lead_step_id: Option<Uuid>,
+    #[serde(with = "time::millis")]
+    created_at: DateTime<Utc>,
+    #[serde(with = "time::millis")]
+    updated_at: DateTime<Utc>,
+}
+
+impl Leads {
+    pub(crate) fn of(session: Session, org: OrgId, now: DateTime<Utc>) -> Self {
+        Self { session, org, now }
+    }
+
+    /// One lead.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn get(&self, id: LeadId) -> Result<Lead> {
+        let range = keys::leads_by_id(self.org, id);
+        let found = self.session.query_index(&GSI2, &range, None, &Reading::default()).await?;
+        let places: Vec<_> = found.places.iter().filter_map(|place| keys::lead_at(&place.index_sk)).collect();
+        self.read(&places).await?.pop().ok_or(NOT_FOUND)
+    }
+
+    /// Changes a lead, and gives it back as it is then. What changes nothing writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn update(&self, id: LeadId, patch: &LeadPatch) -> Result<Lead> {
+        let lead = self.get(id).await?;
+        let LeadPatch { lead_status, lead_score, lead_phase } = patch;
+        let mut change = Expression::default();
+        if let Some(status) = lead_status {
+            change.set(&["lead_status"], text(status.as_str()));
+        }
+        change.patch(LEAD_SCORE, lead_score, |score| number(score.as_str()));
+        change.patch("lead_phase", lead_phase, |phase| text(phase.as_str()));
+        if change.changes_nothing() {
+            return Ok(lead);
+        }
+        change.require_present(PK);
+        change.note("updated_at", text(time::to_millis(self.now)));
+        match self.session.update(&keys::lead(self.org, lead.place), change).await? {
+            Ok(item) | Err(Some(item)) => from_item(item),
+            Err(None) => Err(NOT_FOUND),
+        }
+    }
+
+    /// A page of the organization's leads: by campaign, then by contact, both newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(
+        &self,
+        filter: &LeadFilter,
+        limit: usize,
+        cursor: Option<Cursor<LeadPlace>>,
+    ) -> Result<Page<Lead, LeadPlace>> {
+        listing::page(limit, cursor, |after, wanted| async move {
+            let (places, more) = match filter.contact_id {
+                Some(contact) => self.of_contact(contact, filter.campaign_id, after).await?,
+                None => self.by_campaign(filter, after, wanted).await?,
+            };
+            let mut leads = self.read(&places).await?.into_iter().peekable();
+            let row = |place| {
+                let lead = leads.next_if(|lead| lead.place == place);
+                Row { place, shown: lead.filter(|lead| filter.shows(lead)), bytes: SHOWN_BYTES }
+            };
+            Ok(Rows { rows: places.iter().copied().map(row).collect(), more })
+        })
+        .await
+    }
+
+    async fn by_campaign(&self, filter: &LeadFilter, after: Option<LeadPlace>, wanted: usize) -> Result<Found> {
+        // Of a status that few have, few a read would be few a page.
+        const AT_LEAST: usize = 500;
+        let limit = if filter.status.is_some() { wanted.max(AT_LEAST) } else { wanted };
+        let range = keys::leads_by_campaign(self.org, filter.campaign_id);
+        let after = after.map(keys::lead_place);
+        let reading = Reading { descending: true, limit: Some(limit) };
+        let found = self.session.query_index(&GSI1, &range, after.as_deref(), &reading).await?;
+        let places = found.places.iter().filter_map(|place| keys::lead_at(&place.index_sk));
+        Ok((places.collect(), found.last.as_deref().and_then(keys::lead_at)))
+    }
+
+    /// The leads of one contact lie together, and are found without an index.
+    async fn of_contact(
+        &self,
+        contact_id: ContactId,
+        campaign_id: Option<CampaignId>,
+        after: Option<LeadPlace>,
+    ) -> Result<Found> {
+        let sk = |campaign_id| keys::lead(self.org, LeadPlace { campaign_id, contact_id }).sk;
+        let mut range = keys::leads(self.org, contact_id);
+        if let Some(campaign_id) = campaign_id {
+            range = range.starting_at(&sk(campaign_id)).ending_at(&sk(campaign_id));
+        }
+        if let Some(after) = after {
+            range = range.ending_at(&sk(after.campaign_id));
+        }
+        if range.is_empty() {
+            return Ok((Vec::new(), None));
+        }
+        let run = self.session.query(&range, None, &Reading { descending: true, limit: None }).await?;
+        let place = |sk: &str| Some(LeadPlace { campaign_id: keys::lead_campaign(sk)?, contact_id });
+        let places = run.items.iter().filter_map(|item| place(&sort_key(item)));
+        let places = places.filter(|place| after.is_none_or(|after| *place < after));
+        Ok((places.collect(), run.last.as_deref().and_then(place)))
+    }
+
+    /// The leads of these places, in their order, but for those that are gone or whose contact or campaign is.
+    async fn read(&self, places: &[LeadPlace]) -> Result<Vec<Lead>> {
+        let contact = |place: &LeadPlace| keys::contact(self.org, place.contact_id);
+        let campaign = |place: &LeadPlace| keys::campaign(self.org, place.campaign_id);
+        let leads: Vec<_> = places.iter().map(|place| keys::lead(self.org, *place)).collect();
+        let contacts: BTreeSet<_> = places.iter().map(|place| place.contact_id).collect();
+        let campaigns: BTreeSet<_> = places.iter().map(|place| place.campaign_id).collect();
+        let parents: Vec<_> = contacts
+            .into_iter()
+            .map(|id| keys::contact(self.org, id))
+            .chain(campaigns.into_iter().map(|id| keys::campaign(self.org, id)))
+            .collect();
+        let (leads, parents) = tokio::try_join!(self.session.batch_get(&leads), self.session.existing(&parents))?;
+        let mut leads = leads.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
+        leads.retain(|Lead { place, .. }| parents.contains(&contact(place)) && parents.contains(&campaign(place)));
+        leads.sort_by_key(|lead| std::cmp::Reverse(lead.place));
+        Ok(leads)
+    }
+
+    /// A lead's item, as the call of this id makes it.
+    pub(super) fn to_item(&self, lead: &Lead, link_id: Uuid) -> Result<Item> {
+        let Lead { place, lead_status, lead_score, lead_phase, current_lead_step_id, created_at, updated_at } = lead;
+        let LeadPlace { campaign_id, contact_id } = *place;
+        let record = LeadItem {
+            campaign_id,
+            contact_id,
+            lead_status: *lead_status,
+            lead_phase: lead_phase.clone(),
+            current_lead_step_id: *current_lead_step_id,
+            created_at: *created_at,
+            updated_at: *updated_at,
+        };
+        let mut item = item(&keys::lead(self.org, *place), Type::Lead, &record)?;
+        item.extend(lead_score.as_ref().map(|score| (LEAD_SCORE.to_owned(), number(score.as_str()))));
+        item.extend(keys::lead_in_indexes(self.org, *place).map(|(name, value)| (name.to_owned(), text(value))));
+        item.insert(LINK_ID.to_owned(), text(link_id.to_string()));
+        Ok(item)
+    }
+}
+
+/// A stored lead.
+pub(super) fn from_item(mut item: Item) -> Result<Lead> {
+    let lead_score = match item.remove(LEAD_SCORE) {
+        None => None,
+        Some(value) => match value_to_json(&value) {
+            Some(Json::Number(score)) => Some(score),
+            _ => return Err(Error::Unreadable(sort_key(&item))),
+        },
+    };
+    let LeadItem { campaign_id, contact_id, lead_status, lead_phase, current_lead_step_id, created_at, updated_at } =
+        record(item, Type::Lead)?;
+    let place = LeadPlace { campaign_id, contact_id };
+    Ok(Lead { place, lead_status, lead_score, lead_phase, current_lead_step_id, created_at, updated_at })
+}
+
+/// About how long a lead is in an answer at the most, in bytes.
+const SHOWN_BYTES: usize = 1_000;
+
+/// Leads in the order of a list, and the place to go on after, if there may be more.
+type Found = (Vec<LeadPlace>, Option<LeadPlace>);

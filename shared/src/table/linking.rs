@@ -1,0 +1,123 @@
+//! Making leads of the contacts of imports.
+//!
+//! Nothing spans the whole: each lead is one conditional write, and a call that is stopped is simply made again.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use uuid::Uuid;
+
+use super::error::{Error, Kind, Result};
+use super::item::{sort_key, string};
+use super::leads::{LINK_ID, Leads, from_item};
+use super::session::Reading;
+use super::{campaigns, imports, keys};
+use crate::domain::{Campaign, CampaignId, ContactId, ImportId, Lead, LeadPlace, Linked};
+
+/// How many contacts are looked at together.
+const CONTACTS_A_PAGE: usize = 1_000;
+/// How many writes are under way at once.
+const WRITES_AT_ONCE: usize = 32;
+
+impl Leads {
+    /// Makes leads of a campaign of the contacts of these imports, and notes the campaign in the imports. Left out are
+    /// contacts that are its leads already, and open leads of another active campaign that is sent from an account of its
+    /// own.
+    ///
+    /// May be repeated, and goes on where it was stopped; what it tells is what this call did. Two calls at once for two
+    /// campaigns that share an account do not see each other's new leads.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the campaign or an import, before anything is written, or the database's.
+    pub async fn link(&self, campaign_id: CampaignId, import_ids: &BTreeSet<ImportId>) -> Result<Linked> {
+        let rivals = self.rivals(campaign_id, import_ids).await?;
+        let link_id = Uuid::new_v4();
+        let (mut contacts, mut inserted) = (HashSet::new(), 0);
+        for import_id in import_ids {
+            let mut last = None;
+            loop {
+                let (members, next) = self.members(*import_id, last).await?;
+                contacts.extend(members.iter().copied());
+                inserted += self.insert_leads(campaign_id, &rivals, members, link_id).await?;
+                if next.is_none() {
+                    break;
+                }
+                last = next;
+            }
+        }
+        let notes = stream::iter(import_ids.iter().copied())
+            .map(|import_id| imports::set_campaign(&self.session, self.org, import_id, campaign_id, self.now));
+        notes.buffer_unordered(WRITES_AT_ONCE).try_collect::<()>().await?;
+        Ok(Linked { campaign_id, imports: import_ids.len(), contacts: contacts.len(), inserted })
+    }
+
+    /// The other active campaigns that are sent from an account of this one, after making sure that it and the imports
+    /// are there.
+    async fn rivals(&self, campaign_id: CampaignId, import_ids: &BTreeSet<ImportId>) -> Result<Vec<CampaignId>> {
+        let (campaign, active) = (keys::campaign(self.org, campaign_id), keys::active_campaigns(self.org));
+        let imports: Vec<_> = import_ids.iter().map(|id| keys::import(self.org, *id)).collect();
+        let wanted = [campaign.clone(), active.clone()].into_iter().chain(imports.iter().cloned());
+        let items = self.session.batch_get(&wanted.collect::<Vec<_>>()).await?;
+        let mut items: HashMap<_, _> = items.into_iter().map(|item| (sort_key(&item), item)).collect();
+        let campaign = items.remove(&campaign.sk).ok_or(Error::NotFound(Kind::Campaign))?;
+        let active = items.remove(&active.sk).map(campaigns::active).transpose()?.unwrap_or_default();
+        if imports.iter().any(|import| !items.contains_key(&import.sk)) {
+            return Err(Error::NotFound(Kind::Import));
+        }
+        let campaign = campaigns::from_item(campaign)?;
+        if campaign.settings.provider_account_id.is_empty() {
+            return Ok(Vec::new());
+        }
+        let others = active.into_iter().filter(|id| *id != campaign_id).map(|id| keys::campaign(self.org, id));
+        let others = self.session.batch_get(&others.collect::<Vec<_>>()).await?;
+        let others = others.into_iter().map(campaigns::from_item).collect::<Result<Vec<_>>>()?;
+        let rivals = others.iter().filter(|other| share_an_account(other, &campaign));
+        Ok(rivals.map(|rival| rival.id).collect())
+    }
+
+    /// Some members of an import, and the sort key to go on after, if there may be more.
+    async fn members(&self, import_id: ImportId, last: Option<String>) -> Result<(Vec<ContactId>, Option<String>)> {
+        let range = keys::memberships(self.org, import_id);
+        let reading = Reading { limit: Some(CONTACTS_A_PAGE), ..Reading::default() };
+        let run = self.session.query(&range, last.as_deref(), &reading).await?;
+        Ok((run.items.iter().filter_map(|item| keys::member(&sort_key(item))).collect(), run.last))
+    }
+
+    /// Makes leads of those contacts that may be. Gives their number.
+    async fn insert_leads(
+        &self,
+        campaign_id: CampaignId,
+        rivals: &[CampaignId],
+        mut contacts: Vec<ContactId>,
+        link_id: Uuid,
+    ) -> Result<usize> {
+        let place = |campaign_id, contact_id| LeadPlace { campaign_id, contact_id };
+        let campaigns = || rivals.iter().copied().chain([campaign_id]);
+        let leads = contacts.iter().flat_map(|contact| campaigns().map(|campaign| place(campaign, *contact)));
+        let leads: Vec<_> = leads.map(|place| keys::lead(self.org, place)).collect();
+        let leads = self.session.batch_get(&leads).await?.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
+        let taken = leads.iter().filter(|lead| lead.place.campaign_id == campaign_id || lead.lead_status.is_open());
+        let taken: HashSet<_> = taken.map(|lead| lead.place.contact_id).collect();
+        contacts.retain(|contact| !taken.contains(contact));
+        stream::iter(contacts)
+            .map(|contact_id| self.insert(place(campaign_id, contact_id), link_id))
+            .buffer_unordered(WRITES_AT_ONCE)
+            .try_fold(0, async |count, inserted| Ok(count + usize::from(inserted)))
+            .await
+    }
+
+    /// Makes a lead, unless another call did meanwhile.
+    async fn insert(&self, place: LeadPlace, link_id: Uuid) -> Result<bool> {
+        let item = self.to_item(&Lead::new(place, self.now), link_id)?;
+        Ok(match self.session.put_new(item).await? {
+            Ok(()) => true,
+            // It is this call's own where the answer to an earlier attempt was lost.
+            Err(there) => string(&there, LINK_ID) == Some(link_id.to_string()),
+        })
+    }
+}
+
+fn share_an_account(one: &Campaign, other: &Campaign) -> bool {
+    let accounts = &other.settings.provider_account_id;
+    one.settings.provider_account_id.iter().any(|account| accounts.contains(account))
+}
