@@ -9,7 +9,8 @@ use futures_util::stream;
 use serde_json::json;
 use shared::auth::{Credentials, Refusal};
 use shared::domain::{
-    ApiKeySecret, Contact, ContactFilter, ImportStatus, NewApiKey, RequiredVersion, Scope, TimelineFilter, TimelinePage,
+    ApiKeySecret, Contact, ContactFilter, ImportStatus, LeadFilter, LeadStatus, NewApiKey, RequiredVersion, Scope,
+    TimelineFilter, TimelinePage,
 };
 use shared::table::{Error, Receipt, Slot};
 use shared::testing::fault::{Fault, Kind, Operation, Reason, Throttling};
@@ -299,6 +300,34 @@ async fn a_revocation_survives_every_fault_and_keeps_its_moment() {
             let credentials = Credentials { api_key: Some(secret.in_clear()), authorization: None };
             let refused = test.app().authenticate(credentials).await.unwrap_err();
             assert_eq!(refused, Refusal::Unauthenticated, "{operation:?} {fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn leads_are_read_and_changed_whatever_fails_once() {
+    for operation in [Operation::Query, Operation::BatchGetItem, Operation::UpdateItem] {
+        for fault in survivable(operation) {
+            let mut test = TestApp::new().await;
+            let lead = test.lead().await;
+            let proxy = test.behind_faults().await;
+            let principal = test.principal(&test.org).await;
+            let filter = LeadFilter { campaign_id: Some(lead.place.campaign_id), ..LeadFilter::default() };
+            let leads = test.app().leads(&principal);
+            if operation != Operation::UpdateItem {
+                proxy.inject(operation, fault.clone());
+                assert_eq!(leads.get(lead.id()).await, Ok(lead.clone()), "{operation:?} {fault:?}");
+                proxy.inject(operation, fault.clone());
+                assert_eq!(
+                    leads.list(&filter, 10, None).await.unwrap().rows,
+                    [lead.clone()],
+                    "{operation:?} {fault:?}"
+                );
+            }
+            proxy.inject(operation, fault.clone());
+            let updated = leads.update(lead.id(), &read(json!({"lead_status": "ended"}))).await.unwrap();
+            assert_eq!(updated.lead_status, LeadStatus::Ended, "{operation:?} {fault:?}");
+            assert_eq!(leads.get(lead.id()).await, Ok(updated), "{operation:?} {fault:?}");
         }
     }
 }
