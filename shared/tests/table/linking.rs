@@ -89,17 +89,16 @@ async fn imports_are_linked_together_and_know_their_campaign() {
 }
 
 /// Whether a contact that is a lead of another campaign becomes one of this, whose account is [`ACCOUNT`].
-async fn becomes_a_lead(theirs: LeadStatus, campaign_status: &str, accounts: &[&str]) -> bool {
-    let test = TestApp::new().await;
+async fn becomes_a_lead(test: &TestApp, theirs: LeadStatus, campaign_status: &str, accounts: &[&str]) -> bool {
     let import = test.import(&test.org).await;
-    let contact = test.create(&test.org, jane("jane@example.com"), Some(import)).await.id;
-    let other = campaign(&test, campaign_status, accounts).await;
+    let contact = test.create(&test.org, jane(&format!("{}@example.com", Uuid::new_v4())), Some(import)).await.id;
+    let other = campaign(test, campaign_status, accounts).await;
     assert_eq!(test.link(other, &[import]).await, linked(other, 1, 1));
     let lead = test.leads_of(contact).await.pop().unwrap();
     let leads = test.app().leads(&test.principal(&test.org).await);
     leads.update(lead.id(), &read(json!({"lead_status": theirs.as_str()}))).await.unwrap();
 
-    let own = campaign(&test, "draft", &[OTHER_ACCOUNT, ACCOUNT]).await;
+    let own = campaign(test, "draft", &[OTHER_ACCOUNT, ACCOUNT]).await;
     let Linked { contacts, inserted, .. } = test.link(own, &[import]).await;
     assert_eq!(contacts, 1);
     assert_eq!(test.leads_of(contact).await.len(), 1 + inserted);
@@ -120,8 +119,9 @@ async fn a_contact_that_is_being_addressed_from_the_same_account_is_left_out() {
         }
     }
     assert_eq!(cases.iter().filter(|(.., left_out)| *left_out).count(), 4);
+    let test = TestApp::new().await;
     for (status, campaign, accounts, left_out) in cases {
-        let becomes = becomes_a_lead(status, campaign, accounts).await;
+        let becomes = becomes_a_lead(&test, status, campaign, accounts).await;
         assert_eq!(becomes, !left_out, "{status:?} of a campaign that is {campaign} from {accounts:?}");
     }
 }
