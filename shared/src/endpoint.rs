@@ -181,12 +181,6 @@ pub mod param {
     /// By creation.
     pub const CREATED_AFTER: Param =
         Param { name: "created_after", description: "Only contacts created after this time", kind: ParamKind::Time };
-    /// One campaign's imports.
-    pub const LINKED_CAMPAIGN_ID: Param = Param {
-        name: "campaign_id",
-        description: "Only those that are linked to this campaign",
-        kind: ParamKind::Uuid,
-    };
     /// One name.
     pub const NAME: Param = Param {
         name: "name",
@@ -479,7 +473,7 @@ impl Endpoint {
                 success: 200,
                 body: None,
                 headers: &[],
-                query: &[param::LIMIT, param::CURSOR, param::STATUS, param::LINKED_CAMPAIGN_ID],
+                query: &[param::LIMIT, param::CURSOR, param::STATUS, param::OF_CAMPAIGN],
             },
             Self::GetImport => Spec {
                 name: "get-import",

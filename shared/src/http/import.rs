@@ -178,7 +178,7 @@ impl FromQuery for ImportListQuery {
             page: ListPage::read(query, violations),
             filter: ImportFilter {
                 status: query.read(violations, &param::STATUS, ImportStatus::parse),
-                campaign_id: query.read(violations, &param::LINKED_CAMPAIGN_ID, CampaignId::parse),
+                campaign_id: query.read(violations, &param::OF_CAMPAIGN, CampaignId::parse),
             },
         }
     }

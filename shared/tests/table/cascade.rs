@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::domain::{CampaignId, ContactFilter, ContactId, Email, ImportFilter, ImportId, LeadFilter, LeadPlace};
+use shared::domain::{CampaignId, ContactFilter, ContactId, Email, ImportFilter, LeadFilter, LeadPlace};
 use shared::http::NewActivities;
 use shared::table::keys::{self, Key};
 use shared::table::{Error, Kind, Parent};

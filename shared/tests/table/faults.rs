@@ -320,7 +320,7 @@ async fn leads_are_read_and_changed_whatever_fails_once() {
                 proxy.inject(operation, fault.clone());
                 assert_eq!(
                     leads.list(&filter, 10, None).await.unwrap().rows,
-                    [lead.clone()],
+                    std::slice::from_ref(&lead),
                     "{operation:?} {fault:?}"
                 );
             }
