@@ -113,6 +113,13 @@ curl -i '{base_url}/contacts/{EXAMPLE_CONTACT}?campaign_id=all&page=1&limit=20' 
 curl -i '{base_url}/campaigns/' {key}
 
 curl -i '{base_url}/contacts/?import_id={import_id}&limit=10' {key}
+
+curl -i '{base_url}/contacts/bulk?dry_run=true&on_error=skip' {key} -H 'Content-Type: text/csv' --data-binary 'email,full_name,linkedin_profile
+jane.smith@example.com,Jane Smith,linkedin.com/in/janesmith
+nowhere,Nobody,linkedin.com/in/nobody
+'
+
+curl -i '{base_url}/campaign-leads/?limit=10' {key}
 "#
         );
     }

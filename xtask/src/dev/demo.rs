@@ -146,6 +146,7 @@ impl Demo {
         let _ = app.contacts(&principal).create(&example_contact(&principal, org.import_id)?, None).await;
         let (contact, campaign) = (id(EXAMPLE_CONTACT)?, id(EXAMPLE_CAMPAIGN)?);
         let _ = activities(&app, &principal, contact, ACTIVITIES_OF_EXAMPLE, &[campaign]).await;
+        let _ = app.leads(&principal).link(campaign, &[org.import_id].into()).await;
         Ok(())
     }
 
@@ -280,7 +281,8 @@ async fn activities(
 async fn example(app: &App, principal: &Principal, import_id: ImportId, campaigns: &[CampaignId]) -> Result<()> {
     let contact = example_contact(principal, import_id)?;
     app.contacts(principal).create(&contact, None).await.map_err(failed)?;
-    activities(app, principal, contact.id, ACTIVITIES_OF_EXAMPLE, campaigns).await
+    activities(app, principal, contact.id, ACTIVITIES_OF_EXAMPLE, campaigns).await?;
+    app.leads(principal).link(id(EXAMPLE_CAMPAIGN)?, &[import_id].into()).await.map(drop).map_err(failed)
 }
 
 async fn put_example_key(table: &Table, principal: &Principal) -> Result<()> {
