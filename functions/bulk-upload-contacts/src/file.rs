@@ -8,7 +8,7 @@ use std::fmt;
 
 use csv::{ReaderBuilder, StringRecord};
 use shared::ApiError;
-use shared::domain::Violations;
+use shared::domain::{Violations, is_blank};
 use shared::http::ContactForm;
 
 pub(crate) use form::file_of;
@@ -92,10 +92,6 @@ fn records(text: &str, delimiter: u8) -> impl Iterator<Item = StringRecord> {
         ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text.as_bytes());
     // Nothing fails: the text is in memory, it is UTF-8, and its records may have any length.
     reader.into_records().map_while(Result::ok).filter(|record| !record.iter().all(is_blank))
-}
-
-fn is_blank(cell: &str) -> bool {
-    cell.trim().is_empty()
 }
 
 fn columns() -> impl Iterator<Item = &'static str> {

@@ -4,6 +4,7 @@ mod file;
 
 use shared::endpoint::Media;
 use shared::http::{BulkQuery, Upload};
+use shared::table::Plan;
 use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
@@ -19,14 +20,14 @@ async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
         Media::Csv => Upload::from_rows(file::rows(&sent.bytes)?)?,
         Media::Multipart => Upload::from_rows(file::rows(&file::file_of(sent).await?)?)?,
     };
-    upload.report(&[]).check(on_error)?;
+    upload.report(&Plan::default()).check(on_error)?;
     let contacts = app.contacts(call.principal());
     let import_id = contacts.known_import(call.import_id()).await?;
     let warning = (import_id != call.import_id()).then_some("Import not found: its contacts are linked to no import");
-    let plans = contacts.plan(&upload.good, import_id).await?;
-    upload.report(&plans).check(on_error)?;
-    let plans = if dry_run { plans } else { contacts.carry_out(plans, import_id).await? };
-    Ok(upload.report(&plans).reply(dry_run, warning))
+    let plan = contacts.plan(&upload.good, import_id).await?;
+    upload.report(&plan).check(on_error)?;
+    let plan = if dry_run { plan } else { contacts.carry_out(plan).await? };
+    Ok(upload.report(&plan).reply(dry_run, warning))
 }
 
 #[cfg(test)]

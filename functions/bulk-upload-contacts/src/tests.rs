@@ -433,3 +433,46 @@ async fn each_organization_has_its_own_contacts() {
     assert_ne!(id_of(&theirs, 0), ours.id);
     assert_eq!(app.stored(ours.id).await.unwrap(), ours);
 }
+
+#[tokio::test]
+async fn a_form_is_the_same_request_under_any_boundary() {
+    let app = TestApp::new().await;
+    let form = |boundary: &str, row: &str| {
+        let header = "Content-Disposition: form-data; name=\"file\"";
+        let csv = format!("email,full_name,linkedin_profile\n{row}");
+        let request =
+            to(&app).header("content-type", &format!("multipart/form-data; charset=utf-8; Boundary=\"{boundary}\""));
+        let body = format!("--{boundary}\r\n{header}\r\n\r\n{csv}\r\n--{boundary}--\r\n");
+        request.header("idempotency-key", "key-1").text(body)
+    };
+    let jane = "jane@example.com,Jane Doe,in/janedoe";
+    let meanwhile = |_, _| async {
+        for (row, boundary, status) in
+            [(jane, "b1", 409), (jane, "----another", 409), ("john@example.com,John Doe,in/johndoe", "b1", 422)]
+        {
+            assert_eq!(send(&app, form(boundary, row)).await.status, status, "{boundary} {row}");
+        }
+        Err(shared::ApiError::NoRoute)
+    };
+    assert_eq!(app.send(ENDPOINT, meanwhile, &form("b1", jane)).await.status, 404);
+    assert_eq!(send(&app, form("b2", jane)).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_cell_in_which_nothing_can_be_seen_was_not_sent() {
+    let app = TestApp::new().await;
+    let known = app.create(&app.org, with(jane("jane@example.com"), "company", json!("Acme")), None).await;
+    let csv = "email,full_name,linkedin_profile,company\njane@example.com,Jane Smith,in/janedoe,\u{200B}\n\u{FEFF},\u{200B}, ,\n";
+    assert_eq!(counts(&post_csv(&app, "", csv).await, 1), (0, 1, 0));
+    let stored = app.stored(known.id).await.unwrap();
+    assert_eq!((stored.full_name.as_str(), stored.company), ("Jane Smith", known.company));
+}
+
+#[tokio::test]
+async fn what_is_no_address_for_its_length_is_not_repeated() {
+    let app = TestApp::new().await;
+    let rows: Value = [254, 255].map(|length| jane(&"x".repeat(length))).into_iter().collect();
+    let answer = post(&app, "on_error=skip", &rows).await;
+    let skipped = answer.json()["skipped"].clone();
+    assert_eq!((&skipped[0]["email"], &skipped[1]["email"]), (&json!("x".repeat(254)), &Value::Null));
+}

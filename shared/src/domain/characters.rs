@@ -23,7 +23,7 @@ pub(super) fn trim(text: &str) -> &str {
 }
 
 /// Whether nothing of `text` can be seen.
-pub(super) fn is_blank(text: &str) -> bool {
+pub fn is_blank(text: &str) -> bool {
     trim(text).chars().all(is_joiner)
 }
 

@@ -22,7 +22,7 @@ text_value! {
 const MAX_LOCAL_PART: usize = 64;
 
 /// RFC 5321 §4.5.3.1.3 less the angle brackets of a path, in octets.
-const MAX_ADDRESS: usize = 254;
+pub(crate) const MAX_ADDRESS: usize = 254;
 
 impl Email {
     /// Reads a bare address: not `mailto:`, not `Jane Doe <jane@example.com>`, not a list.

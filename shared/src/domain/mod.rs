@@ -31,6 +31,7 @@ pub use campaign::{
     Availability, Campaign, CampaignFilter, CampaignPatch, CampaignSettings, CampaignStatus, LeadMagnet,
     LeadMagnetType, Review, TimeOfDay,
 };
+pub use characters::is_blank;
 pub use clock::Clock;
 pub use company::{Company, CompanyKey, CompanyName};
 pub use contact::{Contact, ContactFilter, ContactPatch, NewContact, RequiredVersion, Upsert};

@@ -11,7 +11,7 @@ use super::reply::Reply;
 use crate::domain::text::choice;
 use crate::domain::{Contact, ContactId, ContactPatch, Email, FullName, NewContact, Upsert, Violations};
 use crate::endpoint::param;
-use crate::table::{Planned, RowOutcome};
+use crate::table::{Plan, Row, RowOutcome};
 
 /// The most rows of one upload.
 pub const MAX_ROWS: usize = 5_000;
@@ -49,15 +49,13 @@ impl FromQuery for BulkQuery {
 /// The rows of a bulk upload, each read by itself.
 #[derive(Debug, Default)]
 pub struct Upload {
-    /// The rows in which nothing is wrong.
-    pub good: Vec<Upsert>,
-    /// The number of each of those in the upload, from 1.
-    numbers: Vec<usize>,
+    /// The rows in which nothing is wrong, each with its number, from 1.
+    pub good: Vec<Row>,
     faulty: Vec<FaultyRow>,
 }
 
 /// A row that is not written, and why.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct FaultyRow {
     number: usize,
     email: Option<String>,
@@ -88,35 +86,25 @@ impl Upload {
             }
             let email = form.as_ref().ok().and_then(ContactForm::sent_email).map(ToOwned::to_owned);
             match form.and_then(upsert) {
-                Ok(row) => {
-                    upload.good.push(row);
-                    upload.numbers.push(number);
-                }
+                Ok(row) => upload.good.push((number, row)),
                 Err(faults) => upload.faulty.push(FaultyRow { number, email, faults }),
             }
         }
         Ok(upload)
     }
 
-    /// What becomes of each row by these plans; without any, of those that are faulty in themselves.
-    pub fn report<'a>(&'a self, plans: &'a [Planned<'a>]) -> Report<'a> {
-        let mut report = Report::default();
-        for row in &self.faulty {
-            report.skipped.push(Skipped {
-                number: row.number,
-                email: row.email.as_deref(),
-                faults: row.faults.clone(),
-            });
-        }
-        for (row, outcome) in plans.iter().flat_map(Planned::outcomes) {
-            let (number, new) = (self.numbers[row], &self.good[row].new);
+    /// What becomes of each row by this plan; by an empty one, of those that are faulty in themselves.
+    pub fn report<'a>(&self, plan: &'a Plan<'a>) -> Report<'a> {
+        let mut report = Report { details: Vec::new(), skipped: self.faulty.clone() };
+        for (number, outcome) in plan.outcomes() {
             match outcome {
                 RowOutcome::Created(contact) => report.details.push(Detail { number, contact, created: true }),
                 RowOutcome::Updated(contact) => report.details.push(Detail { number, contact, created: false }),
-                RowOutcome::Refused(fault) => {
-                    let faults = Violations::one("metadata", fault);
-                    report.skipped.push(Skipped { number, email: Some(new.email.as_str()), faults });
-                }
+                RowOutcome::Refused(email, fault) => report.skipped.push(FaultyRow {
+                    number,
+                    email: Some(email.as_str().to_owned()),
+                    faults: Violations::one("metadata", fault),
+                }),
             }
         }
         report.details.sort_by_key(|row| row.number);
@@ -126,10 +114,10 @@ impl Upload {
 }
 
 /// What became, or would become, of every row of an upload.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Report<'a> {
     details: Vec<Detail<'a>>,
-    skipped: Vec<Skipped<'a>>,
+    skipped: Vec<FaultyRow>,
 }
 
 #[derive(Debug)]
@@ -139,19 +127,15 @@ struct Detail<'a> {
     created: bool,
 }
 
-#[derive(Debug)]
-struct Skipped<'a> {
-    number: usize,
-    email: Option<&'a str>,
-    faults: Violations,
-}
-
 impl Report<'_> {
     /// Whether what is planned may be done.
     ///
     /// # Errors
     /// 400 with the faulty rows, where they stop the others.
     pub fn check(&self, on_error: OnError) -> Result<(), ApiError> {
+        if on_error == OnError::Skip {
+            return Ok(());
+        }
         let mut violations = Violations::default();
         for row in self.skipped.iter().take(MAX_NAMED) {
             violations.nest(format_args!("row {}:", row.number), row.faults.clone());
@@ -159,10 +143,7 @@ impl Report<'_> {
         if let Some(unnamed) = self.skipped.len().checked_sub(MAX_NAMED).filter(|unnamed| *unnamed > 0) {
             violations.add("and", format_args!("{unnamed} more rows"));
         }
-        match on_error {
-            OnError::Abort => Ok(violations.finish(Some(()))?),
-            OnError::Skip => Ok(()),
-        }
+        Ok(violations.finish(Some(()))?)
     }
 
     /// The answer: 201, 207 where the rows were written and not all that was asked for was done, 200 where nothing was.
@@ -182,8 +163,11 @@ impl Report<'_> {
             email: &contact.email,
             full_name: &contact.full_name,
         };
-        let skipped =
-            |row: &'a Skipped<'a>| SkippedView { row: row.number, email: row.email, detail: invalid(&row.faults) };
+        let skipped = |FaultyRow { number, email, faults }: &'a FaultyRow| SkippedView {
+            row: *number,
+            email: email.as_deref(),
+            detail: invalid(faults),
+        };
         ReportView {
             inserted: self.details.len(),
             details: self.details.iter().map(detail).collect(),

@@ -37,6 +37,32 @@ pub struct Body {
     pub bytes: Vec<u8>,
 }
 
+impl Body {
+    /// What a repeat of it has in common with it: the bytes, but for the boundary of a form (RFC 2046 §5.1.1), which
+    /// clients draw anew for every send.
+    fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let boundary = Some(&*self.content_type).filter(|_| self.media == Media::Multipart).and_then(boundary);
+        let mut rest = Some(&*self.bytes);
+        std::iter::from_fn(move || {
+            let bytes = rest?;
+            let at = boundary.and_then(|boundary| bytes.windows(boundary.len()).position(|bytes| bytes == boundary));
+            let (part, after) = at
+                .zip(boundary)
+                .map_or((bytes, None), |(at, boundary)| (&bytes[..at], Some(&bytes[at + boundary.len()..])));
+            rest = after;
+            Some(part)
+        })
+    }
+}
+
+/// The boundary that a form's content type names.
+fn boundary(content_type: &str) -> Option<&[u8]> {
+    let parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let mut boundaries = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"));
+    let boundary = boundaries.next()?.1.trim().trim_matches('"');
+    Some(boundary.as_bytes()).filter(|boundary| !boundary.is_empty())
+}
+
 impl Default for Body {
     fn default() -> Self {
         Self { media: Media::Json, content_type: String::new(), bytes: Vec::new() }
@@ -171,10 +197,13 @@ impl Call {
     pub(super) fn fingerprint(&self) -> String {
         let import_id = self.headers.import_id.map(|id| id.to_string()).unwrap_or_default();
         let mut hash = Sha256::new();
-        for part in [self.raw_query.as_bytes(), import_id.as_bytes(), &self.body.bytes] {
+        let mut add = |part: &[u8]| {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
-        }
+        };
+        add(self.raw_query.as_bytes());
+        add(import_id.as_bytes());
+        self.body.parts().for_each(add);
         hex::encode(hash.finalize())
     }
 }

@@ -7,6 +7,7 @@ use super::activity::ActivityView;
 use super::call::{FromBody, FromQuery};
 use super::query::{ListPage, Query};
 use super::reply::Resource;
+use crate::domain::email::MAX_ADDRESS;
 use crate::domain::json::key_order;
 use crate::domain::{
     CompanyKey, CompanyName, Contact, ContactFilter, ContactId, ContactPatch, Email, Field, FullName, Id, ImportId,
@@ -75,10 +76,10 @@ impl ContactForm {
         }
     }
 
-    /// The address, to the letter, if a text was sent as one.
+    /// The address, to the letter, if a text was sent as one that is no longer than any address.
     pub(super) fn sent_email(&self) -> Option<&str> {
         match &self.email {
-            Field::Sent(text) => Some(text),
+            Field::Sent(text) => Some(text.as_str()).filter(|text| text.len() <= MAX_ADDRESS),
             Field::Absent | Field::Null | Field::Mistyped(_) => None,
         }
     }

@@ -187,10 +187,10 @@ where
     F: Future<Output = Result<Reply, ApiError>>,
 {
     let receipts = app.receipts(call.principal());
-    receipts.hold(slot, &call.fingerprint()).await?;
+    let lease = receipts.hold(slot, &call.fingerprint()).await?;
     let outcome = handle(app.ending_earlier(RELEASE), call).await;
     // If this fails the key is free when its time is over.
-    let _ = receipts.release(slot).await;
+    let _ = receipts.release(slot, &lease).await;
     outcome
 }
 

@@ -4,32 +4,60 @@
 //! with its lock and its membership. A call that ends half-way leaves whole contacts behind, and the same call sent again
 //! finds them by their addresses and writes the rest.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::companies;
 use super::contacts::{Contacts, from_item, locked_for, same_version, to_item};
 use super::error::{Error, Result};
-use super::imports;
 use super::item::string;
 use super::keys::{self, PK};
-use super::session::{AT_ONCE, Pause};
+use super::session::{AT_ONCE, KEYS_A_CALL, Pause};
 use super::transaction::{MAX_ITEMS, Transaction};
+use super::{companies, imports};
 use crate::domain::{CompanyName, Contact, ContactId, Email, ImportId, Invalid, Upsert};
 
 /// The most bytes of one transaction's items. DynamoDB takes 4 MB; an item's length is estimated.
 const TRANSACTION_BYTES: usize = 3_000_000;
 /// The most bytes of metadata that one call may read, which it holds in memory.
 const READ_BYTES: usize = 200_000_000;
+/// What is said of more.
+const TOO_MUCH: Invalid = Invalid("of the contacts that these rows update is over 200 MB: send fewer rows at once");
 
-/// What is to become of one address: all rows of an upload that have it, merged in their order.
+/// A row of an upload: its number there, and what it says.
+pub type Row = (usize, Upsert);
+
+/// What is to become of the rows of an upload.
+#[derive(Debug, Default)]
+pub struct Plan<'a> {
+    import_id: Option<ImportId>,
+    addresses: Vec<Planned<'a>>,
+}
+
+/// What is to become of the rows of one address.
 #[derive(Debug)]
-pub struct Planned<'a> {
-    rows: Vec<(usize, &'a Upsert)>,
-    there: Option<Contact>,
-    next: Option<Contact>,
+struct Planned<'a> {
+    rows: Rows<'a>,
+    /// Those of them that cannot be merged into its contact.
     refused: Vec<(usize, Invalid)>,
+    fate: Fate,
+}
+
+/// All rows of an upload that have one address, in their order.
+#[derive(Debug)]
+struct Rows<'a> {
+    first: &'a Row,
+    others: Vec<&'a Row>,
+}
+
+/// What is to become of an address.
+#[derive(Debug)]
+enum Fate {
+    /// It gets this contact.
+    New(Contact),
+    /// It has one, `there`, and that becomes `next`, if anything changes.
+    Known { there: Contact, next: Option<Contact> },
 }
 
 /// What became, or is to become, of one row.
@@ -39,70 +67,104 @@ pub enum RowOutcome<'a> {
     Created(&'a Contact),
     /// It was merged into this contact, whether that made a difference or not.
     Updated(&'a Contact),
-    /// Its metadata cannot be merged into the contact's.
-    Refused(Invalid),
+    /// Its metadata cannot be merged into the contact that has this address.
+    Refused(&'a Email, Invalid),
 }
 
-impl<'a> Planned<'a> {
-    fn new(rows: Vec<(usize, &'a Upsert)>) -> Self {
-        Self { rows, there: None, next: None, refused: Vec::new() }
+impl Plan<'_> {
+    /// What becomes of each row, by its number; in no order.
+    pub fn outcomes(&self) -> impl Iterator<Item = (usize, RowOutcome<'_>)> {
+        self.addresses.iter().flat_map(Planned::outcomes)
+    }
+}
+
+impl<'a> Rows<'a> {
+    /// The rows of each address, in the order of the first of them.
+    fn by_address(rows: &'a [Row]) -> Vec<Self> {
+        let mut places = HashMap::<_, usize>::new();
+        let mut addresses = Vec::<Self>::new();
+        for row in rows {
+            match places.entry(&row.1.new.email) {
+                Entry::Occupied(place) => addresses[*place.get()].others.push(row),
+                Entry::Vacant(place) => {
+                    place.insert(addresses.len());
+                    addresses.push(Self { first: row, others: Vec::new() });
+                }
+            }
+        }
+        addresses
     }
 
-    /// What becomes of each of its rows, which are named by their place in the upload.
-    pub fn outcomes(&self) -> impl Iterator<Item = (usize, RowOutcome<'_>)> {
-        let mut new = self.there.is_none();
-        let contact = self.next.as_ref().or(self.there.as_ref());
-        self.rows.iter().filter_map(move |(row, _)| {
-            let refused = self.refused.iter().find(|(refused, _)| refused == row);
-            let outcome = match (refused, contact?) {
-                (Some((_, fault)), _) => RowOutcome::Refused(*fault),
-                (None, contact) if std::mem::take(&mut new) => RowOutcome::Created(contact),
-                (None, contact) => RowOutcome::Updated(contact),
-            };
-            Some((*row, outcome))
-        })
+    fn iter(&self) -> impl Iterator<Item = &'a Row> {
+        std::iter::once(self.first).chain(self.others.iter().copied())
     }
 
     fn email(&self) -> &'a Email {
-        &self.rows[0].1.new.email
+        &self.first.1.new.email
     }
+}
 
+impl<'a> Planned<'a> {
     /// Merges the rows, in their order, into what is there.
-    fn decide(&mut self, contacts: &Contacts, import_id: Option<ImportId>, there: Option<Contact>) {
-        let mut merged = there.clone();
-        self.refused.clear();
-        for (row, upsert) in &self.rows {
-            match &merged {
-                None => merged = Some(contacts.draft(upsert.new.clone(), import_id)),
-                Some(contact) => match contact.patched(&upsert.patch, contacts.now) {
-                    Ok(Some(next)) => merged = Some(next),
-                    Ok(None) => {}
-                    Err(fault) => self.refused.push((*row, fault)),
-                },
+    fn new(rows: Rows<'a>, there: Option<Contact>, contacts: &Contacts, import_id: Option<ImportId>) -> Self {
+        let draft = || contacts.draft(rows.first.1.new.clone(), import_id);
+        let (mut merged, mut refused) = (there.clone().unwrap_or_else(draft), Vec::new());
+        for (number, Upsert { patch, .. }) in rows.iter().skip(usize::from(there.is_none())) {
+            match merged.patched(patch, contacts.now) {
+                Ok(next) => merged = next.unwrap_or(merged),
+                Err(fault) => refused.push((*number, fault)),
             }
         }
-        let accepted = merged.filter(|_| self.refused.len() < self.rows.len()).map(|mut next| {
-            next.import_ids.extend(import_id);
-            next
-        });
-        self.next = accepted.and_then(|next| as_one_write(there.as_ref(), next));
-        self.there = there;
+        let fate = match there {
+            None => Fate::New(Contact { version: 1, ..merged }),
+            Some(there) => {
+                let accepted = refused.len() < 1 + rows.others.len();
+                merged.import_ids.extend(import_id.filter(|_| accepted));
+                Fate::Known { next: as_one_write(&there, merged), there }
+            }
+        };
+        Self { rows, refused, fate }
+    }
+
+    fn outcomes(&self) -> impl Iterator<Item = (usize, RowOutcome<'_>)> {
+        let (contact, created) = match &self.fate {
+            Fate::New(contact) => (contact, Some(self.rows.first.0)),
+            Fate::Known { there, next } => (next.as_ref().unwrap_or(there), None),
+        };
+        self.rows.iter().map(move |(number, _)| {
+            let refused = self.refused.iter().find(|(refused, _)| refused == number);
+            let outcome = match refused {
+                Some((_, fault)) => RowOutcome::Refused(self.rows.email(), *fault),
+                None if created == Some(*number) => RowOutcome::Created(contact),
+                None => RowOutcome::Updated(contact),
+            };
+            (*number, outcome)
+        })
+    }
+
+    /// The contact to write, and what it replaces; `None` where nothing changes.
+    fn write(&self) -> Option<(&Contact, Option<&Contact>)> {
+        match &self.fate {
+            Fate::New(contact) => Some((contact, None)),
+            Fate::Known { there, next } => next.as_ref().map(|next| (next, Some(there))),
+        }
     }
 
     /// The company that the contact gets.
     fn new_company(&self) -> Option<&CompanyName> {
-        let company = self.next.as_ref()?.company.as_ref();
-        company.filter(|_| company != self.there.as_ref().and_then(|there| there.company.as_ref()))
+        let (next, there) = self.write()?;
+        next.company.as_ref().filter(|company| there.and_then(|there| there.company.as_ref()) != Some(company))
     }
 
     /// How many items its write has, and how many bytes they may come to.
     fn weight(&self) -> (usize, usize) {
-        const REST: usize = 4_000;
+        /// More than all attributes but the metadata and the imports, the lock and the memberships.
+        const OTHERS: usize = 4_000;
         const IMPORT: usize = 40;
-        let Some(next) = &self.next else { return (0, 0) };
-        let memberships = next.import_ids.len() - self.there.as_ref().map_or(0, |there| there.import_ids.len());
-        let items = 1 + memberships + usize::from(self.there.is_none());
-        (items, next.enrichment_len() + next.import_ids.len() * IMPORT + REST)
+        let Some((next, there)) = self.write() else { return (0, 0) };
+        let memberships = next.import_ids.len() - there.map_or(0, |there| there.import_ids.len());
+        let items = 1 + memberships + usize::from(there.is_none());
+        (items, next.enrichment_len() + next.import_ids.len() * IMPORT + OTHERS)
     }
 }
 
@@ -124,69 +186,56 @@ impl Contacts {
     ///
     /// # Errors
     /// [`Error::TooLarge`] where the contacts that are there hold too much to be merged in one call, or the database's.
-    pub async fn plan<'a>(&self, rows: &'a [Upsert], import_id: Option<ImportId>) -> Result<Vec<Planned<'a>>> {
-        let mut by_email = BTreeMap::<&Email, Vec<_>>::new();
-        for (row, upsert) in rows.iter().enumerate() {
-            by_email.entry(&upsert.new.email).or_default().push((row, upsert));
-        }
-        let mut plans: Vec<_> = by_email.into_values().map(Planned::new).collect();
-        // In the order of the file, which is that of the first rows.
-        plans.sort_by_key(|plan| plan.rows[0].0);
-        self.decide(&mut plans, import_id).await?;
-        Ok(plans)
+    pub async fn plan<'a>(&self, rows: &'a [Row], import_id: Option<ImportId>) -> Result<Plan<'a>> {
+        let addresses = self.decide(Rows::by_address(rows), import_id).await?;
+        Ok(Plan { import_id, addresses })
     }
 
     /// Writes what is planned. Where another writer came first, what is there is read again and the rest decided anew.
     ///
     /// # Errors
     /// [`Error::Unavailable`] at the deadline, or the database's. What was written until then stays, each contact whole.
-    pub async fn carry_out<'a>(
-        &self,
-        mut plans: Vec<Planned<'a>>,
-        import_id: Option<ImportId>,
-    ) -> Result<Vec<Planned<'a>>> {
-        let mut done = Vec::with_capacity(plans.len());
+    pub async fn carry_out<'a>(&self, Plan { import_id, addresses: mut left }: Plan<'a>) -> Result<Plan<'a>> {
+        let mut done = Vec::with_capacity(left.len());
         let mut pause = Pause::default();
         loop {
-            let companies = plans.iter().filter_map(Planned::new_company);
+            let companies = left.iter().filter_map(Planned::new_company);
             companies::ensure(&self.session, &self.known, self.org, companies, self.now).await?;
-            let batches: Vec<_> = batches(plans).into_iter().map(|batch| self.write(batch)).collect();
+            let batches: Vec<_> = batches(left).into_iter().map(|batch| self.write(batch)).collect();
             let mut written = stream::iter(batches).buffer_unordered(AT_ONCE);
-            plans = Vec::new();
+            left = Vec::new();
             while let Some((batch, committed)) = written.try_next().await? {
-                if committed { &mut done } else { &mut plans }.extend(batch);
+                if committed { &mut done } else { &mut left }.extend(batch);
             }
-            if plans.is_empty() {
-                return Ok(done);
+            if left.is_empty() {
+                return Ok(Plan { import_id, addresses: done });
             }
             self.session.wait(&mut pause).await?;
-            self.decide(&mut plans, import_id).await?;
+            left = self.decide(left.into_iter().map(|planned| planned.rows).collect(), import_id).await?;
         }
     }
 
-    /// Reads what is there under the addresses of these plans, and decides each.
-    async fn decide(&self, plans: &mut [Planned<'_>], import_id: Option<ImportId>) -> Result<()> {
-        let locks: Vec<_> = plans.iter().map(|plan| keys::email_lock(self.org, plan.email())).collect();
+    /// Reads what is there under these addresses, and decides what is to become of each.
+    async fn decide<'a>(&self, addresses: Vec<Rows<'a>>, import_id: Option<ImportId>) -> Result<Vec<Planned<'a>>> {
+        let locks: Vec<_> = addresses.iter().map(|rows| keys::email_lock(self.org, rows.email())).collect();
         let found = self.session.batch_get(&locks).await?;
-        let holders: HashMap<String, ContactId> = found
-            .iter()
-            .map(|lock| Ok((string(lock, PK).unwrap_or_default(), locked_for(lock)?)))
-            .collect::<Result<_>>()?;
-        let mut contacts = self.read_contacts(holders.values().copied().collect()).await?;
-        for (plan, lock) in plans.iter_mut().zip(locks) {
+        let holder = |lock| Ok((string(lock, PK).unwrap_or_default(), locked_for(lock)?));
+        let holders: HashMap<String, ContactId> = found.iter().map(holder).collect::<Result<_>>()?;
+        let mut contacts = self.read_contacts(holders.values().copied()).await?;
+        let planned = addresses.into_iter().zip(locks).map(|(rows, lock)| {
+            let there = holders.get(&lock.pk).and_then(|id| contacts.remove(id));
             // A contact that was deleted, or has got another address, since its lock was read is none of this address;
             // if the lock is still there it refuses the write.
-            let there = holders.get(&lock.pk).and_then(|id| contacts.remove(id));
-            plan.decide(self, import_id, there.filter(|contact| contact.email == *plan.email()));
-        }
-        Ok(())
+            let there = there.filter(|contact| contact.email == *rows.email());
+            Planned::new(rows, there, self, import_id)
+        });
+        Ok(planned.collect())
     }
 
-    async fn read_contacts(&self, ids: Vec<ContactId>) -> Result<HashMap<ContactId, Contact>> {
-        const CONTACTS_A_CALL: usize = 100;
-        let keys: Vec<_> = ids.into_iter().map(|id| keys::contact(self.org, id)).collect();
+    async fn read_contacts(&self, ids: impl Iterator<Item = ContactId>) -> Result<HashMap<ContactId, Contact>> {
+        let keys: Vec<_> = ids.map(|id| keys::contact(self.org, id)).collect();
         let (mut contacts, mut bytes) = (HashMap::with_capacity(keys.len()), 0);
-        let reads: Vec<_> = keys.chunks(CONTACTS_A_CALL).map(|some| self.session.batch_get(some)).collect();
+        let reads: Vec<_> = keys.chunks(KEYS_A_CALL).map(|some| self.session.batch_get(some)).collect();
         let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
         while let Some(items) = reads.try_next().await? {
             for contact in items.into_iter().map(from_item) {
@@ -195,27 +244,23 @@ impl Contacts {
                 contacts.insert(contact.id, contact);
             }
             if bytes > READ_BYTES {
-                return Err(Error::TooLarge(Invalid(
-                    "of the contacts that these rows update is over 200 MB: send fewer rows at once",
-                )));
+                return Err(Error::TooLarge(TOO_MUCH));
             }
         }
         Ok(contacts)
     }
 
-    /// Commits a batch of plans in one transaction; `false` where it was refused, and nothing of it written.
+    /// Commits a batch in one transaction; `false` where it was refused, and nothing of it written.
     async fn write<'a>(&self, batch: Vec<Planned<'a>>) -> Result<(Vec<Planned<'a>>, bool)> {
         let mut transaction = Transaction::new(&self.session.table);
-        for plan in &batch {
-            let Some(next) = &plan.next else { continue };
-            match &plan.there {
-                None => self.put_new(&mut transaction, next, [(); 3])?,
-                Some(there) => {
-                    transaction.put_if((), to_item(next)?, same_version(there));
-                    for import_id in next.import_ids.difference(&there.import_ids) {
-                        transaction.put((), self.membership(*import_id, next.id)?);
-                    }
-                }
+        for (next, there) in batch.iter().filter_map(Planned::write) {
+            let Some(there) = there else {
+                self.put_new(&mut transaction, next, [(); 3])?;
+                continue;
+            };
+            transaction.put_if((), to_item(next)?, same_version(there));
+            for import_id in next.import_ids.difference(&there.import_ids) {
+                transaction.put((), self.membership(*import_id, next.id)?);
             }
         }
         let committed = transaction.items.is_empty() || self.session.commit(transaction).await?.is_empty();
@@ -224,26 +269,24 @@ impl Contacts {
 }
 
 /// However many rows it took, it is one write: the next version, or none where it would change nothing.
-fn as_one_write(there: Option<&Contact>, mut next: Contact) -> Option<Contact> {
-    let Some(there) = there else { return Some(Contact { version: 1, ..next }) };
+fn as_one_write(there: &Contact, mut next: Contact) -> Option<Contact> {
     let updated_at = std::mem::replace(&mut next.updated_at, there.updated_at);
     (next.version, next.write_id) = (there.version, there.write_id);
     (next != *there).then(|| Contact { updated_at, version: there.version + 1, write_id: None, ..next })
 }
 
 /// Fills transactions one after another. What has nothing to write goes along.
-fn batches(plans: Vec<Planned<'_>>) -> Vec<Vec<Planned<'_>>> {
-    let (mut batches, mut items, mut bytes) = (vec![Vec::new()], 0, 0);
-    for plan in plans {
-        let (more_items, more_bytes) = plan.weight();
+fn batches(addresses: Vec<Planned<'_>>) -> Vec<Vec<Planned<'_>>> {
+    let (mut full, mut batch, mut items, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
+    for planned in addresses {
+        let (more_items, more_bytes) = planned.weight();
         if items + more_items > MAX_ITEMS || bytes + more_bytes > TRANSACTION_BYTES {
-            batches.push(Vec::new());
+            full.push(std::mem::take(&mut batch));
             (items, bytes) = (0, 0);
         }
         (items, bytes) = (items + more_items, bytes + more_bytes);
-        if let Some(batch) = batches.last_mut() {
-            batch.push(plan);
-        }
+        batch.push(planned);
     }
-    batches
+    full.push(batch);
+    full
 }

@@ -91,19 +91,25 @@ impl Leads {
         mut contacts: Vec<ContactId>,
         link_id: Uuid,
     ) -> Result<usize> {
-        let place = |campaign_id, contact_id| LeadPlace { campaign_id, contact_id };
-        let campaigns = || rivals.iter().copied().chain([campaign_id]);
-        let leads = contacts.iter().flat_map(|contact| campaigns().map(|campaign| place(campaign, *contact)));
-        let leads: Vec<_> = leads.map(|place| keys::lead(self.org, place)).collect();
-        let leads = self.session.batch_get(&leads).await?.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
-        let taken = leads.iter().filter(|lead| lead.place.campaign_id == campaign_id || lead.lead_status.is_open());
-        let taken: HashSet<_> = taken.map(|lead| lead.place.contact_id).collect();
-        contacts.retain(|contact| !taken.contains(contact));
+        // The campaign's own leads first: a call that goes on where another was stopped has to ask no more of those.
+        for campaign in [campaign_id].iter().chain(rivals) {
+            let leads = self.leads_of(*campaign, &contacts).await?;
+            let taken = leads.iter().filter(|lead| *campaign == campaign_id || lead.lead_status.is_open());
+            let taken: HashSet<_> = taken.map(|lead| lead.place.contact_id).collect();
+            contacts.retain(|contact| !taken.contains(contact));
+        }
         stream::iter(contacts)
-            .map(|contact_id| self.insert(place(campaign_id, contact_id), link_id))
+            .map(|contact_id| self.insert(LeadPlace { campaign_id, contact_id }, link_id))
             .buffer_unordered(WRITES_AT_ONCE)
             .try_fold(0, async |count, inserted| Ok(count + usize::from(inserted)))
             .await
+    }
+
+    /// Those of these contacts' leads that are a campaign's.
+    async fn leads_of(&self, campaign_id: CampaignId, contacts: &[ContactId]) -> Result<Vec<Lead>> {
+        let key = |contact_id: &ContactId| keys::lead(self.org, LeadPlace { campaign_id, contact_id: *contact_id });
+        let leads = self.session.batch_get(&contacts.iter().map(key).collect::<Vec<_>>()).await?;
+        leads.into_iter().map(from_item).collect()
     }
 
     /// Makes a lead, unless another call did meanwhile.

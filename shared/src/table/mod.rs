@@ -37,7 +37,7 @@ use tokio::time::Instant;
 
 pub use activities::Activities;
 pub use api_keys::ApiKeys;
-pub use bulk::{Planned, RowOutcome};
+pub use bulk::{Plan, Row, RowOutcome};
 pub use campaigns::Campaigns;
 pub use companies::Companies;
 pub use contacts::Contacts;
@@ -48,7 +48,7 @@ pub use keys::Parent;
 pub use leads::Leads;
 pub use listing::Page;
 pub(crate) use memory::Memory;
-pub use receipts::{Kept, Receipt, Receipts, Slot};
+pub use receipts::{Kept, Lease, Receipt, Receipts, Slot};
 pub(crate) use session::Session;
 pub use session::{Meter, Patience, Usage};
 

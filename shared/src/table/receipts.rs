@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::error::{Error, Result};
 use super::expression::Expression;
-use super::item::{Type, item, number, record};
+use super::item::{Type, item, number, record, text};
 use super::keys::{self, Key, TTL};
 use super::session::Session;
 use super::transaction::Transaction;
@@ -50,9 +50,11 @@ pub struct Kept {
     expires_at: i64,
 }
 
+const HOLDER: &str = "holder";
+
 /// A key that is held while its request is under way.
 #[derive(Debug, Serialize, Deserialize)]
-struct Lease {
+pub struct Lease {
     /// The call that holds it: how that knows its own work where the answer to it was lost.
     holder: Uuid,
     fingerprint: String,
@@ -86,14 +88,14 @@ impl Receipts {
     ///
     /// # Errors
     /// [`Error::InProgress`], [`Error::KeyReused`], or the database's.
-    pub async fn hold(&self, slot: &Slot, fingerprint: &str) -> Result<()> {
+    pub async fn hold(&self, slot: &Slot, fingerprint: &str) -> Result<Lease> {
         let expires_at = (self.now + HELD).timestamp();
         let lease = Lease { holder: Uuid::new_v4(), fingerprint: fingerprint.to_owned(), expires_at };
         let item = item(&key(self.org, slot), Type::Lease, &lease)?;
-        let Err(held) = self.session.put_if(item, unless_valid_at(self.now)).await? else { return Ok(()) };
+        let Err(held) = self.session.put_if(item, unless_valid_at(self.now)).await? else { return Ok(lease) };
         let held: Lease = record(held, Type::Lease)?;
         if held.holder == lease.holder {
-            Ok(())
+            Ok(lease)
         } else if held.fingerprint == fingerprint {
             Err(Error::InProgress { seconds: held.expires_at - self.now.timestamp() })
         } else {
@@ -101,12 +103,14 @@ impl Receipts {
         }
     }
 
-    /// Gives free what [`Receipts::hold`] holds.
+    /// Gives a slot free, if it is still this call that holds it.
     ///
     /// # Errors
     /// The database's.
-    pub async fn release(&self, slot: &Slot) -> Result<()> {
-        self.session.batch_delete(&[key(self.org, slot)]).await
+    pub async fn release(&self, slot: &Slot, lease: &Lease) -> Result<()> {
+        let mut own = Expression::default();
+        own.require(HOLDER, text(lease.holder.to_string()));
+        self.session.delete_if(&key(self.org, slot), own).await.map(drop)
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -27,6 +28,8 @@ use super::item::{Item, key_of, string};
 use super::keys::{Index, Key, PK, Range, SK};
 use super::transaction::{self, Transaction};
 
+/// The most keys that a BatchGetItem takes.
+pub(super) const KEYS_A_CALL: usize = 100;
 /// How many calls of one request may be under way at once.
 pub(super) const AT_ONCE: usize = 8;
 
@@ -184,7 +187,6 @@ impl Session {
     }
 
     async fn batch_get_projected(&self, keys: &[Key], projection: Option<&str>) -> Result<Vec<Item>> {
-        const KEYS_A_CALL: usize = 100;
         let calls: Vec<_> = keys.chunks(KEYS_A_CALL).map(|some| self.batch_get_some(some, projection)).collect();
         stream::iter(calls).buffer_unordered(AT_ONCE).try_concat().await
     }
@@ -334,6 +336,27 @@ impl Session {
         let mut absent = Expression::default();
         absent.require_absent(PK);
         self.put_if(item, absent).await
+    }
+
+    /// Deletes one item, if a condition on it holds; `false` where it does not.
+    pub(super) async fn delete_if(&self, key: &Key, condition: Expression) -> Result<bool> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&*self.table)
+            .set_key(Some(key_of(key)))
+            .condition_expression(condition.condition())
+            .set_expression_attribute_names(Some(condition.names))
+            .set_expression_attribute_values(Some(condition.values))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match self.retry("DeleteItem", || delete.clone().send(), is_transient).await {
+            Ok(output) => {
+                self.meter.writes(output.consumed_capacity());
+                Ok(true)
+            }
+            Err(Failure::Service(_, DeleteItemError::ConditionalCheckFailedException(_))) => Ok(false),
+            Err(failure) => Err(failure.unexpected()),
+        }
     }
 
     /// Deletes these items, those that are there. What the database leaves unprocessed is sent again.

@@ -24,7 +24,7 @@ fn actions(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::UpdateContact | Endpoint::UpdateCampaign | Endpoint::DeleteCampaign => {
             &["DeleteItem", "GetItem", "PutItem", "UpdateItem"]
         }
-        Endpoint::BulkUploadContacts => &["BatchGetItem", "BatchWriteItem", "GetItem", "PutItem"],
+        Endpoint::BulkUploadContacts => &["BatchGetItem", "DeleteItem", "GetItem", "PutItem"],
         Endpoint::DeleteContact => &["ConditionCheckItem", "DeleteItem", "GetItem", "PutItem", "Query"],
         Endpoint::RecordActivities => &["BatchGetItem", "GetItem", "PutItem"],
         Endpoint::UpdateActivity => &["GetItem", "Query", "UpdateItem"],
@@ -35,7 +35,7 @@ fn actions(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::UpdateImport => &["GetItem", "UpdateItem"],
         Endpoint::DeleteImport => &["DeleteItem", "GetItem", "PutItem"],
         Endpoint::GetCampaign => &["GetItem"],
-        Endpoint::LinkImports => &["BatchGetItem", "BatchWriteItem", "GetItem", "PutItem", "Query", "UpdateItem"],
+        Endpoint::LinkImports => &["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"],
         Endpoint::ListCampaignLeads => &["BatchGetItem", "GetItem", "Query", "gsi1:Query"],
         Endpoint::GetCampaignLead => &["BatchGetItem", "GetItem", "gsi2:Query"],
         Endpoint::UpdateCampaignLead => &["BatchGetItem", "GetItem", "UpdateItem", "gsi2:Query"],

@@ -340,6 +340,7 @@ fn failed(error: shared::table::Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use shared::Endpoint;
+    use shared::domain::LeadPlace;
     use shared::testing::Request;
 
     use super::*;
@@ -350,9 +351,12 @@ mod tests {
             let event = Request::example(*endpoint).event();
             assert_eq!(event.header("x-api-key"), Some(EXAMPLE_KEY), "{endpoint:?}");
             let values = endpoint.path_values(&event.raw_path).unwrap();
+            let (campaign_id, contact_id) = (id(EXAMPLE_CAMPAIGN).unwrap(), id(EXAMPLE_CONTACT).unwrap());
+            let lead_id = LeadPlace { campaign_id, contact_id }.lead_id().to_string();
             for (name, value) in values.iter() {
                 let seeded = match name {
                     "contact_id" => EXAMPLE_CONTACT,
+                    "lead_id" => &lead_id,
                     "campaign_id" => EXAMPLE_CAMPAIGN,
                     "import_id" => EXAMPLE_IMPORT,
                     "key_id" => EXAMPLE_KEY_ID,
