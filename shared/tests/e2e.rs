@@ -21,6 +21,8 @@ mod cascade;
 mod client;
 #[path = "e2e/import_flow.rs"]
 mod import_flow;
+#[path = "e2e/large.rs"]
+mod large;
 #[path = "e2e/pages.rs"]
 mod pages;
 #[path = "e2e/protocol.rs"]
