@@ -91,8 +91,8 @@ impl ApiKeys {
         let reading = Reading { descending: true, limit: Some(wanted) };
         let found = self.session.query_index(&GSI1, &keys::api_keys(self.org), after.as_deref(), &reading).await?;
         let id = |entry: &str| ApiKeyId::parse(entry).map_err(|_| Error::Unreadable(entry.to_owned()));
-        let order = found.places.iter().map(|place| id(&place.index_sk)).collect::<Result<Vec<_>>>()?;
-        let wanted: Vec<_> = found.places.into_iter().map(|place| place.key).collect();
+        let order = found.entries.iter().map(|entry| id(&entry.index_sk)).collect::<Result<Vec<_>>>()?;
+        let wanted: Vec<_> = found.entries.into_iter().map(|entry| entry.key).collect();
         let keys = self.session.batch_get(&wanted).await?.into_iter().map(from_item);
         let mut keys: HashMap<_, _> = keys.map(|key| key.map(|key| (key.id, key))).collect::<Result<_>>()?;
         let mut own = |id| keys.remove(&id).filter(|key| key.org_id == self.org);
@@ -106,14 +106,14 @@ impl ApiKeys {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn revoke(&self, id: ApiKeyId) -> Result<()> {
-        let entry = keys::api_key_of(self.org, id);
-        let found = self.session.query_index(&GSI1, &entry, None, &Reading::default()).await?;
-        let place = found.places.into_iter().next().ok_or(Error::NotFound(Kind::ApiKey))?;
+        let range = keys::api_key_of(self.org, id);
+        let found = self.session.query_index(&GSI1, &range, None, &Reading::default()).await?;
+        let entry = found.entries.into_iter().next().ok_or(Error::NotFound(Kind::ApiKey))?;
         let mut change = Expression::default();
         change.require(ORG_ID, text(self.org.to_string()));
         change.require_absent(REVOKED_AT);
         change.note(REVOKED_AT, text(time::to_millis(self.now)));
-        match self.session.update(&place.key, change).await? {
+        match self.session.update(&entry.key, change).await? {
             Ok(_) => Ok(()),
             Err(item) => match item.map(from_item).transpose()? {
                 // Revoked before, perhaps by an earlier attempt of this very call.

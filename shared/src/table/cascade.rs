@@ -60,7 +60,7 @@ async fn find(session: &Session, children: &Children, after: Option<&str>) -> Re
         }
         Children::Indexed(index, range) => {
             let found = session.query_index(index, range, after, &reading).await?;
-            Ok((found.places.into_iter().map(|place| place.key).collect(), found.last))
+            Ok((found.entries.into_iter().map(|entry| entry.key).collect(), found.last))
         }
     }
 }

@@ -59,7 +59,7 @@ impl Leads {
     pub async fn get(&self, id: LeadId) -> Result<Lead> {
         let range = keys::leads_by_id(self.org, id);
         let found = self.session.query_index(&GSI2, &range, None, &Reading::default()).await?;
-        let places: Vec<_> = found.places.iter().filter_map(|place| keys::lead_at(&place.index_sk)).collect();
+        let places: Vec<_> = found.entries.iter().filter_map(|entry| keys::lead_at(&entry.index_sk)).collect();
         self.read(&places).await?.pop().ok_or(NOT_FOUND)
     }
 
@@ -120,7 +120,7 @@ impl Leads {
         let after = after.map(keys::lead_place);
         let reading = Reading { descending: true, limit: Some(limit) };
         let found = self.session.query_index(&GSI1, &range, after.as_deref(), &reading).await?;
-        let places = found.places.iter().filter_map(|place| keys::lead_at(&place.index_sk));
+        let places = found.entries.iter().filter_map(|entry| keys::lead_at(&entry.index_sk));
         Ok((places.collect(), found.last.as_deref().and_then(keys::lead_at)))
     }
 

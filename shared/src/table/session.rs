@@ -117,27 +117,27 @@ pub(crate) struct Session {
 
 /// A part of a range, as one Query read it.
 #[derive(Debug)]
-pub(crate) struct Run {
+pub(crate) struct QueryPage {
     /// What it read, in order.
     pub(super) items: Vec<Item>,
     /// The sort key to go on after, if the range may hold more.
     pub(super) last: Option<String>,
 }
 
-/// Where an item lies that an index names.
+/// What an index has of an item.
 #[derive(Debug)]
-pub(super) struct Place {
-    /// Its key in the table.
+pub(super) struct IndexEntry {
+    /// The item's key in the table.
     pub(super) key: Key,
-    /// Its place in the index.
+    /// The entry's place in the index.
     pub(super) index_sk: String,
 }
 
 /// A part of an index, as one Query read it.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct IndexPage {
     /// What it read, in order.
-    pub(super) places: Vec<Place>,
+    pub(super) entries: Vec<IndexEntry>,
     /// The index's sort key to go on after, if the range may hold more.
     pub(super) last: Option<String>,
 }
@@ -222,10 +222,10 @@ impl Session {
     }
 
     /// Reads a part of a range, consistently: one call, at most 1 MB.
-    pub(super) async fn query(&self, range: &Range, after: Option<&str>, reading: &Reading) -> Result<Run> {
+    pub(super) async fn query(&self, range: &Range, after: Option<&str>, reading: &Reading) -> Result<QueryPage> {
         let output = self.run(self.in_table(range, after, reading)).await?;
         let last = output.last_evaluated_key().and_then(|key| string(key, SK));
-        Ok(Run { items: output.items.unwrap_or_default(), last })
+        Ok(QueryPage { items: output.items.unwrap_or_default(), last })
     }
 
     /// Counts the items of a range, consistently: one call for each 1 MB of them.
@@ -250,24 +250,27 @@ impl Session {
         range: &Range,
         after: Option<&str>,
         reading: &Reading,
-    ) -> Result<Places> {
+    ) -> Result<IndexPage> {
         let range = match after {
             Some(after) if reading.descending => range.clone().ending_at(after),
             Some(after) => range.clone().starting_at(after),
             None => range.clone(),
         };
         if range.is_empty() {
-            return Ok(Places { places: Vec::new(), last: None });
+            return Ok(IndexPage { entries: Vec::new(), last: None });
         }
         // The place to go on after is a bound, which the range includes: one more is read than is wanted.
         let reading = Reading { limit: reading.limit.map(|limit| limit.saturating_add(1)), ..reading.clone() };
         let output = self.run(self.in_range([index.pk, index.sk], &range, &reading).index_name(index.name)).await?;
-        let place = |item: &Item| {
-            Some(Place { key: Key { pk: string(item, PK)?, sk: string(item, SK)? }, index_sk: string(item, index.sk)? })
+        let entry = |item: &Item| {
+            Some(IndexEntry {
+                key: Key { pk: string(item, PK)?, sk: string(item, SK)? },
+                index_sk: string(item, index.sk)?,
+            })
         };
-        let places = output.items().iter().filter_map(place).filter(|place| Some(&*place.index_sk) != after);
+        let entries = output.items().iter().filter_map(entry).filter(|entry| Some(&*entry.index_sk) != after);
         let last = output.last_evaluated_key().and_then(|key| string(key, index.sk));
-        Ok(Places { places: places.collect(), last })
+        Ok(IndexPage { entries: entries.collect(), last })
     }
 
     fn in_table(&self, range: &Range, after: Option<&str>, reading: &Reading) -> QueryFluentBuilder {
