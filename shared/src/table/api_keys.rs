@@ -1,6 +1,6 @@
 //! API keys: found by the hash of their secret, listed and revoked by their id, through an index.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -93,12 +93,14 @@ impl ApiKeys {
         let id = |entry: &str| ApiKeyId::parse(entry).map_err(|_| Error::Unreadable(entry.to_owned()));
         let order = found.entries.iter().map(|entry| id(&entry.index_sk)).collect::<Result<Vec<_>>>()?;
         let wanted: Vec<_> = found.entries.into_iter().map(|entry| entry.key).collect();
-        let keys = self.session.batch_get(&wanted).await?.into_iter().map(from_item);
-        let mut keys: HashMap<_, _> = keys.map(|key| key.map(|key| (key.id, key))).collect::<Result<_>>()?;
-        let mut own = |id| keys.remove(&id).filter(|key| key.org_id == self.org);
-        let row = |id| Row { place: Uuid::from(id), shown: own(id), bytes: SHOWN_LEN };
+        let keys = self.session.batch_get(&wanted).await?;
+        let keys = keys.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
+        let rows = listing::in_order(order, keys, |key| key.id).map(|(id, key)| {
+            let own = key.filter(|key| key.org_id == self.org);
+            Row { place: Uuid::from(id), shown: own, bytes: SHOWN_LEN }
+        });
         let more = found.last.as_deref().map(id).transpose()?;
-        Ok(Rows { rows: order.into_iter().map(row).collect(), more: more.map(Uuid::from) })
+        Ok(Rows { rows: rows.collect(), more: more.map(Uuid::from) })
     }
 
     /// Revokes a key. One that is revoked stays so since its first time.

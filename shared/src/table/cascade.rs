@@ -54,9 +54,9 @@ async fn find(session: &Session, children: &Children, after: Option<&str>) -> Re
     let reading = Reading::default();
     match children {
         Children::In(range) => {
-            let run = session.query(range, after, &reading).await?;
+            let found = session.query(range, after, &reading).await?;
             let key = |item| Key { pk: range.pk.clone(), sk: sort_key(item) };
-            Ok((run.items.iter().map(key).collect(), run.last))
+            Ok((found.items.iter().map(key).collect(), found.last))
         }
         Children::Indexed(index, range) => {
             let found = session.query_index(index, range, after, &reading).await?;

@@ -102,12 +102,13 @@ impl Leads {
                 Some(contact) => self.of_contact(contact, filter.campaign_id, after).await?,
                 None => self.by_campaign(filter, after, wanted).await?,
             };
-            let mut leads = self.read(&places).await?.into_iter().peekable();
-            let row = |place| {
-                let lead = leads.next_if(|lead| lead.place == place);
-                Row { place, shown: lead.filter(|lead| filter.shows(lead)), bytes: SHOWN_BYTES }
-            };
-            Ok(Rows { rows: places.iter().copied().map(row).collect(), more })
+            let leads = self.read(&places).await?;
+            let rows = listing::in_order(places, leads, |lead| lead.place).map(|(place, lead)| Row {
+                place,
+                shown: lead.filter(|lead| filter.shows(lead)),
+                bytes: SHOWN_BYTES,
+            });
+            Ok(Rows { rows: rows.collect(), more })
         })
         .await
     }
@@ -142,14 +143,14 @@ impl Leads {
         if range.is_empty() {
             return Ok((Vec::new(), None));
         }
-        let run = self.session.query(&range, None, &Reading { descending: true, limit: None }).await?;
+        let found = self.session.query(&range, None, &Reading { descending: true, limit: None }).await?;
         let place = |sk: &str| Some(LeadPlace { campaign_id: keys::lead_campaign(sk)?, contact_id });
-        let places = run.items.iter().filter_map(|item| place(&sort_key(item)));
+        let places = found.items.iter().filter_map(|item| place(&sort_key(item)));
         let places = places.filter(|place| after.is_none_or(|after| *place < after));
-        Ok((places.collect(), run.last.as_deref().and_then(place)))
+        Ok((places.collect(), found.last.as_deref().and_then(place)))
     }
 
-    /// The leads of these places, in their order, but for those that are gone or whose contact or campaign is.
+    /// The leads of these places, in no order, but for those that are gone or whose contact or campaign is.
     async fn read(&self, places: &[LeadPlace]) -> Result<Vec<Lead>> {
         let contact = |place: &LeadPlace| keys::contact(self.org, place.contact_id);
         let campaign = |place: &LeadPlace| keys::campaign(self.org, place.campaign_id);
@@ -164,7 +165,6 @@ impl Leads {
         let (leads, parents) = tokio::try_join!(self.session.batch_get(&leads), self.session.existing(&parents))?;
         let mut leads = leads.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
         leads.retain(|Lead { place, .. }| parents.contains(&contact(place)) && parents.contains(&campaign(place)));
-        leads.sort_by_key(|lead| std::cmp::Reverse(lead.place));
         Ok(leads)
     }
 

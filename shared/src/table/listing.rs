@@ -3,7 +3,9 @@
 //! The order is one that no write changes, that of ids or of names: whatever others create or delete meanwhile, the
 //! following pages neither repeat nor skip a row.
 
+use std::collections::HashMap;
 use std::future::Future;
+use std::hash::Hash;
 
 use uuid::Uuid;
 
@@ -44,6 +46,16 @@ pub(super) struct Rows<T, P = Uuid> {
     pub(super) more: Option<P>,
 }
 
+/// Puts what was read in no order in that of its ids; nothing stands where one is not there, or is no more.
+pub(super) fn in_order<T, I: Copy + Eq + Hash>(
+    order: impl IntoIterator<Item = I>,
+    read: impl IntoIterator<Item = T>,
+    id: impl Fn(&T) -> I,
+) -> impl Iterator<Item = (I, Option<T>)> {
+    let mut read: HashMap<_, _> = read.into_iter().map(|thing| (id(&thing), thing)).collect();
+    order.into_iter().map(move |id| (id, read.remove(&id)))
+}
+
 /// A thing of an organization whose items lie in one range, in the order in which they are listed or against it.
 pub(super) trait Listed: Sized {
     /// What the order is by.
@@ -81,9 +93,9 @@ pub(super) async fn page_of<T: Listed>(
     page(limit, cursor, |after, wanted| async move {
         let after = after.map(|place| T::key(org, place).sk);
         let reading = Reading { descending: T::DESCENDING, limit: Some(wanted).filter(|_| !is_sparse) };
-        let run = session.query(range, after.as_deref(), &reading).await?;
-        let things = run.items.into_iter().map(T::from_item).collect::<Result<Vec<_>>>()?;
-        let more = run.last.and_then(|_| things.last()).map(T::place);
+        let found = session.query(range, after.as_deref(), &reading).await?;
+        let things = found.items.into_iter().map(T::from_item).collect::<Result<Vec<_>>>()?;
+        let more = found.last.and_then(|_| things.last()).map(T::place);
         let row = |thing: T| Row { place: thing.place(), bytes: thing.shown_len(), shown: Some(thing).filter(shows) };
         Ok(Rows { rows: things.into_iter().map(row).collect(), more })
     })

@@ -1,6 +1,6 @@
 //! Contacts as they are read: one with its timeline, and lists page by page.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
@@ -114,11 +114,10 @@ impl Contacts {
         let (mut found, mut bytes) = (Vec::with_capacity(members.len()), 0);
         for some in members.chunks(MEMBERS_A_READ) {
             let wanted: Vec<_> = some.iter().map(|id| keys::contact(self.org, *id)).collect();
-            let contacts = self.session.batch_get(&wanted).await?.into_iter().map(from_item);
-            let mut contacts: HashMap<_, _> =
-                contacts.map(|contact| contact.map(|contact| (contact.id, contact))).collect::<Result<_>>()?;
-            bytes += contacts.values().map(shown_len).sum::<usize>();
-            found.extend(some.iter().map(|id| (*id, contacts.remove(id))));
+            let contacts = self.session.batch_get(&wanted).await?;
+            let contacts = contacts.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
+            bytes += contacts.iter().map(shown_len).sum::<usize>();
+            found.extend(listing::in_order(some.iter().copied(), contacts, |contact| contact.id));
             if bytes > listing::PAGE_BYTES && found.len() < members.len() {
                 last = some.last().copied();
                 break;
