@@ -1,6 +1,6 @@
 //! `GET /campaign-leads/`: the organization's leads, by campaign and contact, newest first.
 
-use shared::http::{LeadListQuery, LeadView};
+use shared::http::ListQuery;
 use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
@@ -9,10 +9,9 @@ async fn main() -> Result<(), RuntimeError> {
 }
 
 async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
-    let query: LeadListQuery = call.query()?;
-    let page = app.leads(call.principal()).list(&query.filter, query.page.limit, query.page.cursor).await?;
-    let next = query.page.next("/campaign-leads", page.next);
-    Ok(Reply::list(page.rows.iter().map(LeadView::of)).with_next(next))
+    let ListQuery { filter, limit, cursor } = call.query()?;
+    let page = app.leads(call.principal()).list(&filter, limit, cursor).await?;
+    Ok(call.list(&page))
 }
 
 #[cfg(test)]

@@ -2,11 +2,10 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use shared::Endpoint;
 use shared::domain::{CampaignId, ContactId, Lead, LeadPlace};
-use shared::http::{LeadView, Reply};
 use shared::table::keys;
 use shared::testing::{Answer, Request, TestApp, jane, read};
+use shared::{Endpoint, Reply};
 
 use super::handle;
 
@@ -14,12 +13,8 @@ const ENDPOINT: Endpoint = Endpoint::ListCampaignLeads;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs
+    routes, credentials, order_of_refusals, request_ids, bugs, lists
 );
-
-async fn list(app: &TestApp, query: &str) -> Answer {
-    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).query(query)).await
-}
 
 /// The leads that an answer shows, in its order.
 fn places(answer: &Answer) -> Vec<LeadPlace> {
@@ -32,15 +27,9 @@ fn places(answer: &Answer) -> Vec<LeadPlace> {
     answer.json().as_array().unwrap().iter().map(place).collect()
 }
 
-/// The pages of a list.
+/// The leads of every page from this query on.
 async fn pages(app: &TestApp, query: &str) -> Vec<Vec<LeadPlace>> {
-    let (mut query, mut pages) = (query.to_owned(), Vec::new());
-    loop {
-        let answer = list(app, &query).await;
-        pages.push(places(&answer));
-        let Some(link) = answer.header("link").strip_prefix("</campaign-leads/?") else { return pages };
-        link.strip_suffix(">; rel=\"next\"").unwrap().clone_into(&mut query);
-    }
+    app.pages(ENDPOINT, handle, query).await.iter().map(places).collect()
 }
 
 /// Campaigns that each have every contact for a lead, both a second apart.
@@ -86,17 +75,13 @@ impl Platform {
 #[tokio::test]
 async fn leads_are_listed_by_campaign_and_contact_as_they_are_shown() {
     let app = TestApp::new().await;
-    let answer = list(&app, "").await;
-    assert_eq!((answer.status, answer.text.as_str(), answer.header("link")), (200, "[]", ""));
     let one = app.lead().await;
     app.pass(TimeDelta::seconds(1));
     let two = app.lead().await;
-    let answer = list(&app, "").await;
-    let expected: Value = serde_json::to_value(Reply::list([&two, &one].map(LeadView::of))).unwrap();
+    let answer = app.list(ENDPOINT, handle, "").await;
+    let expected: Value = serde_json::to_value(Reply::list([&two, &one])).unwrap();
     assert_eq!((answer.status, &json!(answer.text)), (200, &expected["body"]));
     assert_eq!((answer.header("content-type"), answer.header("link")), ("application/json", ""));
-    let theirs = Request::to(ENDPOINT, &app.other).query("");
-    assert_eq!(app.send(ENDPOINT, handle, &theirs).await.text, "[]", "each organization sees its own");
     let theirs = Request::to(ENDPOINT, &app.other).query(&format!("contact_id={}", one.place.contact_id));
     assert_eq!(app.send(ENDPOINT, handle, &theirs).await.text, "[]", "whatever it asks for");
     let theirs = Request::to(ENDPOINT, &app.other).query(&format!("campaign_id={}", one.place.campaign_id));
@@ -131,7 +116,7 @@ async fn a_list_is_filtered_by_campaign_contact_and_status() {
         (format!("campaign_id={campaign}&contact_id={nobody}"), vec![]),
         (format!("campaign_id={nobody}&contact_id={contact}"), vec![]),
     ] {
-        assert_eq!(places(&list(&platform.app, &query).await), expected, "{query}");
+        assert_eq!(places(&platform.app.list(ENDPOINT, handle, &query).await), expected, "{query}");
     }
 }
 
@@ -167,27 +152,26 @@ async fn what_others_do_between_two_pages_neither_skips_nor_repeats_a_row() {
     let platform = Platform::new(2, 4).await;
     let (app, all) = (&platform.app, platform.places());
     let principal = app.principal(&app.org).await;
-    let first = list(app, "limit=3").await;
+    let first = app.list(ENDPOINT, handle, "limit=3").await;
     assert_eq!(places(&first), all[..3]);
-    let cursor = first.header("link").split(['?', '>']).nth(1).unwrap().to_owned();
+    let cursor = first.next(ENDPOINT).unwrap();
     app.pass(TimeDelta::seconds(1));
     let new = app.lead().await;
     platform.set_status(all[4], "ended").await;
     // The last row seen goes, and one that was not seen yet.
     app.app().contacts(&principal).delete(all[2].contact_id, None).await.unwrap();
-    assert_eq!(places(&list(app, &cursor).await), [all[3], all[4], all[5]]);
+    assert_eq!(places(&app.list(ENDPOINT, handle, &cursor).await), [all[3], all[4], all[5]]);
     assert_eq!(pages(app, &cursor).await.concat(), [all[3], all[4], all[5], all[7]]);
-    assert_eq!(places(&list(app, "limit=1").await), [new.place]);
+    assert_eq!(places(&app.list(ENDPOINT, handle, "limit=1").await), [new.place]);
 }
 
 #[tokio::test]
 async fn a_cursor_of_another_list_is_a_place_all_the_same() {
     let platform = Platform::new(3, 2).await;
     let (app, all) = (&platform.app, platform.places());
-    let cursor =
-        |answer: &Answer| answer.header("link").split("cursor=").nth(1).unwrap().replace(">; rel=\"next\"", "");
-    let newest = cursor(&list(app, "limit=1").await);
-    let oldest = cursor(&list(app, "limit=5").await);
+    let cursor = |answer: &Answer| answer.next(ENDPOINT).unwrap().split_once("cursor=").unwrap().1.to_owned();
+    let newest = cursor(&app.list(ENDPOINT, handle, "limit=1").await);
+    let oldest = cursor(&app.list(ENDPOINT, handle, "limit=5").await);
     let [first, last] = [all[0].campaign_id, all[5].campaign_id];
     let contact = all[5].contact_id;
     for (query, expected) in [
@@ -198,7 +182,7 @@ async fn a_cursor_of_another_list_is_a_place_all_the_same() {
         (format!("contact_id={contact}&campaign_id={first}&cursor={oldest}"), vec![]),
         (format!("contact_id={contact}&campaign_id={last}&cursor={newest}"), vec![all[5]]),
     ] {
-        assert_eq!(places(&list(app, &query).await), expected, "{query}");
+        assert_eq!(places(&app.list(ENDPOINT, handle, &query).await), expected, "{query}");
     }
 }
 
@@ -240,7 +224,7 @@ async fn what_the_index_still_names_is_not_shown_once_it_is_gone() {
     ] {
         assert_eq!(pages(app, &query).await.concat(), [], "{query}");
     }
-    assert_eq!(places(&list(app, &format!("contact_id={}", all[0].contact_id)).await), [all[3]]);
+    assert_eq!(places(&app.list(ENDPOINT, handle, &format!("contact_id={}", all[0].contact_id)).await), [all[3]]);
 }
 
 #[tokio::test]
@@ -251,10 +235,7 @@ async fn what_is_wrong_with_the_query_is_said_at_once() {
     let status = "status must be one of pending in_progress ended paused";
     let all = format!("{limit}; {cursor}; campaign_id must be a valid UUID; {status}; contact_id must be a valid UUID");
     for (query, detail) in [
-        ("limit=0", limit),
-        ("limit=1001", limit),
         ("cursor=AAAAAAAAAAAAAAAAAAAAAA", cursor),
-        ("cursor=", cursor),
         ("status=", status),
         ("status=PENDING", status),
         ("status=pending&status=ended", "status must be given once"),
@@ -262,7 +243,7 @@ async fn what_is_wrong_with_the_query_is_said_at_once() {
         ("contact_id=", "contact_id must be a valid UUID"),
         ("contact_id=x&status=x&campaign_id=x&cursor=x&limit=x", &all),
     ] {
-        let answer = list(&app, query).await;
+        let answer = app.list(ENDPOINT, handle, query).await;
         assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{query}");
     }
 }

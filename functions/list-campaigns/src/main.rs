@@ -1,6 +1,6 @@
 //! `GET /campaigns/`: the organization's campaigns, newest first.
 
-use shared::http::{CampaignListQuery, CampaignView};
+use shared::http::ListQuery;
 use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
@@ -9,10 +9,9 @@ async fn main() -> Result<(), RuntimeError> {
 }
 
 async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
-    let query: CampaignListQuery = call.query()?;
-    let page = app.campaigns(call.principal()).list(&query.filter, query.page.limit, query.page.cursor).await?;
-    let next = query.page.next("/campaigns", page.next);
-    Ok(Reply::list(page.rows.iter().map(CampaignView::of)).with_next(next))
+    let ListQuery { filter, limit, cursor } = call.query()?;
+    let page = app.campaigns(call.principal()).list(&filter, limit, cursor).await?;
+    Ok(call.list(&page))
 }
 
 #[cfg(test)]

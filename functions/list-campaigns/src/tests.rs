@@ -1,10 +1,9 @@
 //! `handle` behind the whole way of a request, on a table of its own.
 
 use serde_json::{Value, json};
-use shared::Endpoint;
 use shared::domain::Campaign;
-use shared::http::{CampaignView, Reply};
-use shared::testing::{Answer, Request, TestApp, read};
+use shared::testing::{Request, TestApp, read};
+use shared::{Endpoint, Reply};
 
 use super::handle;
 
@@ -12,32 +11,15 @@ const ENDPOINT: Endpoint = Endpoint::ListCampaigns;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs
+    routes, credentials, order_of_refusals, request_ids, bugs, lists
 );
 
 const ONE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 const TWO: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae8";
 
-async fn list(app: &TestApp, query: &str) -> Answer {
-    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).query(query)).await
-}
-
-/// The names that an answer shows, in its order.
-fn names(answer: &Answer) -> Vec<String> {
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    let body = answer.json();
-    body.as_array().unwrap().iter().map(|campaign| campaign["name"].as_str().unwrap().to_owned()).collect()
-}
-
-/// Every page from this query on.
+/// The names of every page from this query on.
 async fn pages(app: &TestApp, query: &str) -> Vec<Vec<String>> {
-    let (mut query, mut pages) = (query.to_owned(), Vec::new());
-    loop {
-        let answer = list(app, &query).await;
-        pages.push(names(&answer));
-        let Some(link) = answer.header("link").strip_prefix("</campaigns/?") else { return pages };
-        link.strip_suffix(">; rel=\"next\"").unwrap().clone_into(&mut query);
-    }
+    app.pages(ENDPOINT, handle, query).await.iter().map(|page| page.each("name")).collect()
 }
 
 /// Stores a campaign, a second after whichever was before.
@@ -49,18 +31,13 @@ async fn campaign(app: &TestApp, body: Value) -> Campaign {
 #[tokio::test]
 async fn campaigns_are_listed_newest_first_as_they_are_shown() {
     let app = TestApp::new().await;
-    let answer = list(&app, "").await;
-    assert_eq!((answer.status, answer.text.as_str(), answer.header("link")), (200, "[]", ""));
     let one = campaign(&app, Request::example(Endpoint::CreateCampaign).body()).await;
     let two = campaign(&app, json!({"name": "Q2"})).await;
-    let answer = list(&app, "").await;
-    let expected = Reply::list([&two, &one].map(CampaignView::of));
-    let expected: Value = serde_json::to_value(expected).unwrap();
+    let answer = app.list(ENDPOINT, handle, "").await;
+    let expected: Value = serde_json::to_value(Reply::list([&two, &one])).unwrap();
     assert_eq!((answer.status, &json!(answer.text)), (200, &expected["body"]));
-    assert_eq!(names(&answer), ["Q2", "Q1-2024"]);
+    assert_eq!(answer.each("name"), ["Q2", "Q1-2024"]);
     assert_eq!((answer.header("content-type"), answer.header("link")), ("application/json", ""));
-    let theirs = Request::to(ENDPOINT, &app.other).query("");
-    assert_eq!(app.send(ENDPOINT, handle, &theirs).await.text, "[]", "each organization sees its own");
 }
 
 #[tokio::test]
@@ -87,7 +64,7 @@ async fn a_list_is_filtered_by_status_and_by_profile() {
         (format!("icp_profile_id={TWO}&status=draft"), &[]),
         ("unknown=x".to_owned(), &["e", "d", "c", "b", "a"]),
     ] {
-        assert_eq!(names(&list(&app, &query).await), expected, "{query}");
+        assert_eq!(app.list(ENDPOINT, handle, &query).await.each("name"), expected, "{query}");
     }
 }
 
@@ -109,15 +86,15 @@ async fn a_list_goes_on_where_its_page_ended() {
     }
     assert_eq!(pages(&app, "status=active&limit=2").await.concat(), ["n6", "n3", "n0"]);
     // What others do between two pages neither skips nor repeats a row.
-    let first = list(&app, "limit=4").await;
-    let cursor = first.header("link").split(['?', '>']).nth(1).unwrap().to_owned();
+    let first = app.list(ENDPOINT, handle, "limit=4").await;
+    let cursor = first.next(ENDPOINT).unwrap();
     campaign(&app, json!({"name": "new"})).await;
     let last = first.json()[3]["id"].as_str().unwrap().to_owned();
     let campaigns = app.app().campaigns(&app.principal(&app.org).await);
     let id = shared::domain::Id::parse(&last).unwrap();
     campaigns.update(id, &read(json!({"name": "changed"}))).await.unwrap();
     campaigns.delete(id).await.unwrap();
-    assert_eq!(names(&list(&app, &cursor).await), expected[4..8]);
+    assert_eq!(app.list(ENDPOINT, handle, &cursor).await.each("name"), expected[4..8]);
 }
 
 #[tokio::test]
@@ -128,8 +105,6 @@ async fn what_is_wrong_with_the_query_is_said_at_once() {
     let profile = "icp_profile_id must be a valid UUID";
     let all = format!("{limit}; cursor must be the cursor of a Link header; {status}; {profile}");
     for (query, detail) in [
-        ("limit=0", limit),
-        ("limit=1001", limit),
         ("status=", status),
         ("status=ACTIVE", status),
         ("status=active&status=draft", "status must be given once"),
@@ -137,7 +112,7 @@ async fn what_is_wrong_with_the_query_is_said_at_once() {
         ("icp_profile_id=", profile),
         ("icp_profile_id=x&status=x&cursor=x&limit=x", &all),
     ] {
-        let answer = list(&app, query).await;
+        let answer = app.list(ENDPOINT, handle, query).await;
         assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{query}");
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /contacts/`: the organization's contacts, newest first.
 
-use shared::http::{ContactListQuery, ContactView};
+use shared::http::ListQuery;
 use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
@@ -9,10 +9,9 @@ async fn main() -> Result<(), RuntimeError> {
 }
 
 async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
-    let query: ContactListQuery = call.query()?;
-    let page = app.contacts(call.principal()).list(&query.filter, query.page.limit, query.page.cursor).await?;
-    let next = query.page.next("/contacts", page.next);
-    Ok(Reply::list(page.rows.iter().map(ContactView::of)).with_next(next))
+    let ListQuery { filter, limit, cursor } = call.query()?;
+    let page = app.contacts(call.principal()).list(&filter, limit, cursor).await?;
+    Ok(call.list(&page))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{Contact, ContactId, ContactPatch, Id, ImportId, Locale, Patch, ids, time};
 use shared::table::keys;
-use shared::testing::{Answer, Request, TestApp, jane};
+use shared::testing::{Request, TestApp, jane};
 
 use super::handle;
 
@@ -13,35 +13,12 @@ const ENDPOINT: Endpoint = Endpoint::ListContacts;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs
+    routes, credentials, order_of_refusals, request_ids, bugs, lists
 );
 
-async fn list(app: &TestApp, query: &str) -> Answer {
-    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).query(query)).await
-}
-
-/// The ids that an answer shows, in its order.
-fn ids(answer: &Answer) -> Vec<String> {
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    let body = answer.json();
-    body.as_array().unwrap().iter().map(|contact| contact["id"].as_str().unwrap().to_owned()).collect()
-}
-
-/// The query of the page that follows, if one does.
-fn next(answer: &Answer) -> Option<String> {
-    let link = answer.header("link").strip_prefix("</contacts/?")?;
-    Some(link.strip_suffix(">; rel=\"next\"").unwrap().to_owned())
-}
-
-/// Every page from this query on.
+/// The ids of every page from this query on.
 async fn pages(app: &TestApp, query: &str) -> Vec<Vec<String>> {
-    let (mut query, mut pages) = (Some(query.to_owned()), Vec::new());
-    while let Some(current) = query {
-        let answer = list(app, &current).await;
-        pages.push(ids(&answer));
-        query = next(&answer);
-    }
-    pages
+    app.pages(ENDPOINT, handle, query).await.iter().map(|page| page.each("id")).collect()
 }
 
 /// Stores so many contacts, a second apart, and gives their ids, newest first.
@@ -66,8 +43,6 @@ async fn contact(app: &TestApp, changes: &Value, import_id: Option<ImportId>) ->
 #[tokio::test]
 async fn contacts_are_shown_newest_first_in_the_form_of_the_page() {
     let app = TestApp::new().await;
-    let none = list(&app, "").await;
-    assert_eq!((none.status, none.text.as_str(), none.header("link")), (200, "[]", ""));
     app.create(&app.other, jane("theirs@example.com"), None).await;
     let john = app.john().await;
     let jane = contact(&app, &json!({"email": "jane.smith@example.com"}), None).await;
@@ -76,7 +51,7 @@ async fn contacts_are_shown_newest_first_in_the_form_of_the_page() {
     let expected = format!(
         r#"[{{"id":"{jane_id}","org_id":"{org_id}","full_name":"Jane Doe","email":"jane.smith@example.com","linkedin_profile":"https://www.linkedin.com/in/janedoe","company":null,"locale":null,"timezone":null,"enrichment":null,"created_at":"{jane_at}","updated_at":"{jane_at}"}},{{"id":"{john_id}","org_id":"{org_id}","full_name":"John Doe","email":"john.doe@example.com","linkedin_profile":"https://www.linkedin.com/in/johndoe","company":"Tech Corp","locale":"en-US","timezone":"America/New_York","enrichment":{{"source":"website","campaign":"Q1-2024"}},"created_at":"{john_at}","updated_at":"{john_at}"}}]"#
     );
-    let answer = list(&app, "").await;
+    let answer = app.list(ENDPOINT, handle, "").await;
     assert_eq!((answer.status, answer.text.as_str()), (200, expected.as_str()));
     assert_eq!((answer.header("content-type"), answer.header("link")), ("application/json", ""));
 }
@@ -144,8 +119,8 @@ async fn an_import_that_is_gone_has_no_members() {
     // As the table is after an import was deleted, until its memberships are cleared up.
     let gone = ImportId::parse("7c9e6679-7425-40de-944b-e07fc1f90ae7").unwrap();
     app.put_item(&keys::membership(app.org.org_id, gone, member.id), json!({"type": {"S": "membership"}})).await;
-    assert_eq!(list(&app, &format!("import_id={gone}")).await.text, "[]");
-    assert_eq!(ids(&list(&app, &format!("import_id={import_id}")).await), [member.id.to_string()]);
+    assert_eq!(app.list(ENDPOINT, handle, &format!("import_id={gone}")).await.text, "[]");
+    assert_eq!(app.list(ENDPOINT, handle, &format!("import_id={import_id}")).await.each("id"), [member.id.to_string()]);
 }
 
 #[tokio::test]
@@ -180,16 +155,6 @@ async fn what_is_wrong_with_the_query_is_said_at_once() {
         "{limit}; {cursor}; {import_id}; {email}; company must not be blank; created_after {moment}; updated_after {moment}"
     );
     for (query, detail) in [
-        ("limit=0", limit),
-        ("limit=1001", limit),
-        ("limit=", limit),
-        ("limit=-1", limit),
-        ("limit=1e2", limit),
-        ("cursor=", cursor),
-        ("cursor=x", cursor),
-        ("cursor=AAAAAAAAAAAAAAAAAAAAAB", cursor),
-        ("cursor=AAAAAAAAAAAAAAAAAAAAAA==", cursor),
-        ("cursor=CONTACT%23x", cursor),
         ("import_id=x", import_id),
         ("email=x", email),
         ("email=%20", "email must not be blank"),
@@ -200,11 +165,8 @@ async fn what_is_wrong_with_the_query_is_said_at_once() {
         ("email=a@example.com&email=b@example.com", "email must be given once"),
         ("updated_after=x&created_after=x&company=&email=x&import_id=x&cursor=x&limit=x", &every),
     ] {
-        let answer = list(&app, query).await;
+        let answer = app.list(ENDPOINT, handle, query).await;
         assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{query}");
-    }
-    for query in ["limit=1", "limit=1000", "limit=0010"] {
-        assert_eq!(list(&app, query).await.status, 200, "{query}");
     }
 }
 
@@ -222,8 +184,8 @@ async fn pages_neither_repeat_nor_skip_while_others_write() {
         let mut query = Some(format!("{filter}limit=2"));
         let mut gone = Vec::new();
         while let Some(current) = query {
-            let answer = list(&app, &current).await;
-            let page = ids(&answer);
+            let answer = app.list(ENDPOINT, handle, &current).await;
+            let page = answer.each("id");
             assert!(page.len() <= 2);
             // The row that the cursor stands at goes, one that is still to come goes, and new ones are made.
             let last = page.last().cloned();
@@ -235,7 +197,7 @@ async fn pages_neither_repeat_nor_skip_while_others_write() {
                 gone.push(id);
             }
             contact(&app, &json!({"company": "Tech Corp"}), Some(import_id)).await;
-            query = next(&answer);
+            query = answer.next(ENDPOINT);
         }
         expected.retain(|id| seen.contains(id) || !gone.contains(id));
         assert_eq!(seen, expected, "{filter}");
@@ -250,25 +212,28 @@ async fn pages_neither_repeat_nor_skip_while_others_write() {
 async fn the_next_pages_address_is_this_ones_with_another_cursor() {
     let app = TestApp::new().await;
     contacts(&app, 3, None).await;
-    let first = next(&list(&app, "limit=1&created_after=2024-10-06T12:00:00%2B02:00&x=%26").await).unwrap();
+    let first = app.list(ENDPOINT, handle, "limit=1&created_after=2024-10-06T12:00:00%2B02:00&x=%26").await;
+    let first = first.next(ENDPOINT).unwrap();
     let (query, cursor) = first.split_once("&cursor=").unwrap();
     assert_eq!(query, "limit=1&created_after=2024-10-06T12%3A00%3A00%2B02%3A00&x=%26");
-    let second = next(&list(&app, &first).await).unwrap();
+    let second = app.list(ENDPOINT, handle, &first).await.next(ENDPOINT).unwrap();
     let (same, another) = second.split_once("&cursor=").unwrap();
     assert_eq!(same, query);
     assert_ne!(another, cursor);
-    assert_eq!(next(&list(&app, &second).await), None);
-    assert_eq!(next(&list(&app, "limit=3").await), None, "a page that is just full is the last");
+    assert_eq!(app.list(ENDPOINT, handle, &second).await.next(ENDPOINT), None);
+    let all = app.list(ENDPOINT, handle, "limit=3").await;
+    assert_eq!(all.next(ENDPOINT), None, "a page that is just full is the last");
 }
 
 #[tokio::test]
 async fn a_cursor_shows_nothing_of_another_organization() {
     let app = TestApp::new().await;
     let ours = contacts(&app, 3, None).await;
-    let theirs = Request::to(ENDPOINT, &app.other).query(&next(&list(&app, "limit=1").await).unwrap());
+    let second = app.list(ENDPOINT, handle, "limit=1").await.next(ENDPOINT).unwrap();
+    let theirs = Request::to(ENDPOINT, &app.other).query(&second);
     assert_eq!(app.send(ENDPOINT, handle, &theirs).await.text, "[]");
     // Neither does one from a list with other filters, wherever it stands in this one.
-    let oldest = next(&list(&app, "limit=2").await).unwrap().replace("limit=2", "limit=9");
+    let oldest = app.list(ENDPOINT, handle, "limit=2").await.next(ENDPOINT).unwrap().replace("limit=2", "limit=9");
     let created = time::to_millis(app.stored(parse(&ours[1])).await.unwrap().created_at());
     for (query, expected) in [
         (oldest.clone(), vec![ours[2].clone()]),
@@ -296,13 +261,13 @@ async fn a_page_may_end_early_and_only_a_missing_link_is_the_end() {
         let expected = if query.contains("company") { &expected[..COUNT - 1] } else { &expected };
         assert_eq!(pages.concat(), expected, "{query}");
     }
-    let mut answer = list(&app, "company=first+corp").await;
-    assert_eq!(ids(&answer).len(), 0, "more was passed over than one page may read");
-    while let Some(query) = next(&answer) {
-        answer = list(&app, &query).await;
+    let mut answer = app.list(ENDPOINT, handle, "company=first+corp").await;
+    assert_eq!(answer.each("id").len(), 0, "more was passed over than one page may read");
+    while let Some(query) = answer.next(ENDPOINT) {
+        answer = app.list(ENDPOINT, handle, &query).await;
     }
-    assert_eq!(ids(&answer), expected[COUNT - 1..]);
-    assert!(list(&app, "").await.text.len() < 6 * 1024 * 1024 - 1024 * 1024);
+    assert_eq!(answer.each("id"), expected[COUNT - 1..]);
+    assert!(app.list(ENDPOINT, handle, "").await.text.len() < 6 * 1024 * 1024 - 1024 * 1024);
 }
 
 #[tokio::test]
@@ -313,10 +278,10 @@ async fn a_contact_that_cannot_be_read_is_a_fault_and_says_nothing() {
     let garbage = json!({"type": {"S": "contact"}, "email": {"S": "canary"}, "enrichment": {"M": {}}});
     app.put_item(&keys::contact(app.org.org_id, contact.id), garbage).await;
     for query in ["", "email=jane@example.com", "company=x", &format!("import_id={import_id}")] {
-        let answer = list(&app, query).await;
+        let answer = app.list(ENDPOINT, handle, query).await;
         assert_eq!((answer.status, answer.text.as_str()), (500, r#"{"detail":"Internal server error"}"#), "{query}");
     }
     let lock = keys::email_lock(app.org.org_id, &contact.email);
     app.put_item(&lock, json!({"type": {"S": "email_lock"}, "contact_id": {"S": "canary"}})).await;
-    assert_eq!(list(&app, "email=jane@example.com").await.status, 500);
+    assert_eq!(app.list(ENDPOINT, handle, "email=jane@example.com").await.status, 500);
 }

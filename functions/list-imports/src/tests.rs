@@ -1,10 +1,9 @@
 //! `handle` behind the whole way of a request, on a table of its own.
 
 use serde_json::{Value, json};
-use shared::Endpoint;
 use shared::domain::Import;
-use shared::http::{ImportView, Reply};
-use shared::testing::{Answer, Request, TestApp, read};
+use shared::testing::{Request, TestApp, read};
+use shared::{Endpoint, Reply};
 
 use super::handle;
 
@@ -12,32 +11,15 @@ const ENDPOINT: Endpoint = Endpoint::ListImports;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs
+    routes, credentials, order_of_refusals, request_ids, bugs, lists
 );
 
 const ONE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 const TWO: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae8";
 
-async fn list(app: &TestApp, query: &str) -> Answer {
-    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).query(query)).await
-}
-
-/// The sources that an answer shows, in its order.
-fn sources(answer: &Answer) -> Vec<String> {
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    let body = answer.json();
-    body.as_array().unwrap().iter().map(|import| import["source"].as_str().unwrap().to_owned()).collect()
-}
-
-/// Every page from this query on.
+/// The sources of every page from this query on.
 async fn pages(app: &TestApp, query: &str) -> Vec<Vec<String>> {
-    let (mut query, mut pages) = (query.to_owned(), Vec::new());
-    loop {
-        let answer = list(app, &query).await;
-        pages.push(sources(&answer));
-        let Some(link) = answer.header("link").strip_prefix("</imports/?") else { return pages };
-        link.strip_suffix(">; rel=\"next\"").unwrap().clone_into(&mut query);
-    }
+    app.pages(ENDPOINT, handle, query).await.iter().map(|page| page.each("source")).collect()
 }
 
 /// Stores an import, a second after whichever was before.
@@ -49,17 +31,13 @@ async fn import(app: &TestApp, body: Value) -> Import {
 #[tokio::test]
 async fn imports_are_listed_newest_first_as_they_are_shown() {
     let app = TestApp::new().await;
-    let answer = list(&app, "").await;
-    assert_eq!((answer.status, answer.text.as_str(), answer.header("link")), (200, "[]", ""));
     let one = import(&app, Request::example(Endpoint::CreateImport).body()).await;
     let two = import(&app, json!({"source": "crm", "mapping_json": {"Name": "full_name"}, "campaign_id": ONE})).await;
-    let answer = list(&app, "").await;
-    let expected: Value = serde_json::to_value(Reply::list([&two, &one].map(ImportView::of))).unwrap();
+    let answer = app.list(ENDPOINT, handle, "").await;
+    let expected: Value = serde_json::to_value(Reply::list([&two, &one])).unwrap();
     assert_eq!((answer.status, &json!(answer.text)), (200, &expected["body"]));
-    assert_eq!(sources(&answer), ["crm", "csv"]);
+    assert_eq!(answer.each("source"), ["crm", "csv"]);
     assert_eq!((answer.header("content-type"), answer.header("link")), ("application/json", ""));
-    let theirs = Request::to(ENDPOINT, &app.other).query("");
-    assert_eq!(app.send(ENDPOINT, handle, &theirs).await.text, "[]", "each organization sees its own");
 }
 
 #[tokio::test]
@@ -86,7 +64,7 @@ async fn a_list_is_filtered_by_status_and_by_campaign() {
         (format!("campaign_id={TWO}&status=pending"), &[]),
         ("unknown=x".to_owned(), &["e", "d", "c", "b", "a"]),
     ] {
-        assert_eq!(sources(&list(&app, &query).await), expected, "{query}");
+        assert_eq!(app.list(ENDPOINT, handle, &query).await.each("source"), expected, "{query}");
     }
 }
 
@@ -108,14 +86,14 @@ async fn a_list_goes_on_where_its_page_ended() {
     }
     assert_eq!(pages(&app, "status=completed&limit=2").await, [vec!["n6", "n3"], vec!["n0"]]);
     // What others do between two pages neither skips nor repeats a row.
-    let first = list(&app, "limit=4").await;
-    let cursor = first.header("link").split(['?', '>']).nth(1).unwrap().to_owned();
+    let first = app.list(ENDPOINT, handle, "limit=4").await;
+    let cursor = first.next(ENDPOINT).unwrap();
     import(&app, json!({"source": "new"})).await;
     let id = shared::domain::Id::parse(first.json()[3]["id"].as_str().unwrap()).unwrap();
     let imports = app.app().imports(&app.principal(&app.org).await);
     imports.update(id, &read(json!({"source": "changed"}))).await.unwrap();
     imports.delete(id).await.unwrap();
-    assert_eq!(sources(&list(&app, &cursor).await), expected[4..8]);
+    assert_eq!(app.list(ENDPOINT, handle, &cursor).await.each("source"), expected[4..8]);
 }
 
 #[tokio::test]
@@ -126,8 +104,6 @@ async fn what_is_wrong_with_the_query_is_said_at_once() {
     let campaign = "campaign_id must be a valid UUID";
     let all = format!("{limit}; cursor must be the cursor of a Link header; {status}; {campaign}");
     for (query, detail) in [
-        ("limit=0", limit),
-        ("limit=1001", limit),
         ("status=", status),
         ("status=PENDING", status),
         ("status=active", status),
@@ -136,7 +112,7 @@ async fn what_is_wrong_with_the_query_is_said_at_once() {
         ("campaign_id=all", campaign),
         ("campaign_id=x&status=x&cursor=x&limit=x", &all),
     ] {
-        let answer = list(&app, query).await;
+        let answer = app.list(ENDPOINT, handle, query).await;
         assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{query}");
     }
 }

@@ -28,6 +28,13 @@ pub struct Company {
     pub name: CompanyName,
 }
 
+/// Which companies a list shows: every one, or the one of a name.
+#[derive(Debug, Clone, Default)]
+pub struct CompanyFilter {
+    /// The name, as it is compared.
+    pub name: Option<CompanyKey>,
+}
+
 impl Company {
     /// When it was created, to the millisecond.
     pub fn created_at(&self) -> DateTime<Utc> {

@@ -33,7 +33,7 @@ pub use campaign::{
 };
 pub use characters::is_blank;
 pub use clock::Clock;
-pub use company::{Company, CompanyKey, CompanyName};
+pub use company::{Company, CompanyFilter, CompanyKey, CompanyName};
 pub use contact::{Contact, ContactFilter, ContactPatch, NewContact, RequiredVersion, Upsert};
 pub use email::Email;
 pub use field::{Field, Patch, Wire};

@@ -187,7 +187,7 @@ pub struct ActivityView<'a> {
 
 impl<'a> ActivityView<'a> {
     /// What is shown of an activity.
-    pub fn of(activity: &'a Activity) -> Self {
+    pub(super) fn of(activity: &'a Activity) -> Self {
         let direction = activity.direction.unwrap_or(Direction::Outbound);
         Self {
             id: activity.id.as_str(),

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{FromBody, FromQuery};
-use super::query::{ListPage, Query};
+use super::call::FromBody;
 use super::reply::Resource;
 use crate::domain::api_key::{name, scopes, valid_until};
 use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Clock, Field, NewApiKey, OrgId, Scope, Violations, time};
@@ -75,7 +74,7 @@ pub struct ApiKeyView<'a> {
 
 impl<'a> ApiKeyView<'a> {
     /// What is shown of a key.
-    pub fn of(key: &'a ApiKey) -> Self {
+    fn of(key: &'a ApiKey) -> Self {
         Self {
             id: key.id,
             org_id: key.org_id,
@@ -87,6 +86,12 @@ impl<'a> ApiKeyView<'a> {
             expires_at: key.valid_until.map(time::to_exact),
             revoked_at: key.revoked_at.map(time::to_seconds),
         }
+    }
+}
+
+impl Resource for ApiKey {
+    fn view(&self) -> impl Serialize {
+        ApiKeyView::of(self)
     }
 }
 
@@ -132,15 +137,5 @@ impl Resource for CreatedApiKey {
             ApiKeyView::of(&self.key);
         let key = self.secret.in_clear();
         CreatedApiKeyView { id, org_id, name, key, display_prefix, scopes, live, created_at, expires_at, revoked_at }
-    }
-}
-
-/// The query of a list of API keys.
-#[derive(Debug)]
-pub struct ApiKeyListQuery(pub ListPage);
-
-impl FromQuery for ApiKeyListQuery {
-    fn read(query: &Query, violations: &mut Violations) -> Self {
-        Self(ListPage::read(query, violations))
     }
 }

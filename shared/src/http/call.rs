@@ -7,12 +7,12 @@ use sha2::{Digest, Sha256};
 use crate::auth::Principal;
 use crate::domain::{ActivityId, Id, ImportId, RequiredVersion, Violations};
 use crate::endpoint::{ACTIVITY_ID, Endpoint, Media, PathValues, Repeat};
-use crate::table::{Receipt, Slot};
+use crate::table::{Page, Place, Receipt, Slot};
 
 use super::error::ApiError;
 use super::headers::Headers;
 use super::query::Query;
-use super::reply::Reply;
+use super::reply::{Reply, Resource};
 
 /// A request that has been let in: whose it is, and what it says. Its path and headers are read already.
 #[derive(Debug)]
@@ -170,6 +170,16 @@ impl Call {
     /// The body as it was sent, where an endpoint reads other forms than JSON.
     pub fn sent(&self) -> &Body {
         &self.body
+    }
+
+    /// The answer of a list: a page's rows, and where the next page is, if there is one: the same query with another
+    /// cursor.
+    pub fn list(&self, page: &Page<impl Resource, impl Place>) -> Reply {
+        let next = page.next.as_ref().map(|cursor| {
+            let query = Query::parse(&self.raw_query).with_cursor(cursor);
+            format!("{}/?{query}", self.endpoint.spec().path)
+        });
+        Reply::list(&page.rows).with_next(next)
     }
 
     /// The answer to keep under the request's `Idempotency-Key`, if it has one.

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::call::{FromBody, FromQuery, wire};
-use super::query::{ListPage, Query};
+use super::query::Query;
 use super::reply::Resource;
 use crate::domain::campaign::{description, title, web_address};
 use crate::domain::ids::{parse_uuid, parse_uuids};
@@ -289,7 +289,7 @@ pub struct CampaignView<'a> {
 
 impl<'a> CampaignView<'a> {
     /// What is shown of a campaign.
-    pub fn of(campaign: &'a Campaign) -> Self {
+    fn of(campaign: &'a Campaign) -> Self {
         let settings = &campaign.settings;
         Self {
             id: campaign.id,
@@ -322,23 +322,11 @@ impl Resource for Campaign {
     }
 }
 
-/// The query of a list of campaigns.
-#[derive(Debug)]
-pub struct CampaignListQuery {
-    /// Which campaigns.
-    pub filter: CampaignFilter,
-    /// Which part of the list.
-    pub page: ListPage,
-}
-
-impl FromQuery for CampaignListQuery {
+impl FromQuery for CampaignFilter {
     fn read(query: &Query, violations: &mut Violations) -> Self {
         Self {
-            page: ListPage::read(query, violations),
-            filter: CampaignFilter {
-                status: query.read(violations, &param::STATUS, CampaignStatus::parse),
-                icp_profile_id: query.read(violations, &param::ICP_PROFILE_ID, parse_uuid),
-            },
+            status: query.read(violations, &param::STATUS, CampaignStatus::parse),
+            icp_profile_id: query.read(violations, &param::ICP_PROFILE_ID, parse_uuid),
         }
     }
 }

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::call::FromQuery;
-use super::query::{ListPage, Query};
-use crate::domain::{Company, CompanyId, CompanyKey, CompanyName, OrgId, Violations, time};
+use super::query::Query;
+use super::reply::Resource;
+use crate::domain::{Company, CompanyFilter, CompanyId, CompanyKey, CompanyName, OrgId, Violations, time};
 use crate::endpoint::param;
 
 /// A company, as it is shown.
@@ -24,23 +25,20 @@ pub struct CompanyView<'a> {
 
 impl<'a> CompanyView<'a> {
     /// What is shown of a company.
-    pub fn of(company: &'a Company) -> Self {
+    fn of(company: &'a Company) -> Self {
         let Company { id, org_id, name } = company;
         Self { id: *id, org_id: *org_id, name, created_at: time::to_seconds(company.created_at()) }
     }
 }
 
-/// The query of a list of companies.
-#[derive(Debug)]
-pub struct CompanyListQuery {
-    /// The one company that is asked for.
-    pub name: Option<CompanyKey>,
-    /// Which part of the list.
-    pub page: ListPage<CompanyKey>,
+impl Resource for Company {
+    fn view(&self) -> impl Serialize {
+        CompanyView::of(self)
+    }
 }
 
-impl FromQuery for CompanyListQuery {
+impl FromQuery for CompanyFilter {
     fn read(query: &Query, violations: &mut Violations) -> Self {
-        Self { page: ListPage::read(query, violations), name: query.read(violations, &param::NAME, CompanyKey::parse) }
+        Self { name: query.read(violations, &param::NAME, CompanyKey::parse) }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::activity::ActivityView;
 use super::call::{FromBody, FromQuery};
-use super::query::{ListPage, Query};
+use super::query::Query;
 use super::reply::Resource;
 use crate::domain::email::MAX_ADDRESS;
 use crate::domain::json::key_order;
@@ -362,26 +362,14 @@ impl FromQuery for TimelineQuery {
     }
 }
 
-/// The query of a list of contacts.
-#[derive(Debug)]
-pub struct ContactListQuery {
-    /// Which contacts.
-    pub filter: ContactFilter,
-    /// Which part of the list.
-    pub page: ListPage,
-}
-
-impl FromQuery for ContactListQuery {
+impl FromQuery for ContactFilter {
     fn read(query: &Query, violations: &mut Violations) -> Self {
         Self {
-            page: ListPage::read(query, violations),
-            filter: ContactFilter {
-                import_id: query.read(violations, &param::IMPORT_ID, ImportId::parse),
-                email: query.read(violations, &param::EMAIL, |text| Email::parse(&plus(text))),
-                company: query.read(violations, &param::COMPANY, CompanyKey::parse),
-                created_after: query.read(violations, &param::CREATED_AFTER, |text| time::parse(&plus(text))),
-                updated_after: query.read(violations, &param::UPDATED_AFTER, |text| time::parse(&plus(text))),
-            },
+            import_id: query.read(violations, &param::IMPORT_ID, ImportId::parse),
+            email: query.read(violations, &param::EMAIL, |text| Email::parse(&plus(text))),
+            company: query.read(violations, &param::COMPANY, CompanyKey::parse),
+            created_after: query.read(violations, &param::CREATED_AFTER, |text| time::parse(&plus(text))),
+            updated_after: query.read(violations, &param::UPDATED_AFTER, |text| time::parse(&plus(text))),
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::call::{FromBody, FromQuery};
-use super::query::{ListPage, Query};
+use super::query::Query;
 use super::reply::Resource;
 use crate::domain::import::{file_name, source, total_rows};
 use crate::domain::{
@@ -115,7 +115,7 @@ pub struct ImportView<'a> {
 
 impl<'a> ImportView<'a> {
     /// What is shown of an import.
-    pub fn of(import: &'a Import) -> Self {
+    fn of(import: &'a Import) -> Self {
         let NewImport { source, file_name, campaign_id, status, total_rows, mapping: _ } = &import.said;
         Self {
             id: import.id,
@@ -163,23 +163,11 @@ impl Resource for ImportWithCount {
     }
 }
 
-/// The query of a list of imports.
-#[derive(Debug)]
-pub struct ImportListQuery {
-    /// Which imports.
-    pub filter: ImportFilter,
-    /// Which part of the list.
-    pub page: ListPage,
-}
-
-impl FromQuery for ImportListQuery {
+impl FromQuery for ImportFilter {
     fn read(query: &Query, violations: &mut Violations) -> Self {
         Self {
-            page: ListPage::read(query, violations),
-            filter: ImportFilter {
-                status: query.read(violations, &param::STATUS, ImportStatus::parse),
-                campaign_id: query.read(violations, &param::OF_CAMPAIGN, CampaignId::parse),
-            },
+            status: query.read(violations, &param::STATUS, ImportStatus::parse),
+            campaign_id: query.read(violations, &param::OF_CAMPAIGN, CampaignId::parse),
         }
     }
 }

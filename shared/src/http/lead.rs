@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::call::{FromBody, FromQuery};
-use super::query::{ListPage, Query};
+use super::query::Query;
 use super::reply::Resource;
 use crate::domain::ids::parse_uuids;
 use crate::domain::json::Number;
 use crate::domain::lead::phase;
 use crate::domain::text::non_blank;
 use crate::domain::{
-    CampaignId, ContactId, Field, Id, ImportId, Invalid, Lead, LeadFilter, LeadId, LeadPatch, LeadPlace, LeadStatus,
-    Linked, Violations, time,
+    CampaignId, ContactId, Field, Id, ImportId, Invalid, Lead, LeadFilter, LeadId, LeadPatch, LeadStatus, Linked,
+    Violations, time,
 };
 use crate::endpoint::param;
 
@@ -144,7 +144,7 @@ pub struct LeadView<'a> {
 
 impl<'a> LeadView<'a> {
     /// What is shown of a lead.
-    pub fn of(lead: &'a Lead) -> Self {
+    fn of(lead: &'a Lead) -> Self {
         Self {
             id: lead.id(),
             campaign_id: lead.place.campaign_id,
@@ -166,24 +166,12 @@ impl Resource for Lead {
     }
 }
 
-/// The query of a list of leads.
-#[derive(Debug)]
-pub struct LeadListQuery {
-    /// Which leads.
-    pub filter: LeadFilter,
-    /// Which part of the list.
-    pub page: ListPage<LeadPlace>,
-}
-
-impl FromQuery for LeadListQuery {
+impl FromQuery for LeadFilter {
     fn read(query: &Query, violations: &mut Violations) -> Self {
         Self {
-            page: ListPage::read(query, violations),
-            filter: LeadFilter {
-                campaign_id: query.read(violations, &param::OF_CAMPAIGN, CampaignId::parse),
-                status: query.read(violations, &param::STATUS, LeadStatus::parse),
-                contact_id: query.read(violations, &param::OF_CONTACT, ContactId::parse),
-            },
+            campaign_id: query.read(violations, &param::OF_CAMPAIGN, CampaignId::parse),
+            status: query.read(violations, &param::STATUS, LeadStatus::parse),
+            contact_id: query.read(violations, &param::OF_CONTACT, ContactId::parse),
         }
     }
 }

@@ -17,21 +17,19 @@ mod reply;
 mod serve;
 
 pub use activity::{ActivityForm, ActivityPatchForm, ActivityView, NewActivities};
-pub use api_key::{ApiKeyForm, ApiKeyListQuery, ApiKeyView, CreatedApiKey, CreatedApiKeyView};
+pub use api_key::{ApiKeyForm, ApiKeyView, CreatedApiKey, CreatedApiKeyView};
 pub use bulk::{BulkQuery, MAX_ROWS, Report, ReportView, Upload};
 pub use call::{Body, Call, FromBody, FromQuery};
-pub use campaign::{AvailabilityForm, CampaignForm, CampaignListQuery, CampaignView, LeadMagnetForm, NewCampaign};
-pub use company::{CompanyListQuery, CompanyView};
-pub use contact::{
-    ContactForm, ContactListQuery, ContactView, ContactWithTimeline, ContactWithTimelineView, TimelineQuery,
-};
+pub use campaign::{AvailabilityForm, CampaignForm, CampaignView, LeadMagnetForm, NewCampaign};
+pub use company::CompanyView;
+pub use contact::{ContactForm, ContactView, ContactWithTimeline, ContactWithTimelineView, TimelineQuery};
 pub use error::ApiError;
 pub use event::Event;
-pub use import::{ImportForm, ImportListQuery, ImportView, ImportWithCount, ImportWithCountView};
+pub use import::{ImportForm, ImportView, ImportWithCount, ImportWithCountView};
 #[cfg(feature = "openapi")]
 pub(crate) use lead::LinkedView;
-pub use lead::{ImportIds, ImportIdsForm, LeadForm, LeadListQuery, LeadView};
-pub use query::{ListPage, Query};
+pub use lead::{ImportIds, ImportIdsForm, LeadForm, LeadView};
+pub use query::{ListQuery, Query};
 #[cfg(feature = "openapi")]
 pub(crate) use reply::{Detail, Message};
 pub use reply::{Reply, Resource};

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::call::FromQuery;
 use crate::domain::{Invalid, Violations};
 use crate::endpoint::{Param, ParamKind, param};
 use crate::table::{Cursor, Place};
@@ -53,33 +54,38 @@ impl Query {
             })
         })
     }
+
+    /// The query with another cursor, encoded.
+    pub(super) fn with_cursor(&self, cursor: &Cursor<impl Place>) -> String {
+        let others = self.0.iter().filter(|(name, _)| name != param::CURSOR.name);
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(others).append_pair(param::CURSOR.name, &cursor.to_string());
+        query.finish()
+    }
 }
 
-/// Which part of a list is asked for.
+/// The query of a list: which rows, and which part of them.
 #[derive(Debug)]
-pub struct ListPage<P = Uuid> {
-    /// How many rows at the most.
+pub struct ListQuery<F, P = Uuid> {
+    /// Which rows.
+    pub filter: F,
+    /// How many of them at the most.
     pub limit: usize,
     /// From where on.
     pub cursor: Option<Cursor<P>>,
-    sent: Vec<(String, String)>,
 }
 
-impl<P: Place> ListPage<P> {
-    pub(super) fn read(query: &Query, violations: &mut Violations) -> Self {
+impl<F: FromQuery, P: Place> FromQuery for ListQuery<F, P> {
+    fn read(query: &Query, violations: &mut Violations) -> Self {
         Self {
             limit: usize::try_from(query.integer(violations, &param::LIMIT)).unwrap_or(usize::MAX),
             cursor: query.read(violations, &param::CURSOR, Cursor::parse),
-            sent: query.0.clone(),
+            filter: F::read(query, violations),
         }
     }
+}
 
-    /// The address of the page that follows, if one does: the same query with another cursor.
-    pub fn next(&self, path: &str, cursor: Option<Cursor<P>>) -> Option<String> {
-        let cursor = cursor?.to_string();
-        let others = self.sent.iter().filter(|(name, _)| name != param::CURSOR.name);
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(others).append_pair(param::CURSOR.name, &cursor);
-        Some(format!("{path}/?{}", query.finish()))
-    }
+/// The filter of a list that has none.
+impl FromQuery for () {
+    fn read(_: &Query, _: &mut Violations) -> Self {}
 }

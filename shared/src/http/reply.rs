@@ -75,8 +75,8 @@ impl Reply {
     }
 
     /// 200 with things.
-    pub fn list<T: Serialize>(views: impl IntoIterator<Item = T>) -> Self {
-        Self::json(200, &views.into_iter().collect::<Vec<_>>())
+    pub fn list<'a, T: Resource + 'a>(things: impl IntoIterator<Item = &'a T>) -> Self {
+        Self::json(200, &things.into_iter().map(T::view).collect::<Vec<_>>())
     }
 
     /// 200 with a sentence.

@@ -14,7 +14,7 @@ use super::listing::{self, Listed, Page};
 use super::session::Session;
 use super::transaction::{MAX_ITEMS, Transaction};
 use crate::domain::ids::uuid_at;
-use crate::domain::{Company, CompanyId, CompanyKey, CompanyName, OrgId};
+use crate::domain::{Company, CompanyFilter, CompanyId, CompanyKey, CompanyName, OrgId};
 
 /// No company is ever deleted, so what is known stays true.
 const REMEMBERED: TimeDelta = TimeDelta::days(1);
@@ -44,11 +44,11 @@ impl Companies {
     /// The database's.
     pub async fn list(
         &self,
-        name: Option<&CompanyKey>,
+        filter: &CompanyFilter,
         limit: usize,
         cursor: Option<Cursor<CompanyKey>>,
     ) -> Result<Page<Company, CompanyKey>> {
-        let Some(name) = name else {
+        let Some(name) = &filter.name else {
             return listing::page_of(&self.session, self.org, limit, cursor, false, |_| true).await;
         };
         let is_after = cursor.is_none_or(|Cursor(place)| *name > place);

@@ -46,7 +46,8 @@ pub(super) struct Rows<T, P = Uuid> {
     pub(super) more: Option<P>,
 }
 
-/// Puts what was read in no order in that of its ids; nothing stands where one is not there, or is no more.
+/// Puts what was read in no order into the order of these ids, each with its thing unless nothing was read of it, as of
+/// what an index still names once it is gone.
 pub(super) fn in_order<T, I: Copy + Eq + Hash>(
     order: impl IntoIterator<Item = I>,
     read: impl IntoIterator<Item = T>,

@@ -113,6 +113,28 @@ impl TestApp {
         Answer::new(&response)
     }
 
+    /// A page of the list of the organization that a test acts as.
+    pub async fn list<H, F>(&self, endpoint: Endpoint, handle: H, query: &str) -> Answer
+    where
+        H: Fn(App, Call) -> F,
+        F: Future<Output = Result<Reply, ApiError>>,
+    {
+        self.send(endpoint, handle, &Request::to(endpoint, &self.org).query(query)).await
+    }
+
+    /// Every page of that list from this query on.
+    pub async fn pages<H, F>(&self, endpoint: Endpoint, handle: H, query: &str) -> Vec<Answer>
+    where
+        H: Fn(App, Call) -> F + Copy,
+        F: Future<Output = Result<Reply, ApiError>>,
+    {
+        let mut pages = vec![self.list(endpoint, handle, query).await];
+        while let Some(next) = pages.last().and_then(|page| page.next(endpoint)) {
+            pages.push(self.list(endpoint, handle, &next).await);
+        }
+        pages
+    }
+
     /// One request's view of the API, to reach the table and to see what that costs.
     pub fn app(&self) -> App {
         self.process.app(deadline())

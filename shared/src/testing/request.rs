@@ -126,6 +126,22 @@ impl Answer {
         serde_json::from_str(&self.text).expect("a body is JSON")
     }
 
+    /// This member of each row of a list.
+    pub fn each(&self, member: &str) -> Vec<String> {
+        assert_eq!(self.status, 200, "{}", self.text);
+        let rows = self.json();
+        let rows = rows.as_array().expect("a list is an array").iter();
+        rows.map(|row| row[member].as_str().expect("every row has the member").to_owned()).collect()
+    }
+
+    /// The query of the page of the endpoint's list that follows, if one does.
+    pub fn next(&self, endpoint: Endpoint) -> Option<String> {
+        let link = Some(self.header("link")).filter(|link| !link.is_empty())?;
+        let own = link.strip_prefix(&format!("<{}/?", endpoint.spec().path));
+        let query = own.and_then(|rest| rest.strip_suffix(">; rel=\"next\"")).expect("a link to the list's next page");
+        Some(query.to_owned())
+    }
+
     /// The sentence of an error, after checking that there is nothing else in the body.
     pub fn detail(&self) -> String {
         let body = self.json();

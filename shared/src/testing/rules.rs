@@ -666,3 +666,56 @@ where
     let answer = app.send(endpoint, meanwhile, &keyed).await;
     assert_eq!((answer.status, answer.detail()), (404, "Not found".to_owned()), "{}", answer.text);
 }
+
+/// A list comes in pages of the size that is asked for, each going on where the one before it ended, and an organization
+/// sees its own rows and no others.
+pub async fn lists<H, F>(endpoint: Endpoint, handle: H)
+where
+    H: Fn(App, Call) -> F + Copy,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let app = TestApp::new().await;
+    for company in ["Tech Corp", "Other Corp"] {
+        let mut contact = jane(&format!("{}@example.com", Uuid::new_v4()));
+        contact["company"] = json!(company);
+        app.create(&app.org, contact, None).await;
+        // With its contact, its import and its campaign.
+        app.lead().await;
+    }
+    let ids = app.list(endpoint, handle, "").await.each("id");
+    for (limit, size) in [("1", 1), ("2", 2), ("0010", 10), ("1000", 1000), (&ids.len().to_string(), ids.len())] {
+        let pages = app.pages(endpoint, handle, &format!("limit={limit}&unknown=x")).await;
+        let pages: Vec<_> = pages.iter().map(|page| page.each("id")).collect();
+        assert_eq!(pages, ids.chunks(size).collect::<Vec<_>>(), "{limit}");
+    }
+
+    let newcomer = bearer(&Tenant::new(), &json!({"scope": "admin"}));
+    let newcomer = Request::example(endpoint).without("x-api-key").header("authorization", &newcomer);
+    let second = app.list(endpoint, handle, "limit=1").await.next(endpoint).expect("there are two rows");
+    for query in ["", &second] {
+        let none = app.send(endpoint, handle, &newcomer.clone().query(query)).await;
+        assert_eq!((none.status, none.text.as_str(), none.header("link")), (200, "[]", ""), "{query}");
+    }
+    let theirs = app.send(endpoint, handle, &Request::to(endpoint, &app.other)).await.each("id");
+    assert!(theirs.iter().all(|id| !ids.contains(id)), "each organization sees its own");
+
+    let (limit, cursor) = ("limit must be an integer from 1 to 1000", "cursor must be the cursor of a Link header");
+    for (query, detail) in [
+        ("limit=0", limit),
+        ("limit=1001", limit),
+        ("limit=", limit),
+        ("limit=-1", limit),
+        ("limit=1e2", limit),
+        ("limit=1&limit=2", "limit must be given once"),
+        ("cursor=", cursor),
+        ("cursor=x", cursor),
+        ("cursor=AAAAAAAAAAAAAAAAAAAAAB", cursor),
+        ("cursor=AAAAAAAAAAAAAAAAAAAAAA==", cursor),
+        ("cursor=CONTACT%23x", cursor),
+        (&format!("{second}&{second}").replace("limit=1", ""), "cursor must be given once"),
+        ("cursor=x&limit=x", &format!("{limit}; {cursor}")),
+    ] {
+        let answer = app.list(endpoint, handle, query).await;
+        assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{query}");
+    }
+}

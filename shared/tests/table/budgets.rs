@@ -5,8 +5,8 @@
 use serde_json::json;
 use shared::App;
 use shared::domain::{
-    ApiKeySecret, CompanyKey, ContactFilter, ContactId, ImportFilter, ImportStatus, LeadFilter, Linked, NewApiKey,
-    RequiredVersion, Scope, TimelineFilter, TimelinePage,
+    ApiKeySecret, CompanyFilter, CompanyKey, ContactFilter, ContactId, ImportFilter, ImportStatus, LeadFilter, Linked,
+    NewApiKey, RequiredVersion, Scope, TimelineFilter, TimelinePage,
 };
 use shared::http::NewActivities;
 use shared::table::{Receipt, Slot};
@@ -310,7 +310,7 @@ async fn a_page_of_imports_and_of_companies_is_one_call() {
         assert_eq!((page.rows.len(), page.next.is_some()), (limit.min(5), limit < 5));
         assert_cost(&test, &app, 1, 1, 1.0, 0.0);
         let app = test.app();
-        let page = app.companies(&principal).list(None, limit, None).await.unwrap();
+        let page = app.companies(&principal).list(&CompanyFilter::default(), limit, None).await.unwrap();
         assert_eq!((page.rows.len(), page.next.is_some()), (limit.min(5), limit < 5));
         assert_cost(&test, &app, 1, 1, 1.0, 0.0);
     }
@@ -322,8 +322,8 @@ async fn a_page_of_imports_and_of_companies_is_one_call() {
         assert_cost(&test, &app, 1, 1, 1.0, 0.0);
     }
     let app = test.app();
-    let name = CompanyKey::parse("company 3").unwrap();
-    assert_eq!(app.companies(&principal).list(Some(&name), 1000, None).await.unwrap().rows.len(), 1);
+    let filter = CompanyFilter { name: Some(CompanyKey::parse("company 3").unwrap()) };
+    assert_eq!(app.companies(&principal).list(&filter, 1000, None).await.unwrap().rows.len(), 1);
     assert_cost(&test, &app, 1, 1, 1.0, 0.0);
 }
 
