@@ -133,3 +133,14 @@ where
     }
     Ok(Page { rows: shown, next: after.map(Cursor) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_is_put_in_order_once() {
+        let rows: Vec<_> = in_order([2, 3, 1, 3], ["a", "ccc"], |text| text.len()).collect();
+        assert_eq!(rows, [(2, None), (3, Some("ccc")), (1, Some("a")), (3, None)]);
+    }
+}

@@ -675,7 +675,7 @@ where
     F: Future<Output = Result<Reply, ApiError>>,
 {
     let app = TestApp::new().await;
-    for company in ["Tech Corp", "Other Corp"] {
+    for company in ["Tech Corp", "Other Corp", "First Corp"] {
         let mut contact = jane(&format!("{}@example.com", Uuid::new_v4()));
         contact["company"] = json!(company);
         app.create(&app.org, contact, None).await;
@@ -691,7 +691,7 @@ where
 
     let newcomer = bearer(&Tenant::new(), &json!({"scope": "admin"}));
     let newcomer = Request::example(endpoint).without("x-api-key").header("authorization", &newcomer);
-    let second = app.list(endpoint, handle, "limit=1").await.next(endpoint).expect("there are two rows");
+    let second = app.list(endpoint, handle, "limit=1").await.next(endpoint).expect("there are three rows");
     for query in ["", &second] {
         let none = app.send(endpoint, handle, &newcomer.clone().query(query)).await;
         assert_eq!((none.status, none.text.as_str(), none.header("link")), (200, "[]", ""), "{query}");
