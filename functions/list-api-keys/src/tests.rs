@@ -117,9 +117,9 @@ async fn what_the_index_names_is_read_from_the_table() {
     let expected = alone(&mut app).await.id.to_string();
     let (secret, named) = key(&app, app.org.org_id, 1).await;
     let place = keys::api_key(&secret.hash());
+    let [(index_pk, pk), (index_sk, sk)] = keys::api_key_in_index(app.org.org_id, named.id);
     let mut entry = json!({
-        "type": {"S": "api_key"}, keys::GSI1.pk: {"S": keys::api_keys_of(app.org.org_id)},
-        keys::GSI1.sk: {"S": named.id.to_string()}, "id": {"S": named.id.to_string()},
+        "type": {"S": "api_key"}, index_pk: {"S": pk}, index_sk: {"S": sk}, "id": {"S": named.id.to_string()},
         "org_id": {"S": app.other.org_id.to_string()}, "display_prefix": {"S": "sk_live_1234"},
         "scopes": {"SS": ["read"]}, "name": {"S": "another's"},
     });

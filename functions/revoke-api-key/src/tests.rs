@@ -87,9 +87,9 @@ async fn what_is_no_key_of_the_organization_is_not_found() {
     let app = TestApp::new().await;
     let (secret, key) = app.api_key(&[Scope::Read]).await;
     // Whatever the index says, a key is the organization's that is in it.
+    let [(index_pk, pk), (index_sk, sk)] = keys::api_key_in_index(app.org.org_id, key.id);
     let another = json!({
-        "type": {"S": "api_key"}, keys::GSI1.pk: {"S": keys::api_keys_of(app.org.org_id)},
-        keys::GSI1.sk: {"S": key.id.to_string()}, "id": {"S": key.id.to_string()},
+        "type": {"S": "api_key"}, index_pk: {"S": pk}, index_sk: {"S": sk}, "id": {"S": key.id.to_string()},
         "org_id": {"S": app.other.org_id.to_string()}, "display_prefix": {"S": "sk_live_1234"},
         "scopes": {"SS": ["read"]}, "name": {"S": "another's"},
     });

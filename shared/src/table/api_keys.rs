@@ -17,7 +17,7 @@ use super::session::{Reading, Session};
 use super::transaction::Transaction;
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::ids::uuid_at;
-use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Id, NewApiKey, OrgId, Scope, time};
+use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, NewApiKey, OrgId, Scope, time};
 
 const ORG_ID: &str = "org_id";
 const REVOKED_AT: &str = "revoked_at";
@@ -87,10 +87,10 @@ impl ApiKeys {
     }
 
     async fn read(&self, after: Option<ApiKeyId>, wanted: usize) -> Result<Rows<ApiKey>> {
-        let after = after.map(|id| id.to_string());
+        let after = after.map(keys::api_key_place);
         let reading = Reading { descending: true, limit: Some(wanted) };
         let found = self.session.query_index(&GSI1, &keys::api_keys(self.org), after.as_deref(), &reading).await?;
-        let id = |entry: &str| ApiKeyId::parse(entry).map_err(|_| Error::Unreadable(entry.to_owned()));
+        let id = |index_sk: &str| keys::api_key_at(index_sk).ok_or_else(|| Error::Unreadable(index_sk.to_owned()));
         let order = found.entries.iter().map(|entry| id(&entry.index_sk)).collect::<Result<Vec<_>>>()?;
         let wanted: Vec<_> = found.entries.into_iter().map(|entry| entry.key).collect();
         let keys = self.session.batch_get(&wanted).await?;
@@ -108,7 +108,7 @@ impl ApiKeys {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn revoke(&self, id: ApiKeyId) -> Result<()> {
-        let range = keys::api_key_of(self.org, id);
+        let range = keys::api_key_by_id(self.org, id);
         let found = self.session.query_index(&GSI1, &range, None, &Reading::default()).await?;
         let entry = found.entries.into_iter().next().ok_or(Error::NotFound(Kind::ApiKey))?;
         let mut change = Expression::default();
@@ -137,8 +137,7 @@ pub(super) fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
     let scopes = scopes.iter().collect();
     let record = ApiKeyItem { id, org_id, name, display_prefix, scopes, valid_until, revoked_at };
     let mut item = item(&keys::api_key(hash), Type::ApiKey, &record)?;
-    item.insert(GSI1.pk.to_owned(), text(keys::api_keys_of(org_id)));
-    item.insert(GSI1.sk.to_owned(), text(id.to_string()));
+    item.extend(keys::api_key_in_index(org_id, id).map(|(name, value)| (name.to_owned(), text(value))));
     Ok(item)
 }
 

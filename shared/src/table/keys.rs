@@ -297,20 +297,30 @@ pub fn api_key(hash: &ApiKeyHash) -> Key {
     Key::new(format!("KEY#{}", hash.as_str()), "KEY")
 }
 
-/// The index's partition in which an organization's API keys are listed.
-pub fn api_keys_of(org: OrgId) -> String {
-    format!("{}#KEYS", organization(org))
+/// What an API key's item holds for [`GSI1`].
+pub fn api_key_in_index(org: OrgId, id: ApiKeyId) -> [(&'static str, String); 2] {
+    [(GSI1.pk, api_key_partition(org)), (GSI1.sk, api_key_place(id))]
 }
 
-/// The index entries of an organization's API keys, oldest first: the order of their ids.
+/// The organization's API keys in [`GSI1`], oldest first: the order of their ids.
 pub fn api_keys(org: OrgId) -> Range {
-    let entry = |id: Uuid| ApiKeyId::from(id).to_string();
-    Range { pk: api_keys_of(org), first: entry(Uuid::nil()), last: entry(Uuid::max()) }
+    let place = |id: Uuid| api_key_place(id.into());
+    Range { pk: api_key_partition(org), first: place(Uuid::nil()), last: place(Uuid::max()) }
 }
 
-/// The index entry of one of them.
-pub fn api_key_of(org: OrgId, id: ApiKeyId) -> Range {
-    Range { pk: api_keys_of(org), first: id.to_string(), last: id.to_string() }
+/// The API key with this id in [`GSI1`]: one, or none.
+pub fn api_key_by_id(org: OrgId, id: ApiKeyId) -> Range {
+    Range { pk: api_key_partition(org), first: api_key_place(id), last: api_key_place(id) }
+}
+
+/// An API key's sort key in [`GSI1`].
+pub fn api_key_place(id: ApiKeyId) -> String {
+    id.to_string()
+}
+
+/// The API key that a sort key of [`GSI1`] names.
+pub fn api_key_at(index_sk: &str) -> Option<ApiKeyId> {
+    ApiKeyId::parse(index_sk).ok()
 }
 
 /// What was answered to an `Idempotency-Key`.
@@ -336,6 +346,10 @@ fn organization(org: OrgId) -> String {
 /// several partitions here and nowhere else.
 fn contact_partition(org: OrgId, _contact: ContactId) -> String {
     organization(org)
+}
+
+fn api_key_partition(org: OrgId) -> String {
+    format!("{}#KEYS", organization(org))
 }
 
 fn contact_children(org: OrgId, contact: ContactId) -> String {
@@ -480,6 +494,19 @@ mod tests {
         for sk in ["", "LEAD#", "LEAD#x#y", "CAMPAIGN#1#2", &lead(org(), place(7, 8)).sk] {
             assert_eq!(lead_at(sk), None, "{sk}");
         }
+    }
+
+    #[test]
+    fn an_api_key_is_found_in_the_index_by_its_organization_and_by_its_id() {
+        let holds = |range: &Range, pk: &str, sk: &str| range.pk == pk && *range.first <= *sk && *sk <= *range.last;
+        for id in [Uuid::nil(), Uuid::from_u128(7), Uuid::max()].map(ApiKeyId::from) {
+            let [(_, pk), (_, sk)] = api_key_in_index(org(), id);
+            assert_eq!(api_key_at(&sk), Some(id));
+            assert!(holds(&api_keys(org()), &pk, &sk) && holds(&api_key_by_id(org(), id), &pk, &sk), "{id}");
+            assert!(!holds(&api_key_by_id(org(), Uuid::from_u128(8).into()), &pk, &sk), "{id}");
+            assert!(!holds(&leads_by_campaign(org(), None), &pk, &sk), "{id}");
+        }
+        assert_eq!(api_key_at("LEAD#x"), None);
     }
 
     #[test]
