@@ -160,15 +160,15 @@ impl Activities {
             for activity in &new {
                 transaction.put_new(Part::Activity, self.to_item(activity)?);
             }
-            if let Some(receipt) = receipt(&in_order(activities, &stored)) {
-                receipts::keep(&mut transaction, Part::Receipt, self.org, self.now, &receipt)?;
+            let receipt = receipt(&in_order(activities, &stored));
+            let refused =
+                receipts::commit(&self.session, self.org, self.now, transaction, Part::Receipt, receipt.as_ref())
+                    .await?;
+            if refused.is_empty() {
+                return Ok(stored);
             }
-            match self.session.commit(transaction).await?.as_slice() {
-                [] => return Ok(stored),
-                refused if refused.contains(&Part::Receipt) => return Err(Error::AlreadyAnswered),
-                // Somebody else recorded one of them meanwhile.
-                _ => self.session.wait(&mut pause).await?,
-            }
+            // Somebody else recorded one of them meanwhile.
+            self.session.wait(&mut pause).await?;
         }
     }
 

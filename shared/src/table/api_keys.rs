@@ -68,12 +68,9 @@ impl ApiKeys {
     pub async fn create(&self, hash: &ApiKeyHash, key: &ApiKey, receipt: Option<&Receipt>) -> Result<()> {
         let mut transaction = Transaction::new(&self.session.table);
         transaction.put_new(Part::Key, to_item(hash, key)?);
-        if let Some(receipt) = receipt {
-            receipts::keep(&mut transaction, Part::Receipt, self.org, self.now, receipt)?;
-        }
-        match self.session.commit(transaction).await?.as_slice() {
+        let refused = receipts::commit(&self.session, self.org, self.now, transaction, Part::Receipt, receipt).await?;
+        match refused.as_slice() {
             [] => Ok(()),
-            refused if refused.contains(&Part::Receipt) => Err(Error::AlreadyAnswered),
             refused => Err(Error::Unexpected(format!("API key: {refused:?} refused"))),
         }
     }

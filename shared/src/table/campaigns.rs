@@ -89,14 +89,10 @@ impl Campaigns {
         transaction.put_new(Part::Campaign, to_item(campaign)?);
         self.put_lead_magnet(&mut transaction, campaign, lead_magnet)?;
         self.move_among_active(&mut transaction, campaign.id, false, campaign.is_active());
-        if let Some(receipt) = receipt {
-            receipts::keep(&mut transaction, Part::Receipt, self.org, self.now, receipt)?;
-        }
-        let refused = self.session.commit(transaction).await?;
+        let refused = receipts::commit(&self.session, self.org, self.now, transaction, Part::Receipt, receipt).await?;
         match refused.as_slice() {
             [] => Ok(()),
-            parts if parts.contains(&Part::Receipt) => Err(Error::AlreadyAnswered),
-            parts => Err(Error::Unexpected(format!("campaign: {parts:?} refused"))),
+            refused => Err(Error::Unexpected(format!("campaign: {refused:?} refused"))),
         }
     }
 

@@ -111,14 +111,10 @@ impl Contacts {
             if let Some(name) = new_company {
                 companies::create(&mut transaction, Part::Company, self.org, uuid_at(self.now).into(), name)?;
             }
-            if let Some(receipt) = receipt {
-                receipts::keep(&mut transaction, Part::Receipt, self.org, self.now, receipt)?;
-            }
-            let refused = self.session.commit(transaction).await?;
+            let refused =
+                receipts::commit(&self.session, self.org, self.now, transaction, Part::Receipt, receipt).await?;
             let is = |part| refused.contains(&part);
-            if is(Part::Receipt) {
-                return Err(Error::AlreadyAnswered);
-            } else if is(Part::Lock) {
+            if is(Part::Lock) {
                 return Err(Error::EmailTaken(contact.email.clone()));
             } else if is(Part::Contact) {
                 return Err(Error::Unexpected("a new contact's id is taken".to_owned()));

@@ -67,21 +67,13 @@ impl Imports {
     /// # Errors
     /// [`Error::AlreadyAnswered`], or the database's.
     pub async fn create(&self, import: &Import, receipt: Option<&Receipt>) -> Result<()> {
-        let item = to_item(import)?;
-        match receipt {
-            None => self.session.put(item).await?,
-            Some(receipt) => {
-                let mut transaction = Transaction::new(&self.session.table);
-                transaction.put_new(Part::Import, item);
-                receipts::keep(&mut transaction, Part::Receipt, self.org, self.now, receipt)?;
-                match self.session.commit(transaction).await?.as_slice() {
-                    [] => {}
-                    refused if refused.contains(&Part::Receipt) => return Err(Error::AlreadyAnswered),
-                    refused => return Err(Error::Unexpected(format!("import: {refused:?} refused"))),
-                }
-            }
+        let mut transaction = Transaction::new(&self.session.table);
+        transaction.put_new(Part::Import, to_item(import)?);
+        let refused = receipts::commit(&self.session, self.org, self.now, transaction, Part::Receipt, receipt).await?;
+        match refused.as_slice() {
+            [] => self.known.imports.put((self.org, import.id), (), self.now, REMEMBERED),
+            refused => return Err(Error::Unexpected(format!("import: {refused:?} refused"))),
         }
-        self.known.imports.put((self.org, import.id), (), self.now, REMEMBERED);
         Ok(())
     }
 

@@ -121,11 +121,28 @@ fn unless_valid_at(now: DateTime<Utc>) -> Expression {
     condition
 }
 
-/// Makes a transaction keep this answer, unless the slot already has one.
+/// Commits a transaction and, with it, the answer to keep, which is the part `part`. Gives the other parts whose
+/// conditions refused it, as [`Session::commit`] does.
 ///
 /// # Errors
-/// [`Error::AnswerTooLarge`], or what cannot be stored.
-pub(super) fn keep<P: Copy>(
+/// [`Error::AlreadyAnswered`] where the slot has an answer, [`Error::AnswerTooLarge`], or the database's.
+pub(super) async fn commit<P: Copy + PartialEq>(
+    session: &Session,
+    org: OrgId,
+    now: DateTime<Utc>,
+    mut transaction: Transaction<P>,
+    part: P,
+    receipt: Option<&Receipt>,
+) -> Result<Vec<P>> {
+    if let Some(receipt) = receipt {
+        keep(&mut transaction, part, org, now, receipt)?;
+    }
+    let refused = session.commit(transaction).await?;
+    if refused.contains(&part) { Err(Error::AlreadyAnswered) } else { Ok(refused) }
+}
+
+/// Makes a transaction keep this answer, unless the slot already has one.
+fn keep<P: Copy>(
     transaction: &mut Transaction<P>,
     part: P,
     org: OrgId,

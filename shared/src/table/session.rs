@@ -301,15 +301,6 @@ impl Session {
         Ok(output)
     }
 
-    /// Writes one item whose key is new, so that writing it again changes nothing.
-    pub(super) async fn put(&self, item: Item) -> Result<()> {
-        let put = self.client.put_item().table_name(&*self.table).set_item(Some(item));
-        let put = put.return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = self.retry("PutItem", || put.clone().send(), is_transient).await.map_err(Failure::unexpected)?;
-        self.meter.writes(output.consumed_capacity());
-        Ok(())
-    }
-
     /// Writes one item over what lies there, if a condition on that holds; gives back what lies there where it does not.
     pub(super) async fn put_if(&self, item: Item, condition: Expression) -> Result<std::result::Result<(), Item>> {
         let put = self

@@ -10,6 +10,8 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use tokio::time::Instant;
 
+use super::item::Item;
+use super::transaction::Transaction;
 use super::{Meter, Table, api_keys, keys};
 use crate::domain::ApiKey;
 use crate::domain::api_key::ApiKeyHash;
@@ -54,8 +56,7 @@ impl Table {
     /// # Errors
     /// The database's.
     pub async fn put_api_key(&self, hash: &ApiKeyHash, key: &ApiKey) -> super::Result<()> {
-        let session = self.session(Instant::now() + Duration::from_secs(25), Meter::default());
-        session.put(api_keys::to_item(hash, key)?).await
+        self.put(api_keys::to_item(hash, key)?).await
     }
 
     /// Stores any item, in DynamoDB's JSON: what tests say others have written.
@@ -64,8 +65,15 @@ impl Table {
     /// The database's, or what in the text is no item.
     pub async fn put_item(&self, item: serde_json::Value) -> Result<(), String> {
         let item: serde_dynamo::Item = serde_json::from_value(item).map_err(|error| error.to_string())?;
+        self.put(item.into()).await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// Writes an item over whatever lies there.
+    async fn put(&self, item: Item) -> super::Result<()> {
         let session = self.session(Instant::now() + Duration::from_secs(25), Meter::default());
-        session.put(item.into()).await.map_err(|error| format!("{error:?}"))
+        let mut transaction = Transaction::new(&session.table);
+        transaction.put((), item);
+        session.commit(transaction).await.map(drop)
     }
 
     /// Stores many items, in DynamoDB's JSON.
