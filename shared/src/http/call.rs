@@ -184,6 +184,7 @@ impl Call {
 
     /// The answer to keep under the request's `Idempotency-Key`, if it has one.
     pub fn receipt(&self, reply: &Reply) -> Option<Receipt> {
+        let slot = self.slot().filter(|_| reply.is_success())?;
         let answer = match self.endpoint.spec().repeat()? {
             // A reply is texts and numbers: there is nothing in it that JSON could not hold.
             Repeat::Replayed => serde_json::to_string(reply).ok()?,
@@ -191,10 +192,7 @@ impl Call {
             Repeat::Refused => String::new(),
             Repeat::Run => return None,
         };
-        if !reply.is_success() {
-            return None;
-        }
-        Some(Receipt { slot: self.slot()?, fingerprint: self.fingerprint(), answer })
+        Some(Receipt { slot, fingerprint: self.fingerprint(), answer })
     }
 
     /// Where the answer to the request's `Idempotency-Key` is kept, if it has one.
