@@ -108,8 +108,7 @@ impl ApiKeys {
         let range = keys::api_key_by_id(self.org, id);
         let found = self.session.query_index(&GSI1, &range, None, &Reading::default()).await?;
         let entry = found.entries.into_iter().next().ok_or(Error::NotFound(Kind::ApiKey))?;
-        let mut change = Expression::default();
-        change.require(ORG_ID, text(self.org.to_string()));
+        let mut change = Expression::equals(ORG_ID, text(self.org.to_string()));
         change.require_absent(REVOKED_AT);
         change.note(REVOKED_AT, text(time::to_millis(self.now)));
         match self.session.update(&entry.key, change).await? {

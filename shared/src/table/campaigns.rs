@@ -221,9 +221,7 @@ pub(super) fn active(item: Item) -> Result<BTreeSet<CampaignId>> {
 }
 
 fn same_version(campaign: &Campaign) -> Expression {
-    let mut condition = Expression::default();
-    condition.require(VERSION, number(campaign.version));
-    condition
+    Expression::equals(VERSION, number(campaign.version))
 }
 
 fn to_item(campaign: &Campaign) -> Result<Item> {

@@ -378,8 +378,7 @@ impl Contacts {
 
 /// The contact still has the address and the imports that its lock and its memberships were found by.
 fn as_read(contact: &Contact, required: Option<&RequiredVersion>) -> Expression {
-    let mut condition = Expression::default();
-    condition.require(EMAIL, text(contact.email.as_str()));
+    let mut condition = Expression::equals(EMAIL, text(contact.email.as_str()));
     let imports: Vec<_> = contact.import_ids.iter().map(ToString::to_string).collect();
     condition.require_same(IMPORT_IDS, Some(AttributeValue::Ss(imports)).filter(|_| !contact.import_ids.is_empty()));
     if required.is_some() {
@@ -390,15 +389,11 @@ fn as_read(contact: &Contact, required: Option<&RequiredVersion>) -> Expression 
 
 /// The contact has been written by nobody since it was read.
 pub(super) fn same_version(contact: &Contact) -> Expression {
-    let mut condition = Expression::default();
-    condition.require(VERSION, number(contact.version));
-    condition
+    Expression::equals(VERSION, number(contact.version))
 }
 
 fn lock_of(contact_id: ContactId) -> Expression {
-    let mut condition = Expression::default();
-    condition.require(CONTACT_ID, text(contact_id.to_string()));
-    condition
+    Expression::equals(CONTACT_ID, text(contact_id.to_string()))
 }
 
 /// A contact's item.

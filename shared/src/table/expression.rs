@@ -22,6 +22,27 @@ pub(super) struct Expression {
 }
 
 impl Expression {
+    /// The condition that there is such an attribute.
+    pub(super) fn present(attribute: &str) -> Self {
+        let mut condition = Self::default();
+        condition.require_present(attribute);
+        condition
+    }
+
+    /// The condition that there is no such attribute.
+    pub(super) fn absent(attribute: &str) -> Self {
+        let mut condition = Self::default();
+        condition.require_absent(attribute);
+        condition
+    }
+
+    /// The condition that the attribute has this value.
+    pub(super) fn equals(attribute: &str, value: AttributeValue) -> Self {
+        let mut condition = Self::default();
+        condition.require(attribute, value);
+        condition
+    }
+
     /// Sets an attribute, or a member of a map as `[map, member]`; the item differs if it had another value.
     pub(super) fn set(&mut self, path: &[&str], value: AttributeValue) {
         let (path, value) = (self.path(path), self.value(value));

@@ -17,7 +17,9 @@ use super::session::Session;
 use super::transaction::Transaction;
 use super::{Known, cascade};
 use crate::domain::ids::uuid_at;
-use crate::domain::{CampaignId, Import, ImportFilter, ImportId, ImportPatch, ImportStatus, NewImport, OrgId, time};
+use crate::domain::{
+    CampaignId, Import, ImportFilter, ImportId, ImportPatch, ImportStatus, NewImport, OrgId, Patch, time,
+};
 
 const MAPPING: &str = "mapping";
 
@@ -104,12 +106,10 @@ impl Imports {
     /// [`Error::NotFound`], or the database's.
     pub async fn update(&self, id: ImportId, patch: &ImportPatch) -> Result<Import> {
         let key = keys::import(self.org, id);
-        let mut change = changes(patch);
+        let change = changes(patch, self.now);
         if change.changes_nothing() {
             return found(self.session.get(&key).await?);
         }
-        change.require_present(PK);
-        change.note("updated_at", text(time::to_millis(self.now)));
         // Refused, it is as it should be, perhaps by this very write, whose answer was lost; or it is gone.
         found(self.session.update(&key, change).await?.map_or_else(|there| there, Some))
     }
@@ -121,10 +121,8 @@ impl Imports {
     /// [`Error::NotFound`], or the database's.
     pub async fn delete(&self, id: ImportId) -> Result<()> {
         let parent = Parent::Import(id);
-        let mut there = Expression::default();
-        there.require_present(PK);
         let mut transaction = Transaction::new(&self.session.table);
-        transaction.delete_if(Part::Import, &parent.key(self.org), there);
+        transaction.delete_if(Part::Import, &parent.key(self.org), Expression::present(PK));
         transaction.put(Part::Tombstone, cascade::tombstone(self.org, parent, self.now)?);
         let refused = self.session.commit(transaction).await?;
         self.known.imports.forget(&(self.org, id));
@@ -192,17 +190,14 @@ pub(super) async fn set_campaign(
     campaign: CampaignId,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let mut change = Expression::default();
-    change.set(&["campaign_id"], text(campaign.to_string()));
-    change.require_present(PK);
-    change.note("updated_at", text(time::to_millis(now)));
-    session.update(&keys::import(org, id), change).await.map(drop)
+    let patch = ImportPatch { campaign_id: Patch::Set(campaign), ..ImportPatch::default() };
+    session.update(&keys::import(org, id), changes(&patch, now)).await.map(drop)
 }
 
-/// What an update does to the item.
-fn changes(patch: &ImportPatch) -> Expression {
+/// What an update at this moment does to the item, if it is there.
+fn changes(patch: &ImportPatch, now: DateTime<Utc>) -> Expression {
     let ImportPatch { source, file_name, campaign_id, status, total_rows, mapping } = patch;
-    let mut change = Expression::default();
+    let mut change = Expression::present(PK);
     let values = [
         ("source", source.as_ref().map(text)),
         ("status", status.map(|status| text(status.as_str()))),
@@ -216,6 +211,7 @@ fn changes(patch: &ImportPatch) -> Expression {
     change.patch("file_name", file_name, |name| text(name));
     change.patch("campaign_id", campaign_id, |id| text(id.to_string()));
     change.patch(MAPPING, mapping, map);
+    change.note("updated_at", text(time::to_millis(now)));
     change
 }
 

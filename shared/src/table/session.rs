@@ -327,9 +327,7 @@ impl Session {
 
     /// Writes one item where none lies yet. Gives back the item that lies there already, if one does.
     pub(super) async fn put_new(&self, item: Item) -> Result<std::result::Result<(), Item>> {
-        let mut absent = Expression::default();
-        absent.require_absent(PK);
-        self.put_if(item, absent).await
+        self.put_if(item, Expression::absent(PK)).await
     }
 
     /// Deletes one item, if a condition on it holds; `false` where it does not.

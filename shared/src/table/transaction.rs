@@ -30,9 +30,7 @@ impl<P: Copy> Transaction<P> {
 
     /// Writes an item where none lies yet.
     pub(super) fn put_new(&mut self, part: P, item: Item) {
-        let mut condition = Expression::default();
-        condition.require_absent(PK);
-        self.put_if(part, item, condition);
+        self.put_if(part, item, Expression::absent(PK));
     }
 
     /// Writes an item if a condition on what lies there holds.
