@@ -3,7 +3,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::domain::Scope;
+use crate::domain::{ActivityId, Kind, Scope};
 
 /// A method of HTTP that an endpoint has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,8 +62,8 @@ pub enum Repeat {
     Replayed,
     /// It is done again, since that is harmless, but not while the first is under way.
     Run,
-    /// It is refused, for 24 hours: the first answer is kept nowhere.
-    Refused,
+    /// It is refused, for 24 hours, since such a thing was made: the first answer is kept nowhere.
+    Refused(Kind),
 }
 
 /// A request header that means something to an endpoint, beside the credentials and `X-Request-ID`.
@@ -216,7 +216,7 @@ pub mod param {
 }
 
 /// The one path parameter that is no UUID.
-pub const ACTIVITY_ID: &str = "activity_id";
+pub const ACTIVITY_ID: &str = ActivityId::NAME;
 
 /// The function that is no endpoint: it reads the table's stream and clears up after what is gone.
 pub const WORKER: &str = "cascade-delete";
@@ -247,6 +247,11 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The names of the ids in its path.
+    pub fn path_ids(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    }
+
     /// What becomes of a request that is sent again under its key, where the endpoint reads one.
     pub fn repeat(&self) -> Option<Repeat> {
         self.headers.iter().find_map(|header| match header {
@@ -664,7 +669,7 @@ impl Endpoint {
                 scope: Scope::Admin,
                 success: 201,
                 body: Some(OBJECT),
-                headers: &[Header::IdempotencyKey(Repeat::Refused)],
+                headers: &[Header::IdempotencyKey(Repeat::Refused(Kind::ApiKey))],
                 query: &[],
             },
             Self::ListApiKeys => Spec {

@@ -17,8 +17,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::activity::MAX_BATCH;
 use crate::domain::{
-    ActivityPatch, ApiKeyId, CampaignId, CampaignPatch, ContactId, ContactPatch, Id, ImportId, ImportPatch, LeadId,
-    LeadPatch, NewApiKey, NewContact, NewImport, Violations,
+    ActivityPatch, CampaignPatch, ContactPatch, ImportPatch, Kind, LeadPatch, NewApiKey, NewContact, NewImport,
+    Violations,
 };
 use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, Media, Method, Param, ParamKind, Repeat, Spec};
 use crate::http::{
@@ -26,7 +26,6 @@ use crate::http::{
     CreatedApiKeyView, Detail, FromBody, ImportIds, ImportView, ImportWithCountView, LeadView, LinkedView, MAX_ROWS,
     Message, NewActivities, NewCampaign, Reply, ReportView,
 };
-use crate::table::Kind;
 
 const JSON: &str = "application/json";
 const REQUEST_ID: &str = "X-Request-ID";
@@ -192,7 +191,7 @@ fn operation(spec: &Spec, bodies: &Bodies) -> Operation {
         .summary(Some(spec.summary))
         .tag(spec.path.split('/').nth(1).unwrap_or_default())
         .securities(Some([API_KEY, BEARER].map(|scheme| SecurityRequirement::new(scheme, [spec.scope.as_str()]))))
-        .parameters(Some(path_ids(spec).map(path_parameter)))
+        .parameters(Some(spec.path_ids().map(path_parameter)))
         .parameters(Some(spec.query.iter().map(query_parameter)));
     for name in spec.headers.iter().map(|header| header.name()).chain([REQUEST_ID]) {
         operation = operation.parameter_ref(Ref::new(format!("#/components/parameters/{name}")));
@@ -221,14 +220,15 @@ fn refusals(spec: &Spec, bodies: &Bodies) -> Vec<ApiError> {
         ApiError::Unavailable,
         invalid(spec, bodies),
     ];
-    let not_found = has(Header::ImportId).then_some(Kind::Import).into_iter().chain(path_ids(spec).filter_map(kind));
+    let not_found =
+        has(Header::ImportId).then_some(Kind::Import).into_iter().chain(spec.path_ids().filter_map(Kind::of_path_id));
     let sometimes = [
         has(Header::IfMatch).then_some(ApiError::PreconditionFailed),
         spec.repeat().map(|_| ApiError::KeyReused),
         spec.repeat().and_then(|repeat| match repeat {
             Repeat::Replayed => None,
             Repeat::Run => Some(ApiError::InProgress { seconds: 60 }),
-            Repeat::Refused => Some(ApiError::AlreadyCreated),
+            Repeat::Refused(kind) => Some(ApiError::AlreadyCreated(kind)),
         }),
         spec.body.map(|body| ApiError::BodyTooLarge { limit: body.max }),
         spec.body.map(|body| ApiError::UnsupportedMediaType { supported: body.media }),
@@ -239,7 +239,7 @@ fn refusals(spec: &Spec, bodies: &Bodies) -> Vec<ApiError> {
 
 /// A fault that a request of this endpoint can have.
 fn invalid(spec: &Spec, bodies: &Bodies) -> ApiError {
-    match (&bodies.missing, path_ids(spec).next(), spec.query.first()) {
+    match (&bodies.missing, spec.path_ids().next(), spec.query.first()) {
         (Some(missing), ..) => ApiError::Invalid(missing.clone()),
         (None, Some(id), _) => ApiError::invalid(id, "must be a valid UUID"),
         (None, None, Some(param)) => ApiError::invalid(param.name, "must be given once"),
@@ -252,23 +252,6 @@ fn is_read_by_id(spec: &Spec) -> bool {
     let parent = |path: &'static str| path.rsplit_once("/{").map(|(parent, _)| parent);
     let reads = |other: Spec| other.method == Method::Get && parent(other.path) == Some(spec.path);
     spec.success == 201 && Endpoint::ALL.iter().any(|endpoint| reads(endpoint.spec()))
-}
-
-/// The kind of thing that a path's id names.
-fn kind(path_id: &str) -> Option<Kind> {
-    match path_id {
-        ContactId::NAME => Some(Kind::Contact),
-        ImportId::NAME => Some(Kind::Import),
-        CampaignId::NAME => Some(Kind::Campaign),
-        LeadId::NAME => Some(Kind::Lead),
-        ApiKeyId::NAME => Some(Kind::ApiKey),
-        ACTIVITY_ID => Some(Kind::Activity),
-        _ => None,
-    }
-}
-
-fn path_ids(spec: &Spec) -> impl Iterator<Item = &'static str> {
-    spec.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
 fn path_parameter(name: &str) -> Parameter {

@@ -34,6 +34,9 @@ text_value! {
 }
 
 impl ActivityId {
+    /// The name it has in paths and bodies.
+    pub const NAME: &str = "activity_id";
+
     /// Reads an id: 1–128 of `A–Z a–z 0–9 _ . : -`, which need no escape in a path or a key.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod import;
 pub mod invalid;
 pub mod json;
+pub mod kind;
 pub mod lead;
 pub mod linkedin;
 pub mod locale;
@@ -42,6 +43,7 @@ pub use ids::{ApiKeyId, CampaignId, CompanyId, ContactId, Id, ImportId, LeadId, 
 pub use import::{Import, ImportFilter, ImportPatch, ImportStatus, NewImport};
 pub use invalid::Invalid;
 pub use json::{Json, JsonObject};
+pub use kind::Kind;
 pub use lead::{Lead, LeadFilter, LeadPatch, LeadPlace, LeadStatus, Linked};
 pub use linkedin::LinkedinProfile;
 pub use locale::Locale;

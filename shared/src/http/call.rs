@@ -189,7 +189,7 @@ impl Call {
             // A reply is texts and numbers: there is nothing in it that JSON could not hold.
             Repeat::Replayed => serde_json::to_string(reply).ok()?,
             // That there was one is all there is to keep: it may hold a secret.
-            Repeat::Refused => String::new(),
+            Repeat::Refused(_) => String::new(),
             Repeat::Run => return None,
         };
         Some(Receipt { slot, fingerprint: self.fingerprint(), answer })

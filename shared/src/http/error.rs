@@ -2,10 +2,10 @@
 //! lower rooms into HTTP.
 
 use crate::auth::Refusal;
-use crate::domain::Violations;
 use crate::domain::api_key::NoRandomness;
+use crate::domain::{Kind, Violations};
 use crate::endpoint::Media;
-use crate::table::{self, Kind};
+use crate::table;
 
 use super::reply::Reply;
 
@@ -55,8 +55,8 @@ pub enum ApiError {
         /// How long it may take at the most.
         seconds: i64,
     },
-    /// 409: the API key was made under this `Idempotency-Key`, and shown then.
-    AlreadyCreated,
+    /// 409: such a thing was made under this `Idempotency-Key`, and shown then.
+    AlreadyCreated(Kind),
     /// The `Idempotency-Key` was answered by another call while this one ran: not an answer, but a reason to replay.
     AlreadyAnswered,
     /// 503: the database could not be reached in time. No transaction was half done.
@@ -89,12 +89,7 @@ impl ApiError {
             Self::TooManyRows { limit } => Reply::error(413, &format!("Request must have at most {limit} rows")),
             Self::UnparsableFile(fault) => Reply::error(400, &format!("Failed to parse CSV file: {fault}")),
             Self::Invalid(violations) => Reply::error(400, &invalid(&violations)),
-            Self::NotFound(Kind::Contact) => Reply::error(404, "Contact not found"),
-            Self::NotFound(Kind::Import) => Reply::error(404, "Import not found"),
-            Self::NotFound(Kind::Campaign) => Reply::error(404, "Campaign not found"),
-            Self::NotFound(Kind::Activity) => Reply::error(404, "Activity not found"),
-            Self::NotFound(Kind::Lead) => Reply::error(404, "Lead not found"),
-            Self::NotFound(Kind::ApiKey) => Reply::error(404, "API key not found"),
+            Self::NotFound(kind) => Reply::error(404, &format!("{} not found", kind.name())),
             Self::PreconditionFailed => Reply::error(412, "Contact has changed since it was read"),
             Self::EmailTaken(email) => Reply::error(409, &format!("Contact with email '{email}' already exists")),
             Self::KeyReused => Reply::error(422, "Idempotency-Key was already used for a different request"),
@@ -102,7 +97,7 @@ impl ApiError {
                 let reply = Reply::error(409, "A request with this Idempotency-Key is in progress");
                 reply.with("retry-after", seconds.to_string())
             }
-            Self::AlreadyCreated => Reply::error(409, "API key already created"),
+            Self::AlreadyCreated(kind) => Reply::error(409, &format!("{} already created", kind.name())),
             Self::AlreadyAnswered | Self::Unavailable => {
                 Reply::error(503, "Service temporarily unavailable, try again").with("retry-after", "1")
             }

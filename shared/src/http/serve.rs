@@ -148,7 +148,7 @@ where
     };
     match repeat {
         Repeat::Replayed => respond_once(app, handle, call, &slot, replay).await,
-        Repeat::Refused => respond_once(app, handle, call, &slot, |_| Err(ApiError::AlreadyCreated)).await,
+        Repeat::Refused(kind) => respond_once(app, handle, call, &slot, |_| Err(ApiError::AlreadyCreated(kind))).await,
         Repeat::Run => respond_alone(app, handle, call, &slot).await,
     }
 }
@@ -159,7 +159,7 @@ async fn respond_once<H, F>(
     handle: H,
     call: Call,
     slot: &Slot,
-    again: fn(&Kept) -> Result<Reply, ApiError>,
+    again: impl Fn(&Kept) -> Result<Reply, ApiError>,
 ) -> Result<Reply, ApiError>
 where
     H: Fn(App, Call) -> F,

@@ -1,23 +1,7 @@
 //! What the table room can say no with. It knows no status code: `http` turns each into an answer.
 
+pub use crate::domain::Kind;
 use crate::domain::{Email, Invalid};
-
-/// A kind of thing that a request can name and that may not be there, in this organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A contact.
-    Contact,
-    /// An import.
-    Import,
-    /// A campaign.
-    Campaign,
-    /// An activity of a contact.
-    Activity,
-    /// A lead.
-    Lead,
-    /// An API key.
-    ApiKey,
-}
 
 /// Why something could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,7 +29,7 @@ use uuid::Uuid;
 use super::tenant::{forged, token};
 use super::{Answer, JWT_SECRET, Request, Tenant, TestApp, jane};
 use crate::app::App;
-use crate::domain::Scope;
+use crate::domain::{Kind, Scope};
 use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, ParamKind, Spec};
 use crate::http::{ApiError, Call, Reply};
 use crate::table::keys;
@@ -270,12 +270,12 @@ where
     assert_eq!(app.send(endpoint, handle, &good).await.status, u64::from(endpoint.spec().success));
 }
 
-type Fault = (u64, &'static str, Box<dyn Fn(Request) -> Request>);
+type Fault = (u64, String, Box<dyn Fn(Request) -> Request>);
 
 /// What can be wrong with a request to this endpoint, in the documented order.
 async fn faults(app: &TestApp, endpoint: Endpoint) -> Vec<Fault> {
-    fn fault(status: u64, detail: &'static str, spoil: impl Fn(Request) -> Request + 'static) -> Fault {
-        (status, detail, Box::new(spoil))
+    fn fault(status: u64, detail: impl Into<String>, spoil: impl Fn(Request) -> Request + 'static) -> Fault {
+        (status, detail.into(), Box::new(spoil))
     }
     let Spec { path, scope, body, headers, query, .. } = endpoint.spec();
     let other_scope = bearer(&app.org, &json!({"scope": if scope == Scope::Read { "write" } else { "read" }}));
@@ -292,7 +292,7 @@ async fn faults(app: &TestApp, endpoint: Endpoint) -> Vec<Fault> {
         faults.push(fault(413, "at most", move |request| request.text("{".repeat(limit + 1))));
     }
     let named = named(endpoint);
-    if let Some(Named { malformed, .. }) = named {
+    if let Some(Named { malformed, .. }) = &named {
         faults.push(fault(400, malformed, move |request| request.path(path_of(endpoint, "42"))));
     }
     if path.contains(ACTIVITY_ID) {
@@ -313,7 +313,7 @@ async fn faults(app: &TestApp, endpoint: Endpoint) -> Vec<Fault> {
     if body.is_some() {
         faults.push(fault(400, "body is not valid JSON", |request| request.text("{")));
     }
-    if let Some(Named { missing, .. }) = named {
+    if let Some(Named { missing, .. }) = &named {
         faults.push(fault(404, missing, move |request| request.path(path_of(endpoint, &Uuid::new_v4().to_string()))));
     }
     if path.contains(ACTIVITY_ID) {
@@ -337,44 +337,25 @@ async fn faults(app: &TestApp, endpoint: Endpoint) -> Vec<Fault> {
 }
 
 /// The thing that an endpoint's path names first.
-#[derive(Clone, Copy)]
 struct Named {
     /// What is said of an id that is none.
-    malformed: &'static str,
+    malformed: String,
     /// What is said where it is not there.
-    missing: &'static str,
+    missing: String,
 }
 
 fn named(endpoint: Endpoint) -> Option<Named> {
-    let Spec { path, .. } = endpoint.spec();
-    if path.contains("{contact_id}") {
-        let malformed = "Validation error: contact_id must be a valid UUID";
-        Some(Named { malformed, missing: "Contact not found" })
-    } else if path.contains("{import_id}") {
-        let malformed = "Validation error: import_id must be a valid UUID";
-        Some(Named { malformed, missing: "Import not found" })
-    } else if path.contains("{campaign_id}") {
-        let malformed = "Validation error: campaign_id must be a valid UUID";
-        Some(Named { malformed, missing: "Campaign not found" })
-    } else if path.contains("{lead_id}") {
-        Some(Named { malformed: "Validation error: lead_id must be a valid UUID", missing: "Lead not found" })
-    } else if path.contains("{key_id}") {
-        let malformed = "Validation error: key_id must be a valid UUID";
-        Some(Named { malformed, missing: "API key not found" })
-    } else {
-        assert!(!path.contains('{'), "a path that no rule knows: {path}");
-        None
-    }
+    let id = endpoint.spec().path_ids().next()?;
+    let kind = Kind::of_path_id(id).unwrap_or_else(|| panic!("an id that names no kind of thing: {id}"));
+    let malformed = format!("Validation error: {id} must be a valid UUID");
+    Some(Named { malformed, missing: format!("{} not found", kind.name()) })
 }
 
 /// The endpoint's path with this id of the thing that it names first.
 fn path_of(endpoint: Endpoint, id: &str) -> String {
-    let path = endpoint.spec().path.replace(&format!("{{{ACTIVITY_ID}}}"), "act_123");
-    path.replace("{contact_id}", id)
-        .replace("{import_id}", id)
-        .replace("{campaign_id}", id)
-        .replace("{lead_id}", id)
-        .replace("{key_id}", id)
+    let spec = endpoint.spec();
+    let value = |name| if name == ACTIVITY_ID { "act_123" } else { id };
+    spec.path_ids().fold(spec.path.to_owned(), |path, name| path.replace(&format!("{{{name}}}"), value(name)))
 }
 
 /// The request's id comes from the client if it is sane and is on every answer.
@@ -444,7 +425,7 @@ where
     let nowhere = as_other.clone().path(path_of(endpoint, &Uuid::new_v4().to_string()));
     let missing = app.send(endpoint, handle, &nowhere).await;
     let detail = named(endpoint).expect("the path names a thing").missing;
-    assert_eq!((missing.status, missing.detail().as_str()), (404, detail));
+    assert_eq!((missing.status, missing.detail()), (404, detail));
     let foreign = app.send(endpoint, handle, &as_other).await;
     assert_eq!(foreign, missing);
     assert_eq!(app.items().await, before);
@@ -465,7 +446,8 @@ where
     for wrong in ["42", "", "%20", &id[1..], &id.replace('-', ""), &format!("{{{id}}}"), &format!("{id}x")] {
         let answer = app.send(endpoint, handle, &good.clone().path(path.replace(&id, wrong))).await;
         // Without the id at its end it is the path of another endpoint.
-        let expected = if wrong.is_empty() && path.ends_with(&id) { (404, "Not found") } else { (400, malformed) };
+        let expected =
+            if wrong.is_empty() && path.ends_with(&id) { (404, "Not found") } else { (400, malformed.as_str()) };
         assert_eq!((answer.status, answer.detail().as_str()), expected, "{wrong}");
     }
     let answer = app.send(endpoint, handle, &good.path(path.replace(&id, &id.to_uppercase()))).await;
