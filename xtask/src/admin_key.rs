@@ -64,7 +64,7 @@ async fn make(options: Options, variable: impl Fn(&str) -> Option<String>) -> Re
     let said = NewApiKey { name, scopes: [Scope::Admin].into_iter().collect(), valid_until: None, live: true };
     let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), org, said, &secret);
     let stored = Table::new(&database, Patience::default()).put_api_key(&secret.hash(), &key).await;
-    stored.map_err(|error| anyhow!("{error:?}")).with_context(|| format!("cannot write to the table {table}"))?;
+    stored.with_context(|| format!("cannot write to the table {table}"))?;
     Ok((org, secret))
 }
 

@@ -126,8 +126,7 @@ impl From<table::Error> for ApiError {
             table::Error::KeyReused => Self::KeyReused,
             table::Error::InProgress { seconds } => Self::InProgress { seconds },
             table::Error::Unavailable => Self::Unavailable,
-            table::Error::Unreadable(sort_key) => Self::Internal(format!("unreadable item {sort_key}")),
-            table::Error::Unexpected(what) => Self::Internal(format!("unexpected answer of the database: {what}")),
+            error @ (table::Error::Unreadable(_) | table::Error::Unexpected(_)) => Self::Internal(error.to_string()),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What the table room can say no with. It knows no status code: `http` turns each into an answer.
 
+use std::fmt;
+
 pub use crate::domain::Kind;
 use crate::domain::{Email, Invalid};
 
@@ -32,6 +34,28 @@ pub enum Error {
     /// The database refused in a way that only a fault of ours or of the set-up explains; holds the operation and code.
     Unexpected(String),
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(kind) => write!(f, "{} not found", kind.name()),
+            Self::EmailTaken(_) => f.write_str("the address is another contact's"),
+            Self::Stale => f.write_str("not the version that is required"),
+            Self::TooLarge(fault) => fault.fmt(f),
+            Self::AnswerTooLarge => f.write_str("the answer is too long to keep"),
+            Self::AlreadyAnswered => f.write_str("the Idempotency-Key has been answered meanwhile"),
+            Self::KeyReused => f.write_str("the Idempotency-Key is held by another request"),
+            Self::InProgress { seconds } => {
+                write!(f, "the Idempotency-Key is held by the same request for up to {seconds} s")
+            }
+            Self::Unavailable => f.write_str("the database could not be reached in time"),
+            Self::Unreadable(sort_key) => write!(f, "unreadable item {sort_key}"),
+            Self::Unexpected(what) => write!(f, "unexpected answer of the database: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
 
 /// How a result of the table reads.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -65,7 +65,7 @@ impl Table {
     /// The database's, or what in the text is no item.
     pub async fn put_item(&self, item: serde_json::Value) -> Result<(), String> {
         let item: serde_dynamo::Item = serde_json::from_value(item).map_err(|error| error.to_string())?;
-        self.put(item.into()).await.map_err(|error| format!("{error:?}"))
+        self.put(item.into()).await.map_err(|error| error.to_string())
     }
 
     /// Writes an item over whatever lies there.
