@@ -53,6 +53,7 @@ struct Rows<'a> {
 
 /// What is to become of an address.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box for each of thousands would cost more than the room")]
 enum Fate {
     /// It gets this contact.
     New(Contact),

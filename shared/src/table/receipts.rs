@@ -108,8 +108,7 @@ impl Receipts {
     /// # Errors
     /// The database's.
     pub async fn release(&self, slot: &Slot, lease: &Lease) -> Result<()> {
-        let mut own = Expression::default();
-        own.require(HOLDER, text(lease.holder.to_string()));
+        let own = Expression::equals(HOLDER, text(lease.holder.to_string()));
         self.session.delete_if(&key(self.org, slot), own).await.map(drop)
     }
 }

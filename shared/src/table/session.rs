@@ -28,7 +28,7 @@ use super::item::{Item, key_of, string};
 use super::keys::{Index, Key, PK, Range, SK};
 use super::transaction::{self, Transaction};
 
-/// The most keys that a BatchGetItem takes.
+/// The most keys that one call reads (`BatchGetItem`).
 pub(super) const KEYS_A_CALL: usize = 100;
 /// How many calls of one request may be under way at once.
 pub(super) const AT_ONCE: usize = 8;
