@@ -10,7 +10,7 @@ use crate::client::{Answer, Request, get, new_campaign, new_import, post};
 
 const ROWS: usize = 5_000;
 
-/// Sends it again for as long as its time does not suffice, as its clients do. Gives every answer but the last, and that.
+/// Sends it again for as long as the time of one call does not suffice, as clients do. Gives the last answer.
 fn until_done(request: &Request) -> Answer {
     let deadline = Instant::now() + Duration::from_mins(5);
     loop {

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::json;
@@ -247,7 +249,7 @@ async fn many_writes_under_many_faults_lose_and_double_nothing() {
     });
     let mut written: Vec<Contact> = work.buffer_unordered(20).collect().await;
     proxy.calm();
-    let faults: std::collections::BTreeSet<Kind> =
+    let faults: BTreeSet<Kind> =
         proxy.take_calls().iter().filter_map(|call| call.fault.as_ref()).map(Fault::kind).collect();
     // A write has no batch of keys that could be left unprocessed.
     let expected = Kind::ALL.iter().copied().filter(|kind| *kind != Kind::Unprocessed).collect();
@@ -295,8 +297,15 @@ async fn a_revocation_survives_every_fault_and_keeps_its_moment() {
             let proxy = test.behind_faults().await;
             let principal = test.principal(&test.org).await;
             let (secret, key) = test.api_key(&[Scope::Read]).await;
-            proxy.inject(operation, fault.clone());
-            assert_eq!(test.app().api_keys(&principal).revoke(key.id).await, Ok(()), "{operation:?} {fault:?}");
+            let mut moments = BTreeSet::new();
+            for _ in 0..2 {
+                proxy.inject(operation, fault.clone());
+                assert_eq!(test.app().api_keys(&principal).revoke(key.id).await, Ok(()), "{operation:?} {fault:?}");
+                let keys = test.app().api_keys(&principal).list(100, None).await.unwrap().rows;
+                moments.extend(keys.into_iter().filter(|listed| listed.id == key.id).map(|listed| listed.revoked_at));
+                test.pass(TimeDelta::hours(1));
+            }
+            assert!(moments.len() == 1 && !moments.contains(&None), "{operation:?} {fault:?}: {moments:?}");
             let credentials = Credentials { api_key: Some(secret.in_clear()), authorization: None };
             let refused = test.app().authenticate(credentials).await.unwrap_err();
             assert_eq!(refused, Refusal::Unauthenticated, "{operation:?} {fault:?}");
