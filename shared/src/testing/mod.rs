@@ -87,11 +87,7 @@ impl TestApp {
         let upstream = self.config.database.endpoint.clone().expect("a test's engine has an address");
         let proxy = fault::FaultProxy::start(&upstream).await.expect("the proxy starts");
         self.config.database.endpoint = Some(proxy.endpoint());
-        // What is asked again of DynamoDB Local is done twice: its own slowness must not pass for a fault.
-        self.patience = match self.engine {
-            Some(_) => PATIENCE,
-            None => Patience { attempt: Duration::from_secs(20), ..PATIENCE },
-        };
+        self.patience = PATIENCE;
         self.restart();
         proxy
     }
