@@ -45,7 +45,7 @@ async fn a_key_is_answered_once_and_stored_as_its_hash() {
         (body["id"].as_str().unwrap(), body["created_at"].as_str().unwrap(), &key.in_clear()[.."sk_live_1234".len()]);
     let (org_id, in_clear) = (app.org.org_id, key.in_clear());
     let expected = format!(
-        r#"{{"id":"{id}","org_id":"{org_id}","name":"Lead loader","key":"{in_clear}","display_prefix":"{prefix}","scopes":["read","write"],"live":true,"created_at":"{at}","expires_at":null,"revoked_at":null}}"#
+        r#"{{"id":"{id}","org_id":"{org_id}","name":"Lead loader","display_prefix":"{prefix}","scopes":["read","write"],"live":true,"created_at":"{at}","expires_at":null,"revoked_at":null,"key":"{in_clear}"}}"#
     );
     assert_eq!((answer.status, answer.text.as_str()), (201, expected.as_str()));
     assert_eq!((answer.header("content-type"), answer.header("location")), ("application/json", ""));

@@ -109,33 +109,14 @@ pub struct CreatedApiKey {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = CreatedApiKey))]
 pub struct CreatedApiKeyView<'a> {
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
-    id: ApiKeyId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
-    org_id: OrgId,
-    #[cfg_attr(feature = "openapi", schema(examples("Lead loader")))]
-    name: &'a str,
+    #[serde(flatten)]
+    shown: ApiKeyView<'a>,
     /// The key in clear. It is shown here and nowhere else.
     key: &'a str,
-    /// Its first characters, by which people tell their keys apart.
-    #[cfg_attr(feature = "openapi", schema(examples("sk_live_3f9a")))]
-    display_prefix: &'a str,
-    #[cfg_attr(feature = "openapi", schema(inline))]
-    scopes: Vec<Scope>,
-    live: bool,
-    #[cfg_attr(feature = "openapi", schema(format = "date-time"))]
-    created_at: String,
-    #[cfg_attr(feature = "openapi", schema(format = "date-time", required))]
-    expires_at: Option<String>,
-    #[cfg_attr(feature = "openapi", schema(format = "date-time", required))]
-    revoked_at: Option<String>,
 }
 
 impl Resource for CreatedApiKey {
     fn view(&self) -> impl Serialize {
-        let ApiKeyView { id, org_id, name, display_prefix, scopes, live, created_at, expires_at, revoked_at } =
-            ApiKeyView::of(&self.key);
-        let key = self.secret.in_clear();
-        CreatedApiKeyView { id, org_id, name, key, display_prefix, scopes, live, created_at, expires_at, revoked_at }
+        CreatedApiKeyView { shown: ApiKeyView::of(&self.key), key: self.secret.in_clear() }
     }
 }

@@ -1,9 +1,11 @@
 //! Activities: what a contact's timeline is made of.
 
 use std::collections::HashSet;
+use std::pin::pin;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
@@ -176,17 +178,14 @@ impl Activities {
     async fn find(&self, id: &ActivityId) -> Result<Option<Item>> {
         let range = keys::activities(self.org, self.contact);
         let ending = format!("#{}", id.as_str());
-        let mut last = None::<String>;
-        loop {
-            let run = self.session.query(&range, last.as_deref(), &Reading::default()).await?;
-            if let Some(found) = run.items.into_iter().find(|item| sort_key(item).ends_with(&ending)) {
-                return Ok(Some(found));
-            }
-            last = run.last;
-            if last.is_none() {
-                return Ok(None);
+        let mut pages = pin!(self.session.pages(&range, Reading::default()));
+        while let Some(page) = pages.try_next().await? {
+            let found = page.items.into_iter().find(|item| sort_key(item).ends_with(&ending));
+            if found.is_some() {
+                return Ok(found);
             }
         }
+        Ok(None)
     }
 
     fn key(&self, event_time: DateTime<Utc>, id: &ActivityId) -> Key {

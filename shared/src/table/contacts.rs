@@ -1,10 +1,12 @@
 //! Contacts: create, read, update, delete.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -351,15 +353,12 @@ impl Contacts {
 
     async fn leads(&self, id: ContactId) -> Result<Vec<Key>> {
         let range = keys::leads(self.org, id);
-        let (mut leads, mut last) = (Vec::new(), None::<String>);
-        loop {
-            let page = self.session.query(&range, last.as_deref(), &Reading::default()).await?;
+        let mut pages = pin!(self.session.pages(&range, Reading::default()));
+        let mut leads = Vec::new();
+        while let Some(page) = pages.try_next().await? {
             leads.extend(page.items.iter().map(|item| Key { pk: range.pk.clone(), sk: sort_key(item) }));
-            last = page.last;
-            if last.is_none() {
-                return Ok(leads);
-            }
         }
+        Ok(leads)
     }
 
     fn transaction(&self) -> Transaction<Part> {

@@ -3,6 +3,7 @@
 //! Nothing spans the whole: each lead is one conditional write, and a call that is stopped is simply made again.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::pin::pin;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use uuid::Uuid;
@@ -34,15 +35,13 @@ impl Leads {
         let link_id = Uuid::new_v4();
         let (mut contacts, mut inserted) = (HashSet::new(), 0);
         for import_id in import_ids {
-            let mut last = None;
-            loop {
-                let (members, next) = self.members(*import_id, last).await?;
+            let range = keys::memberships(self.org, *import_id);
+            let reading = Reading { limit: Some(CONTACTS_A_PAGE), ..Reading::default() };
+            let mut pages = pin!(self.session.pages(&range, reading));
+            while let Some(page) = pages.try_next().await? {
+                let members: Vec<_> = page.items.iter().filter_map(|item| keys::member(&sort_key(item))).collect();
                 contacts.extend(members.iter().copied());
                 inserted += self.insert_leads(campaign_id, &rivals, members, link_id).await?;
-                if next.is_none() {
-                    break;
-                }
-                last = next;
             }
         }
         let notes = stream::iter(import_ids.iter().copied())
@@ -73,14 +72,6 @@ impl Leads {
         let others = others.into_iter().map(campaigns::from_item).collect::<Result<Vec<_>>>()?;
         let rivals = others.iter().filter(|other| share_an_account(other, &campaign));
         Ok(rivals.map(|rival| rival.id).collect())
-    }
-
-    /// Some members of an import, and the sort key to go on after, if there may be more.
-    async fn members(&self, import_id: ImportId, last: Option<String>) -> Result<(Vec<ContactId>, Option<String>)> {
-        let range = keys::memberships(self.org, import_id);
-        let reading = Reading { limit: Some(CONTACTS_A_PAGE), ..Reading::default() };
-        let run = self.session.query(&range, last.as_deref(), &reading).await?;
-        Ok((run.items.iter().filter_map(|item| keys::member(&sort_key(item))).collect(), run.last))
     }
 
     /// Makes leads of those contacts that may be. Gives their number.

@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue,
     ReturnValuesOnConditionCheckFailure, Select, WriteRequest,
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
@@ -226,6 +226,20 @@ impl Session {
         let output = self.run(self.in_table(range, after, reading)).await?;
         let last = output.last_evaluated_key().and_then(|key| string(key, SK));
         Ok(QueryPage { items: output.items.unwrap_or_default(), last })
+    }
+
+    /// Reads a range from its beginning to its end, page after page.
+    pub(super) fn pages(&self, range: &Range, reading: Reading) -> impl Stream<Item = Result<QueryPage>> {
+        // The place to go on after; none before the first page, and no such state after the last.
+        stream::try_unfold(Some(None::<String>), move |state| {
+            let reading = reading.clone();
+            async move {
+                let Some(after) = state else { return Ok(None) };
+                let page = self.query(range, after.as_deref(), &reading).await?;
+                let next = page.last.clone().map(Some);
+                Ok(Some((page, next)))
+            }
+        })
     }
 
     /// Counts the items of a range, consistently: one call for each 1 MB of them.
