@@ -95,7 +95,7 @@ mod tests {
             name => anybody(name),
         })
         .unwrap();
-        Table::new(&config.database, Patience::default()).create_if_missing().await.unwrap();
+        Table::new(&config.database, Patience::default()).create_if_missing(None).await.unwrap();
         (engine, Process::new(&config))
     }
 

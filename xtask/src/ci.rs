@@ -133,8 +133,7 @@ fn licences(root: &Path) -> Result<Tally> {
 /// Runs the tests on AWS's own local engine: the same command, so that nothing is built again.
 fn second_engine(root: &Path) -> Result<Tally> {
     let engine = DynamoDbLocal::start(&tools::dynamodb_local(root)?)?;
-    // One test after another: the engine works off one transaction at a time, and tests at once wait for each other.
-    run(command(root, &TESTS).args(["--", "--test-threads=1"]).env("TEST_DYNAMODB_URL", &engine.url))
+    run(command(root, &TESTS).env("TEST_DYNAMODB_URL", &engine.url))
 }
 
 /// AWS's local engine, in memory. It is stopped when this is dropped.

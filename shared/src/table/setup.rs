@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::client::Waiters;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{PutRequest, StreamSpecification, WriteRequest};
 use tokio::time::Instant;
 
 use super::item::Item;
@@ -17,11 +17,12 @@ use crate::domain::ApiKey;
 use crate::domain::api_key::ApiKeyHash;
 
 impl Table {
-    /// Makes the table unless it is there. `true` where it was made.
+    /// Makes the table unless it is there, with the stream that its worker reads, or with none where nobody does: both
+    /// local engines read a stream's records with every write. `true` where it was made.
     ///
     /// # Errors
     /// A description of what the engine said.
-    pub async fn create_if_missing(&self) -> Result<bool, String> {
+    pub async fn create_if_missing(&self, stream: Option<StreamSpecification>) -> Result<bool, String> {
         let create = self
             .client
             .create_table()
@@ -30,7 +31,7 @@ impl Table {
             .set_key_schema(Some(keys::key_schema()))
             .set_global_secondary_indexes(Some(keys::indexes()))
             .billing_mode(keys::billing_mode())
-            .stream_specification(keys::stream());
+            .set_stream_specification(stream);
         match create.send().await {
             Ok(_) => self.until_active().await?,
             Err(error) if error.code() == Some("ResourceInUseException") => {

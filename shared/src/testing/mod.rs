@@ -67,17 +67,13 @@ impl TestApp {
         let url = external.or_else(|| engine.as_ref().map(engine::Engine::url)).expect("one of them is there");
         let config = config(&url);
         let table = Table::new(&config.database, Patience::default());
-        table.create_if_missing().await.expect("the table can be made");
+        table.create_if_missing(None).await.expect("the table can be made");
         let (org, other) = (Tenant::new(), Tenant::new());
         for (secret, key) in org.keys().into_iter().chain(other.keys()) {
             table.put_api_key(&secret.hash(), &key).await.expect("a key can be stored");
         }
         let clock = Arc::new(AtomicI64::new(0));
-        // DynamoDB Local works off large transactions one by one: who asks again makes it no faster.
-        let patience = match engine {
-            Some(_) => Patience::default(),
-            None => Patience { attempt: Duration::from_mins(1), ..Patience::default() },
-        };
+        let patience = Patience::default();
         let process = process(&config, &clock, patience);
         Self { org, other, process, config, patience, clock, engine }
     }
@@ -105,12 +101,6 @@ impl TestApp {
     /// Whether the engine counts capacity units as the service does. DynamoDB Local counts those of transactions wrongly.
     pub fn counts_units(&self) -> bool {
         self.engine.is_some()
-    }
-
-    /// How many of a large number of things a test makes here: all, or a tenth on an engine that takes a hundred times as
-    /// long for each.
-    pub fn volume(&self, all: usize) -> usize {
-        if self.engine.is_some() { all } else { all / 10 }
     }
 
     /// Answers a request as the endpoint's function would.

@@ -48,22 +48,22 @@ async fn assert_one_each(test: &TestApp, contacts: &[ContactId]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_of_ten_thousand_contacts_becomes_a_lead_once() {
+    const CONTACTS: usize = 10_000;
     let test = TestApp::new().await;
-    let count = test.volume(10_000);
     let (import, campaign) = (test.import(&test.org).await, campaign(&test, "active", &[]).await);
-    let contacts = test.members(import, count).await;
+    let contacts = test.members(import, CONTACTS).await;
     let (principal, imports) = (test.principal(&test.org).await, BTreeSet::from([import]));
     let link = || async {
         let app = test.process.app(Instant::now() + Duration::from_mins(5));
         app.leads(&principal).link(campaign, &imports).await
     };
-    assert_eq!(link().await, Ok(linked(campaign, count, count)));
+    assert_eq!(link().await, Ok(linked(campaign, CONTACTS, CONTACTS)));
     assert_one_each(&test, &contacts).await;
     let before = test.items().await;
-    assert_eq!(link().await, Ok(linked(campaign, count, 0)));
+    assert_eq!(link().await, Ok(linked(campaign, CONTACTS, 0)));
     assert_eq!(test.items().await, before, "a repeat writes nothing");
     let more = test.members(import, 7).await;
-    assert_eq!(link().await, Ok(linked(campaign, count + 7, 7)));
+    assert_eq!(link().await, Ok(linked(campaign, CONTACTS + 7, 7)));
     assert_one_each(&test, &[contacts, more].concat()).await;
 }
 

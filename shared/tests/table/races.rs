@@ -245,12 +245,12 @@ async fn an_activity_that_races_the_delete_of_its_contact_is_never_seen_and_does
 /// Three thousand contacts, a third of which go while they are paged through; and as many come.
 #[tokio::test(flavor = "multi_thread")]
 async fn paging_repeats_and_skips_nothing_while_others_create_and_delete() {
+    const ALL: usize = 3_000;
     let test = TestApp::new().await;
-    let all = test.volume(3_000);
     let import_id = test.import(&test.org).await;
     let principal = test.principal(&test.org).await;
-    let rows = upload((0..all).map(row));
-    assert_eq!(send(&test, &patient(&test), &rows, Some(import_id)).await, Ok((all, 0)));
+    let rows = upload((0..ALL).map(row));
+    assert_eq!(send(&test, &patient(&test), &rows, Some(import_id)).await, Ok((ALL, 0)));
     for import_id in [None, Some(import_id)] {
         let filter = ContactFilter { import_id, ..ContactFilter::default() };
         let pages = async |limit| {
@@ -288,6 +288,6 @@ async fn paging_repeats_and_skips_nothing_while_others_create_and_delete() {
         let distinct: BTreeSet<_> = seen.iter().copied().collect();
         assert_eq!(distinct.len(), seen.len(), "no contact comes twice");
         assert!(staying.iter().all(|id| distinct.contains(id)), "whoever was there all the time is seen");
-        assert!(test.count("tombstone").await > gone_before, "others were at it meanwhile");
+        assert!(test.count("tombstone").await > gone_before + 20, "others were at it meanwhile");
     }
 }

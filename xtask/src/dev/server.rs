@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use shared::app::Process;
 use shared::config::Config;
-use shared::table::{Patience, Table};
+use shared::table::{Patience, Table, keys};
 use shared::testing::engine::Engine;
 use shared::testing::fault::{FaultProxy, Kind};
 use tokio::process::Command;
@@ -182,7 +182,10 @@ pub(super) async fn demo_data(
     let config = Config::read(variable).map_err(|error| anyhow!(error))?;
     let table = Table::new(&config.database, Patience::default());
     let url = config.database.endpoint.clone().unwrap_or_default();
-    table.create_if_missing().await.map_err(|error| anyhow!("cannot make the table at {url}: {error}"))?;
+    table
+        .create_if_missing(Some(keys::stream()))
+        .await
+        .map_err(|error| anyhow!("cannot make the table at {url}: {error}"))?;
     let process = Process::new(&config);
     match stored {
         Some(demo) if demo.is_in(&process).await => {

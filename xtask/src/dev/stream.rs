@@ -260,7 +260,7 @@ mod tests {
                 config
             };
             let table = Table::new(&config(&engine.url()).database, Patience::default());
-            table.create_if_missing().await.unwrap();
+            table.create_if_missing(Some(keys::stream())).await.unwrap();
             let clock = Clock::new(move || Utc::now() - late);
             let process = Process::with(&config(&engine.url()), clock, Patience::default());
 
