@@ -230,6 +230,7 @@ fn whatever_a_request_names_may_be_described_as_missing() {
     for spec in specs().filter(|spec| spec.path.contains('{') || spec.headers.contains(&Header::ImportId)) {
         let operation = &description["paths"][spec.path][spec.method.as_str().to_ascii_lowercase()];
         let missing = &operation["responses"]["404"];
-        assert!(missing.is_object(), "shared/src/openapi.rs, kind(): which kind of thing does {} name?", spec.path);
+        let edit = "shared/src/domain/kind.rs, Kind::of_path_id: which kind of thing does its id name?";
+        assert!(missing.is_object(), "{}: {edit}", spec.path);
     }
 }
