@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::auth::{self, Authenticator, Credentials, Principal, Refusal};
+use crate::auth::{Authenticator, Credentials, Principal, Refusal};
 use crate::config::Config;
 use crate::domain::{Clock, ContactId, OrgId};
 use crate::table::{
@@ -42,7 +42,7 @@ impl Process {
     pub async fn warm_up(&self) {
         const LONGEST: Duration = Duration::from_secs(2);
         let session = self.0.table.session(Instant::now() + LONGEST, Meter::default());
-        auth::warm_up(&session).await;
+        self.0.authenticator.warm_up(&session).await;
     }
 
     /// Deletes whatever hangs on a thing that is gone, until the deadline. Gives the number of items deleted.
@@ -122,7 +122,7 @@ impl App {
     /// Decides who is asking.
     ///
     /// # Errors
-    /// The credentials', or the table's.
+    /// The credentials', or what was lacking to judge them.
     pub async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Principal, Refusal> {
         self.process.0.authenticator.authenticate(credentials, &self.session).await
     }

@@ -66,13 +66,37 @@ pub struct Jwt {
 pub enum JwtKeys {
     /// `HS256`, with `JWT_SECRET`.
     Shared(Secret),
-    /// A public key out of the JWKS (RFC 7517) file that `JWT_JWKS` names.
+    /// A public key out of the JWKS (RFC 7517) that `JWT_JWKS` names.
     Jwks {
         /// The only algorithm accepted.
         algorithm: Asymmetric,
-        /// The file's path.
-        path: String,
+        /// Where it is.
+        source: JwksSource,
     },
+}
+
+/// Where a JWKS is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JwksSource {
+    /// In the file of this path.
+    File(String),
+    /// At this address, which is `https`, or `http` on this machine.
+    Address(String),
+}
+
+impl JwksSource {
+    /// Reads a path or an address.
+    fn parse(text: String) -> Result<Self, String> {
+        const ON_THIS_MACHINE: [&str; 3] = ["http://127.0.0.1:", "http://[::1]:", "http://localhost:"];
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+        match scheme {
+            None => Ok(Self::File(text)),
+            Some("https") => Ok(Self::Address(text)),
+            Some(_) if ON_THIS_MACHINE.iter().any(|origin| text.starts_with(origin)) => Ok(Self::Address(text)),
+            // Whoever sits between could put a key of their own in.
+            Some(_) => Err("set JWT_JWKS to the path of a file or to an https:// address".to_owned()),
+        }
+    }
 }
 
 /// The signature algorithms whose public keys a JWKS holds (RFC 7518 §3.1, RFC 8037 §3.1).
@@ -110,7 +134,8 @@ impl Config {
             session_token: optional("AWS_SESSION_TOKEN").map(Secret),
             endpoint: optional("AWS_ENDPOINT_URL_DYNAMODB"),
         };
-        let jwks = |algorithm| Ok::<_, String>(JwtKeys::Jwks { algorithm, path: required("JWT_JWKS")? });
+        let jwks =
+            |algorithm| Ok::<_, String>(JwtKeys::Jwks { algorithm, source: JwksSource::parse(required("JWT_JWKS")?)? });
         let keys = match optional("JWT_ALGORITHM").as_deref() {
             None => None,
             // Deployed without a secret yet, the API works by API keys alone.
@@ -150,6 +175,35 @@ mod tests {
             read(&[("JWT_ALGORITHM", "none")]).unwrap_err(),
             "set JWT_ALGORITHM to HS256, RS256, ES256 or EdDSA"
         );
+    }
+
+    #[test]
+    fn a_jwks_is_a_file_or_at_an_address_that_nobody_can_change_on_the_way() {
+        for (text, source) in [
+            ("/opt/jwks.json", Some(JwksSource::File("/opt/jwks.json".to_owned()))),
+            ("jwks.json", Some(JwksSource::File("jwks.json".to_owned()))),
+            ("https://id.example.com/keys", Some(JwksSource::Address("https://id.example.com/keys".to_owned()))),
+            ("http://127.0.0.1:8080/keys", Some(JwksSource::Address("http://127.0.0.1:8080/keys".to_owned()))),
+            ("http://localhost:8080/", Some(JwksSource::Address("http://localhost:8080/".to_owned()))),
+            ("http://id.example.com/keys", None),
+            ("http://localhost.example.com/keys", None),
+            ("http://127.0.0.1.example.com/keys", None),
+            ("file:///opt/jwks.json", None),
+        ] {
+            let config = read(&[("JWT_ALGORITHM", "ES256"), ("JWT_JWKS", text)]);
+            match (config, source) {
+                (Ok(config), Some(expected)) => {
+                    assert!(
+                        matches!(config.jwt.keys, Some(JwtKeys::Jwks { source, .. }) if source == expected),
+                        "{text}"
+                    );
+                }
+                (Err(fault), None) => {
+                    assert_eq!(fault, "set JWT_JWKS to the path of a file or to an https:// address", "{text}");
+                }
+                (config, source) => panic!("{text}: {config:?} instead of {source:?}"),
+            }
+        }
     }
 
     #[test]

@@ -1,23 +1,18 @@
 //! JSON Web Tokens (RFC 7519), signed with a shared secret or with a key of a JWKS.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use jsonwebtoken::jwk::Jwk;
+use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::Principal;
+use super::jwks::{Jwks, NoKeys};
+use super::{Principal, Refusal};
 use crate::config::{Asymmetric, Jwt, JwtKeys};
 use crate::domain::{Clock, Scope, Scopes};
 
-/// How often a JWKS is read again at most, when a token names a key that is not in it: the pace of a key rotation.
-const REREAD: TimeDelta = TimeDelta::seconds(10);
-/// How long a JWKS is used without reading it again: how long a withdrawn key still works.
-const LIFETIME: TimeDelta = TimeDelta::minutes(5);
 /// How far the issuer's clock may be off.
 const LEEWAY: Duration = Duration::from_mins(1);
 
@@ -31,24 +26,6 @@ pub(super) struct Verifier {
 enum Keys {
     Shared(DecodingKey),
     Jwks(Jwks),
-}
-
-struct Jwks {
-    path: String,
-    read: Mutex<Option<Read>>,
-}
-
-/// A JWKS as it was at a moment.
-#[derive(Clone)]
-struct Read {
-    at: DateTime<Utc>,
-    keys: Vec<(Option<String>, DecodingKey)>,
-}
-
-/// A JWKS whose keys are read one by one: one that is not understood does not spoil the others (RFC 7517 §5).
-#[derive(Deserialize)]
-struct KeySet {
-    keys: Vec<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -67,13 +44,13 @@ impl Verifier {
             Some(JwtKeys::Shared(secret)) => {
                 (Some(Keys::Shared(DecodingKey::from_secret(secret.reveal().as_bytes()))), Algorithm::HS256)
             }
-            Some(JwtKeys::Jwks { algorithm, path }) => {
+            Some(JwtKeys::Jwks { algorithm, source }) => {
                 let algorithm = match algorithm {
                     Asymmetric::Rs256 => Algorithm::RS256,
                     Asymmetric::Es256 => Algorithm::ES256,
                     Asymmetric::EdDsa => Algorithm::EdDSA,
                 };
-                (Some(Keys::Jwks(Jwks { path: path.clone(), read: Mutex::default() })), algorithm)
+                (Some(Keys::Jwks(Jwks::new(source.clone()))), algorithm)
             }
         };
         let mut validation = Validation::new(algorithm);
@@ -93,26 +70,30 @@ impl Verifier {
         Self { keys, validation, clock }
     }
 
-    /// Who a token speaks for; `None` for whatever reason it does not.
-    pub(super) fn verify(&self, token: &str) -> Option<Principal> {
+    /// Reads the public keys before the first token comes.
+    pub(super) async fn warm_up(&self) {
+        if let Some(Keys::Jwks(jwks)) = &self.keys {
+            // Whether it worked shows at the first token.
+            let _ = jwks.candidates(None, self.clock.now()).await;
+        }
+    }
+
+    /// Who a token speaks for.
+    ///
+    /// # Errors
+    /// [`Refusal::Unauthenticated`] for whatever reason it does not, or [`Refusal::NoKeys`].
+    pub(super) async fn verify(&self, token: &str) -> Result<Principal, Refusal> {
         let now = self.clock.now();
-        let claims = match self.keys.as_ref()? {
-            Keys::Shared(key) => self.claims(token, key)?,
-            Keys::Jwks(jwks) => {
-                let kid = decode_header(token).ok()?.kid;
-                jwks.candidates(kid.as_deref(), now).iter().find_map(|key| self.claims(token, key))?
+        let claims = match &self.keys {
+            None => None,
+            Some(Keys::Shared(key)) => self.claims(token, key),
+            Some(Keys::Jwks(jwks)) => {
+                let kid = decode_header(token).map_err(|_| Refusal::Unauthenticated)?.kid;
+                let candidates = jwks.candidates(kid.as_deref(), now).await.map_err(|NoKeys| Refusal::NoKeys)?;
+                candidates.iter().find_map(|key| self.claims(token, key))
             }
         };
-        let now = Duration::from_secs(u64::try_from(now.timestamp()).ok()?);
-        let (exp, nbf) = (since_epoch(claims.exp)?, since_epoch(claims.nbf.unwrap_or(0.0))?);
-        let in_time = now < exp.saturating_add(LEEWAY) && nbf.saturating_sub(LEEWAY) <= now;
-        let org_id = Uuid::try_parse(&claims.org_id).ok().filter(|_| in_time)?.into();
-        // A scope of another platform is not ours to refuse: it allows nothing here.
-        let scopes: Scopes = match &claims.scope {
-            None => [Scope::Read, Scope::Write].into_iter().collect(),
-            Some(scope) => scope.split(' ').filter_map(|scope| Scope::parse(scope).ok()).collect(),
-        };
-        Some(Principal { org_id, scopes })
+        claims.and_then(|claims| claims.principal_at(now)).ok_or(Refusal::Unauthenticated)
     }
 
     fn claims(&self, token: &str, key: &DecodingKey) -> Option<Claims> {
@@ -122,41 +103,24 @@ impl Verifier {
     }
 }
 
+impl Claims {
+    fn principal_at(self, now: DateTime<Utc>) -> Option<Principal> {
+        let now = Duration::from_secs(u64::try_from(now.timestamp()).ok()?);
+        let (exp, nbf) = (since_epoch(self.exp)?, since_epoch(self.nbf.unwrap_or(0.0))?);
+        let in_time = now < exp.saturating_add(LEEWAY) && nbf.saturating_sub(LEEWAY) <= now;
+        let org_id = Uuid::try_parse(&self.org_id).ok().filter(|_| in_time)?.into();
+        // A scope of another platform is not ours to refuse: it allows nothing here.
+        let scopes: Scopes = match &self.scope {
+            None => [Scope::Read, Scope::Write].into_iter().collect(),
+            Some(scope) => scope.split(' ').filter_map(|scope| Scope::parse(scope).ok()).collect(),
+        };
+        Some(Principal { org_id, scopes })
+    }
+}
+
 /// A `NumericDate`, which may have a fraction (RFC 7519 §2); `None` before 1970 and beyond all time.
 fn since_epoch(numeric_date: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(numeric_date).ok()
-}
-
-impl Jwks {
-    /// The keys that may have signed a token: the one it names, or all where it names none.
-    fn candidates(&self, kid: Option<&str>, now: DateTime<Utc>) -> Vec<DecodingKey> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let pick = |read: &Option<Read>| -> Vec<DecodingKey> {
-            let keys = read.iter().flat_map(|read| &read.keys);
-            keys.filter(|(known, _)| kid.is_none() || known.as_deref() == kid).map(|(_, key)| key.clone()).collect()
-        };
-        let age = read.as_ref().map(|read| now - read.at);
-        let outdated = age.is_none_or(|age| age >= LIFETIME);
-        let rotated = pick(&read).is_empty() && age.is_none_or(|age| age >= REREAD);
-        if outdated || rotated {
-            if let Some(keys) = self.load() {
-                *read = Some(Read { at: now, keys });
-            } else {
-                // What was read before is better than nobody being let in.
-                tracing::error!("JWT_JWKS cannot be read: put a JWKS at the path it names");
-            }
-        }
-        pick(&read)
-    }
-
-    fn load(&self) -> Option<Vec<(Option<String>, DecodingKey)>> {
-        let set: KeySet = serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()?;
-        let keys = set.keys.into_iter().filter_map(|key| {
-            let jwk: Jwk = serde_json::from_value(key).ok()?;
-            Some((jwk.common.key_id.clone(), DecodingKey::from_jwk(&jwk).ok()?))
-        });
-        Some(keys.collect())
-    }
 }
 
 impl fmt::Debug for Verifier {

@@ -1,5 +1,6 @@
 //! Who is asking: an API key or a token becomes a [`Principal`], which nothing else can make.
 
+mod jwks;
 mod jwt;
 
 use chrono::TimeDelta;
@@ -45,6 +46,8 @@ pub enum Refusal {
     Unauthenticated,
     /// The table could not be asked.
     Table(table::Error),
+    /// The public keys that tokens are signed with could not be read.
+    NoKeys,
 }
 
 /// The credentials of a request, as they were sent.
@@ -70,10 +73,17 @@ impl Authenticator {
         Self { keys: Memory::default(), tokens: jwt::Verifier::new(config, clock.clone()), clock }
     }
 
+    /// Opens the connection to the table, by reading a key that nobody has, and reads the public keys of tokens.
+    pub(crate) async fn warm_up(&self, session: &Session) {
+        let nobodys = ApiKeySecret::new(false, [0; 24]).hash();
+        // Whether it worked shows at the first request.
+        let _ = tokio::join!(api_keys::find(session, &nobodys), self.tokens.warm_up());
+    }
+
     /// Decides who is asking. If both credentials are sent the API key decides.
     ///
     /// # Errors
-    /// [`Refusal::Unauthenticated`], or the table's.
+    /// [`Refusal::Unauthenticated`], or what was lacking to decide.
     pub(crate) async fn authenticate(
         &self,
         credentials: Credentials<'_>,
@@ -82,7 +92,7 @@ impl Authenticator {
         match credentials {
             Credentials { api_key: Some(key), .. } => self.by_key(key, session).await,
             Credentials { authorization: Some(header), .. } => {
-                bearer(header).and_then(|token| self.tokens.verify(token)).ok_or(Refusal::Unauthenticated)
+                self.tokens.verify(bearer(header).ok_or(Refusal::Unauthenticated)?).await
             }
             Credentials { api_key: None, authorization: None } => Err(Refusal::Unauthenticated),
         }
@@ -108,10 +118,4 @@ impl Authenticator {
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// Reads a key that nobody has, so that the connection is open and its handshake done.
-pub(crate) async fn warm_up(session: &Session) {
-    // Whether it worked shows at the first request.
-    let _ = api_keys::find(session, &ApiKeySecret::new(false, [0; 24]).hash()).await;
 }

@@ -136,6 +136,7 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::Unauthenticated => Self::Unauthorized,
             Refusal::Table(error) => error.into(),
+            Refusal::NoKeys => Self::Unavailable,
         }
     }
 }

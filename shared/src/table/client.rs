@@ -11,8 +11,8 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
 use crate::config::Database;
 
-/// The certificate authorities that sign AWS's endpoints (Amazon Trust Services). Reading the system's whole bundle
-/// costs more than everything else a start does.
+/// The certificate authorities that sign AWS's endpoints (Amazon Trust Services), instead of the system's whole bundle,
+/// which every start would have to read.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
 pub(super) fn new(database: &Database) -> Client {

@@ -27,7 +27,8 @@ const ROOMS: [Room; 9] = [
     Room { at: "endpoint.rs", enters: &["domain"], uses: &[] },
     // The database's client does not leave it.
     Room { at: "table", enters: &["config", "domain"], uses: &["aws_s", "tokio"] },
-    Room { at: "auth", enters: &["config", "domain", "table"], uses: &["tokio"] },
+    // It asks an issuer for public keys.
+    Room { at: "auth", enters: &["config", "domain", "table"], uses: &["aws_s", "tokio"] },
     Room { at: "telemetry.rs", enters: &["domain", "table"], uses: &[] },
     Room { at: "app.rs", enters: &["auth", "config", "domain", "table"], uses: &["tokio"] },
     Room {

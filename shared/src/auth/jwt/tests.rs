@@ -8,9 +8,11 @@ use jsonwebtoken::crypto::sign;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use super::*;
-use crate::config::Secret;
+use crate::config::{JwksSource, Secret};
 
 const ORG: &str = "123e4567-e89b-12d3-a456-426614174000";
 const SECRET: &str = "a shared secret for tests, long enough for HS256";
@@ -82,7 +84,7 @@ impl Bench {
     }
 
     fn jwks(algorithm: Asymmetric) -> Self {
-        Self::new(|path| Some(JwtKeys::Jwks { algorithm, path }), None, None)
+        Self::new(|path| Some(JwtKeys::Jwks { algorithm, source: JwksSource::File(path) }), None, None)
     }
 
     fn publish(&self, keys: &[Value]) {
@@ -93,8 +95,12 @@ impl Bench {
         self.seconds.fetch_add(seconds, Ordering::Relaxed);
     }
 
-    fn accepts(&self, token: &str) -> bool {
-        self.verifier.verify(token).is_some()
+    async fn accepts(&self, token: &str) -> bool {
+        match self.verifier.verify(token).await {
+            Ok(_) => true,
+            Err(Refusal::Unauthenticated) => false,
+            Err(refusal) => panic!("{refusal:?}"),
+        }
     }
 }
 
@@ -105,8 +111,8 @@ impl Drop for Bench {
     }
 }
 
-#[test]
-fn a_token_speaks_for_its_organization_within_its_scopes() {
+#[tokio::test]
+async fn a_token_speaks_for_its_organization_within_its_scopes() {
     let bench = Bench::shared();
     for (scope, read, write, admin) in [
         (json!(null), true, true, false),
@@ -119,15 +125,15 @@ fn a_token_speaks_for_its_organization_within_its_scopes() {
         if !scope.is_null() {
             claims["scope"] = scope.clone();
         }
-        let principal = bench.verifier.verify(&shared(&claims)).unwrap();
+        let principal = bench.verifier.verify(&shared(&claims)).await.unwrap();
         assert_eq!(principal.org_id().to_string(), ORG);
         let allowed = [Scope::Read, Scope::Write, Scope::Admin].map(|scope| principal.may(scope));
         assert_eq!(allowed, [read, write, admin], "{scope}");
     }
 }
 
-#[test]
-fn the_issuers_clock_may_be_off_by_a_minute() {
+#[tokio::test]
+async fn the_issuers_clock_may_be_off_by_a_minute() {
     let bench = Bench::shared();
     for (claim, value, accepted) in [
         ("exp", json!(START - 59), true),
@@ -145,22 +151,22 @@ fn the_issuers_clock_may_be_off_by_a_minute() {
     ] {
         let mut claims = claims();
         claims[claim] = value.clone();
-        assert_eq!(bench.accepts(&shared(&claims)), accepted, "{claim} {value}");
+        assert_eq!(bench.accepts(&shared(&claims)).await, accepted, "{claim} {value}");
     }
 }
 
-#[test]
-fn an_extension_that_a_token_insists_on_is_not_understood() {
+#[tokio::test]
+async fn an_extension_that_a_token_insists_on_is_not_understood() {
     let bench = Bench::shared();
     for (crit, accepted) in [(None, true), (Some(vec!["b64".to_owned()]), false), (Some(Vec::new()), false)] {
         let header = Header { crit: crit.clone(), ..Header::new(Algorithm::HS256) };
         let token = encode(&header, &claims(), &key(Algorithm::HS256, 1)).unwrap();
-        assert_eq!(bench.accepts(&token), accepted, "{crit:?}");
+        assert_eq!(bench.accepts(&token).await, accepted, "{crit:?}");
     }
 }
 
-#[test]
-fn an_issuer_and_an_audience_are_asked_for_where_they_are_configured() {
+#[tokio::test]
+async fn an_issuer_and_an_audience_are_asked_for_where_they_are_configured() {
     let of = |name: &str, value: Value| {
         let mut claims = claims();
         claims["iss"] = json!("https://id.example.com");
@@ -183,18 +189,18 @@ fn an_issuer_and_an_audience_are_asked_for_where_they_are_configured() {
         ("org_id", json!(null), false),
         ("org_id", json!("acme"), false),
     ] {
-        assert_eq!(strict.accepts(&of(name, value.clone())), accepted, "{name} {value}");
+        assert_eq!(strict.accepts(&of(name, value.clone())).await, accepted, "{name} {value}");
     }
     let lenient = Bench::shared();
     for (name, value) in [("aud", json!("other")), ("aud", json!(null)), ("iss", json!("other")), ("iss", json!(null))]
     {
-        assert!(lenient.accepts(&of(name, value.clone())), "{name} {value}");
+        assert!(lenient.accepts(&of(name, value.clone())).await, "{name} {value}");
     }
-    assert!(!Bench::new(|_| None, None, None).accepts(&of("sub", json!("user"))), "tokens are not used at all");
+    assert!(!Bench::new(|_| None, None, None).accepts(&of("sub", json!("user"))).await, "tokens are not used at all");
 }
 
-#[test]
-fn the_algorithm_is_the_configurations_and_never_the_tokens() {
+#[tokio::test]
+async fn the_algorithm_is_the_configurations_and_never_the_tokens() {
     let algorithms = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
     let mut published: Vec<_> = algorithms.map(|algorithm| jwk(algorithm, 1, "a")).into();
     // A JWKS has no business with a secret, but if somebody puts one there it opens nothing.
@@ -204,7 +210,7 @@ fn the_algorithm_is_the_configurations_and_never_the_tokens() {
         bench.publish(&published);
         for signed_with in algorithms.into_iter().chain([Algorithm::HS256]) {
             let token = signed(signed_with, 1, Some("a"));
-            assert_eq!(bench.accepts(&token), signed_with == algorithm, "{configured:?} {signed_with:?}");
+            assert_eq!(bench.accepts(&token).await, signed_with == algorithm, "{configured:?} {signed_with:?}");
         }
         // What is public in a key, taken for a secret.
         let public = jwk(algorithm, 1, "a");
@@ -216,39 +222,39 @@ fn the_algorithm_is_the_configurations_and_never_the_tokens() {
                 let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims().to_string()));
                 let key = EncodingKey::from_secret(&secret);
                 let signature = sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
-                assert!(!bench.accepts(&format!("{message}.{signature}")), "{configured:?} {header}");
-                assert!(!bench.accepts(&format!("{message}.")), "{configured:?} {header}");
+                assert!(!bench.accepts(&format!("{message}.{signature}")).await, "{configured:?} {header}");
+                assert!(!bench.accepts(&format!("{message}.")).await, "{configured:?} {header}");
             }
         }
     }
     let bench = Bench::shared();
     for algorithm in algorithms {
-        assert!(!bench.accepts(&signed(algorithm, 1, None)), "{algorithm:?}");
+        assert!(!bench.accepts(&signed(algorithm, 1, None)).await, "{algorithm:?}");
     }
 }
 
-#[test]
-fn a_changed_token_is_refused() {
+#[tokio::test]
+async fn a_changed_token_is_refused() {
     for (configured, algorithm) in ASYMMETRIC {
         let bench = Bench::jwks(configured);
         bench.publish(&[jwk(algorithm, 1, "a")]);
         let token = signed(algorithm, 1, Some("a"));
-        assert!(bench.accepts(&token), "{algorithm:?}");
+        assert!(bench.accepts(&token).await, "{algorithm:?}");
         let [header, _, signature] = token.split('.').collect::<Vec<_>>()[..] else {
             panic!("a token has three parts")
         };
         let mut other = claims();
         other["org_id"] = json!(Uuid::max());
         let other = URL_SAFE_NO_PAD.encode(other.to_string());
-        assert!(!bench.accepts(&format!("{header}.{other}.{signature}")), "{algorithm:?}");
+        assert!(!bench.accepts(&format!("{header}.{other}.{signature}")).await, "{algorithm:?}");
         for broken in ["", ".", "..", "x.y.z", &token[..token.len() - 4], &format!("{token}.x")] {
-            assert!(!bench.accepts(broken), "{algorithm:?} {broken}");
+            assert!(!bench.accepts(broken).await, "{algorithm:?} {broken}");
         }
     }
 }
 
-#[test]
-fn the_key_is_the_one_that_the_token_names() {
+#[tokio::test]
+async fn the_key_is_the_one_that_the_token_names() {
     for (configured, algorithm) in ASYMMETRIC {
         let bench = Bench::jwks(configured);
         bench.publish(&[jwk(algorithm, 1, "a"), jwk(algorithm, 2, "b")]);
@@ -261,52 +267,125 @@ fn the_key_is_the_one_that_the_token_names() {
             (1, Some("c"), false),
             (1, Some(""), false),
         ] {
-            assert_eq!(bench.accepts(&signed(algorithm, number, kid)), accepted, "{algorithm:?} {number} {kid:?}");
+            assert_eq!(
+                bench.accepts(&signed(algorithm, number, kid)).await,
+                accepted,
+                "{algorithm:?} {number} {kid:?}"
+            );
         }
     }
 }
 
-#[test]
-fn keys_rotate() {
+#[tokio::test]
+async fn keys_rotate() {
     for (configured, algorithm) in ASYMMETRIC {
         let bench = Bench::jwks(configured);
         let (a, b) = (signed(algorithm, 1, Some("a")), signed(algorithm, 2, Some("b")));
         bench.publish(&[jwk(algorithm, 1, "a")]);
-        assert!(bench.accepts(&a) && !bench.accepts(&b));
+        assert!(bench.accepts(&a).await && !bench.accepts(&b).await);
         bench.publish(&[jwk(algorithm, 1, "a"), jwk(algorithm, 2, "b")]);
         bench.pass(9);
-        assert!(!bench.accepts(&b), "a stranger's key is not looked up each time");
+        assert!(!bench.accepts(&b).await, "a stranger's key is not looked up each time");
         bench.pass(1);
-        assert!(bench.accepts(&a) && bench.accepts(&b), "a new key is found within ten seconds");
+        assert!(bench.accepts(&a).await && bench.accepts(&b).await, "a new key is found within ten seconds");
         bench.publish(&[jwk(algorithm, 2, "b")]);
         bench.pass(299);
-        assert!(bench.accepts(&a) && bench.accepts(&b));
+        assert!(bench.accepts(&a).await && bench.accepts(&b).await);
         bench.pass(1);
-        assert!(!bench.accepts(&a) && bench.accepts(&b), "a withdrawn key ends within five minutes");
+        assert!(!bench.accepts(&a).await && bench.accepts(&b).await, "a withdrawn key ends within five minutes");
     }
 }
 
-#[test]
-fn a_jwks_that_cannot_be_read_leaves_what_was_read() {
+#[tokio::test]
+async fn without_a_jwks_it_is_not_the_token_that_is_wrong_and_what_was_read_stays() {
     let bench = Bench::jwks(Asymmetric::EdDsa);
     let token = signed(Algorithm::EdDSA, 1, Some("a"));
-    assert!(!bench.accepts(&token), "there is none");
+    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), Refusal::NoKeys, "there is none");
     for garbage in ["", "{", "[]", r#"{"keys": 1}"#] {
         std::fs::write(&bench.file, garbage).unwrap();
-        assert!(!bench.accepts(&token), "{garbage}");
+        bench.pass(1);
+        assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), Refusal::NoKeys, "{garbage}");
     }
     bench.publish(&[jwk(Algorithm::EdDSA, 1, "a")]);
-    assert!(bench.accepts(&token), "nothing was read before, so nothing is waited for");
+    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), Refusal::NoKeys, "it is not tried each time");
+    bench.pass(1);
+    assert!(bench.accepts(&token).await, "it is tried again after a second");
     std::fs::write(&bench.file, "{").unwrap();
     bench.pass(3600);
-    assert!(bench.accepts(&token));
+    assert!(bench.accepts(&token).await);
     std::fs::remove_file(&bench.file).unwrap();
     bench.pass(3600);
-    assert!(bench.accepts(&token));
+    assert!(bench.accepts(&token).await);
 }
 
-#[test]
-fn a_key_of_an_unknown_kind_does_not_spoil_the_others() {
+/// Answers each connection with the next of these answers, then with none at all. Gives the address.
+async fn issuer(answers: Vec<String>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/keys", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut answers = answers.into_iter();
+        let mut silent = Vec::new();
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let Some(answer) = answers.next() else {
+                silent.push(connection);
+                continue;
+            };
+            let mut request = vec![0; 1024];
+            let length = connection.read(&mut request).await.unwrap();
+            assert!(request[..length].starts_with(b"GET /keys HTTP/1.1\r\n"));
+            // A client that has read enough hangs up.
+            let _ = connection.write_all(answer.as_bytes()).await;
+        }
+    });
+    address
+}
+
+fn answer(status: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn an_address_is_asked_as_a_file_is_read() {
+    let (a, b) = (signed(Algorithm::ES256, 1, Some("a")), signed(Algorithm::ES256, 2, Some("b")));
+    let keys = |keys: &[Value]| json!({"keys": keys}).to_string();
+    let before = keys(&[jwk(Algorithm::ES256, 1, "a")]);
+    let after = keys(&[jwk(Algorithm::ES256, 2, "b")]);
+    let too_large = format!("{before}{}", " ".repeat(1 << 20));
+    let refused = [
+        answer("500 Internal Server Error", &before),
+        answer("302 Found", &before),
+        answer("200 OK", "<html>"),
+        answer("200 OK", &too_large),
+        "no HTTP".to_owned(),
+    ];
+    let count = refused.len();
+    let answers = refused.into_iter().chain([answer("200 OK", &before), answer("200 OK", &after)]);
+    let address = issuer(answers.collect()).await;
+    let source = |_| Some(JwtKeys::Jwks { algorithm: Asymmetric::Es256, source: JwksSource::Address(address) });
+    let bench = Bench::new(source, None, None);
+    for number in 0..count {
+        assert_eq!(bench.verifier.verify(&a).await.unwrap_err(), Refusal::NoKeys, "{number}");
+        bench.pass(1);
+    }
+    bench.verifier.warm_up().await;
+    assert!(bench.accepts(&a).await && !bench.accepts(&b).await, "read in one go, and not for every stranger");
+    bench.pass(10);
+    assert!(bench.accepts(&b).await && !bench.accepts(&a).await, "rotated");
+    bench.pass(3600);
+    assert!(bench.accepts(&b).await, "the issuer is silent, and what was read stays");
+}
+
+#[tokio::test]
+async fn an_issuer_is_asked_over_tls() {
+    let address = issuer(vec![answer("200 OK", r#"{"keys": []}"#)]).await.replace("http://", "https://");
+    let source = |_| Some(JwtKeys::Jwks { algorithm: Asymmetric::Es256, source: JwksSource::Address(address) });
+    let bench = Bench::new(source, None, None);
+    let token = signed(Algorithm::ES256, 1, Some("a"));
+    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), Refusal::NoKeys);
+}
+
+#[tokio::test]
+async fn a_key_of_an_unknown_kind_does_not_spoil_the_others() {
     let token = signed(Algorithm::ES256, 1, Some("a"));
     for stranger in [
         json!({"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA", "kid": "b"}),
@@ -322,6 +401,6 @@ fn a_key_of_an_unknown_kind_does_not_spoil_the_others() {
     ] {
         let bench = Bench::jwks(Asymmetric::Es256);
         bench.publish(&[stranger.clone(), jwk(Algorithm::ES256, 1, "a")]);
-        assert!(bench.accepts(&token), "{stranger}");
+        assert!(bench.accepts(&token).await, "{stranger}");
     }
 }
