@@ -13,7 +13,7 @@ const ENDPOINT: Endpoint = Endpoint::BulkUploadContacts;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, leases
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, leases
 );
 
 async fn send(app: &TestApp, request: Request) -> Answer {
@@ -164,15 +164,18 @@ async fn rows_become_members_of_the_import() {
 
 #[tokio::test]
 async fn an_unknown_import_is_warned_of_and_the_rows_are_written() {
-    let app = TestApp::new().await;
+    let mut app = TestApp::new().await;
     let foreign = app.import(&app.other).await.to_string();
-    for (n, id) in ["7c9e6679-7425-40de-944b-e07fc1f90ae7", &foreign].into_iter().enumerate() {
+    let gone = app.import(&app.org).await;
+    app.app().imports(&app.principal(&app.org).await).delete(gone).await.unwrap();
+    app.restart();
+    for (n, id) in ["7c9e6679-7425-40de-944b-e07fc1f90ae7", &foreign, &gone.to_string()].into_iter().enumerate() {
         let request = to(&app).header("x-import-id", id).json(&json!([jane(&format!("{n}@example.com"))]));
         let answer = send(&app, request).await;
         assert_eq!((answer.status, counts(&answer, 1)), (207, (1, 0, 0)));
         assert_eq!(answer.json()["warning"], "Import not found: its contacts are linked to no import");
     }
-    assert_eq!((app.count("contact").await, app.count("membership").await), (2, 0));
+    assert_eq!((app.count("contact").await, app.count("membership").await), (3, 0));
 }
 
 /// A file with what goes wrong in files: 300 rows, 40 of them bad, of different kinds.
@@ -321,13 +324,15 @@ async fn metadata_that_would_outgrow_a_contact_is_a_bad_row() {
         jane("new@example.com"),
         with(jane("jane@example.com"), "metadata", json!({"more": "x".repeat(60_000)})),
         with(jane("jane@example.com"), "locale", json!("es")),
+        jane("no address"),
     ]);
     let answer = post(&app, "", &rows).await;
-    let expected = (400, "Validation error: row 2: metadata would grow the contact past 350 KB".to_owned());
-    assert_eq!((answer.status, answer.detail()), expected);
+    let expected = "Validation error: row 2: metadata would grow the contact past 350 KB; \
+                    row 4: email must be a valid email address";
+    assert_eq!((answer.status, answer.detail().as_str()), (400, expected));
     assert_eq!(app.items().await, before, "it is found before anything is written");
     let answer = post(&app, "on_error=skip", &rows).await;
-    assert_eq!((answer.status, counts(&answer, 3)), (201, (1, 1, 1)));
+    assert_eq!((answer.status, counts(&answer, 4)), (201, (1, 1, 2)));
     assert_eq!(answer.json()["skipped"][0]["email"], "jane@example.com");
     assert_eq!(app.stored(known.id).await.unwrap().locale.unwrap().as_str(), "es");
 }

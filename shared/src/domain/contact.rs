@@ -123,9 +123,23 @@ impl Contact {
         moment_of(self.id.into())
     }
 
-    /// The length of what is known of it as stored, in bytes, with the order of its keys.
-    pub fn enrichment_len(&self) -> usize {
-        self.enrichment.stored_len() + self.enrichment_order.iter().map(|key| key.len() + 1).sum::<usize>()
+    /// The length of what it gathers as stored, in bytes: what is known of it, the order of its keys, and its imports.
+    pub fn gathered_len(&self) -> usize {
+        const IMPORT: usize = "7c9e6679-7425-40de-944b-e07fc1f90ae7".len() + 1;
+        let order = self.enrichment_order.iter().map(|key| key.len() + 1).sum::<usize>();
+        self.enrichment.stored_len() + order + self.import_ids.len() * IMPORT
+    }
+
+    /// This contact as a member of an import, too.
+    ///
+    /// # Errors
+    /// One more import would make the stored item too large.
+    pub fn joined(&self, import_id: ImportId) -> Result<Self, Invalid> {
+        let mut next = self.clone();
+        if next.import_ids.insert(import_id) && next.gathered_len() > MAX_STORED_BYTES {
+            return Err(TOO_LARGE);
+        }
+        Ok(next)
     }
 
     /// The next version of this contact, or `None` where the patch changes nothing.
@@ -158,8 +172,8 @@ impl Contact {
         if next == *self {
             return Ok(None);
         }
-        if next.enrichment != self.enrichment && next.enrichment_len() > MAX_STORED_BYTES {
-            return Err(Invalid("would grow the contact past 350 KB"));
+        if next.enrichment != self.enrichment && next.gathered_len() > MAX_STORED_BYTES {
+            return Err(TOO_LARGE);
         }
         next.updated_at = now;
         next.version += 1;
@@ -167,6 +181,9 @@ impl Contact {
         Ok(Some(next))
     }
 }
+
+/// What is said of what would outgrow a stored item.
+const TOO_LARGE: Invalid = Invalid("would grow the contact past 350 KB");
 
 /// Which contacts of an organization a list shows; each part narrows it.
 #[derive(Debug, Clone, Default)]

@@ -13,8 +13,8 @@ use super::Invalid;
 pub const MAX_SENT_BYTES: usize = 64 * 1024;
 /// The deepest nesting, the object itself being the first level.
 pub const MAX_LEVELS: usize = 16;
-/// The most bytes the merged object of a stored item may have, as [`JsonObject::stored_len`] counts them. DynamoDB ends
-/// an item at 400 KB; what is left is for the item's other attributes.
+/// The most bytes that the attributes which gather more and more may have in a stored item, as [`JsonObject::stored_len`]
+/// counts them. DynamoDB ends an item at 400 KB; what is left is for the item's other attributes.
 pub const MAX_STORED_BYTES: usize = 350 * 1000;
 
 /// A JSON value whose numbers are kept as decimal text.
@@ -129,6 +129,11 @@ impl JsonObject {
         self.0.iter().map(|(key, value)| 1 + key.len() + value.stored_len()).sum::<usize>() + MAP
     }
 
+    /// How many values it holds, over all its levels.
+    pub fn count(&self) -> usize {
+        self.0.values().map(Json::count).sum()
+    }
+
     /// Its length as serialized, in bytes.
     pub fn serialized_len(&self) -> usize {
         // Writing to memory fails for no object; the largest answer keeps any limit if it did.
@@ -217,6 +222,16 @@ impl Json {
     /// Its length as serialized, in bytes.
     pub fn serialized_len(&self) -> usize {
         serde_json::to_vec(self).map_or(usize::MAX, |bytes| bytes.len())
+    }
+
+    /// One, and how many values it holds.
+    fn count(&self) -> usize {
+        let within = match self {
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) => 0,
+            Self::Array(items) => items.iter().map(Self::count).sum(),
+            Self::Object(object) => object.count(),
+        };
+        1 + within
     }
 
     /// Its length as stored, in bytes: see [`JsonObject::stored_len`].

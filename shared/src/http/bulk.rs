@@ -93,18 +93,17 @@ impl Upload {
         Ok(upload)
     }
 
-    /// What becomes of each row by this plan; by an empty one, of those that are faulty in themselves.
+    /// What becomes of each row by this plan.
     pub fn report<'a>(&self, plan: &'a Plan<'a>) -> Report<'a> {
         let mut report = Report { details: Vec::new(), skipped: self.faulty.clone() };
         for (number, outcome) in plan.outcomes() {
             match outcome {
                 RowOutcome::Created(contact) => report.details.push(Detail { number, contact, created: true }),
                 RowOutcome::Updated(contact) => report.details.push(Detail { number, contact, created: false }),
-                RowOutcome::Refused(email, fault) => report.skipped.push(FaultyRow {
-                    number,
-                    email: Some(email.as_str().to_owned()),
-                    faults: Violations::one("metadata", fault),
-                }),
+                RowOutcome::Refused(email, faults) => {
+                    let (email, faults) = (Some(email.as_str().to_owned()), faults.clone());
+                    report.skipped.push(FaultyRow { number, email, faults });
+                }
             }
         }
         report.details.sort_by_key(|row| row.number);
@@ -218,7 +217,7 @@ struct DetailView<'a> {
 struct SkippedView<'a> {
     /// Its number, from 1; a header is not counted.
     row: usize,
-    /// As it was sent, where that can be told.
+    /// Its address, where that can be told.
     #[cfg_attr(feature = "openapi", schema(required))]
     email: Option<&'a str>,
     /// What a single create of it would have been refused with.

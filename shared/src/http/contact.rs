@@ -76,10 +76,12 @@ impl ContactForm {
         }
     }
 
-    /// The address, to the letter, if a text was sent as one that is no longer than any address.
+    /// The address, to the letter, if a text was sent as one that could be one by its length and has no control characters.
     pub(super) fn sent_email(&self) -> Option<&str> {
         match &self.email {
-            Field::Sent(text) => Some(text.as_str()).filter(|text| text.len() <= MAX_ADDRESS),
+            Field::Sent(text) => {
+                Some(text.as_str()).filter(|text| text.len() <= MAX_ADDRESS && !text.contains(char::is_control))
+            }
             Field::Absent | Field::Null | Field::Mistyped(_) => None,
         }
     }

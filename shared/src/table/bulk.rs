@@ -4,8 +4,8 @@
 //! with its lock and its membership. A call that ends half-way leaves whole contacts behind, and the same call sent again
 //! finds them by their addresses and writes the rest.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -16,14 +16,20 @@ use super::keys::{self, PK};
 use super::session::{AT_ONCE, KEYS_A_CALL, Pause};
 use super::transaction::{MAX_ITEMS, Transaction};
 use super::{companies, imports};
-use crate::domain::{CompanyName, Contact, ContactId, Email, ImportId, Invalid, Upsert};
+use crate::domain::{CompanyName, Contact, ContactId, Email, ImportId, Invalid, Upsert, Violations};
 
 /// The most bytes of one transaction's items. DynamoDB takes 4 MB; an item's length is estimated.
 const TRANSACTION_BYTES: usize = 3_000_000;
-/// The most bytes of metadata that one call may read, which it holds in memory.
-const READ_BYTES: usize = 200_000_000;
+/// The most bytes of memory that the contacts which one call reads may take; it holds them twice, as they are and as they
+/// will be.
+const CONTACT_BYTES: usize = 100_000_000;
+/// What a value of their metadata takes of it beside its text, no less than measured.
+const VALUE_BYTES: usize = 100;
 /// What is said of more.
-const TOO_MUCH: Invalid = Invalid("of the contacts that these rows update is over 200 MB: send fewer rows at once");
+const TOO_MUCH: Invalid =
+    Invalid("of the contacts that these rows update is too much for one call: send fewer rows at once");
+/// How many reads of contacts are under way at once: an answer may have 16 MB, and twenty times as much in memory.
+const READS_AT_ONCE: usize = 2;
 
 /// A row of an upload: its number there, and what it says.
 pub type Row = (usize, Upsert);
@@ -39,8 +45,8 @@ pub struct Plan<'a> {
 #[derive(Debug)]
 struct Planned<'a> {
     rows: Rows<'a>,
-    /// Those of them that cannot be merged into its contact.
-    refused: Vec<(usize, Invalid)>,
+    /// Those of them that cannot be merged into its contact, and why.
+    refused: Vec<(usize, Violations)>,
     fate: Fate,
 }
 
@@ -68,8 +74,8 @@ pub enum RowOutcome<'a> {
     Created(&'a Contact),
     /// It was merged into this contact, whether that made a difference or not.
     Updated(&'a Contact),
-    /// Its metadata cannot be merged into the contact that has this address.
-    Refused(&'a Email, Invalid),
+    /// It cannot be merged into the contact that has this address.
+    Refused(&'a Email, &'a Violations),
 }
 
 impl Plan<'_> {
@@ -108,19 +114,29 @@ impl<'a> Rows<'a> {
 impl<'a> Planned<'a> {
     /// Merges the rows, in their order, into what is there.
     fn new(rows: Rows<'a>, there: Option<Contact>, contacts: &Contacts, import_id: Option<ImportId>) -> Self {
-        let draft = || contacts.draft(rows.first.1.new.clone(), import_id);
-        let (mut merged, mut refused) = (there.clone().unwrap_or_else(draft), Vec::new());
-        for (number, Upsert { patch, .. }) in rows.iter().skip(usize::from(there.is_none())) {
-            match merged.patched(patch, contacts.now) {
-                Ok(next) => merged = next.unwrap_or(merged),
-                Err(fault) => refused.push((*number, fault)),
-            }
-        }
+        let mut refused = Vec::new();
+        let mut merge = |contact: Contact, (number, Upsert { patch, .. }): &Row| {
+            let joined = match import_id {
+                None => Ok(contact.clone()),
+                Some(import_id) => contact.joined(import_id).map_err(|fault| Violations::one("X-Import-ID", fault)),
+            };
+            let merged = joined.and_then(|joined| match joined.patched(patch, contacts.now) {
+                Ok(next) => Ok(next.unwrap_or(joined)),
+                Err(fault) => Err(Violations::one("metadata", fault)),
+            });
+            merged.unwrap_or_else(|faults| {
+                refused.push((*number, faults));
+                contact
+            })
+        };
         let fate = match there {
-            None => Fate::New(Contact { version: 1, ..merged }),
+            None => {
+                let new = contacts.draft(rows.first.1.new.clone(), import_id);
+                let merged = rows.others.iter().copied().fold(new, &mut merge);
+                Fate::New(Contact { version: 1, ..merged })
+            }
             Some(there) => {
-                let accepted = refused.len() < 1 + rows.others.len();
-                merged.import_ids.extend(import_id.filter(|_| accepted));
+                let merged = rows.iter().fold(there.clone(), &mut merge);
                 Fate::Known { next: as_one_write(&there, merged), there }
             }
         };
@@ -135,7 +151,7 @@ impl<'a> Planned<'a> {
         self.rows.iter().map(move |(number, _)| {
             let refused = self.refused.iter().find(|(refused, _)| refused == number);
             let outcome = match refused {
-                Some((_, fault)) => RowOutcome::Refused(self.rows.email(), *fault),
+                Some((_, faults)) => RowOutcome::Refused(self.rows.email(), faults),
                 None if created == Some(*number) => RowOutcome::Created(contact),
                 None => RowOutcome::Updated(contact),
             };
@@ -159,13 +175,12 @@ impl<'a> Planned<'a> {
 
     /// How many items its write has, and how many bytes they may come to.
     fn weight(&self) -> (usize, usize) {
-        /// More than all attributes but the metadata and the imports, the lock and the memberships.
+        /// More than the lock, the membership, and all attributes but those that gather more and more.
         const OTHERS: usize = 4_000;
-        const IMPORT: usize = 40;
         let Some((next, there)) = self.write() else { return (0, 0) };
         let memberships = next.import_ids.len() - there.map_or(0, |there| there.import_ids.len());
         let items = 1 + memberships + usize::from(there.is_none());
-        (items, next.enrichment_len() + next.import_ids.len() * IMPORT + OTHERS)
+        (items, next.gathered_len() + OTHERS)
     }
 }
 
@@ -222,29 +237,32 @@ impl Contacts {
         let found = self.session.batch_get(&locks).await?;
         let holder = |lock| Ok((string(lock, PK).unwrap_or_default(), locked_for(lock)?));
         let holders: HashMap<String, ContactId> = found.iter().map(holder).collect::<Result<_>>()?;
-        let mut contacts = self.read_contacts(holders.values().copied()).await?;
+        // The locks were not read in one moment: two may name one contact, whose address was changed meanwhile.
+        let ids: HashSet<_> = holders.values().copied().collect();
+        let mut contacts = self.read_contacts(ids).await?;
         let planned = addresses.into_iter().zip(locks).map(|(rows, lock)| {
-            let there = holders.get(&lock.pk).and_then(|id| contacts.remove(id));
             // A contact that was deleted, or has got another address, since its lock was read is none of this address;
             // if the lock is still there it refuses the write.
-            let there = there.filter(|contact| contact.email == *rows.email());
+            let is_at_address =
+                |id: &&ContactId| contacts.get(id).is_some_and(|contact| contact.email == *rows.email());
+            let there = holders.get(&lock.pk).filter(is_at_address).and_then(|id| contacts.remove(id));
             Planned::new(rows, there, self, import_id)
         });
         Ok(planned.collect())
     }
 
-    async fn read_contacts(&self, ids: impl Iterator<Item = ContactId>) -> Result<HashMap<ContactId, Contact>> {
-        let keys: Vec<_> = ids.map(|id| keys::contact(self.org, id)).collect();
+    async fn read_contacts(&self, ids: HashSet<ContactId>) -> Result<HashMap<ContactId, Contact>> {
+        let keys: Vec<_> = ids.into_iter().map(|id| keys::contact(self.org, id)).collect();
         let (mut contacts, mut bytes) = (HashMap::with_capacity(keys.len()), 0);
         let reads: Vec<_> = keys.chunks(KEYS_A_CALL).map(|some| self.session.batch_get(some)).collect();
-        let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
+        let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
         while let Some(items) = reads.try_next().await? {
             for contact in items.into_iter().map(from_item) {
                 let contact = contact?;
-                bytes += contact.enrichment_len();
+                bytes += contact.gathered_len() + contact.enrichment.count() * VALUE_BYTES;
                 contacts.insert(contact.id, contact);
             }
-            if bytes > READ_BYTES {
+            if bytes > CONTACT_BYTES {
                 return Err(Error::TooLarge(TOO_MUCH));
             }
         }

@@ -27,8 +27,8 @@ use crate::domain::{
 
 const EMAIL: &str = "email";
 const ENRICHMENT: &str = "enrichment";
-/// An upper bound of the enrichment's stored length, which an update without a read can hold to its limit.
-const ENRICHMENT_BYTES: &str = "enrichment_bytes";
+/// An upper bound of [`Contact::gathered_len`], which an update without a read can hold to its limit.
+const GATHERED_BYTES: &str = "gathered_bytes";
 /// The keys that the enrichment was created with, in their order.
 const ENRICHMENT_ORDER: &str = "enrichment_order";
 const IMPORT_IDS: &str = "import_ids";
@@ -62,7 +62,7 @@ struct ContactItem {
     #[serde(with = "time::millis")]
     updated_at: DateTime<Utc>,
     version: u64,
-    enrichment_bytes: usize,
+    gathered_bytes: usize,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     enrichment_order: Vec<String>,
     #[serde(default, with = "serde_dynamo::string_set", skip_serializing_if = "BTreeSet::is_empty")]
@@ -243,9 +243,7 @@ impl Contacts {
         match enrichment {
             Patch::Keep => {}
             Patch::Clear => {
-                let none = JsonObject::default();
-                expression.set(&[ENRICHMENT], map(&none));
-                expression.note(ENRICHMENT_BYTES, number(none.stored_len()));
+                expression.set(&[ENRICHMENT], map(&JsonObject::default()));
                 expression.forget(ENRICHMENT_ORDER);
             }
             Patch::Set(changes) => {
@@ -261,8 +259,8 @@ impl Contacts {
                     }
                 }
                 let grows = changes.stored_len();
-                expression.add(ENRICHMENT_BYTES, number(grows));
-                expression.require_at_most(ENRICHMENT_BYTES, number(MAX_STORED_BYTES.saturating_sub(grows)));
+                expression.add(GATHERED_BYTES, number(grows));
+                expression.require_at_most(GATHERED_BYTES, number(MAX_STORED_BYTES.saturating_sub(grows)));
             }
         }
         if let Some(email) = email {
@@ -424,7 +422,7 @@ pub(super) fn to_item(contact: &Contact) -> Result<Item> {
         timezone: timezone.clone(),
         updated_at: *updated_at,
         version: *version,
-        enrichment_bytes: contact.enrichment_len(),
+        gathered_bytes: contact.gathered_len(),
         enrichment_order: enrichment_order.clone(),
         import_ids: import_ids.clone(),
         write_id: *write_id,
@@ -452,7 +450,7 @@ pub(super) fn from_item(mut item: Item) -> Result<Contact> {
         enrichment_order,
         import_ids,
         write_id,
-        enrichment_bytes: _,
+        gathered_bytes: _,
     } = record(item, Type::Contact)?;
     Ok(Contact {
         id,

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::App;
-use shared::domain::{Contact, ContactFilter, ImportId};
+use shared::domain::{Contact, ContactFilter, Email, ImportId};
 use shared::http::Upload;
-use shared::table::{Error, Result, RowOutcome};
+use shared::table::{Error, Result, RowOutcome, keys};
 use shared::testing::fault::{Fault, Kind, Moment, Operation};
 use shared::testing::{TestApp, jane, patch};
 use tokio::time::Instant;
@@ -233,6 +233,81 @@ async fn others_may_write_between_the_plan_and_the_deed() {
     assert!((0..5).all(|n| of(n).import_ids.contains(&import_id)));
     assert!(after["jane.moved@example.com"].import_ids.is_empty());
     assert_eq!((test.count("email_lock").await, test.count("membership").await), (6, 5));
+}
+
+/// Locks are read a hundred at a time: an address may move from one that was read to one that was not yet.
+#[tokio::test]
+async fn a_contact_may_be_found_under_two_addresses() {
+    let test = TestApp::new().await;
+    let moved = test.create(&test.org, row(1), None).await.id;
+    let left = Email::parse("jane.0@example.com").unwrap();
+    let lock = keys::email_lock(test.org.org_id, &left);
+    test.put_item(&lock, json!({"type": {"S": "email_lock"}, "contact_id": {"S": moved.to_string()}})).await;
+    let (app, rows) = (patient(&test), upload((0..3).map(row)));
+    let contacts = app.contacts(&test.principal(&test.org).await);
+    let plan = contacts.plan(&rows.good, None).await.unwrap();
+    let updated =
+        |(row, outcome)| matches!(outcome, RowOutcome::Updated(contact) if contact.id == moved).then_some(row);
+    assert_eq!(plan.outcomes().filter_map(updated).collect::<Vec<_>>(), [2], "it is at the address that it has");
+}
+
+/// A call reads no more than it has memory for, however short it is when it is stored.
+#[tokio::test]
+async fn contacts_that_are_too_much_for_one_call_are_refused_before_anything_is_written() {
+    const CONTACTS: usize = 34;
+    let test = TestApp::new().await;
+    let numbers: Vec<_> = (0..30_000).map(|_| 1).collect();
+    let rows = |count| {
+        upload((0..count).map(|n| {
+            let mut row = row(n);
+            row["metadata"] = json!({"numbers": numbers});
+            row
+        }))
+    };
+    assert_eq!(send(&test, &patient(&test), &rows(CONTACTS), None).await, Ok((CONTACTS, 0)));
+    let too_much = send(&test, &patient(&test), &rows(CONTACTS), None).await.unwrap_err();
+    assert!(matches!(too_much, Error::TooLarge(_)), "{too_much:?}");
+    let fewer = CONTACTS - 2;
+    assert_eq!(send(&test, &patient(&test), &rows(fewer), None).await, Ok((0, fewer)));
+}
+
+/// What a contact may hold includes its imports, which it is told of one by one.
+#[tokio::test]
+async fn a_contact_is_no_member_of_more_imports_than_it_can_hold() {
+    let test = TestApp::new().await;
+    let import_id = test.import(&test.org).await;
+    let contact = test.create(&test.org, row(0), None).await;
+    let put = async |imports: usize| {
+        let imports: Vec<_> = (0..imports).map(|_| uuid::Uuid::new_v4().to_string()).collect();
+        let item = json!({
+            "type": {"S": "contact"}, "id": {"S": contact.id.to_string()}, "org_id": {"S": contact.org_id.to_string()},
+            "full_name": {"S": "Jane Doe"}, "email": {"S": contact.email.as_str()},
+            "linkedin_profile": {"S": contact.linkedin_profile.as_str()},
+            "updated_at": {"S": "2024-04-18T10:15:00.000Z"}, "version": {"N": "1"}, "gathered_bytes": {"N": "0"},
+            "enrichment": {"M": {"a": {"S": "b"}}}, "import_ids": {"SS": imports},
+        });
+        test.put_item(&keys::contact(contact.org_id, contact.id), item).await;
+    };
+    for (imports, accepted) in [(9_459, false), (9_458, true)] {
+        put(imports).await;
+        let (app, rows) = (patient(&test), upload([row(0)]));
+        let contacts = app.contacts(&test.principal(&test.org).await);
+        let plan = contacts.carry_out(contacts.plan(&rows.good, Some(import_id)).await.unwrap()).await.unwrap();
+        let outcomes: Vec<_> = plan.outcomes().map(|(_, outcome)| outcome).collect();
+        match &outcomes[..] {
+            [RowOutcome::Updated(_)] => assert!(accepted, "{imports}"),
+            [RowOutcome::Refused(_, faults)] => {
+                assert!(!accepted, "{imports}");
+                assert_eq!(faults.to_string(), "X-Import-ID would grow the contact past 350 KB");
+            }
+            _ => panic!("{imports} imports: {outcomes:?}"),
+        }
+    }
+    // The bound that is stored beside it holds an update without a read to the same limit, also once all else is gone.
+    let contacts = test.app().contacts(&test.principal(&test.org).await);
+    contacts.update(contact.id, &patch(json!({"metadata": null})), None).await.unwrap();
+    let grown = contacts.update(contact.id, &patch(json!({"metadata": {"a": "x".repeat(100)}})), None).await;
+    assert!(matches!(grown, Err(Error::TooLarge(_))), "it has outgrown its limit");
 }
 
 /// Several uploads of the same rows at once, in other orders.
