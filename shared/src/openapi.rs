@@ -192,10 +192,9 @@ fn operation(spec: &Spec, bodies: &Bodies) -> Operation {
         .tag(spec.path.split('/').nth(1).unwrap_or_default())
         .securities(Some([API_KEY, BEARER].map(|scheme| SecurityRequirement::new(scheme, [spec.scope.as_str()]))))
         .parameters(Some(spec.path_ids().map(path_parameter)))
-        .parameters(Some(spec.query.iter().map(query_parameter)));
-    for name in spec.headers.iter().map(|header| header.name()).chain([REQUEST_ID]) {
-        operation = operation.parameter_ref(Ref::new(format!("#/components/parameters/{name}")));
-    }
+        .parameters(Some(spec.query.iter().map(query_parameter)))
+        .parameters(Some(spec.headers.iter().map(|header| request_header(*header))))
+        .parameter_ref(Ref::new(format!("#/components/parameters/{REQUEST_ID}")));
     for refusal in refusals(spec, bodies) {
         let reply = refusal.into_reply();
         operation = operation.response(reply.status.to_string(), error_response(&reply));
@@ -220,8 +219,10 @@ fn refusals(spec: &Spec, bodies: &Bodies) -> Vec<ApiError> {
         ApiError::Unavailable,
         invalid(spec, bodies),
     ];
+    // Who answers 207 does without the import.
+    let needs_import = has(Header::ImportId) && !bodies.also.contains(&207);
     let not_found =
-        has(Header::ImportId).then_some(Kind::Import).into_iter().chain(spec.path_ids().filter_map(Kind::of_path_id));
+        needs_import.then_some(Kind::Import).into_iter().chain(spec.path_ids().filter_map(Kind::of_path_id));
     let sometimes = [
         has(Header::IfMatch).then_some(ApiError::PreconditionFailed),
         spec.repeat().map(|_| ApiError::KeyReused),
@@ -278,9 +279,19 @@ fn query_parameter(param: &Param) -> Parameter {
 fn request_header(header: Header) -> Parameter {
     let (description, schema) = match header {
         Header::ImportId => ("The import that the contact is linked to", uuid()),
-        Header::IdempotencyKey(_) => (
-            "Makes the request safe to repeat: for 24 hours the same key has one effect and gets the same answer, or 409 \
-             where that held a secret",
+        Header::IdempotencyKey(repeat) => (
+            match repeat {
+                Repeat::Replayed => {
+                    "Makes the request safe to repeat: for 24 hours the same key has one effect and gets the same answer"
+                }
+                Repeat::Run => {
+                    "Keeps the request from running twice at once: while it is in progress the same key gets 409, and \
+                     after that it runs again, which is harmless"
+                }
+                Repeat::Refused(_) => {
+                    "Makes the request safe to repeat: for 24 hours the same key has one effect, and a repeat gets 409"
+                }
+            },
             string().min_length(Some(1)).max_length(Some(255)).pattern(Some("^[!-~]+$")),
         ),
         Header::IfMatch => ("The `ETag` of the version that may be changed, several, or `*`", string()),
@@ -349,16 +360,14 @@ fn components() -> Components {
     let api_key = ApiKeyValue::with_description("X-API-Key", "A key of the organization; decides where both are sent");
     let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
     let bearer = bearer.description(Some("A token with `sub`, `org_id` and `exp`, and optionally `scope`"));
-    let headers = [Header::ImportId, Header::IdempotencyKey(Repeat::Replayed), Header::IfMatch, Header::IfNoneMatch];
     let request_id = string().min_length(Some(1)).max_length(Some(128)).pattern(Some("^[!-~]+$"));
     let request_id = header_parameter(REQUEST_ID, "An id for the request, to find it by", request_id);
-    let parameters = headers.map(request_header).into_iter().chain([request_id]);
     let schemas = Endpoint::ALL.iter().flat_map(|endpoint| bodies(*endpoint).schemas);
     let components = ComponentsBuilder::new()
         .schemas_from_iter(schemas.chain([(Detail::name().into_owned(), Detail::schema())]))
         .security_scheme(API_KEY, SecurityScheme::ApiKey(ApiKey::Header(api_key)))
         .security_scheme(BEARER, SecurityScheme::Http(bearer.build()));
-    let components = parameters.fold(components, |all, parameter| all.parameter(parameter.name.clone(), parameter));
+    let components = components.parameter(REQUEST_ID, request_id);
     RESPONSE_HEADERS.into_iter().fold(components, |all, (name, says)| all.header(name, response_header(says))).build()
 }
 
