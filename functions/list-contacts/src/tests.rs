@@ -13,7 +13,7 @@ const ENDPOINT: Endpoint = Endpoint::ListContacts;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, lists
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, lists
 );
 
 /// The ids of every page from this query on.

@@ -1,20 +1,18 @@
 //! What hangs on a deleted thing is gone for every caller at once, and soon after for good.
 
 use std::sync::LazyLock;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::client::{API, at_once, delete, get, jane, new_contact, new_email, new_import, patch, post, put, rows};
+use crate::client::{
+    API, SOON, at_once, delete, eventually, get, jane, new_contact, new_email, new_import, patch, post, put, rows,
+};
 
 const ACTIVITIES: usize = 2_000;
 const AT_ONCE: usize = 50;
 const MEMBERS: usize = 40;
-/// Within which the worker has cleared up.
-const SOON: Duration = Duration::from_secs(30);
 
 fn body(number: usize) -> Value {
     let event_time = DateTime::UNIX_EPOCH + TimeDelta::minutes(i64::try_from(number).unwrap());
@@ -74,9 +72,6 @@ fn an_import_goes_with_all_its_memberships_and_its_contacts_stay() {
 
 /// Waits until the worker has removed every item that names this. Of a deployed table, only its worker's log can tell.
 fn await_removal_of(text: &str) {
-    let deadline = Instant::now() + SOON;
-    while let Some(left) = items_with(text).filter(|left| !left.is_empty()) {
-        assert!(Instant::now() < deadline, "{} items are left after {SOON:?}, one is {}", left.len(), left[0]);
-        thread::sleep(Duration::from_millis(200));
-    }
+    let what = format!("nothing that names {text} is left");
+    eventually(SOON, &what, || items_with(text).is_none_or(|left| left.is_empty()).then_some(()));
 }

@@ -270,18 +270,24 @@ pub(crate) fn new_api_key(scopes: &[&str]) -> Answer {
     post("/api-keys/", &json!({"name": "a test's", "scopes": scopes, "live": false})).send().expect(201)
 }
 
+/// Within which what follows the table has followed: an index, the worker.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// Asks until something is found, and gives that.
+pub(crate) fn eventually<T>(within: Duration, what: &str, find: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(found) = find() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
 /// An API key as it is listed. A deployed table's index shows a new one a moment later.
 pub(crate) fn until_listed(key_id: &str) -> Value {
-    const SOON: Duration = Duration::from_secs(10);
-    let deadline = Instant::now() + SOON;
-    loop {
-        let listed = rows("/api-keys/").into_iter().find(|key| key["id"] == key_id);
-        assert!(listed.is_some() || Instant::now() < deadline, "{key_id} is not listed after {SOON:?}");
-        match listed {
-            Some(key) => return key,
-            None => thread::sleep(Duration::from_millis(200)),
-        }
-    }
+    eventually(SOON, "the new key is listed", || rows("/api-keys/").into_iter().find(|key| key["id"] == key_id))
 }
 
 /// The rows of a list.

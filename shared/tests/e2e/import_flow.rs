@@ -2,13 +2,11 @@
 //! leads, their timelines; and what is left when they go.
 
 use std::collections::BTreeSet;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::client::{delete, get, jane, new_email, patch, post, put, rows};
+use crate::client::{SOON, delete, eventually, get, jane, new_email, patch, post, put, rows};
 
 /// The values of a member of each of these objects.
 fn all<'a>(rows: &'a [Value], member: &str) -> BTreeSet<&'a str> {
@@ -17,15 +15,8 @@ fn all<'a>(rows: &'a [Value], member: &str) -> BTreeSet<&'a str> {
 
 /// A campaign's leads, once there are so many: deployed, an index follows the table a moment later.
 fn leads_of(campaign: &str, count: usize) -> Vec<Value> {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let leads = rows(&format!("/campaign-leads/?campaign_id={campaign}"));
-        if leads.len() == count || Instant::now() > deadline {
-            assert_eq!(leads.len(), count, "{leads:?}");
-            return leads;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
+    let leads = || rows(&format!("/campaign-leads/?campaign_id={campaign}"));
+    eventually(SOON, "all leads are listed", || Some(leads()).filter(|leads| leads.len() == count))
 }
 
 #[test]

@@ -1,26 +1,21 @@
 //! As much as one request may carry, through the whole way of a request.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::client::{Answer, Request, get, new_campaign, new_import, post};
+use crate::client::{Answer, Request, eventually, get, new_campaign, new_import, post};
 
 const ROWS: usize = 5_000;
 
 /// Sends it again for as long as the time of one call does not suffice, as clients do. Gives the last answer.
 fn until_done(request: &Request) -> Answer {
-    let deadline = Instant::now() + Duration::from_mins(5);
-    loop {
+    eventually(Duration::from_mins(5), "a call came to its end", || {
         let answer = request.send();
-        if answer.status != 503 {
-            return answer;
-        }
-        assert!(!answer.header("retry-after").is_empty() && Instant::now() < deadline, "{answer:?}");
-        thread::sleep(Duration::from_secs(1));
-    }
+        assert!(answer.status != 503 || !answer.header("retry-after").is_empty(), "{answer:?}");
+        (answer.status != 503).then_some(answer)
+    })
 }
 
 #[test]

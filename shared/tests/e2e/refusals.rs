@@ -1,8 +1,5 @@
 //! Who is not let in, at every endpoint.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::Scope;
@@ -11,8 +8,8 @@ use shared::testing;
 use uuid::Uuid;
 
 use crate::client::{
-    API, Request, delete, get, jane, new_api_key, new_campaign, new_contact, new_email, new_import, patch, post, put,
-    rows, until_listed,
+    API, Request, SOON, delete, eventually, get, jane, new_api_key, new_campaign, new_contact, new_email, new_import,
+    patch, post, put, rows, until_listed,
 };
 
 const UNAUTHORIZED: &str = "Invalid or missing authentication credentials";
@@ -45,12 +42,8 @@ impl Named {
 
     /// Of a deployed table, the index that finds a lead by its id follows a moment later.
     fn wait_for_index(&self) {
-        const SOON: Duration = Duration::from_secs(10);
-        let deadline = Instant::now() + SOON;
-        while get(&format!("/campaign-leads/{}", self.lead_id)).send().status == 404 {
-            assert!(Instant::now() < deadline, "the lead is not found within {SOON:?}");
-            thread::sleep(Duration::from_millis(100));
-        }
+        let lead = get(&format!("/campaign-leads/{}", self.lead_id));
+        eventually(SOON, "the new lead is found by its id", || (lead.send().status != 404).then_some(()));
     }
 }
 
