@@ -13,7 +13,7 @@ const ENDPOINT: Endpoint = Endpoint::CreateApiKey;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, bodies
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies
 );
 
 async fn post(app: &TestApp, body: &Value) -> Answer {

@@ -12,7 +12,7 @@ const ENDPOINT: Endpoint = Endpoint::CreateContact;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, bodies, idempotency
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies, idempotency
 );
 
 async fn send(app: &TestApp, request: &Request) -> Answer {

@@ -11,7 +11,7 @@ const ENDPOINT: Endpoint = Endpoint::CreateImport;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, bodies, idempotency
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies, idempotency
 );
 
 async fn post(app: &TestApp, body: &Value) -> Answer {

@@ -12,7 +12,7 @@ const ENDPOINT: Endpoint = Endpoint::DeleteContact;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, isolation, path_ids
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
 fn request(app: &TestApp, id: ContactId) -> Request {

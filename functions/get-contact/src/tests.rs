@@ -15,7 +15,7 @@ const ENDPOINT: Endpoint = Endpoint::GetContact;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, isolation, path_ids
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
 fn request(app: &TestApp, id: ContactId, query: &str) -> Request {

@@ -11,7 +11,7 @@ const ENDPOINT: Endpoint = Endpoint::RecordActivities;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, bodies, isolation, path_ids, idempotency
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies, isolation, path_ids, idempotency
 );
 
 const AT: &str = "2024-04-18T10:15:00Z";

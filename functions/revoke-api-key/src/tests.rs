@@ -14,7 +14,7 @@ const ENDPOINT: Endpoint = Endpoint::RevokeApiKey;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, isolation, path_ids
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
 async fn revoke_as(app: &TestApp, key: &ApiKeySecret, id: ApiKeyId) -> Answer {

@@ -12,7 +12,7 @@ const ENDPOINT: Endpoint = Endpoint::UpdateCampaignLead;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, bodies, isolation, path_ids
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies, isolation, path_ids
 );
 
 async fn patch_text(app: &TestApp, id: LeadId, body: &str) -> Answer {

@@ -13,7 +13,7 @@ const ENDPOINT: Endpoint = Endpoint::UpdateContact;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, bodies, isolation, path_ids
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies, isolation, path_ids
 );
 
 fn request(app: &TestApp, id: ContactId) -> Request {

@@ -12,7 +12,7 @@ const ENDPOINT: Endpoint = Endpoint::UpdateImport;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, bodies, isolation, path_ids
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies, isolation, path_ids
 );
 
 const ONE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";

@@ -109,7 +109,16 @@ impl TestApp {
         H: Fn(App, Call) -> F,
         F: Future<Output = Result<Reply, ApiError>>,
     {
-        let response = Box::pin(serve(&self.process, endpoint, handle, request.event(), deadline())).await;
+        self.send_by(deadline(), endpoint, handle, request).await
+    }
+
+    /// Answers a request that has until then.
+    pub async fn send_by<H, F>(&self, deadline: Instant, endpoint: Endpoint, handle: H, request: &Request) -> Answer
+    where
+        H: Fn(App, Call) -> F,
+        F: Future<Output = Result<Reply, ApiError>>,
+    {
+        let response = Box::pin(serve(&self.process, endpoint, handle, request.event(), deadline)).await;
         Answer::new(&response)
     }
 
@@ -328,6 +337,7 @@ fn process(config: &Config, offset: &Arc<AtomicI64>, patience: Patience) -> Proc
     Process::with(config, clock, patience)
 }
 
-fn deadline() -> Instant {
+/// The moment until which a request has, as a function has it.
+pub fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(25)
 }

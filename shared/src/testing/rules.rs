@@ -21,13 +21,15 @@ macro_rules! every_endpoint {
 }
 
 use std::future::Future;
+use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::tenant::{forged, token};
-use super::{Answer, JWT_SECRET, Request, Tenant, TestApp, jane};
+use super::{Answer, JWT_SECRET, Request, Tenant, TestApp, fault, jane};
 use crate::app::App;
 use crate::domain::{Kind, Scope};
 use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, ParamKind, Spec};
@@ -412,6 +414,29 @@ where
     assert_eq!((answer.status, answer.text.as_str()), (500, BUG));
 }
 
+/// A database that stays away is 503, to be tried again, whatever the endpoint was about to ask of it.
+pub async fn unavailable<H, F>(endpoint: Endpoint, handle: H)
+where
+    H: Fn(App, Call) -> F + Copy,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    const LONGEST: Duration = Duration::from_millis(200);
+    let mut app = TestApp::new().await;
+    let good = valid_request(&app, endpoint).await;
+    let proxy = app.behind_faults().await;
+    // Who asks is known by then.
+    let _ = app.principal(&app.org).await;
+    proxy.randomly(0, 1.0, &[fault::Kind::Unavailable]);
+    let answer = app.send_by(Instant::now() + LONGEST, endpoint, handle, &good).await;
+    assert_eq!(
+        (answer.status, answer.text.as_str()),
+        (503, r#"{"detail":"Service temporarily unavailable, try again"}"#)
+    );
+    assert_eq!(answer.header("retry-after"), "1");
+    proxy.calm();
+    assert_eq!(app.send(endpoint, handle, &good).await.status, u64::from(endpoint.spec().success));
+}
+
 /// Another organization's thing is, to the byte, one that is not there, and stays as it is.
 pub async fn isolation<H, F>(endpoint: Endpoint, handle: H)
 where
@@ -625,6 +650,8 @@ where
     }
     let wrong = keyed.clone().text("{");
     assert_eq!(send(&wrong).await.status, 400);
+    let too_late = app.send(endpoint, |_, _| async { Err(ApiError::Unavailable) }, &keyed).await;
+    assert_eq!(too_late.status, 503);
     assert_eq!(app.count("lease").await, 0, "what is refused holds nothing");
 
     // Inside the handler the key is held.
@@ -634,9 +661,14 @@ where
         assert_eq!((again.status, again.detail().as_str()), (409, detail));
         let seconds: u32 = again.header("retry-after").parse().expect("a number of seconds");
         assert!((1..=60).contains(&seconds), "{seconds}");
-        let other = send(&keyed.clone().text("{}")).await;
-        let expected = (422, "Idempotency-Key was already used for a different request".to_owned());
-        assert_eq!((other.status, other.detail()), expected);
+        let mut others = vec![keyed.clone().text("{}")];
+        others.extend(endpoint.spec().query.first().map(|param| keyed.clone().query(&format!("{}=", param.name))));
+        let of_import = || keyed.clone().header("x-import-id", "7c9e6679-7425-40de-944b-e07fc1f90ae7");
+        others.extend(endpoint.spec().headers.contains(&Header::ImportId).then(of_import));
+        for other in others {
+            let (answer, detail) = (send(&other).await, "Idempotency-Key was already used for a different request");
+            assert_eq!((answer.status, answer.detail().as_str()), (422, detail), "{:?}", other.event());
+        }
         assert_eq!(send(&good).await.status, success, "without the key it holds nobody up");
         assert_eq!(send(&good.clone().header("idempotency-key", "key-2")).await.status, success);
         let theirs = keyed.clone().header("x-api-key", app.other.admin_key.in_clear());

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use chrono::TimeDelta;
 use serde_json::json;
 use shared::App;
+use shared::auth::{Credentials, Refusal};
 use shared::domain::{
     ApiKeySecret, CompanyFilter, CompanyKey, ContactFilter, ContactId, ImportFilter, ImportStatus, LeadFilter, Linked,
     NewApiKey, RequiredVersion, Scope, TimelineFilter, TimelinePage,
@@ -349,6 +351,44 @@ async fn an_api_key_is_made_in_one_call_found_through_the_index_and_revoked_in_t
         app.api_keys(&principal).revoke(key.id).await.unwrap();
         assert_cost(&test, &app, 2, 2, 0.5, write_units);
     }
+}
+
+#[tokio::test]
+async fn an_api_key_is_looked_up_once_a_while_and_not_for_a_typing_error() {
+    let test = TestApp::new().await;
+    let secret = ApiKeySecret::generate(true).unwrap();
+    let calls = async |key: &str| {
+        let app = test.app();
+        let credentials = Credentials { api_key: Some(key), ..Credentials::default() };
+        let known = match app.authenticate(credentials).await {
+            Ok(_) => true,
+            Err(Refusal::Unauthenticated) => false,
+            Err(refusal) => panic!("{refusal:?}"),
+        };
+        (known, app.usage().calls)
+    };
+    let (place, typed) = (12, secret.in_clear());
+    let other = if typed[place..].starts_with('0') { "1" } else { "0" };
+    let mistyped = [&typed[..place], other, &typed[place + 1..]].concat();
+    assert_eq!(calls(&mistyped).await, (false, 0));
+
+    let none = [calls(typed).await, calls(typed).await];
+    assert_eq!(none, [(false, 1), (false, 0)], "there is no such key, and it is not asked for each time");
+    let scopes = [Scope::Read].into_iter().collect();
+    let new = NewApiKey { name: "a".to_owned(), scopes, valid_until: None, live: true };
+    let keys = test.app().api_keys(&test.principal(&test.org).await);
+    let key = keys.draft(new, &secret);
+    keys.create(&secret.hash(), &key, None).await.unwrap();
+    test.pass(TimeDelta::seconds(4));
+    assert_eq!(calls(typed).await, (false, 0));
+    test.pass(TimeDelta::seconds(1));
+    assert_eq!([calls(typed).await, calls(typed).await], [(true, 1), (true, 0)], "five seconds after it was tried");
+
+    keys.revoke(key.id).await.unwrap();
+    test.pass(TimeDelta::seconds(59));
+    assert_eq!(calls(typed).await, (true, 0));
+    test.pass(TimeDelta::seconds(1));
+    assert_eq!(calls(typed).await, (false, 1), "a minute after it was read");
 }
 
 #[tokio::test]

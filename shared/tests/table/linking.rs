@@ -10,7 +10,7 @@ use serde_json::json;
 use shared::domain::{CampaignId, ContactId, ImportId, LeadFilter, LeadStatus, Linked};
 use shared::table::{Error, Kind, Parent};
 use shared::testing::fault::{self, Fault, Moment, Operation};
-use shared::testing::{TestApp, jane, read};
+use shared::testing::{TestApp, deadline, jane, read};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -274,7 +274,7 @@ async fn the_lead_of_a_contact_that_went_meanwhile_is_never_seen_and_does_not_st
     let parent = Parent::Contact(contact);
     let delete = async {
         hold.reached().await;
-        let app = direct.app(Instant::now() + Duration::from_secs(25));
+        let app = direct.app(deadline());
         app.contacts(&principal).delete(contact, None).await.unwrap();
         // The worker hears of the delete before the lead is there.
         clear(&test, &parent.key(test.org.org_id)).await;

@@ -9,7 +9,7 @@ use shared::domain::{ContactFilter, ContactId, ContactPatch, Email, RequiredVers
 use shared::http::NewActivities;
 use shared::table::{Error, Kind, Parent, Receipt, Slot};
 use shared::testing::fault::{Moment, Operation};
-use shared::testing::{TestApp, jane, new_contact, patch, read};
+use shared::testing::{TestApp, deadline, jane, new_contact, patch, read};
 use shared::worker::{Batch, work};
 use uuid::Uuid;
 
@@ -145,7 +145,7 @@ async fn a_contact_deleted_under_an_update_stays_deleted() {
         let update = async { test.app().contacts(&principal).update(contact.id, &changes, None).await };
         let delete = async {
             hold.reached().await;
-            let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(25);
+            let deadline = deadline();
             let deleted = direct.app(deadline).contacts(&principal).delete(contact.id, None).await;
             hold.release();
             deleted
@@ -168,7 +168,7 @@ async fn an_address_moved_under_a_delete_leaves_no_lock_behind() {
     let delete = async { test.app().contacts(&principal).delete(contact.id, None).await };
     let update = async {
         hold.reached().await;
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(25);
+        let deadline = deadline();
         let changes = patch(json!({"email": "new@example.com"}));
         let updated = direct.app(deadline).contacts(&principal).update(contact.id, &changes, None).await;
         hold.release();
@@ -202,7 +202,7 @@ async fn an_activity_that_races_the_delete_of_its_contact_is_never_seen_and_does
         let direct = test.process.clone();
         let proxy = test.behind_faults().await;
         let principal = test.principal(&test.org).await;
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(25);
+        let deadline = deadline();
         let mut hold = proxy.hold(operation, Moment::Before);
         let receipt = || {
             let slot = Slot { method: "POST", path: "/x".to_owned(), key: "key".to_owned() };
