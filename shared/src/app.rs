@@ -1,7 +1,7 @@
 //! What a function has: for its whole life, and for one request.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::domain::{Clock, ContactId, OrgId};
 use crate::table::{
     self, Activities, ApiKeys, Campaigns, Companies, Contacts, Imports, Leads, Meter, Parent, Patience, Receipts,
-    Session, Table, Usage,
+    Session, Table, Tenancy, Usage,
 };
 
 /// What lives as long as the process: the table's client, the keys seen, the clock.
@@ -75,42 +75,46 @@ pub struct App {
 impl App {
     /// The contacts of the caller's organization.
     pub fn contacts(&self, principal: &Principal) -> Contacts {
-        self.process.0.table.contacts(self.session.clone(), principal.org_id(), self.now)
+        Contacts(self.tenancy(principal))
     }
 
     /// The activities of one of the caller's contacts.
     pub fn activities(&self, principal: &Principal, contact: ContactId) -> Activities {
-        Activities::of(self.session.clone(), principal.org_id(), contact, self.now)
+        Activities::of(self.tenancy(principal), contact)
     }
 
     /// The campaigns of the caller's organization.
     pub fn campaigns(&self, principal: &Principal) -> Campaigns {
-        Campaigns::of(self.session.clone(), principal.org_id(), self.now)
+        Campaigns(self.tenancy(principal))
     }
 
     /// The imports of the caller's organization.
     pub fn imports(&self, principal: &Principal) -> Imports {
-        self.process.0.table.imports(self.session.clone(), principal.org_id(), self.now)
+        Imports(self.tenancy(principal))
     }
 
     /// The leads of the caller's organization.
     pub fn leads(&self, principal: &Principal) -> Leads {
-        Leads::of(self.session.clone(), principal.org_id(), self.now)
+        Leads(self.tenancy(principal))
     }
 
     /// The companies of the caller's organization.
     pub fn companies(&self, principal: &Principal) -> Companies {
-        Companies::of(self.session.clone(), principal.org_id())
+        Companies(self.tenancy(principal))
     }
 
     /// The API keys of the caller's organization.
     pub fn api_keys(&self, principal: &Principal) -> ApiKeys {
-        ApiKeys::of(self.session.clone(), principal.org_id(), self.now)
+        ApiKeys(self.tenancy(principal))
     }
 
     /// The kept answers of the caller's organization.
     pub fn receipts(&self, principal: &Principal) -> Receipts {
-        Receipts::of(self.session.clone(), principal.org_id(), self.now)
+        Receipts(self.tenancy(principal))
+    }
+
+    fn tenancy(&self, principal: &Principal) -> Tenancy {
+        self.process.0.table.tenancy(self.session.clone(), principal.org_id(), self.now)
     }
 
     /// The same request, with its deadline earlier by so much.
@@ -131,4 +135,11 @@ impl App {
     pub fn usage(&self) -> Usage {
         self.meter.usage()
     }
+}
+
+/// What is left of a function's time, but for what is kept back of it; `None` where its deadline is no time to come (the
+/// local gateway sends 1970).
+pub(crate) fn time_left(deadline: SystemTime, kept_back: Duration) -> Option<Duration> {
+    let left = deadline.duration_since(SystemTime::now()).ok()?.saturating_sub(kept_back);
+    (!left.is_zero()).then_some(left)
 }

@@ -9,7 +9,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::app::Process;
+use crate::app::{Process, time_left};
 use crate::config::Config;
 use crate::domain::OrgId;
 use crate::table::Parent;
@@ -87,9 +87,8 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
         let process = process.clone();
         async move {
             let LambdaEvent { payload, context } = event;
-            let left = context.deadline().duration_since(std::time::SystemTime::now()).ok();
-            let left = left.map(|left| left.saturating_sub(RESERVE)).filter(|left| !left.is_zero()).unwrap_or(LONGEST);
-            Ok::<_, lambda_runtime::Error>(work(&process, &payload, Instant::now() + left).await)
+            let deadline = Instant::now() + time_left(context.deadline(), RESERVE).unwrap_or(LONGEST);
+            Ok::<_, lambda_runtime::Error>(work(&process, &payload, deadline).await)
         }
     }))
     .await

@@ -61,8 +61,8 @@ async fn make(options: Options, variable: impl Fn(&str) -> Option<String>) -> Re
     let database = config.map_err(|error| anyhow!(error))?.database;
     let org = org.unwrap_or_else(|| Uuid::new_v4().into());
     let secret = ApiKeySecret::generate(true).map_err(|_| anyhow!("the system has no randomness to give"))?;
-    let said = NewApiKey { name, scopes: [Scope::Admin].into_iter().collect(), valid_until: None, live: true };
-    let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), org, said, &secret);
+    let new = NewApiKey { name, scopes: [Scope::Admin].into_iter().collect(), valid_until: None, live: true };
+    let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), org, new, &secret);
     let stored = Table::new(&database, Patience::default()).put_api_key(&secret.hash(), &key).await;
     stored.with_context(|| format!("cannot write to the table {table}"))?;
     Ok((org, secret))

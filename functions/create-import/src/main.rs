@@ -9,9 +9,9 @@ async fn main() -> Result<(), RuntimeError> {
 }
 
 async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
-    let said: NewImport = call.body()?;
+    let new: NewImport = call.body()?;
     let imports = app.imports(call.principal());
-    let import = imports.draft(said);
+    let import = imports.draft(new);
     let reply = Reply::created(&import);
     imports.create(&import, call.receipt(&reply).as_ref()).await?;
     Ok(reply)

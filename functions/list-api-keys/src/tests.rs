@@ -27,8 +27,8 @@ async fn key(app: &TestApp, org: OrgId, hours_ago: i64) -> (ApiKeySecret, ApiKey
     let secret = ApiKeySecret::generate(true).unwrap();
     let made = chrono::Utc::now() - TimeDelta::hours(hours_ago);
     let scopes = [Scope::Write, Scope::Read].into_iter().collect();
-    let said = NewApiKey { name: format!("{hours_ago} h old"), scopes, valid_until: None, live: true };
-    let key = ApiKey::new(ids::uuid_at(made).into(), org, said, &secret);
+    let new = NewApiKey { name: format!("{hours_ago} h old"), scopes, valid_until: None, live: true };
+    let key = ApiKey::new(ids::uuid_at(made).into(), org, new, &secret);
     app.put_api_key(&secret, &key).await;
     (secret, key)
 }

@@ -178,8 +178,8 @@ pub struct ApiKey {
 
 impl ApiKey {
     /// What is kept of a new key. Of the secret, that is its first characters.
-    pub fn new(id: ApiKeyId, org_id: OrgId, said: NewApiKey, secret: &ApiKeySecret) -> Self {
-        let NewApiKey { name, scopes, valid_until, live: _ } = said;
+    pub fn new(id: ApiKeyId, org_id: OrgId, new: NewApiKey, secret: &ApiKeySecret) -> Self {
+        let NewApiKey { name, scopes, valid_until, live: _ } = new;
         let display_prefix = secret.display_prefix().to_owned();
         Self { id, org_id, name, display_prefix, scopes, valid_until, revoked_at: None }
     }

@@ -45,7 +45,7 @@ pub struct Import {
     /// Whose it is.
     pub org_id: OrgId,
     /// What the client said.
-    pub said: NewImport,
+    pub details: NewImport,
     /// The last change, to the millisecond.
     pub updated_at: DateTime<Utc>,
 }
@@ -69,8 +69,8 @@ pub struct ImportPatch {
 
 impl Import {
     /// An import as it begins.
-    pub fn new(id: ImportId, org_id: OrgId, said: NewImport) -> Self {
-        Self { id, org_id, said, updated_at: moment_of(id.into()) }
+    pub fn new(id: ImportId, org_id: OrgId, details: NewImport) -> Self {
+        Self { id, org_id, details, updated_at: moment_of(id.into()) }
     }
 
     /// When it was created, to the millisecond.
@@ -96,8 +96,8 @@ impl ImportFilter {
 
     /// Whether the list shows this import.
     pub fn shows(&self, import: &Import) -> bool {
-        self.status.is_none_or(|status| status == import.said.status)
-            && self.campaign_id.is_none_or(|id| Some(id) == import.said.campaign_id)
+        self.status.is_none_or(|status| status == import.details.status)
+            && self.campaign_id.is_none_or(|id| Some(id) == import.details.campaign_id)
     }
 }
 

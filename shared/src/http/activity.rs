@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::call::{FromBody, wire};
+use super::call::{FromBody, elements, wire};
 use super::reply::Resource;
 use crate::domain::activity::{DELIVERY_FLAGS, FALLBACK_CHANNEL, MAX_BATCH, MAX_BYTES, content_len};
 use crate::domain::{
@@ -69,8 +69,7 @@ impl FromBody for NewActivities {
         if !body.get().starts_with('[') {
             return Self::from_wire(wire(body)?);
         }
-        let items: Vec<&RawValue> =
-            serde_json::from_str(body.get()).map_err(|_| Violations::one("body", "must be a JSON array"))?;
+        let items = elements(body)?;
         if !(1..=MAX_BATCH).contains(&items.len()) {
             return Err(Violations::one("body", format_args!("must hold 1 to {MAX_BATCH} activities")));
         }

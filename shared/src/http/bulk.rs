@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::call::{FromBody, FromQuery, malformed, wire};
+use super::call::{FromBody, FromQuery, elements, malformed, wire};
 use super::contact::ContactForm;
 use super::error::{ApiError, invalid};
 use super::query::Query;
@@ -69,9 +69,7 @@ impl Upload {
     /// No array, or too many rows.
     pub fn from_json(body: &[u8]) -> Result<Self, ApiError> {
         let body: &RawValue = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
-        let rows: Vec<&RawValue> =
-            serde_json::from_str(body.get()).map_err(|_| Violations::one("body", "must be a JSON array"))?;
-        Self::from_rows(rows.into_iter().map(wire))
+        Self::from_rows(elements(body)?.into_iter().map(wire))
     }
 
     /// Reads rows whose form is known, or what is wrong with that.

@@ -105,6 +105,14 @@ pub(super) fn wire<T: DeserializeOwned>(body: &RawValue) -> Result<T, Violations
     })
 }
 
+/// Reads the elements of a body that is an array, each by itself.
+///
+/// # Errors
+/// No array.
+pub(super) fn elements(body: &RawValue) -> Result<Vec<&RawValue>, Violations> {
+    serde_json::from_str(body.get()).map_err(|_| Violations::one("body", "must be a JSON array"))
+}
+
 pub(super) fn malformed(error: &serde_json::Error) -> Violations {
     Violations::one("body", format_args!("is not valid JSON (line {}, column {})", error.line(), error.column()))
 }

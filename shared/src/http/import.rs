@@ -116,7 +116,7 @@ pub struct ImportView<'a> {
 impl<'a> ImportView<'a> {
     /// What is shown of an import.
     fn of(import: &'a Import) -> Self {
-        let NewImport { source, file_name, campaign_id, status, total_rows, mapping: _ } = &import.said;
+        let NewImport { source, file_name, campaign_id, status, total_rows, mapping: _ } = &import.details;
         Self {
             id: import.id,
             org_id: import.org_id,

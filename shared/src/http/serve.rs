@@ -12,7 +12,7 @@ use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_runtime::{LambdaEvent, service_fn};
 use tokio::time::Instant;
 
-use crate::app::{App, Process};
+use crate::app::{App, Process, time_left};
 use crate::auth::Credentials;
 use crate::config::Config;
 use crate::domain::{ActivityId, OrgId, Violations, ids};
@@ -51,7 +51,7 @@ where
         let process = process.clone();
         async move {
             let LambdaEvent { payload, context } = event;
-            let deadline = deadline(context.deadline());
+            let deadline = Instant::now() + time_left(context.deadline(), RESERVE).unwrap_or(LONGEST).min(LONGEST);
             Ok::<_, lambda_runtime::Error>(serve(&process, endpoint, handle, payload, deadline).await)
         }
     })))
@@ -216,11 +216,4 @@ fn request_id(event: &Event) -> String {
     let sent = event.header("x-request-id").filter(|id| is_visible_ascii(id, 128));
     let gateway = event.request_context.request_id.as_deref();
     sent.or(gateway).map_or_else(|| uuid::Uuid::new_v4().to_string(), ToOwned::to_owned)
-}
-
-/// The end of the time a request has: the function's own, unless that is no time to come (the local gateway sends 1970).
-fn deadline(of_the_function: std::time::SystemTime) -> Instant {
-    let left =
-        of_the_function.duration_since(std::time::SystemTime::now()).ok().map(|left| left.saturating_sub(RESERVE));
-    Instant::now() + left.filter(|left| !left.is_zero()).unwrap_or(LONGEST).min(LONGEST)
 }

@@ -9,18 +9,18 @@ use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
+use super::Tenancy;
 use super::error::{Error, Kind, Result};
 use super::expression::Expression;
 use super::item::{Item, Type, item, map, object_of, record, sort_key, value_of, value_to_json};
 use super::keys::{self, Key, PK};
-use super::receipts::{self, Receipt};
-use super::session::{Pause, Reading, Session};
+use super::receipts::Receipt;
+use super::session::{Pause, Reading};
 use super::transaction::Transaction;
 use crate::domain::activity::{MAX_BYTES, content_len};
 use crate::domain::ids::uuid_at;
 use crate::domain::{
-    Activity, ActivityId, ActivityPatch, CampaignId, ContactId, Direction, Invalid, JsonObject, NewActivity, OrgId,
-    time,
+    Activity, ActivityId, ActivityPatch, CampaignId, ContactId, Direction, Invalid, JsonObject, NewActivity, time,
 };
 
 const METADATA: &str = "metadata";
@@ -29,10 +29,8 @@ const EVENT_TEXT: &str = "event_text";
 /// The activities of one contact.
 #[derive(Debug)]
 pub struct Activities {
-    session: Session,
-    org: OrgId,
+    tenancy: Tenancy,
     contact: ContactId,
-    now: DateTime<Utc>,
 }
 
 /// What an activity's item holds beside its keys, its text and its metadata.
@@ -59,13 +57,13 @@ enum Part {
 }
 
 impl Activities {
-    pub(crate) fn of(session: Session, org: OrgId, contact: ContactId, now: DateTime<Utc>) -> Self {
-        Self { session, org, contact, now }
+    pub(crate) fn of(tenancy: Tenancy, contact: ContactId) -> Self {
+        Self { tenancy, contact }
     }
 
     /// Activities of this contact, not yet stored; those without an id get one.
     pub fn draft(&self, new: Vec<NewActivity>) -> Vec<Activity> {
-        new.into_iter().map(|new| new.with_id(uuid_at(self.now))).collect()
+        new.into_iter().map(|new| new.with_id(uuid_at(self.tenancy.now))).collect()
     }
 
     /// Stores activities, and gives back what is stored of each, in the order given: an activity that is there already
@@ -78,7 +76,7 @@ impl Activities {
         activities: &[Activity],
         receipt: impl Fn(&[Activity]) -> Option<Receipt>,
     ) -> Result<Vec<Activity>> {
-        if self.session.get(&keys::contact(self.org, self.contact)).await?.is_none() {
+        if self.tenancy.session.get(&keys::contact(self.tenancy.org, self.contact)).await?.is_none() {
             return Err(Error::NotFound(Kind::Contact));
         }
         // Of the same activity twice the first is the one.
@@ -98,15 +96,15 @@ impl Activities {
     /// # Errors
     /// [`Error::NotFound`] for the contact or the activity, [`Error::TooLarge`], or the database's.
     pub async fn update(&self, id: &ActivityId, patch: &ActivityPatch) -> Result<Activity> {
-        let contact = keys::contact(self.org, self.contact);
+        let contact = keys::contact(self.tenancy.org, self.contact);
         let mut pause = Pause::default();
         loop {
             let (contact, item) = match patch.event_time {
                 Some(event_time) => {
                     let key = self.key(event_time, id);
-                    tokio::try_join!(self.session.get(&contact), self.session.get(&key))?
+                    tokio::try_join!(self.tenancy.session.get(&contact), self.tenancy.session.get(&key))?
                 }
-                None => tokio::try_join!(self.session.get(&contact), self.find(id))?,
+                None => tokio::try_join!(self.tenancy.session.get(&contact), self.find(id))?,
             };
             contact.ok_or(Error::NotFound(Kind::Contact))?;
             let item = item.ok_or(Error::NotFound(Kind::Activity))?;
@@ -124,16 +122,16 @@ impl Activities {
             change.set(&[METADATA], map(&next.metadata));
             change.require_present(PK);
             change.require_same(METADATA, stored_metadata);
-            match self.session.update(&self.key(activity.event_time, id), change).await? {
+            match self.tenancy.session.update(&self.key(activity.event_time, id), change).await? {
                 Ok(_) => return Ok(next),
                 // Somebody else merged meanwhile, or this very merge was answered into the void: look again.
-                Err(_) => self.session.wait(&mut pause).await?,
+                Err(_) => self.tenancy.session.wait(&mut pause).await?,
             }
         }
     }
 
     async fn record_one(&self, activity: &Activity) -> Result<Activity> {
-        match self.session.put_new(self.to_item(activity)?).await? {
+        match self.tenancy.session.put_new(self.to_item(activity)?).await? {
             Ok(()) => Ok(activity.clone()),
             Err(there) => from_item(there),
         }
@@ -149,8 +147,14 @@ impl Activities {
         let wanted: Vec<_> = first.iter().map(|activity| self.key(activity.event_time, &activity.id)).collect();
         let mut pause = Pause::default();
         loop {
-            let there =
-                self.session.batch_get(&wanted).await?.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
+            let there = self
+                .tenancy
+                .session
+                .batch_get(&wanted)
+                .await?
+                .into_iter()
+                .map(from_item)
+                .collect::<Result<Vec<_>>>()?;
             let known: HashSet<_> = there.iter().map(|activity| (activity.event_time, &activity.id)).collect();
             let new: Vec<_> = first
                 .iter()
@@ -158,27 +162,25 @@ impl Activities {
                 .filter(|activity| !known.contains(&(activity.event_time, &activity.id)))
                 .collect();
             let stored: Vec<_> = there.iter().chain(new.iter().copied()).cloned().collect();
-            let mut transaction = Transaction::new(&self.session.table);
+            let mut transaction = Transaction::new(&self.tenancy.session.table);
             for activity in &new {
                 transaction.put_new(Part::Activity, self.to_item(activity)?);
             }
             let receipt = receipt(&in_order(activities, &stored));
-            let refused =
-                receipts::commit(&self.session, self.org, self.now, transaction, Part::Receipt, receipt.as_ref())
-                    .await?;
+            let refused = self.tenancy.commit(transaction, Part::Receipt, receipt.as_ref()).await?;
             if refused.is_empty() {
                 return Ok(stored);
             }
             // Somebody else recorded one of them meanwhile.
-            self.session.wait(&mut pause).await?;
+            self.tenancy.session.wait(&mut pause).await?;
         }
     }
 
     /// The earliest activity with this id.
     async fn find(&self, id: &ActivityId) -> Result<Option<Item>> {
-        let range = keys::activities(self.org, self.contact);
+        let range = keys::activities(self.tenancy.org, self.contact);
         let ending = format!("#{}", id.as_str());
-        let mut pages = pin!(self.session.pages(&range, Reading::default()));
+        let mut pages = pin!(self.tenancy.session.pages(&range, Reading::default()));
         while let Some(page) = pages.try_next().await? {
             let found = page.items.into_iter().find(|item| sort_key(item).ends_with(&ending));
             if found.is_some() {
@@ -189,7 +191,7 @@ impl Activities {
     }
 
     fn key(&self, event_time: DateTime<Utc>, id: &ActivityId) -> Key {
-        keys::activity(self.org, self.contact, event_time, id)
+        keys::activity(self.tenancy.org, self.contact, event_time, id)
     }
 
     fn to_item(&self, activity: &Activity) -> Result<Item> {

@@ -6,13 +6,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Tenancy;
 use super::cursor::Cursor;
 use super::error::{Error, Kind, Result};
 use super::expression::Expression;
 use super::item::{Item, Type, item, record, text};
 use super::keys::{self, GSI1};
 use super::listing::{self, Page, Row, Rows};
-use super::receipts::{self, Receipt};
+use super::receipts::Receipt;
 use super::session::{Reading, Session};
 use super::transaction::Transaction;
 use crate::domain::api_key::ApiKeyHash;
@@ -24,11 +25,7 @@ const REVOKED_AT: &str = "revoked_at";
 
 /// The API keys of one organization.
 #[derive(Debug)]
-pub struct ApiKeys {
-    session: Session,
-    org: OrgId,
-    now: DateTime<Utc>,
-}
+pub struct ApiKeys(pub(crate) Tenancy);
 
 #[derive(Serialize, Deserialize)]
 struct ApiKeyItem {
@@ -52,13 +49,9 @@ enum Part {
 }
 
 impl ApiKeys {
-    pub(crate) fn of(session: Session, org: OrgId, now: DateTime<Utc>) -> Self {
-        Self { session, org, now }
-    }
-
     /// What is kept of a key of this organization, made now and not yet stored.
-    pub fn draft(&self, said: NewApiKey, secret: &ApiKeySecret) -> ApiKey {
-        ApiKey::new(uuid_at(self.now).into(), self.org, said, secret)
+    pub fn draft(&self, new: NewApiKey, secret: &ApiKeySecret) -> ApiKey {
+        ApiKey::new(uuid_at(self.0.now).into(), self.0.org, new, secret)
     }
 
     /// Stores a new key under the hash of its secret and, in the same transaction, that it was made.
@@ -66,13 +59,9 @@ impl ApiKeys {
     /// # Errors
     /// [`Error::AlreadyAnswered`], or the database's.
     pub async fn create(&self, hash: &ApiKeyHash, key: &ApiKey, receipt: Option<&Receipt>) -> Result<()> {
-        let mut transaction = Transaction::new(&self.session.table);
+        let mut transaction = Transaction::new(&self.0.session.table);
         transaction.put_new(Part::Key, to_item(hash, key)?);
-        let refused = receipts::commit(&self.session, self.org, self.now, transaction, Part::Receipt, receipt).await?;
-        match refused.as_slice() {
-            [] => Ok(()),
-            refused => Err(Error::Unexpected(format!("API key: {refused:?} refused"))),
-        }
+        self.0.commit_new(transaction, Part::Receipt, receipt).await
     }
 
     /// A page of the organization's keys, newest first, the revoked and expired ones too.
@@ -86,14 +75,14 @@ impl ApiKeys {
     async fn read(&self, after: Option<ApiKeyId>, wanted: usize) -> Result<Rows<ApiKey>> {
         let after = after.map(keys::api_key_place);
         let reading = Reading { descending: true, limit: Some(wanted) };
-        let found = self.session.query_index(&GSI1, &keys::api_keys(self.org), after.as_deref(), &reading).await?;
+        let found = self.0.session.query_index(&GSI1, &keys::api_keys(self.0.org), after.as_deref(), &reading).await?;
         let id = |index_sk: &str| keys::api_key_at(index_sk).ok_or_else(|| Error::Unreadable(index_sk.to_owned()));
         let order = found.entries.iter().map(|entry| id(&entry.index_sk)).collect::<Result<Vec<_>>>()?;
         let wanted: Vec<_> = found.entries.into_iter().map(|entry| entry.key).collect();
-        let keys = self.session.batch_get(&wanted).await?;
+        let keys = self.0.session.batch_get(&wanted).await?;
         let keys = keys.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
         let rows = listing::in_order(order, keys, |key| key.id).map(|(id, key)| {
-            let own = key.filter(|key| key.org_id == self.org);
+            let own = key.filter(|key| key.org_id == self.0.org);
             Row { place: Uuid::from(id), shown: own, bytes: SHOWN_LEN }
         });
         let more = found.last.as_deref().map(id).transpose()?;
@@ -105,17 +94,17 @@ impl ApiKeys {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn revoke(&self, id: ApiKeyId) -> Result<()> {
-        let range = keys::api_key_by_id(self.org, id);
-        let found = self.session.query_index(&GSI1, &range, None, &Reading::default()).await?;
+        let range = keys::api_key_by_id(self.0.org, id);
+        let found = self.0.session.query_index(&GSI1, &range, None, &Reading::default()).await?;
         let entry = found.entries.into_iter().next().ok_or(Error::NotFound(Kind::ApiKey))?;
-        let mut change = Expression::equals(ORG_ID, text(self.org.to_string()));
+        let mut change = Expression::equals(ORG_ID, text(self.0.org.to_string()));
         change.require_absent(REVOKED_AT);
-        change.note(REVOKED_AT, text(time::to_millis(self.now)));
-        match self.session.update(&entry.key, change).await? {
+        change.note(REVOKED_AT, text(time::to_millis(self.0.now)));
+        match self.0.session.update(&entry.key, change).await? {
             Ok(_) => Ok(()),
             Err(item) => match item.map(from_item).transpose()? {
                 // Revoked before, perhaps by an earlier attempt of this very call.
-                Some(key) if key.org_id == self.org => Ok(()),
+                Some(key) if key.org_id == self.0.org => Ok(()),
                 Some(_) | None => Err(Error::NotFound(Kind::ApiKey)),
             },
         }

@@ -15,7 +15,6 @@ use super::item::string;
 use super::keys::{self, PK};
 use super::session::{AT_ONCE, KEYS_A_CALL, Pause};
 use super::transaction::{MAX_ITEMS, Transaction};
-use super::{companies, imports};
 use crate::domain::{CompanyName, Contact, ContactId, Email, ImportId, Invalid, Upsert, Violations};
 
 /// The most bytes of one transaction's items. DynamoDB takes 4 MB; an item's length is estimated.
@@ -120,7 +119,7 @@ impl<'a> Planned<'a> {
                 None => Ok(contact.clone()),
                 Some(import_id) => contact.joined(import_id).map_err(|fault| Violations::one("X-Import-ID", fault)),
             };
-            let merged = joined.and_then(|joined| match joined.patched(patch, contacts.now) {
+            let merged = joined.and_then(|joined| match joined.patched(patch, contacts.0.now) {
                 Ok(next) => Ok(next.unwrap_or(joined)),
                 Err(fault) => Err(Violations::one("metadata", fault)),
             });
@@ -191,7 +190,7 @@ impl Contacts {
     /// The database's.
     pub async fn known_import(&self, id: Option<ImportId>) -> Result<Option<ImportId>> {
         let Some(id) = id else { return Ok(None) };
-        match imports::ensure(&self.session, &self.known, self.org, id, self.now).await {
+        match self.0.ensure_import(id).await {
             Ok(()) => Ok(Some(id)),
             Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
@@ -216,7 +215,7 @@ impl Contacts {
         let mut pause = Pause::default();
         loop {
             let companies = left.iter().filter_map(Planned::new_company);
-            companies::ensure(&self.session, &self.known, self.org, companies, self.now).await?;
+            self.0.ensure_companies(companies).await?;
             let batches: Vec<_> = batches(left).into_iter().map(|batch| self.write(batch)).collect();
             let mut written = stream::iter(batches).buffer_unordered(AT_ONCE);
             left = Vec::new();
@@ -226,15 +225,15 @@ impl Contacts {
             if left.is_empty() {
                 return Ok(Plan { import_id, addresses: done });
             }
-            self.session.wait(&mut pause).await?;
+            self.0.session.wait(&mut pause).await?;
             left = self.decide(left.into_iter().map(|planned| planned.rows).collect(), import_id).await?;
         }
     }
 
     /// Reads what is there under these addresses, and decides what is to become of each.
     async fn decide<'a>(&self, addresses: Vec<Rows<'a>>, import_id: Option<ImportId>) -> Result<Vec<Planned<'a>>> {
-        let locks: Vec<_> = addresses.iter().map(|rows| keys::email_lock(self.org, rows.email())).collect();
-        let found = self.session.batch_get(&locks).await?;
+        let locks: Vec<_> = addresses.iter().map(|rows| keys::email_lock(self.0.org, rows.email())).collect();
+        let found = self.0.session.batch_get(&locks).await?;
         let holder = |lock| Ok((string(lock, PK).unwrap_or_default(), locked_for(lock)?));
         let holders: HashMap<String, ContactId> = found.iter().map(holder).collect::<Result<_>>()?;
         // The locks were not read in one moment: two may name one contact, whose address was changed meanwhile.
@@ -252,9 +251,9 @@ impl Contacts {
     }
 
     async fn read_contacts(&self, ids: HashSet<ContactId>) -> Result<HashMap<ContactId, Contact>> {
-        let keys: Vec<_> = ids.into_iter().map(|id| keys::contact(self.org, id)).collect();
+        let keys: Vec<_> = ids.into_iter().map(|id| keys::contact(self.0.org, id)).collect();
         let (mut contacts, mut bytes) = (HashMap::with_capacity(keys.len()), 0);
-        let reads: Vec<_> = keys.chunks(KEYS_A_CALL).map(|some| self.session.batch_get(some)).collect();
+        let reads: Vec<_> = keys.chunks(KEYS_A_CALL).map(|some| self.0.session.batch_get(some)).collect();
         let mut reads = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
         while let Some(items) = reads.try_next().await? {
             for contact in items.into_iter().map(from_item) {
@@ -271,7 +270,7 @@ impl Contacts {
 
     /// Commits a batch in one transaction; `false` where it was refused, and nothing of it written.
     async fn write<'a>(&self, batch: Vec<Planned<'a>>) -> Result<(Vec<Planned<'a>>, bool)> {
-        let mut transaction = Transaction::new(&self.session.table);
+        let mut transaction = Transaction::new(&self.0.session.table);
         for (next, there) in batch.iter().filter_map(Planned::write) {
             let Some(there) = there else {
                 self.put_new(&mut transaction, next, [(); 3])?;
@@ -282,7 +281,7 @@ impl Contacts {
                 transaction.put((), self.membership(*import_id, next.id)?);
             }
         }
-        let committed = transaction.items.is_empty() || self.session.commit(transaction).await?.is_empty();
+        let committed = transaction.items.is_empty() || self.0.session.commit(transaction).await?.is_empty();
         Ok((batch, committed))
     }
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Tenancy;
 use super::cascade;
 use super::cursor::Cursor;
 use super::error::{Error, Kind, Result};
@@ -14,8 +15,8 @@ use super::expression::Expression;
 use super::item::{Item, Type, item, number, record, text};
 use super::keys::{self, Key, Parent, Range};
 use super::listing::{self, Listed, Page};
-use super::receipts::{self, Receipt};
-use super::session::{Pause, Session};
+use super::receipts::Receipt;
+use super::session::Pause;
 use super::transaction::Transaction;
 use crate::domain::ids::{moment_of, uuid_at};
 use crate::domain::{
@@ -28,11 +29,7 @@ const CAMPAIGN_IDS: &str = "campaign_ids";
 
 /// The campaigns of one organization.
 #[derive(Debug)]
-pub struct Campaigns {
-    session: Session,
-    org: OrgId,
-    now: DateTime<Utc>,
-}
+pub struct Campaigns(pub(crate) Tenancy);
 
 #[derive(Serialize, Deserialize)]
 struct CampaignItem {
@@ -63,15 +60,11 @@ enum Part {
 }
 
 impl Campaigns {
-    pub(crate) fn of(session: Session, org: OrgId, now: DateTime<Utc>) -> Self {
-        Self { session, org, now }
-    }
-
     /// A campaign of this organization, made now and not yet stored.
     pub fn draft(&self, settings: CampaignSettings, lead_magnet: Option<&LeadMagnet>) -> Campaign {
-        let id = CampaignId::from(uuid_at(self.now));
-        let lead_magnet_id = lead_magnet.map(|_| LeadMagnetId::from(uuid_at(self.now)));
-        Campaign { id, org_id: self.org, settings, lead_magnet_id, updated_at: moment_of(id.into()), version: 1 }
+        let id = CampaignId::from(uuid_at(self.0.now));
+        let lead_magnet_id = lead_magnet.map(|_| LeadMagnetId::from(uuid_at(self.0.now)));
+        Campaign { id, org_id: self.0.org, settings, lead_magnet_id, updated_at: moment_of(id.into()), version: 1 }
     }
 
     /// Stores a new campaign with its lead magnet, its place among the active ones, and the answer to keep: all of it or
@@ -85,15 +78,11 @@ impl Campaigns {
         lead_magnet: Option<&LeadMagnet>,
         receipt: Option<&Receipt>,
     ) -> Result<()> {
-        let mut transaction = Transaction::new(&self.session.table);
+        let mut transaction = Transaction::new(&self.0.session.table);
         transaction.put_new(Part::Campaign, to_item(campaign)?);
         self.put_lead_magnet(&mut transaction, campaign, lead_magnet)?;
         self.move_among_active(&mut transaction, campaign.id, false, campaign.is_active());
-        let refused = receipts::commit(&self.session, self.org, self.now, transaction, Part::Receipt, receipt).await?;
-        match refused.as_slice() {
-            [] => Ok(()),
-            refused => Err(Error::Unexpected(format!("campaign: {refused:?} refused"))),
-        }
+        self.0.commit_new(transaction, Part::Receipt, receipt).await
     }
 
     /// One campaign.
@@ -101,8 +90,8 @@ impl Campaigns {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn get(&self, id: CampaignId) -> Result<Campaign> {
-        let item = self.session.get(&keys::campaign(self.org, id)).await?;
-        from_item(item.ok_or(Error::NotFound(Kind::Campaign))?)
+        let item = self.0.session.get(&keys::campaign(self.0.org, id)).await?;
+        Campaign::from_item(item.ok_or(Error::NotFound(Kind::Campaign))?)
     }
 
     /// A page of the organization's campaigns, newest first.
@@ -111,7 +100,7 @@ impl Campaigns {
     /// The database's.
     pub async fn list(&self, filter: &CampaignFilter, limit: usize, cursor: Option<Cursor>) -> Result<Page<Campaign>> {
         let shows = |campaign: &Campaign| filter.shows(campaign);
-        listing::page_of(&self.session, self.org, limit, cursor, !filter.is_empty(), shows).await
+        listing::page_of(&self.0, limit, cursor, !filter.is_empty(), shows).await
     }
 
     /// Changes a campaign, and gives it back as it is then. What changes nothing writes nothing. Its status and its place
@@ -120,22 +109,22 @@ impl Campaigns {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn update(&self, id: CampaignId, patch: &CampaignPatch) -> Result<Campaign> {
-        let new_lead_magnet = LeadMagnetId::from(uuid_at(self.now));
+        let new_lead_magnet = LeadMagnetId::from(uuid_at(self.0.now));
         let mut pause = Pause::default();
         loop {
             let campaign = self.get(id).await?;
-            let Some(next) = campaign.patched(patch, new_lead_magnet, self.now) else { return Ok(campaign) };
-            let mut transaction = Transaction::new(&self.session.table);
+            let Some(next) = campaign.patched(patch, new_lead_magnet, self.0.now) else { return Ok(campaign) };
+            let mut transaction = Transaction::new(&self.0.session.table);
             transaction.put_if(Part::Campaign, to_item(&next)?, same_version(&campaign));
             self.put_lead_magnet(&mut transaction, &next, patch.lead_magnet.set())?;
             if let (Some(gone), None) = (campaign.lead_magnet_id, next.lead_magnet_id) {
-                transaction.delete(Part::LeadMagnet, &keys::lead_magnet(self.org, gone));
+                transaction.delete(Part::LeadMagnet, &keys::lead_magnet(self.0.org, gone));
             }
             self.move_among_active(&mut transaction, id, campaign.is_active(), next.is_active());
-            if self.session.commit(transaction).await?.is_empty() {
+            if self.0.session.commit(transaction).await?.is_empty() {
                 return Ok(next);
             }
-            self.session.wait(&mut pause).await?;
+            self.0.session.wait(&mut pause).await?;
         }
     }
 
@@ -147,17 +136,17 @@ impl Campaigns {
         let mut pause = Pause::default();
         loop {
             let campaign = self.get(id).await?;
-            let mut transaction = Transaction::new(&self.session.table);
-            transaction.delete_if(Part::Campaign, &keys::campaign(self.org, id), same_version(&campaign));
-            transaction.put(Part::Tombstone, cascade::tombstone(self.org, Parent::Campaign(id), self.now)?);
+            let mut transaction = Transaction::new(&self.0.session.table);
+            transaction.delete_if(Part::Campaign, &keys::campaign(self.0.org, id), same_version(&campaign));
+            transaction.put(Part::Tombstone, cascade::tombstone(self.0.org, Parent::Campaign(id), self.0.now)?);
             if let Some(lead_magnet) = campaign.lead_magnet_id {
-                transaction.delete(Part::LeadMagnet, &keys::lead_magnet(self.org, lead_magnet));
+                transaction.delete(Part::LeadMagnet, &keys::lead_magnet(self.0.org, lead_magnet));
             }
             self.move_among_active(&mut transaction, id, campaign.is_active(), false);
-            if self.session.commit(transaction).await?.is_empty() {
+            if self.0.session.commit(transaction).await?.is_empty() {
                 return Ok(());
             }
-            self.session.wait(&mut pause).await?;
+            self.0.session.wait(&mut pause).await?;
         }
     }
 
@@ -168,7 +157,7 @@ impl Campaigns {
         lead_magnet: Option<&LeadMagnet>,
     ) -> Result<()> {
         if let Some((id, lead_magnet)) = campaign.lead_magnet_id.zip(lead_magnet) {
-            transaction.put(Part::LeadMagnet, item(&keys::lead_magnet(self.org, id), Type::LeadMagnet, lead_magnet)?);
+            transaction.put(Part::LeadMagnet, item(&keys::lead_magnet(self.0.org, id), Type::LeadMagnet, lead_magnet)?);
         }
         Ok(())
     }
@@ -183,7 +172,7 @@ impl Campaigns {
             (true, true) | (false, false) => return,
         }
         change.note(super::item::TYPE, text(Type::ActiveCampaigns.as_str()));
-        transaction.update(Part::ActiveSet, &keys::active_campaigns(self.org), change);
+        transaction.update(Part::ActiveSet, &keys::active_campaigns(self.0.org), change);
     }
 }
 
@@ -200,7 +189,8 @@ impl Listed for Campaign {
     }
 
     fn from_item(item: Item) -> Result<Self> {
-        from_item(item)
+        let CampaignItem { id, org_id, settings, lead_magnet_id, updated_at, version } = record(item, Type::Campaign)?;
+        Ok(Self { id, org_id, settings, lead_magnet_id, updated_at, version })
     }
 
     fn place(&self) -> Uuid {
@@ -228,10 +218,4 @@ fn to_item(campaign: &Campaign) -> Result<Item> {
     let Campaign { id, org_id, settings, lead_magnet_id, updated_at, version } = campaign.clone();
     let record = CampaignItem { id, org_id, settings, lead_magnet_id, updated_at, version };
     item(&keys::campaign(org_id, id), Type::Campaign, &record)
-}
-
-/// A stored campaign.
-pub(super) fn from_item(item: Item) -> Result<Campaign> {
-    let CampaignItem { id, org_id, settings, lead_magnet_id, updated_at, version } = record(item, Type::Campaign)?;
-    Ok(Campaign { id, org_id, settings, lead_magnet_id, updated_at, version })
 }

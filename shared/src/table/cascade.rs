@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::error::Result;
-use super::item::{Item, Type, item, sort_key};
+use super::item::{Item, Type, item, key_in};
 use super::keys::{Children, Key, Parent};
 use super::session::{Reading, Session};
 use crate::domain::OrgId;
@@ -55,8 +55,7 @@ async fn find(session: &Session, children: &Children, after: Option<&str>) -> Re
     match children {
         Children::In(range) => {
             let found = session.query(range, after, &reading).await?;
-            let key = |item| Key { pk: range.pk.clone(), sk: sort_key(item) };
-            Ok((found.items.iter().map(key).collect(), found.last))
+            Ok((found.items.iter().filter_map(key_in).collect(), found.last))
         }
         Children::Indexed(index, range) => {
             let found = session.query_index(index, range, after, &reading).await?;

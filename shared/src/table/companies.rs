@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::Known;
+use super::Tenancy;
 use super::cursor::Cursor;
 use super::error::Result;
 use super::item::{Item, Type, item, record};
 use super::keys::{self, Key, Range};
 use super::listing::{self, Listed, Page};
-use super::session::Session;
 use super::transaction::{MAX_ITEMS, Transaction};
 use crate::domain::ids::uuid_at;
 use crate::domain::{Company, CompanyFilter, CompanyId, CompanyKey, CompanyName, OrgId};
@@ -21,10 +20,7 @@ const REMEMBERED: TimeDelta = TimeDelta::days(1);
 
 /// The companies of one organization.
 #[derive(Debug)]
-pub struct Companies {
-    session: Session,
-    org: OrgId,
-}
+pub struct Companies(pub(crate) Tenancy);
 
 #[derive(Serialize, Deserialize)]
 struct CompanyItem {
@@ -34,10 +30,6 @@ struct CompanyItem {
 }
 
 impl Companies {
-    pub(crate) fn of(session: Session, org: OrgId) -> Self {
-        Self { session, org }
-    }
-
     /// A page of the organization's companies, in the order of the names they are compared by; or the one of this name.
     ///
     /// # Errors
@@ -49,10 +41,10 @@ impl Companies {
         cursor: Option<Cursor<CompanyKey>>,
     ) -> Result<Page<Company, CompanyKey>> {
         let Some(name) = &filter.name else {
-            return listing::page_of(&self.session, self.org, limit, cursor, false, |_| true).await;
+            return listing::page_of(&self.0, limit, cursor, false, |_| true).await;
         };
         let is_after = cursor.is_none_or(|Cursor(place)| *name > place);
-        let item = self.session.get(&keys::company(self.org, name)).await?.filter(|_| is_after);
+        let item = self.0.session.get(&keys::company(self.0.org, name)).await?.filter(|_| is_after);
         Ok(Page { rows: item.map(Company::from_item).transpose()?.into_iter().collect(), next: None })
     }
 }
@@ -84,75 +76,68 @@ impl Listed for Company {
     }
 }
 
-/// Whether a company of this name exists already.
-pub(super) async fn exists(
-    session: &Session,
-    known: &Known,
-    org: OrgId,
-    key: &CompanyKey,
-    now: DateTime<Utc>,
-) -> Result<bool> {
-    if known.companies.get(&(org, key.clone()), now).is_some() {
-        return Ok(true);
-    }
-    let exists = session.get(&keys::company(org, key)).await?.is_some();
-    if exists {
-        remember(known, org, key, now);
-    }
-    Ok(exists)
-}
-
-/// Notes that a company exists.
-pub(super) fn remember(known: &Known, org: OrgId, key: &CompanyKey, now: DateTime<Utc>) {
-    known.companies.put((org, key.clone()), (), now, REMEMBERED);
-}
-
-/// Makes sure that there is a company of each of these names; of two spellings the first counts.
-pub(super) async fn ensure<'a>(
-    session: &Session,
-    known: &Known,
-    org: OrgId,
-    names: impl IntoIterator<Item = &'a CompanyName>,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let mut new = BTreeMap::new();
-    for name in names {
-        new.entry(name.key()).or_insert(name);
-    }
-    new.retain(|key, _| known.companies.get(&(org, key.clone()), now).is_none());
-    let keys: Vec<_> = new.keys().map(|key| keys::company(org, key)).collect();
-    for item in session.batch_get(&keys).await? {
-        let company: CompanyItem = record(item, Type::Company)?;
-        let key = company.name.key();
-        new.remove(&key);
-        remember(known, org, &key, now);
-    }
-    while !new.is_empty() {
-        let some: Vec<_> = new.iter().take(MAX_ITEMS).map(|(key, name)| (key.clone(), *name)).collect();
-        let mut transaction = Transaction::new(&session.table);
-        for (part, (_, name)) in some.iter().enumerate() {
-            create(&mut transaction, part, org, uuid_at(now).into(), name)?;
+impl Tenancy {
+    /// Whether a company of this name exists already.
+    pub(super) async fn has_company(&self, key: &CompanyKey) -> Result<bool> {
+        if self.knows_company(key) {
+            return Ok(true);
         }
-        let refused = session.commit(transaction).await?;
-        // Where one was refused, somebody else has made it, and nothing else was written.
-        let there = some.into_iter().enumerate().filter(|(part, _)| refused.is_empty() || refused.contains(part));
-        for (_, (key, _)) in there {
+        let exists = self.session.get(&keys::company(self.org, key)).await?.is_some();
+        if exists {
+            self.remember_company(key);
+        }
+        Ok(exists)
+    }
+
+    fn knows_company(&self, key: &CompanyKey) -> bool {
+        self.known.companies.get(&(self.org, key.clone()), self.now).is_some()
+    }
+
+    /// Notes that a company exists.
+    pub(super) fn remember_company(&self, key: &CompanyKey) {
+        self.known.companies.put((self.org, key.clone()), (), self.now, REMEMBERED);
+    }
+
+    /// Makes sure that there is a company of each of these names; of two spellings the first counts.
+    pub(super) async fn ensure_companies<'a>(&self, names: impl IntoIterator<Item = &'a CompanyName>) -> Result<()> {
+        let mut new = BTreeMap::new();
+        for name in names {
+            new.entry(name.key()).or_insert(name);
+        }
+        new.retain(|key, _| !self.knows_company(key));
+        let keys: Vec<_> = new.keys().map(|key| keys::company(self.org, key)).collect();
+        for item in self.session.batch_get(&keys).await? {
+            let company: CompanyItem = record(item, Type::Company)?;
+            let key = company.name.key();
             new.remove(&key);
-            remember(known, org, &key, now);
+            self.remember_company(&key);
         }
+        while !new.is_empty() {
+            let some: Vec<_> = new.iter().take(MAX_ITEMS).map(|(key, name)| (key.clone(), *name)).collect();
+            let mut transaction = Transaction::new(&self.session.table);
+            for (part, (_, name)) in some.iter().enumerate() {
+                self.create_company(&mut transaction, part, name)?;
+            }
+            let refused = self.session.commit(transaction).await?;
+            // Where one was refused, somebody else has made it, and nothing else was written.
+            let there = some.into_iter().enumerate().filter(|(part, _)| refused.is_empty() || refused.contains(part));
+            for (_, (key, _)) in there {
+                new.remove(&key);
+                self.remember_company(&key);
+            }
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Makes a transaction create a company, in the spelling its first contact has.
-pub(super) fn create<P: Copy>(
-    transaction: &mut Transaction<P>,
-    part: P,
-    org: OrgId,
-    id: CompanyId,
-    name: &CompanyName,
-) -> Result<()> {
-    let company = CompanyItem { id, org_id: org, name: name.clone() };
-    transaction.put_new(part, item(&keys::company(org, &name.key()), Type::Company, &company)?);
-    Ok(())
+    /// Makes a transaction create a company, in the spelling its first contact has.
+    pub(super) fn create_company<P: Copy>(
+        &self,
+        transaction: &mut Transaction<P>,
+        part: P,
+        name: &CompanyName,
+    ) -> Result<()> {
+        let company = CompanyItem { id: uuid_at(self.now).into(), org_id: self.org, name: name.clone() };
+        transaction.put_new(part, item(&keys::company(self.org, &name.key()), Type::Company, &company)?);
+        Ok(())
+    }
 }

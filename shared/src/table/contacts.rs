@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::pin::pin;
-use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
@@ -12,12 +11,12 @@ use uuid::Uuid;
 
 use super::error::{Error, Kind, Result};
 use super::expression::Expression;
-use super::item::{Item, Type, item, map, number, object_of, record, sort_key, text, value_of};
+use super::item::{Item, Type, item, key_in, map, number, object_of, record, sort_key, text, value_of};
 use super::keys::{self, Key, PK, Parent};
-use super::receipts::{self, Receipt};
-use super::session::{Pause, Reading, Session};
+use super::receipts::Receipt;
+use super::session::{Pause, Reading};
 use super::transaction::{MAX_ITEMS, Transaction};
-use super::{Known, cascade, companies, imports};
+use super::{Tenancy, cascade};
 use crate::domain::ids::uuid_at;
 use crate::domain::json::MAX_STORED_BYTES;
 use crate::domain::{
@@ -38,12 +37,7 @@ const CONTACT_ID: &str = "contact_id";
 
 /// The contacts of one organization.
 #[derive(Debug)]
-pub struct Contacts {
-    pub(super) session: Session,
-    pub(super) known: Arc<Known>,
-    pub(super) org: OrgId,
-    pub(super) now: DateTime<Utc>,
-}
+pub struct Contacts(pub(crate) Tenancy);
 
 /// What a contact's item holds beside its keys and its enrichment.
 #[derive(Serialize, Deserialize)]
@@ -71,13 +65,9 @@ struct ContactItem {
     write_id: Option<Uuid>,
 }
 
+/// What a lock and a membership hold beside their keys: whose they are.
 #[derive(Serialize)]
-struct EmailLock {
-    contact_id: ContactId,
-}
-
-#[derive(Serialize)]
-struct Membership {
+struct Holder {
     contact_id: ContactId,
 }
 
@@ -96,7 +86,7 @@ enum Part {
 impl Contacts {
     /// A contact of this organization, made now and not yet stored.
     pub fn draft(&self, new: NewContact, import_id: Option<ImportId>) -> Contact {
-        Contact::new(uuid_at(self.now).into(), self.org, import_id, new)
+        Contact::new(uuid_at(self.0.now).into(), self.0.org, import_id, new)
     }
 
     /// Stores a new contact with the lock of its address, its membership of an import, its company where that is new,
@@ -111,10 +101,9 @@ impl Contacts {
             let mut transaction = self.transaction();
             self.put_new(&mut transaction, contact, [Part::Contact, Part::Lock, Part::Child])?;
             if let Some(name) = new_company {
-                companies::create(&mut transaction, Part::Company, self.org, uuid_at(self.now).into(), name)?;
+                self.0.create_company(&mut transaction, Part::Company, name)?;
             }
-            let refused =
-                receipts::commit(&self.session, self.org, self.now, transaction, Part::Receipt, receipt).await?;
+            let refused = self.0.commit(transaction, Part::Receipt, receipt).await?;
             let is = |part| refused.contains(&part);
             if is(Part::Lock) {
                 return Err(Error::EmailTaken(contact.email.clone()));
@@ -143,12 +132,12 @@ impl Contacts {
         required: Option<&RequiredVersion>,
     ) -> Result<Contact> {
         const NOT_FOUND: Error = Error::NotFound(Kind::Contact);
-        let key = keys::contact(self.org, id);
+        let key = keys::contact(self.0.org, id);
         let write_id = Uuid::new_v4();
         let mut new_company = self.if_new(patch.company.set()).await?;
         let mut seen = None;
         if let (None, Some(expression)) = (new_company, self.blind_update(patch, required, write_id)) {
-            match self.session.update(&key, expression).await? {
+            match self.0.session.update(&key, expression).await? {
                 Ok(item) => return from_item(item),
                 Err(None) => return Err(NOT_FOUND),
                 Err(refused) => seen = refused,
@@ -158,7 +147,7 @@ impl Contacts {
         loop {
             let item = match seen.take() {
                 Some(item) => item,
-                None => self.session.get(&key).await?.ok_or(NOT_FOUND)?,
+                None => self.0.session.get(&key).await?.ok_or(NOT_FOUND)?,
             };
             let contact = from_item(item)?;
             if contact.write_id == Some(write_id) {
@@ -168,12 +157,14 @@ impl Contacts {
             if required.is_some_and(|required| !required.allows(contact.version)) {
                 return Err(Error::Stale);
             }
-            let Some(mut next) = contact.patched(patch, self.now).map_err(Error::TooLarge)? else { return Ok(contact) };
+            let Some(mut next) = contact.patched(patch, self.0.now).map_err(Error::TooLarge)? else {
+                return Ok(contact);
+            };
             next.write_id = Some(write_id);
             if self.replace(&contact, &next, &mut new_company).await? {
                 return Ok(next);
             }
-            self.session.wait(&mut pause).await?;
+            self.0.session.wait(&mut pause).await?;
         }
     }
 
@@ -185,15 +176,15 @@ impl Contacts {
     pub async fn delete(&self, id: ContactId, required: Option<&RequiredVersion>) -> Result<()> {
         // The contact, its lock and its tombstone, and one place to spare for a check.
         const CHILDREN_A_TRANSACTION: usize = MAX_ITEMS - 4;
-        let key = keys::contact(self.org, id);
+        let key = keys::contact(self.0.org, id);
         let mut pause = Pause::default();
         loop {
-            let (item, leads) = tokio::try_join!(self.session.get(&key), self.leads(id))?;
+            let (item, leads) = tokio::try_join!(self.0.session.get(&key), self.leads(id))?;
             let contact = from_item(item.ok_or(Error::NotFound(Kind::Contact))?)?;
             if required.is_some_and(|required| !required.allows(contact.version)) {
                 return Err(Error::Stale);
             }
-            let memberships = contact.import_ids.iter().map(|import_id| keys::membership(self.org, *import_id, id));
+            let memberships = contact.import_ids.iter().map(|import_id| keys::membership(self.0.org, *import_id, id));
             let mut children: Vec<_> = memberships.chain(leads).collect();
             let as_read = || as_read(&contact, required);
             let mut done = true;
@@ -201,21 +192,21 @@ impl Contacts {
                 let mut transaction = self.transaction();
                 transaction.check(Part::Contact, &key, as_read());
                 children.drain(..CHILDREN_A_TRANSACTION).for_each(|child| transaction.delete(Part::Child, &child));
-                done = self.session.commit(transaction).await?.is_empty();
+                done = self.0.session.commit(transaction).await?.is_empty();
             }
             if done {
                 let mut transaction = self.transaction();
                 transaction.delete_if(Part::Contact, &key, as_read());
-                transaction.delete_if(Part::Lock, &keys::email_lock(self.org, &contact.email), lock_of(id));
-                transaction.put(Part::Child, cascade::tombstone(self.org, Parent::Contact(id), self.now)?);
+                transaction.delete_if(Part::Lock, &keys::email_lock(self.0.org, &contact.email), lock_of(id));
+                transaction.put(Part::Child, cascade::tombstone(self.0.org, Parent::Contact(id), self.0.now)?);
                 for child in &children {
                     transaction.delete(Part::Child, child);
                 }
-                if self.session.commit(transaction).await?.is_empty() {
+                if self.0.session.commit(transaction).await?.is_empty() {
                     return Ok(());
                 }
             }
-            self.session.wait(&mut pause).await?;
+            self.0.session.wait(&mut pause).await?;
         }
     }
 
@@ -281,7 +272,7 @@ impl Contacts {
             // By it this write knows itself where its answer was lost and the version is no longer the required one.
             expression.note(WRITE_ID, text(write_id.hyphenated().to_string()));
         }
-        expression.note("updated_at", text(time::to_millis(self.now)));
+        expression.note("updated_at", text(time::to_millis(self.0.now)));
         expression.add(VERSION, number(1));
         Some(expression)
     }
@@ -291,18 +282,18 @@ impl Contacts {
     async fn replace(&self, contact: &Contact, next: &Contact, new_company: &mut Option<&CompanyName>) -> Result<bool> {
         let same_version = same_version(contact);
         if next.email == contact.email && new_company.is_none() {
-            return Ok(self.session.put_if(to_item(next)?, same_version).await?.is_ok());
+            return Ok(self.0.session.put_if(to_item(next)?, same_version).await?.is_ok());
         }
         let mut transaction = self.transaction();
         transaction.put_if(Part::Contact, to_item(next)?, same_version);
         if next.email != contact.email {
             transaction.put_new(Part::Lock, self.lock(&next.email, next.id)?);
-            transaction.delete_if(Part::OldLock, &keys::email_lock(self.org, &contact.email), lock_of(contact.id));
+            transaction.delete_if(Part::OldLock, &keys::email_lock(self.0.org, &contact.email), lock_of(contact.id));
         }
         if let Some(name) = *new_company {
-            companies::create(&mut transaction, Part::Company, self.org, uuid_at(self.now).into(), name)?;
+            self.0.create_company(&mut transaction, Part::Company, name)?;
         }
-        let refused = self.session.commit(transaction).await?;
+        let refused = self.0.session.commit(transaction).await?;
         let is = |part| refused.contains(&part);
         if refused.is_empty() || is(Part::Company) {
             self.remember(new_company.take());
@@ -331,7 +322,7 @@ impl Contacts {
 
     async fn ensure_imports(&self, contact: &Contact) -> Result<()> {
         for import_id in &contact.import_ids {
-            imports::ensure(&self.session, &self.known, self.org, *import_id, self.now).await?;
+            self.0.ensure_import(*import_id).await?;
         }
         Ok(())
     }
@@ -339,37 +330,37 @@ impl Contacts {
     /// The company, if there is none of its name yet.
     async fn if_new<'a>(&self, company: Option<&'a CompanyName>) -> Result<Option<&'a CompanyName>> {
         let Some(name) = company else { return Ok(None) };
-        let exists = companies::exists(&self.session, &self.known, self.org, &name.key(), self.now).await?;
+        let exists = self.0.has_company(&name.key()).await?;
         Ok(Some(name).filter(|_| !exists))
     }
 
     fn remember(&self, company: Option<&CompanyName>) {
         if let Some(name) = company {
-            companies::remember(&self.known, self.org, &name.key(), self.now);
+            self.0.remember_company(&name.key());
         }
     }
 
     async fn leads(&self, id: ContactId) -> Result<Vec<Key>> {
-        let range = keys::leads(self.org, id);
-        let mut pages = pin!(self.session.pages(&range, Reading::default()));
+        let range = keys::leads(self.0.org, id);
+        let mut pages = pin!(self.0.session.pages(&range, Reading::default()));
         let mut leads = Vec::new();
         while let Some(page) = pages.try_next().await? {
-            leads.extend(page.items.iter().map(|item| Key { pk: range.pk.clone(), sk: sort_key(item) }));
+            leads.extend(page.items.iter().filter_map(key_in));
         }
         Ok(leads)
     }
 
     fn transaction(&self) -> Transaction<Part> {
-        Transaction::new(&self.session.table)
+        Transaction::new(&self.0.session.table)
     }
 
     /// A contact's membership of an import.
     pub(super) fn membership(&self, import_id: ImportId, contact_id: ContactId) -> Result<Item> {
-        item(&keys::membership(self.org, import_id, contact_id), Type::Membership, &Membership { contact_id })
+        item(&keys::membership(self.0.org, import_id, contact_id), Type::Membership, &Holder { contact_id })
     }
 
     fn lock(&self, email: &Email, contact_id: ContactId) -> Result<Item> {
-        item(&keys::email_lock(self.org, email), Type::EmailLock, &EmailLock { contact_id })
+        item(&keys::email_lock(self.0.org, email), Type::EmailLock, &Holder { contact_id })
     }
 }
 

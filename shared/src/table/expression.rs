@@ -21,6 +21,11 @@ pub(super) struct Expression {
     any: Vec<String>,
 }
 
+/// An expression's values as the database takes them: an empty map it refuses.
+pub(super) fn given(values: HashMap<String, AttributeValue>) -> Option<HashMap<String, AttributeValue>> {
+    Some(values).filter(|values| !values.is_empty())
+}
+
 impl Expression {
     /// The condition that there is such an attribute.
     pub(super) fn present(attribute: &str) -> Self {

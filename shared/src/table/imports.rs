@@ -1,7 +1,5 @@
 //! Imports.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -12,10 +10,9 @@ use super::expression::Expression;
 use super::item::{Item, Type, item, map, number, object_of, record, sort_key, text};
 use super::keys::{self, Key, PK, Parent, Range};
 use super::listing::{self, Listed, Page};
-use super::receipts::{self, Receipt};
-use super::session::Session;
+use super::receipts::Receipt;
 use super::transaction::Transaction;
-use super::{Known, cascade};
+use super::{Tenancy, cascade};
 use crate::domain::ids::uuid_at;
 use crate::domain::{
     CampaignId, Import, ImportFilter, ImportId, ImportPatch, ImportStatus, NewImport, OrgId, Patch, time,
@@ -28,12 +25,7 @@ const REMEMBERED: TimeDelta = TimeDelta::seconds(60);
 
 /// The imports of one organization.
 #[derive(Debug)]
-pub struct Imports {
-    pub(super) session: Session,
-    pub(super) known: Arc<Known>,
-    pub(super) org: OrgId,
-    pub(super) now: DateTime<Utc>,
-}
+pub struct Imports(pub(crate) Tenancy);
 
 /// What an import's item holds beside its keys and its mapping.
 #[derive(Serialize, Deserialize)]
@@ -60,8 +52,8 @@ enum Part {
 
 impl Imports {
     /// An import of this organization, made now and not yet stored.
-    pub fn draft(&self, said: NewImport) -> Import {
-        Import::new(uuid_at(self.now).into(), self.org, said)
+    pub fn draft(&self, details: NewImport) -> Import {
+        Import::new(uuid_at(self.0.now).into(), self.0.org, details)
     }
 
     /// Stores a new import and, in the same transaction, the answer to keep.
@@ -69,13 +61,10 @@ impl Imports {
     /// # Errors
     /// [`Error::AlreadyAnswered`], or the database's.
     pub async fn create(&self, import: &Import, receipt: Option<&Receipt>) -> Result<()> {
-        let mut transaction = Transaction::new(&self.session.table);
+        let mut transaction = Transaction::new(&self.0.session.table);
         transaction.put_new(Part::Import, to_item(import)?);
-        let refused = receipts::commit(&self.session, self.org, self.now, transaction, Part::Receipt, receipt).await?;
-        match refused.as_slice() {
-            [] => self.known.imports.put((self.org, import.id), (), self.now, REMEMBERED),
-            refused => return Err(Error::Unexpected(format!("import: {refused:?} refused"))),
-        }
+        self.0.commit_new(transaction, Part::Receipt, receipt).await?;
+        self.0.known.imports.put((self.0.org, import.id), (), self.0.now, REMEMBERED);
         Ok(())
     }
 
@@ -84,11 +73,11 @@ impl Imports {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn get(&self, id: ImportId) -> Result<(Import, u64)> {
-        let key = keys::import(self.org, id);
-        let members = keys::memberships(self.org, id);
+        let key = keys::import(self.0.org, id);
+        let members = keys::memberships(self.0.org, id);
         // Whatever is left to count of a large import is not waited for where that is gone.
-        let import = async { found(self.session.get(&key).await?) };
-        tokio::try_join!(import, self.session.count(&members))
+        let import = async { found(self.0.session.get(&key).await?) };
+        tokio::try_join!(import, self.0.session.count(&members))
     }
 
     /// A page of the organization's imports, newest first.
@@ -97,7 +86,7 @@ impl Imports {
     /// The database's.
     pub async fn list(&self, filter: &ImportFilter, limit: usize, cursor: Option<Cursor>) -> Result<Page<Import>> {
         let shows = |import: &Import| filter.shows(import);
-        listing::page_of(&self.session, self.org, limit, cursor, !filter.is_empty(), shows).await
+        listing::page_of(&self.0, limit, cursor, !filter.is_empty(), shows).await
     }
 
     /// Changes an import, and gives it back as it is then. What changes nothing writes nothing.
@@ -105,13 +94,13 @@ impl Imports {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn update(&self, id: ImportId, patch: &ImportPatch) -> Result<Import> {
-        let key = keys::import(self.org, id);
-        let change = changes(patch, self.now);
+        let key = keys::import(self.0.org, id);
+        let change = changes(patch, self.0.now);
         if change.changes_nothing() {
-            return found(self.session.get(&key).await?);
+            return found(self.0.session.get(&key).await?);
         }
         // Refused, it is as it should be, perhaps by this very write, whose answer was lost; or it is gone.
-        found(self.session.update(&key, change).await?.map_or_else(|there| there, Some))
+        found(self.0.session.update(&key, change).await?.map_or_else(|there| there, Some))
     }
 
     /// Deletes an import; its contacts stay. That they belonged to it is hidden at once, and cleared up behind the
@@ -121,11 +110,11 @@ impl Imports {
     /// [`Error::NotFound`], or the database's.
     pub async fn delete(&self, id: ImportId) -> Result<()> {
         let parent = Parent::Import(id);
-        let mut transaction = Transaction::new(&self.session.table);
-        transaction.delete_if(Part::Import, &parent.key(self.org), Expression::present(PK));
-        transaction.put(Part::Tombstone, cascade::tombstone(self.org, parent, self.now)?);
-        let refused = self.session.commit(transaction).await?;
-        self.known.imports.forget(&(self.org, id));
+        let mut transaction = Transaction::new(&self.0.session.table);
+        transaction.delete_if(Part::Import, &parent.key(self.0.org), Expression::present(PK));
+        transaction.put(Part::Tombstone, cascade::tombstone(self.0.org, parent, self.0.now)?);
+        let refused = self.0.session.commit(transaction).await?;
+        self.0.known.imports.forget(&(self.0.org, id));
         if refused.is_empty() { Ok(()) } else { Err(Error::NotFound(Kind::Import)) }
     }
 }
@@ -142,8 +131,13 @@ impl Listed for Import {
         keys::import(org, place.into())
     }
 
-    fn from_item(item: Item) -> Result<Self> {
-        from_item(item)
+    fn from_item(mut item: Item) -> Result<Self> {
+        let unreadable = Error::Unreadable(sort_key(&item));
+        let mapping = item.remove(MAPPING).map(|mapping| object_of(&mapping).ok_or(unreadable)).transpose()?;
+        let ImportItem { id, org_id, source, file_name, campaign_id, status, total_rows, updated_at } =
+            record(item, Type::Import)?;
+        let details = NewImport { source, file_name, campaign_id, status, total_rows, mapping };
+        Ok(Self { id, org_id, details, updated_at })
     }
 
     fn place(&self) -> Uuid {
@@ -152,46 +146,36 @@ impl Listed for Import {
 
     fn shown_len(&self) -> usize {
         const REST: usize = 400;
-        self.said.source.len() + self.said.file_name.as_ref().map_or(0, String::len) + REST
+        self.details.source.len() + self.details.file_name.as_ref().map_or(0, String::len) + REST
     }
 }
 
-/// Makes sure that an import is there, or was within the last minute.
-///
-/// # Errors
-/// [`Error::NotFound`], or the database's.
-pub(super) async fn ensure(
-    session: &Session,
-    known: &Known,
-    org: OrgId,
-    id: ImportId,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    if known.imports.get(&(org, id), now).is_some() {
-        return Ok(());
+impl Tenancy {
+    /// Makes sure that an import is there, or was within the last minute.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub(super) async fn ensure_import(&self, id: ImportId) -> Result<()> {
+        if self.known.imports.get(&(self.org, id), self.now).is_some() {
+            return Ok(());
+        }
+        if !self.has_import(id).await? {
+            return Err(Error::NotFound(Kind::Import));
+        }
+        self.known.imports.put((self.org, id), (), self.now, REMEMBERED);
+        Ok(())
     }
-    if !exists(session, org, id).await? {
-        return Err(Error::NotFound(Kind::Import));
+
+    /// Whether an import is there now.
+    pub(super) async fn has_import(&self, id: ImportId) -> Result<bool> {
+        Ok(self.session.get(&keys::import(self.org, id)).await?.is_some())
     }
-    known.imports.put((org, id), (), now, REMEMBERED);
-    Ok(())
-}
 
-/// Whether an import is there now.
-pub(super) async fn exists(session: &Session, org: OrgId, id: ImportId) -> Result<bool> {
-    Ok(session.get(&keys::import(org, id)).await?.is_some())
-}
-
-/// Notes the campaign that an import is linked to. An import that is gone stays so.
-pub(super) async fn set_campaign(
-    session: &Session,
-    org: OrgId,
-    id: ImportId,
-    campaign: CampaignId,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let patch = ImportPatch { campaign_id: Patch::Set(campaign), ..ImportPatch::default() };
-    session.update(&keys::import(org, id), changes(&patch, now)).await.map(drop)
+    /// Notes the campaign that an import is linked to. An import that is gone stays so.
+    pub(super) async fn set_campaign(&self, id: ImportId, campaign: CampaignId) -> Result<()> {
+        let patch = ImportPatch { campaign_id: Patch::Set(campaign), ..ImportPatch::default() };
+        self.session.update(&keys::import(self.org, id), changes(&patch, self.now)).await.map(drop)
+    }
 }
 
 /// What an update at this moment does to the item, if it is there.
@@ -216,12 +200,12 @@ fn changes(patch: &ImportPatch, now: DateTime<Utc>) -> Expression {
 }
 
 fn found(item: Option<Item>) -> Result<Import> {
-    from_item(item.ok_or(Error::NotFound(Kind::Import))?)
+    Import::from_item(item.ok_or(Error::NotFound(Kind::Import))?)
 }
 
 fn to_item(import: &Import) -> Result<Item> {
-    let Import { id, org_id, said, updated_at } = import;
-    let NewImport { source, file_name, campaign_id, status, total_rows, mapping } = said;
+    let Import { id, org_id, details, updated_at } = import;
+    let NewImport { source, file_name, campaign_id, status, total_rows, mapping } = details;
     let record = ImportItem {
         id: *id,
         org_id: *org_id,
@@ -235,13 +219,4 @@ fn to_item(import: &Import) -> Result<Item> {
     let mut item = item(&keys::import(*org_id, *id), Type::Import, &record)?;
     item.extend(mapping.as_ref().map(|mapping| (MAPPING.to_owned(), map(mapping))));
     Ok(item)
-}
-
-fn from_item(mut item: Item) -> Result<Import> {
-    let unreadable = Error::Unreadable(sort_key(&item));
-    let mapping = item.remove(MAPPING).map(|mapping| object_of(&mapping).ok_or(unreadable)).transpose()?;
-    let ImportItem { id, org_id, source, file_name, campaign_id, status, total_rows, updated_at } =
-        record(item, Type::Import)?;
-    let said = NewImport { source, file_name, campaign_id, status, total_rows, mapping };
-    Ok(Import { id, org_id, said, updated_at })
 }

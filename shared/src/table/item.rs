@@ -88,6 +88,11 @@ pub(super) fn record<T: DeserializeOwned>(item: Item, kind: Type) -> Result<T> {
     }
 }
 
+/// Where an item lies, if it says so.
+pub(super) fn key_in(item: &Item) -> Option<Key> {
+    Some(Key { pk: string(item, PK)?, sk: string(item, SK)? })
+}
+
 /// An item's sort key, to name it by.
 pub(super) fn sort_key(item: &Item) -> String {
     string(item, SK).unwrap_or_else(|| "an item without a sort key".to_owned())
@@ -146,4 +151,10 @@ pub(super) fn value_to_json(value: &AttributeValue) -> Option<Json> {
         }
         _ => return None,
     })
+}
+
+/// What one of the SDK's builders makes.
+#[expect(clippy::expect_used, reason = "the builders fail for a missing member only, and each caller names them all")]
+pub(super) fn built<T>(result: std::result::Result<T, aws_sdk_dynamodb::error::BuildError>) -> T {
+    result.expect("every required member is set")
 }

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::item::built;
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{
     ActivityId, ApiKeyId, CampaignId, CompanyKey, ContactId, Email, Id, ImportId, LeadId, LeadMagnetId, LeadPlace,
@@ -408,11 +409,6 @@ fn global_index(index: Index) -> GlobalSecondaryIndex {
     let projection = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
     let builder = GlobalSecondaryIndex::builder().index_name(index.name).projection(projection);
     built(builder.set_key_schema(Some(schema(index.pk, index.sk))).build())
-}
-
-#[expect(clippy::expect_used, reason = "the builders fail for a missing member only, and each caller names them all")]
-fn built<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -> T {
-    result.expect("every required member is set")
 }
 
 #[cfg(test)]

@@ -1,21 +1,20 @@
 //! Leads: reading and changing them. `linking` makes them.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Tenancy;
 use super::cursor::Cursor;
 use super::error::{Error, Kind, Result};
 use super::expression::Expression;
 use super::item::{Item, Type, item, number, record, sort_key, text, value_to_json};
 use super::keys::{self, GSI1, GSI2, PK};
 use super::listing::{self, Page, Row, Rows};
-use super::session::{Reading, Session};
-use crate::domain::{
-    CampaignId, ContactId, Json, Lead, LeadFilter, LeadId, LeadPatch, LeadPlace, LeadStatus, OrgId, time,
-};
+use super::session::Reading;
+use crate::domain::{CampaignId, ContactId, Json, Lead, LeadFilter, LeadId, LeadPatch, LeadPlace, LeadStatus, time};
 
 const NOT_FOUND: Error = Error::NotFound(Kind::Lead);
 const LEAD_SCORE: &str = "lead_score";
@@ -25,11 +24,7 @@ pub(super) const LINK_ID: &str = "link_id";
 /// The leads of one organization. They are found by indexes, which follow the table a moment later; what is told of them
 /// is read consistently. The lead of a contact or a campaign that is gone is as good as gone.
 #[derive(Debug)]
-pub struct Leads {
-    pub(super) session: Session,
-    pub(super) org: OrgId,
-    pub(super) now: DateTime<Utc>,
-}
+pub struct Leads(pub(crate) Tenancy);
 
 /// What a lead's item holds beside its keys and its score.
 #[derive(Serialize, Deserialize)]
@@ -48,17 +43,13 @@ struct LeadItem {
 }
 
 impl Leads {
-    pub(crate) fn of(session: Session, org: OrgId, now: DateTime<Utc>) -> Self {
-        Self { session, org, now }
-    }
-
     /// One lead.
     ///
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn get(&self, id: LeadId) -> Result<Lead> {
-        let range = keys::leads_by_id(self.org, id);
-        let found = self.session.query_index(&GSI2, &range, None, &Reading::default()).await?;
+        let range = keys::leads_by_id(self.0.org, id);
+        let found = self.0.session.query_index(&GSI2, &range, None, &Reading::default()).await?;
         let places: Vec<_> = found.entries.iter().filter_map(|entry| keys::lead_at(&entry.index_sk)).collect();
         self.read(&places).await?.pop().ok_or(NOT_FOUND)
     }
@@ -80,8 +71,8 @@ impl Leads {
             return Ok(lead);
         }
         change.require_present(PK);
-        change.note("updated_at", text(time::to_millis(self.now)));
-        match self.session.update(&keys::lead(self.org, lead.place), change).await? {
+        change.note("updated_at", text(time::to_millis(self.0.now)));
+        match self.0.session.update(&keys::lead(self.0.org, lead.place), change).await? {
             Ok(item) | Err(Some(item)) => from_item(item),
             Err(None) => Err(NOT_FOUND),
         }
@@ -117,10 +108,10 @@ impl Leads {
         // Of a status that few have, few a read would be few a page.
         const AT_LEAST: usize = 500;
         let limit = if filter.status.is_some() { wanted.max(AT_LEAST) } else { wanted };
-        let range = keys::leads_by_campaign(self.org, filter.campaign_id);
+        let range = keys::leads_by_campaign(self.0.org, filter.campaign_id);
         let after = after.map(keys::lead_place);
         let reading = Reading { descending: true, limit: Some(limit) };
-        let found = self.session.query_index(&GSI1, &range, after.as_deref(), &reading).await?;
+        let found = self.0.session.query_index(&GSI1, &range, after.as_deref(), &reading).await?;
         let places = found.entries.iter().filter_map(|entry| keys::lead_at(&entry.index_sk));
         Ok((places.collect(), found.last.as_deref().and_then(keys::lead_at)))
     }
@@ -132,8 +123,8 @@ impl Leads {
         campaign_id: Option<CampaignId>,
         after: Option<LeadPlace>,
     ) -> Result<Found> {
-        let sk = |campaign_id| keys::lead(self.org, LeadPlace { campaign_id, contact_id }).sk;
-        let mut range = keys::leads(self.org, contact_id);
+        let sk = |campaign_id| keys::lead(self.0.org, LeadPlace { campaign_id, contact_id }).sk;
+        let mut range = keys::leads(self.0.org, contact_id);
         if let Some(campaign_id) = campaign_id {
             range = range.starting_at(&sk(campaign_id)).ending_at(&sk(campaign_id));
         }
@@ -143,7 +134,7 @@ impl Leads {
         if range.is_empty() {
             return Ok((Vec::new(), None));
         }
-        let found = self.session.query(&range, None, &Reading { descending: true, limit: None }).await?;
+        let found = self.0.session.query(&range, None, &Reading { descending: true, limit: None }).await?;
         let place = |sk: &str| Some(LeadPlace { campaign_id: keys::lead_campaign(sk)?, contact_id });
         let places = found.items.iter().filter_map(|item| place(&sort_key(item)));
         let places = places.filter(|place| after.is_none_or(|after| *place < after));
@@ -152,17 +143,12 @@ impl Leads {
 
     /// The leads of these places, in no order, but for those that are gone or whose contact or campaign is.
     async fn read(&self, places: &[LeadPlace]) -> Result<Vec<Lead>> {
-        let contact = |place: &LeadPlace| keys::contact(self.org, place.contact_id);
-        let campaign = |place: &LeadPlace| keys::campaign(self.org, place.campaign_id);
-        let leads: Vec<_> = places.iter().map(|place| keys::lead(self.org, *place)).collect();
-        let contacts: BTreeSet<_> = places.iter().map(|place| place.contact_id).collect();
-        let campaigns: BTreeSet<_> = places.iter().map(|place| place.campaign_id).collect();
-        let parents: Vec<_> = contacts
-            .into_iter()
-            .map(|id| keys::contact(self.org, id))
-            .chain(campaigns.into_iter().map(|id| keys::campaign(self.org, id)))
-            .collect();
-        let (leads, parents) = tokio::try_join!(self.session.batch_get(&leads), self.session.existing(&parents))?;
+        let contact = |place: &LeadPlace| keys::contact(self.0.org, place.contact_id);
+        let campaign = |place: &LeadPlace| keys::campaign(self.0.org, place.campaign_id);
+        let leads: Vec<_> = places.iter().map(|place| keys::lead(self.0.org, *place)).collect();
+        let parents: HashSet<_> = places.iter().flat_map(|place| [contact(place), campaign(place)]).collect();
+        let parents: Vec<_> = parents.into_iter().collect();
+        let (leads, parents) = tokio::try_join!(self.0.session.batch_get(&leads), self.0.session.existing(&parents))?;
         let mut leads = leads.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
         leads.retain(|Lead { place, .. }| parents.contains(&contact(place)) && parents.contains(&campaign(place)));
         Ok(leads)
@@ -181,9 +167,9 @@ impl Leads {
             created_at: *created_at,
             updated_at: *updated_at,
         };
-        let mut item = item(&keys::lead(self.org, *place), Type::Lead, &record)?;
+        let mut item = item(&keys::lead(self.0.org, *place), Type::Lead, &record)?;
         item.extend(lead_score.as_ref().map(|score| (LEAD_SCORE.to_owned(), number(score.as_str()))));
-        item.extend(keys::lead_in_indexes(self.org, *place).map(|(name, value)| (name.to_owned(), text(value))));
+        item.extend(keys::lead_in_indexes(self.0.org, *place).map(|(name, value)| (name.to_owned(), text(value))));
         item.insert(LINK_ID.to_owned(), text(link_id.to_string()));
         Ok(item)
     }

@@ -11,8 +11,9 @@ use uuid::Uuid;
 use super::error::{Error, Kind, Result};
 use super::item::{sort_key, string};
 use super::leads::{LINK_ID, Leads, from_item};
+use super::listing::Listed;
 use super::session::Reading;
-use super::{campaigns, imports, keys};
+use super::{campaigns, keys};
 use crate::domain::{Campaign, CampaignId, ContactId, ImportId, Lead, LeadPlace, Linked};
 
 /// How many contacts are looked at together.
@@ -35,17 +36,17 @@ impl Leads {
         let link_id = Uuid::new_v4();
         let (mut contacts, mut inserted) = (HashSet::new(), 0);
         for import_id in import_ids {
-            let range = keys::memberships(self.org, *import_id);
+            let range = keys::memberships(self.0.org, *import_id);
             let reading = Reading { limit: Some(CONTACTS_A_PAGE), ..Reading::default() };
-            let mut pages = pin!(self.session.pages(&range, reading));
+            let mut pages = pin!(self.0.session.pages(&range, reading));
             while let Some(page) = pages.try_next().await? {
                 let members: Vec<_> = page.items.iter().filter_map(|item| keys::member(&sort_key(item))).collect();
                 contacts.extend(members.iter().copied());
                 inserted += self.insert_leads(campaign_id, &rivals, members, link_id).await?;
             }
         }
-        let notes = stream::iter(import_ids.iter().copied())
-            .map(|import_id| imports::set_campaign(&self.session, self.org, import_id, campaign_id, self.now));
+        let notes =
+            stream::iter(import_ids.iter().copied()).map(|import_id| self.0.set_campaign(import_id, campaign_id));
         notes.buffer_unordered(WRITES_AT_ONCE).try_collect::<()>().await?;
         Ok(Linked { campaign_id, imports: import_ids.len(), contacts: contacts.len(), inserted })
     }
@@ -53,23 +54,23 @@ impl Leads {
     /// The other active campaigns that are sent from an account of this one, after making sure that it and the imports
     /// are there.
     async fn rivals(&self, campaign_id: CampaignId, import_ids: &BTreeSet<ImportId>) -> Result<Vec<CampaignId>> {
-        let (campaign, active) = (keys::campaign(self.org, campaign_id), keys::active_campaigns(self.org));
-        let imports: Vec<_> = import_ids.iter().map(|id| keys::import(self.org, *id)).collect();
+        let (campaign, active) = (keys::campaign(self.0.org, campaign_id), keys::active_campaigns(self.0.org));
+        let imports: Vec<_> = import_ids.iter().map(|id| keys::import(self.0.org, *id)).collect();
         let wanted = [campaign.clone(), active.clone()].into_iter().chain(imports.iter().cloned());
-        let items = self.session.batch_get(&wanted.collect::<Vec<_>>()).await?;
+        let items = self.0.session.batch_get(&wanted.collect::<Vec<_>>()).await?;
         let mut items: HashMap<_, _> = items.into_iter().map(|item| (sort_key(&item), item)).collect();
         let campaign = items.remove(&campaign.sk).ok_or(Error::NotFound(Kind::Campaign))?;
         let active = items.remove(&active.sk).map(campaigns::active).transpose()?.unwrap_or_default();
         if imports.iter().any(|import| !items.contains_key(&import.sk)) {
             return Err(Error::NotFound(Kind::Import));
         }
-        let campaign = campaigns::from_item(campaign)?;
+        let campaign = Campaign::from_item(campaign)?;
         if campaign.settings.provider_account_id.is_empty() {
             return Ok(Vec::new());
         }
-        let others = active.into_iter().filter(|id| *id != campaign_id).map(|id| keys::campaign(self.org, id));
-        let others = self.session.batch_get(&others.collect::<Vec<_>>()).await?;
-        let others = others.into_iter().map(campaigns::from_item).collect::<Result<Vec<_>>>()?;
+        let others = active.into_iter().filter(|id| *id != campaign_id).map(|id| keys::campaign(self.0.org, id));
+        let others = self.0.session.batch_get(&others.collect::<Vec<_>>()).await?;
+        let others = others.into_iter().map(Campaign::from_item).collect::<Result<Vec<_>>>()?;
         let rivals = others.iter().filter(|other| share_an_account(other, &campaign));
         Ok(rivals.map(|rival| rival.id).collect())
     }
@@ -98,15 +99,15 @@ impl Leads {
 
     /// Those of these contacts' leads that are a campaign's.
     async fn leads_of(&self, campaign_id: CampaignId, contacts: &[ContactId]) -> Result<Vec<Lead>> {
-        let key = |contact_id: &ContactId| keys::lead(self.org, LeadPlace { campaign_id, contact_id: *contact_id });
-        let leads = self.session.batch_get(&contacts.iter().map(key).collect::<Vec<_>>()).await?;
+        let key = |contact_id: &ContactId| keys::lead(self.0.org, LeadPlace { campaign_id, contact_id: *contact_id });
+        let leads = self.0.session.batch_get(&contacts.iter().map(key).collect::<Vec<_>>()).await?;
         leads.into_iter().map(from_item).collect()
     }
 
     /// Makes a lead, unless another call did meanwhile.
     async fn insert(&self, place: LeadPlace, link_id: Uuid) -> Result<bool> {
-        let item = self.to_item(&Lead::new(place, self.now), link_id)?;
-        Ok(match self.session.put_new(item).await? {
+        let item = self.to_item(&Lead::new(place, self.0.now), link_id)?;
+        Ok(match self.0.session.put_new(item).await? {
             Ok(()) => true,
             // It is this call's own where the answer to an earlier attempt was lost.
             Err(there) => string(&there, LINK_ID) == Some(link_id.to_string()),

@@ -9,11 +9,12 @@ use std::hash::Hash;
 
 use uuid::Uuid;
 
+use super::Tenancy;
 use super::cursor::{Cursor, Place};
 use super::error::Result;
 use super::item::Item;
 use super::keys::{Key, Range};
-use super::session::{Reading, Session};
+use super::session::Reading;
 use crate::domain::OrgId;
 
 /// The most a page's rows may come to, in bytes: a function's answer ends at 6 MB, and a body in it is a JSON text once
@@ -83,18 +84,17 @@ pub(super) trait Listed: Sized {
 
 /// Reads a page of an organization's things, those that a filter shows; `is_sparse` says that it may pass some over.
 pub(super) async fn page_of<T: Listed>(
-    session: &Session,
-    org: OrgId,
+    tenancy: &Tenancy,
     limit: usize,
     cursor: Option<Cursor<T::Place>>,
     is_sparse: bool,
     shows: impl Fn(&T) -> bool,
 ) -> Result<Page<T, T::Place>> {
-    let (range, shows) = (&T::range(org), &shows);
+    let (range, shows) = (&T::range(tenancy.org), &shows);
     page(limit, cursor, |after, wanted| async move {
-        let after = after.map(|place| T::key(org, place).sk);
+        let after = after.map(|place| T::key(tenancy.org, place).sk);
         let reading = Reading { descending: T::DESCENDING, limit: Some(wanted).filter(|_| !is_sparse) };
-        let found = session.query(range, after.as_deref(), &reading).await?;
+        let found = tenancy.session.query(range, after.as_deref(), &reading).await?;
         let things = found.items.into_iter().map(T::from_item).collect::<Result<Vec<_>>>()?;
         let more = found.last.and_then(|_| things.last()).map(T::place);
         let row = |thing: T| Row { place: thing.place(), bytes: thing.shown_len(), shown: Some(thing).filter(shows) };

@@ -82,11 +82,17 @@ impl Table {
         Session { client: self.client.clone(), table: self.name.clone(), patience: self.patience, deadline, meter }
     }
 
-    pub(crate) fn contacts(&self, session: Session, org: OrgId, now: DateTime<Utc>) -> Contacts {
-        Contacts { session, known: self.known.clone(), org, now }
+    /// An organization's part of the table, for a request of this moment.
+    pub(crate) fn tenancy(&self, session: Session, org: OrgId, now: DateTime<Utc>) -> Tenancy {
+        Tenancy { session, known: self.known.clone(), org, now }
     }
+}
 
-    pub(crate) fn imports(&self, session: Session, org: OrgId, now: DateTime<Utc>) -> Imports {
-        Imports { session, known: self.known.clone(), org, now }
-    }
+/// One organization's part of the table, as one request reaches it: what every repository stands on.
+#[derive(Debug, Clone)]
+pub(crate) struct Tenancy {
+    session: Session,
+    known: Arc<Known>,
+    org: OrgId,
+    now: DateTime<Utc>,
 }

@@ -10,7 +10,7 @@ use super::error::{Error, Kind, Result};
 use super::item::sort_key;
 use super::listing::{self, Page, Row, Rows};
 use super::session::Reading;
-use super::{activities, campaigns, imports, keys};
+use super::{activities, campaigns, keys};
 use crate::domain::{Contact, ContactFilter, ContactId, Email, ImportId, Timeline, TimelineFilter, TimelinePage};
 
 impl Contacts {
@@ -19,20 +19,22 @@ impl Contacts {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn get(&self, id: ContactId, page: &TimelinePage) -> Result<(Contact, Timeline)> {
-        let mut wanted = vec![keys::contact(self.org, id)];
+        let mut wanted = vec![keys::contact(self.0.org, id)];
         match page.filter {
-            TimelineFilter::Active => wanted.push(keys::active_campaigns(self.org)),
-            TimelineFilter::Campaign(campaign) => wanted.push(keys::campaign(self.org, campaign)),
+            TimelineFilter::Active => wanted.push(keys::active_campaigns(self.0.org)),
+            TimelineFilter::Campaign(campaign) => wanted.push(keys::campaign(self.0.org, campaign)),
             TimelineFilter::Any => {}
         }
-        let range = keys::activities(self.org, id);
+        let range = keys::activities(self.0.org, id);
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let skipped = usize::try_from(page.skipped()).unwrap_or(usize::MAX);
         // One more than the page needs tells whether another page follows.
         let first = Reading { limit: Some(skipped.saturating_add(limit).saturating_add(1)), ..Reading::default() };
-        let after = page.after.as_ref().map(|after| keys::activity(self.org, id, after.event_time, &after.id).sk);
-        let (items, mut read) =
-            tokio::try_join!(self.session.batch_get(&wanted), self.session.query(&range, after.as_deref(), &first))?;
+        let after = page.after.as_ref().map(|after| keys::activity(self.0.org, id, after.event_time, &after.id).sk);
+        let (items, mut read) = tokio::try_join!(
+            self.0.session.batch_get(&wanted),
+            self.0.session.query(&range, after.as_deref(), &first)
+        )?;
         let (mut contact, mut other) = (None, None);
         for item in items {
             if sort_key(&item) == wanted[0].sk { contact = Some(from_item(item)?) } else { other = Some(item) }
@@ -57,7 +59,7 @@ impl Contacts {
                 }
             }
             let Some(last) = read.last else { return Ok((contact, Timeline { activities, more: false })) };
-            read = self.session.query(&range, Some(&last), &Reading::default()).await?;
+            read = self.0.session.query(&range, Some(&last), &Reading::default()).await?;
         }
     }
 
@@ -84,14 +86,14 @@ impl Contacts {
     }
 
     async fn by_creation(&self, filter: &ContactFilter, after: Option<ContactId>, wanted: usize) -> Result<Found> {
-        let range = keys::contacts(self.org, filter.created_after);
+        let range = keys::contacts(self.0.org, filter.created_after);
         let reading = Reading { descending: true, limit: Some(wanted).filter(|_| !filter.is_sparse()) };
-        let after = after.map(|id| keys::contact(self.org, id).sk);
+        let after = after.map(|id| keys::contact(self.0.org, id).sk);
         // A cursor from a list with an earlier `created_after` may lie before the range.
         if after.as_ref().is_some_and(|after| *after <= range.first) {
             return Ok((Vec::new(), None));
         }
-        let read = self.session.query(&range, after.as_deref(), &reading).await?;
+        let read = self.0.session.query(&range, after.as_deref(), &reading).await?;
         let contacts = read.items.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
         let last = read.last.and_then(|_| contacts.last()).map(|contact| contact.id);
         Ok((contacts.into_iter().map(|contact| (contact.id, Some(contact))).collect(), last))
@@ -99,13 +101,11 @@ impl Contacts {
 
     /// The members of an import; none where the import is gone, though its memberships may not be yet.
     async fn by_import(&self, import_id: ImportId, after: Option<ContactId>, wanted: usize) -> Result<Found> {
-        let range = keys::memberships(self.org, import_id);
-        let after = after.map(|id| keys::membership(self.org, import_id, id).sk);
+        let range = keys::memberships(self.0.org, import_id);
+        let after = after.map(|id| keys::membership(self.0.org, import_id, id).sk);
         let reading = Reading { descending: true, limit: Some(wanted) };
-        let (exists, read) = tokio::try_join!(
-            imports::exists(&self.session, self.org, import_id),
-            self.session.query(&range, after.as_deref(), &reading)
-        )?;
+        let (exists, read) =
+            tokio::try_join!(self.0.has_import(import_id), self.0.session.query(&range, after.as_deref(), &reading))?;
         if !exists {
             return Ok((Vec::new(), None));
         }
@@ -113,8 +113,8 @@ impl Contacts {
         let mut last = read.last.and_then(|last| keys::member(&last));
         let (mut found, mut bytes) = (Vec::with_capacity(members.len()), 0);
         for some in members.chunks(MEMBERS_A_READ) {
-            let wanted: Vec<_> = some.iter().map(|id| keys::contact(self.org, *id)).collect();
-            let contacts = self.session.batch_get(&wanted).await?;
+            let wanted: Vec<_> = some.iter().map(|id| keys::contact(self.0.org, *id)).collect();
+            let contacts = self.0.session.batch_get(&wanted).await?;
             let contacts = contacts.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
             bytes += contacts.iter().map(shown_len).sum::<usize>();
             found.extend(listing::in_order(some.iter().copied(), contacts, |contact| contact.id));
@@ -132,16 +132,16 @@ impl Contacts {
         import_id: Option<ImportId>,
         after: Option<ContactId>,
     ) -> Result<Vec<(ContactId, Option<Contact>)>> {
-        let Some(lock) = self.session.get(&keys::email_lock(self.org, email)).await? else { return Ok(Vec::new()) };
+        let Some(lock) = self.0.session.get(&keys::email_lock(self.0.org, email)).await? else { return Ok(Vec::new()) };
         let id = locked_for(&lock)?;
         let import_exists = async {
             match import_id {
-                Some(import_id) => imports::exists(&self.session, self.org, import_id).await,
+                Some(import_id) => self.0.has_import(import_id).await,
                 None => Ok(true),
             }
         };
-        let key = keys::contact(self.org, id);
-        let (item, import_exists) = tokio::try_join!(self.session.get(&key), import_exists)?;
+        let key = keys::contact(self.0.org, id);
+        let (item, import_exists) = tokio::try_join!(self.0.session.get(&key), import_exists)?;
         let is_member =
             |contact: &Contact| import_id.is_none_or(|id| import_exists && contact.import_ids.contains(&id));
         let contact = item

@@ -1,14 +1,16 @@
 //! What was answered to an `Idempotency-Key`, so that it can be answered again.
 
+use std::fmt::Debug;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Tenancy;
 use super::error::{Error, Result};
 use super::expression::Expression;
 use super::item::{Type, item, number, record, text};
 use super::keys::{self, Key, TTL};
-use super::session::Session;
 use super::transaction::Transaction;
 use crate::domain::OrgId;
 use crate::domain::json::MAX_STORED_BYTES;
@@ -63,25 +65,17 @@ pub struct Lease {
 
 /// The answers of one organization.
 #[derive(Debug)]
-pub struct Receipts {
-    session: Session,
-    org: OrgId,
-    now: DateTime<Utc>,
-}
+pub struct Receipts(pub(crate) Tenancy);
 
 impl Receipts {
-    pub(crate) fn of(session: Session, org: OrgId, now: DateTime<Utc>) -> Self {
-        Self { session, org, now }
-    }
-
     /// The answer kept in this slot, if it has not expired.
     ///
     /// # Errors
     /// The database's.
     pub async fn find(&self, slot: &Slot) -> Result<Option<Kept>> {
-        let Some(item) = self.session.get(&key(self.org, slot)).await? else { return Ok(None) };
+        let Some(item) = self.0.session.get(&key(self.0.org, slot)).await? else { return Ok(None) };
         let kept: Kept = record(item, Type::Idempotency)?;
-        Ok(Some(kept).filter(|kept| self.now.timestamp() < kept.expires_at))
+        Ok(Some(kept).filter(|kept| self.0.now.timestamp() < kept.expires_at))
     }
 
     /// Holds this slot for one call. Ends by itself after a minute, where the call does not live to release it.
@@ -89,15 +83,15 @@ impl Receipts {
     /// # Errors
     /// [`Error::InProgress`], [`Error::KeyReused`], or the database's.
     pub async fn hold(&self, slot: &Slot, fingerprint: &str) -> Result<Lease> {
-        let expires_at = (self.now + HELD).timestamp();
+        let expires_at = (self.0.now + HELD).timestamp();
         let lease = Lease { holder: Uuid::new_v4(), fingerprint: fingerprint.to_owned(), expires_at };
-        let item = item(&key(self.org, slot), Type::Lease, &lease)?;
-        let Err(held) = self.session.put_if(item, unless_valid_at(self.now)).await? else { return Ok(lease) };
+        let item = item(&key(self.0.org, slot), Type::Lease, &lease)?;
+        let Err(held) = self.0.session.put_if(item, unless_valid_at(self.0.now)).await? else { return Ok(lease) };
         let held: Lease = record(held, Type::Lease)?;
         if held.holder == lease.holder {
             Ok(lease)
         } else if held.fingerprint == fingerprint {
-            Err(Error::InProgress { seconds: held.expires_at - self.now.timestamp() })
+            Err(Error::InProgress { seconds: held.expires_at - self.0.now.timestamp() })
         } else {
             Err(Error::KeyReused)
         }
@@ -109,7 +103,7 @@ impl Receipts {
     /// The database's.
     pub async fn release(&self, slot: &Slot, lease: &Lease) -> Result<()> {
         let own = Expression::equals(HOLDER, text(lease.holder.to_string()));
-        self.session.delete_if(&key(self.org, slot), own).await.map(drop)
+        self.0.session.delete_if(&key(self.0.org, slot), own).await.map(drop)
     }
 }
 
@@ -120,42 +114,52 @@ fn unless_valid_at(now: DateTime<Utc>) -> Expression {
     condition
 }
 
-/// Commits a transaction and, with it, the answer to keep, which is the part `part`. Gives the other parts whose
-/// conditions refused it, as [`Session::commit`] does.
-///
-/// # Errors
-/// [`Error::AlreadyAnswered`] where the slot has an answer, [`Error::AnswerTooLarge`], or the database's.
-pub(super) async fn commit<P: Copy + PartialEq>(
-    session: &Session,
-    org: OrgId,
-    now: DateTime<Utc>,
-    mut transaction: Transaction<P>,
-    part: P,
-    receipt: Option<&Receipt>,
-) -> Result<Vec<P>> {
-    if let Some(receipt) = receipt {
-        keep(&mut transaction, part, org, now, receipt)?;
+impl Tenancy {
+    /// Commits a transaction and, with it, the answer to keep, which is the part `part`. Gives the other parts whose
+    /// conditions refused it, as [`Session::commit`] does.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyAnswered`] where the slot has an answer, [`Error::AnswerTooLarge`], or the database's.
+    pub(super) async fn commit<P: Copy + PartialEq>(
+        &self,
+        mut transaction: Transaction<P>,
+        part: P,
+        receipt: Option<&Receipt>,
+    ) -> Result<Vec<P>> {
+        if let Some(receipt) = receipt {
+            self.keep(&mut transaction, part, receipt)?;
+        }
+        let refused = self.session.commit(transaction).await?;
+        if refused.contains(&part) { Err(Error::AlreadyAnswered) } else { Ok(refused) }
     }
-    let refused = session.commit(transaction).await?;
-    if refused.contains(&part) { Err(Error::AlreadyAnswered) } else { Ok(refused) }
-}
 
-/// Makes a transaction keep this answer, unless the slot already has one.
-fn keep<P: Copy>(
-    transaction: &mut Transaction<P>,
-    part: P,
-    org: OrgId,
-    now: DateTime<Utc>,
-    receipt: &Receipt,
-) -> Result<()> {
-    let Receipt { slot, fingerprint, answer } = receipt;
-    if answer.len() > MAX_STORED_BYTES {
-        return Err(Error::AnswerTooLarge);
+    /// Commits what makes a thing that is new whatever there is, and the answer to keep.
+    ///
+    /// # Errors
+    /// As [`Tenancy::commit`].
+    pub(super) async fn commit_new<P: Copy + PartialEq + Debug>(
+        &self,
+        transaction: Transaction<P>,
+        part: P,
+        receipt: Option<&Receipt>,
+    ) -> Result<()> {
+        match self.commit(transaction, part, receipt).await?.as_slice() {
+            [] => Ok(()),
+            refused => Err(Error::Unexpected(format!("something new, and yet {refused:?} was refused"))),
+        }
     }
-    let kept =
-        Kept { fingerprint: fingerprint.clone(), answer: answer.clone(), expires_at: (now + LIFETIME).timestamp() };
-    transaction.put_if(part, item(&key(org, slot), Type::Idempotency, &kept)?, unless_valid_at(now));
-    Ok(())
+
+    /// Makes a transaction keep this answer, unless the slot already has one.
+    fn keep<P: Copy>(&self, transaction: &mut Transaction<P>, part: P, receipt: &Receipt) -> Result<()> {
+        let Receipt { slot, fingerprint, answer } = receipt;
+        if answer.len() > MAX_STORED_BYTES {
+            return Err(Error::AnswerTooLarge);
+        }
+        let expires_at = (self.now + LIFETIME).timestamp();
+        let kept = Kept { fingerprint: fingerprint.clone(), answer: answer.clone(), expires_at };
+        transaction.put_if(part, item(&key(self.org, slot), Type::Idempotency, &kept)?, unless_valid_at(self.now));
+        Ok(())
+    }
 }
 
 fn key(org: OrgId, slot: &Slot) -> Key {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -23,8 +23,8 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::error::{Error, Result};
-use super::expression::Expression;
-use super::item::{Item, key_of, string};
+use super::expression::{Expression, given};
+use super::item::{Item, built, key_in, key_of, string};
 use super::keys::{Index, Key, PK, Range, SK};
 use super::transaction::{self, Transaction};
 
@@ -183,7 +183,7 @@ impl Session {
     /// Those of these keys that an item lies at, read as [`Session::batch_get`] does, without sending the items.
     pub(super) async fn existing(&self, keys: &[Key]) -> Result<HashSet<Key>> {
         let items = self.batch_get_projected(keys, Some(KEY_ATTRIBUTES)).await?;
-        Ok(items.iter().filter_map(|item| Some(Key { pk: string(item, PK)?, sk: string(item, SK)? })).collect())
+        Ok(items.iter().filter_map(key_in).collect())
     }
 
     async fn batch_get_projected(&self, keys: &[Key], projection: Option<&str>) -> Result<Vec<Item>> {
@@ -211,9 +211,8 @@ impl Session {
 
     async fn batch_get_once(&self, keys: Vec<Item>, projection: Option<&str>) -> Result<BatchGetItemOutput> {
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
-        let wanted = wanted.set_projection_expression(projection.map(str::to_owned)).build();
-        let wanted = wanted.map_err(|error| Error::Unexpected(format!("BatchGetItem: {error}")))?;
-        let get = self.client.batch_get_item().request_items(&*self.table, wanted);
+        let wanted = wanted.set_projection_expression(projection.map(str::to_owned));
+        let get = self.client.batch_get_item().request_items(&*self.table, built(wanted.build()));
         let get = get.return_consumed_capacity(ReturnConsumedCapacity::Total);
         let output =
             self.retry("BatchGetItem", || get.clone().send(), is_transient).await.map_err(Failure::unexpected)?;
@@ -276,12 +275,7 @@ impl Session {
         // The place to go on after is a bound, which the range includes: one more is read than is wanted.
         let reading = Reading { limit: reading.limit.map(|limit| limit.saturating_add(1)), ..reading.clone() };
         let output = self.run(self.in_range([index.pk, index.sk], &range, &reading).index_name(index.name)).await?;
-        let entry = |item: &Item| {
-            Some(IndexEntry {
-                key: Key { pk: string(item, PK)?, sk: string(item, SK)? },
-                index_sk: string(item, index.sk)?,
-            })
-        };
+        let entry = |item: &Item| Some(IndexEntry { key: key_in(item)?, index_sk: string(item, index.sk)? });
         let entries = output.items().iter().filter_map(entry).filter(|entry| Some(&*entry.index_sk) != after);
         let last = output.last_evaluated_key().and_then(|key| string(key, index.sk));
         Ok(IndexPage { entries: entries.collect(), last })
@@ -324,7 +318,7 @@ impl Session {
             .set_item(Some(item))
             .condition_expression(condition.condition())
             .set_expression_attribute_names(Some(condition.names))
-            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
+            .set_expression_attribute_values(given(condition.values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         match self.retry("PutItem", || put.clone().send(), is_transient).await {
@@ -353,7 +347,7 @@ impl Session {
             .set_key(Some(key_of(key)))
             .condition_expression(condition.condition())
             .set_expression_attribute_names(Some(condition.names))
-            .set_expression_attribute_values(Some(condition.values))
+            .set_expression_attribute_values(given(condition.values))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         match self.retry("DeleteItem", || delete.clone().send(), is_transient).await {
             Ok(output) => {
@@ -369,13 +363,9 @@ impl Session {
     pub(super) async fn batch_delete(&self, keys: &[Key]) -> Result<()> {
         const DELETES_A_CALL: usize = 25;
         for chunk in keys.chunks(DELETES_A_CALL) {
-            let delete = |key| {
-                Ok(WriteRequest::builder()
-                    .delete_request(DeleteRequest::builder().set_key(Some(key_of(key))).build()?)
-                    .build())
-            };
-            let deletes = chunk.iter().map(delete).collect::<std::result::Result<Vec<_>, BuildError>>();
-            let mut left = deletes.map_err(|error| Error::Unexpected(format!("BatchWriteItem: {error}")))?;
+            let delete = |key| built(DeleteRequest::builder().set_key(Some(key_of(key))).build());
+            let mut left: Vec<_> =
+                chunk.iter().map(|key| WriteRequest::builder().delete_request(delete(key)).build()).collect();
             let mut pause = Pause::default();
             while !left.is_empty() {
                 let write = self.client.batch_write_item().request_items(&*self.table, left);
@@ -409,7 +399,7 @@ impl Session {
             .update_expression(expression.update())
             .condition_expression(expression.condition())
             .set_expression_attribute_names(Some(expression.names))
-            .set_expression_attribute_values(Some(expression.values))
+            .set_expression_attribute_values(given(expression.values))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);

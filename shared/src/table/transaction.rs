@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
 use super::error::{Error, Result};
-use super::expression::Expression;
-use super::item::{Item, key_of};
+use super::expression::{Expression, given};
+use super::item::{Item, built, key_of};
 use super::keys::{Key, PK};
 
 /// The most items DynamoDB takes in one transaction.
@@ -40,7 +40,7 @@ impl<P: Copy> Transaction<P> {
             .set_item(Some(item))
             .condition_expression(condition.condition())
             .set_expression_attribute_names(Some(condition.names))
-            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()));
+            .set_expression_attribute_values(given(condition.values));
         self.push(part, |write| write.put(built(put.build())));
     }
 
@@ -51,7 +51,7 @@ impl<P: Copy> Transaction<P> {
             .set_key(Some(key_of(key)))
             .update_expression(change.update())
             .set_expression_attribute_names(Some(change.names))
-            .set_expression_attribute_values(Some(change.values));
+            .set_expression_attribute_values(given(change.values));
         self.push(part, |write| write.update(built(update.build())));
     }
 
@@ -68,7 +68,7 @@ impl<P: Copy> Transaction<P> {
             .set_key(Some(key_of(key)))
             .condition_expression(condition.condition())
             .set_expression_attribute_names(Some(condition.names))
-            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()));
+            .set_expression_attribute_values(given(condition.values));
         self.push(part, |write| write.delete(built(delete.build())));
     }
 
@@ -79,7 +79,7 @@ impl<P: Copy> Transaction<P> {
             .set_key(Some(key_of(key)))
             .condition_expression(condition.condition())
             .set_expression_attribute_names(Some(condition.names))
-            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()));
+            .set_expression_attribute_values(given(condition.values));
         self.push(part, |write| write.condition_check(built(check.build())));
     }
 
@@ -114,9 +114,4 @@ pub(super) fn refused<P: Copy>(reasons: &[CancellationReason], parts: &[P]) -> R
 
 fn codes(reasons: &[CancellationReason]) -> impl Iterator<Item = &str> {
     reasons.iter().map(|reason| reason.code().unwrap_or("None"))
-}
-
-#[expect(clippy::expect_used, reason = "the builders fail for a missing member only, and each caller names them all")]
-fn built<T>(result: std::result::Result<T, aws_sdk_dynamodb::error::BuildError>) -> T {
-    result.expect("every required member is set")
 }

@@ -269,9 +269,9 @@ impl TestApp {
     pub async fn api_key(&self, scopes: &[Scope]) -> (ApiKeySecret, ApiKey) {
         let secret = ApiKeySecret::generate(false).expect("the machine has randomness");
         let scopes = scopes.iter().copied().collect();
-        let said = NewApiKey { name: "a key".to_owned(), scopes, valid_until: None, live: false };
+        let new = NewApiKey { name: "a key".to_owned(), scopes, valid_until: None, live: false };
         let keys = self.app().api_keys(&self.principal(&self.org).await);
-        let key = keys.draft(said, &secret);
+        let key = keys.draft(new, &secret);
         keys.create(&secret.hash(), &key, None).await.expect("the key can be stored");
         (secret, key)
     }

@@ -335,10 +335,10 @@ async fn an_api_key_is_made_in_one_call_found_through_the_index_and_revoked_in_t
     let principal = test.principal(&test.org).await;
     let secret = ApiKeySecret::generate(true).unwrap();
     let scopes = [Scope::Read].into_iter().collect();
-    let said = NewApiKey { name: "a".to_owned(), scopes, valid_until: None, live: true };
+    let new = NewApiKey { name: "a".to_owned(), scopes, valid_until: None, live: true };
     let app = test.app();
     let keys = app.api_keys(&principal);
-    let key = keys.draft(said, &secret);
+    let key = keys.draft(new, &secret);
     keys.create(&secret.hash(), &key, None).await.unwrap();
     assert_cost(&test, &app, 1, 1, 0.0, 3.0);
 

@@ -167,7 +167,7 @@ async fn an_import_is_read_changed_and_deleted_through_every_fault() {
             // Where the answer was lost, the import that refuses the second attempt is the changed one.
             let updated =
                 imports.update(id, &read(json!({"status": "completed", "file_name": "a.csv"}))).await.unwrap();
-            assert_eq!(updated.said.status, ImportStatus::Completed, "{context}");
+            assert_eq!(updated.details.status, ImportStatus::Completed, "{context}");
             assert_eq!(imports.get(id).await, Ok((updated, 1)), "{context}");
             assert_eq!(imports.delete(id).await, Ok(()), "{context}");
             assert_eq!(imports.get(id).await, Err(Error::NotFound(shared::table::Kind::Import)), "{context}");

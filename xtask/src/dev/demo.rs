@@ -285,8 +285,8 @@ async fn example(app: &App, principal: &Principal, import_id: ImportId, campaign
 async fn put_example_key(table: &Table, principal: &Principal) -> Result<()> {
     let secret = ApiKeySecret::parse(EXAMPLE_KEY).context("the key in the example events is not one")?;
     let scopes = [Scope::Admin].into_iter().collect();
-    let said = NewApiKey { name: "example events".to_owned(), scopes, valid_until: None, live: false };
-    let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), principal.org_id(), said, &secret);
+    let new = NewApiKey { name: "example events".to_owned(), scopes, valid_until: None, live: false };
+    let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), principal.org_id(), new, &secret);
     table.put_api_key(&secret.hash(), &key).await.map_err(failed)
 }
 
