@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::auth::{Authenticator, Credentials, Principal, Refusal};
 use crate::config::Config;
-use crate::domain::{Clock, ContactId, OrgId};
+use crate::domain::{ApiKeySecret, Clock, ContactId, OrgId};
 use crate::table::{
     self, Activities, ApiKeys, Campaigns, Companies, Contacts, Imports, Leads, Meter, Parent, Patience, Receipts,
     Session, Table, Tenancy, Usage,
@@ -38,11 +38,18 @@ impl Process {
         Self(Arc::new(Parts { table, authenticator, clock }))
     }
 
-    /// Opens the connection to the table before the first request.
-    pub async fn warm_up(&self) {
+    /// Opens the connection to the table before anything is asked of it.
+    pub async fn connect(&self) {
         const LONGEST: Duration = Duration::from_secs(2);
         let session = self.0.table.session(Instant::now() + LONGEST, Meter::default());
-        self.0.authenticator.warm_up(&session).await;
+        let nobodys = ApiKeySecret::new(false, [0; 24]).hash();
+        // Whether it worked shows at the first request.
+        let _ = table::api_keys::find(&session, &nobodys).await;
+    }
+
+    /// Makes ready for the first request: opens the connection to the table, and reads the public keys of tokens.
+    pub async fn warm_up(&self) {
+        tokio::join!(self.connect(), self.0.authenticator.warm_up());
     }
 
     /// Deletes whatever hangs on a thing that is gone, until the deadline. Gives the number of items deleted.

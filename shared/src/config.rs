@@ -87,12 +87,13 @@ pub enum JwksSource {
 impl JwksSource {
     /// Reads a path or an address.
     fn parse(text: String) -> Result<Self, String> {
-        const ON_THIS_MACHINE: [&str; 3] = ["http://127.0.0.1:", "http://[::1]:", "http://localhost:"];
-        let scheme = text.split_once("://").map(|(scheme, _)| scheme);
-        match scheme {
+        const THIS_MACHINE: [&str; 3] = ["127.0.0.1:", "[::1]:", "localhost:"];
+        let is_port = |text: &str| text.parse::<u16>().is_ok();
+        let is_here = |host: &str| THIS_MACHINE.iter().filter_map(|this| host.strip_prefix(this)).any(is_port);
+        match text.split_once("://") {
             None => Ok(Self::File(text)),
-            Some("https") => Ok(Self::Address(text)),
-            Some(_) if ON_THIS_MACHINE.iter().any(|origin| text.starts_with(origin)) => Ok(Self::Address(text)),
+            Some(("https", _)) => Ok(Self::Address(text)),
+            Some(("http", rest)) if rest.split(['/', '?']).next().is_some_and(is_here) => Ok(Self::Address(text)),
             // Whoever sits between could put a key of their own in.
             Some(_) => Err("set JWT_JWKS to the path of a file or to an https:// address".to_owned()),
         }
@@ -188,6 +189,8 @@ mod tests {
             ("http://id.example.com/keys", None),
             ("http://localhost.example.com/keys", None),
             ("http://127.0.0.1.example.com/keys", None),
+            ("http://localhost:80@id.example.com/keys", None),
+            ("http://127.0.0.1:x@id.example.com/", None),
             ("file:///opt/jwks.json", None),
         ] {
             let config = read(&[("JWT_ALGORITHM", "ES256"), ("JWT_JWKS", text)]);

@@ -82,7 +82,7 @@ impl Record {
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let process = Process::new(&Config::from_env()?);
-    process.warm_up().await;
+    process.connect().await;
     lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Batch>| {
         let process = process.clone();
         async move {

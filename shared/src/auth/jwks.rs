@@ -18,12 +18,15 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::config::JwksSource;
+use crate::domain::Clock;
+use crate::table::in_a_line;
 
-/// How often a JWKS is read again at most, when a token names a key that is not in it: the pace of a key rotation.
+/// How often a JWKS is read again at most, when a token names a key that is not in it or the last reading failed: the
+/// pace of a key rotation.
 const REREAD: TimeDelta = TimeDelta::seconds(10);
 /// How long a JWKS is used without reading it again: how long a withdrawn key still works.
 const LIFETIME: TimeDelta = TimeDelta::minutes(5);
-/// How long nothing is read after a reading that failed.
+/// How long nothing is read after a reading that failed, as long as there are no keys at all.
 const PAUSE: TimeDelta = TimeDelta::seconds(1);
 /// How long an address may take to answer.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -37,6 +40,7 @@ pub(super) struct NoKeys;
 /// The public keys, for the life of the process.
 pub(super) struct Jwks {
     source: JwksSource,
+    clock: Clock,
     last_read: RwLock<Option<Arc<Read>>>,
     /// Held while the keys are read, so that requests at once wait for one reading: when one last failed.
     last_failure: Mutex<Option<DateTime<Utc>>>,
@@ -60,31 +64,41 @@ struct KeySet {
 }
 
 impl Jwks {
-    pub(super) fn new(source: JwksSource) -> Self {
-        Self { source, last_read: RwLock::default(), last_failure: Mutex::default() }
+    pub(super) fn new(source: JwksSource, clock: Clock) -> Self {
+        Self { source, clock, last_read: RwLock::default(), last_failure: Mutex::default() }
     }
 
     /// The keys that may have signed a token: the one it names, or all where it names none.
     ///
     /// # Errors
     /// [`NoKeys`] as long as they have never been read. After that, what was read is better than nobody being let in.
-    pub(super) async fn candidates(&self, kid: Option<&str>, now: DateTime<Utc>) -> Result<Vec<DecodingKey>, NoKeys> {
-        let suffices = |read: &Option<Arc<Read>>| read.as_ref().is_some_and(|read| read.suffices(kid, now));
-        // Who needs no other keys does not wait for them.
+    pub(super) async fn candidates(&self, kid: Option<&str>) -> Result<Vec<DecodingKey>, NoKeys> {
+        let suffices = |read: &Option<Arc<Read>>| {
+            let now = self.clock.now();
+            read.as_ref().is_some_and(|read| read.suffices(kid, now))
+        };
         let mut read = self.last_read();
-        if !suffices(&read) {
-            let mut last_failure = self.last_failure.lock().await;
-            read = self.last_read();
-            if !suffices(&read) && last_failure.is_none_or(|failure| now - failure >= PAUSE) {
-                match self.load().await {
-                    Ok(keys) => {
-                        read = Some(Arc::new(Read { at: now, keys }));
-                        self.last_read.write().unwrap_or_else(PoisonError::into_inner).clone_from(&read);
-                    }
-                    Err(reason) => {
-                        tracing::error!(%reason, "JWT_JWKS cannot be read: see that a JWKS is where it says");
-                        *last_failure = Some(now);
-                    }
+        let known = read.as_ref().map(|read| read.candidates(kid)).unwrap_or_default();
+        if suffices(&read) {
+            return Ok(known);
+        }
+        let mut last_failure = match self.last_failure.try_lock() {
+            Ok(last_failure) => last_failure,
+            // Whose keys are only old does not wait for another's reading.
+            Err(_) if !known.is_empty() => return Ok(known),
+            Err(_) => self.last_failure.lock().await,
+        };
+        read = self.last_read();
+        let pause = if read.is_some() { REREAD } else { PAUSE };
+        if !suffices(&read) && last_failure.is_none_or(|failure| self.clock.now() - failure >= pause) {
+            match self.load().await {
+                Ok(keys) => {
+                    read = Some(Arc::new(Read { at: self.clock.now(), keys }));
+                    self.last_read.write().unwrap_or_else(PoisonError::into_inner).clone_from(&read);
+                }
+                Err(reason) => {
+                    tracing::error!(reason, "JWT_JWKS cannot be read: see that a JWKS is where it says");
+                    *last_failure = Some(self.clock.now());
                 }
             }
         }
@@ -129,10 +143,10 @@ async fn fetch(address: &str) -> Result<Bytes, String> {
     let request = HttpRequest::get(address).map_err(|error| error.to_string())?;
     // The issuer's certificate may be anybody's, so the system's authorities are asked, as the table's client need not.
     let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
-    let answer = connector.call(request).await.map_err(|error| error.to_string())?;
+    let answer = connector.call(request).await.map_err(|error| in_a_line(&error))?;
     if !answer.status().is_success() {
         return Err(format!("it was answered with status {}", answer.status().as_u16()));
     }
-    let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| error.to_string())?;
+    let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| in_a_line(&*error))?;
     Ok(body.to_bytes())
 }

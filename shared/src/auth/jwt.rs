@@ -50,7 +50,7 @@ impl Verifier {
                     Asymmetric::Es256 => Algorithm::ES256,
                     Asymmetric::EdDsa => Algorithm::EdDSA,
                 };
-                (Some(Keys::Jwks(Jwks::new(source.clone()))), algorithm)
+                (Some(Keys::Jwks(Jwks::new(source.clone(), clock.clone()))), algorithm)
             }
         };
         let mut validation = Validation::new(algorithm);
@@ -74,7 +74,7 @@ impl Verifier {
     pub(super) async fn warm_up(&self) {
         if let Some(Keys::Jwks(jwks)) = &self.keys {
             // Whether it worked shows at the first token.
-            let _ = jwks.candidates(None, self.clock.now()).await;
+            let _ = jwks.candidates(None).await;
         }
     }
 
@@ -89,7 +89,7 @@ impl Verifier {
             Some(Keys::Shared(key)) => self.claims(token, key),
             Some(Keys::Jwks(jwks)) => {
                 let kid = decode_header(token).map_err(|_| Refusal::Unauthenticated)?.kid;
-                let candidates = jwks.candidates(kid.as_deref(), now).await.map_err(|NoKeys| Refusal::NoKeys)?;
+                let candidates = jwks.candidates(kid.as_deref()).await.map_err(|NoKeys| Refusal::NoKeys)?;
                 candidates.iter().find_map(|key| self.claims(token, key))
             }
         };

@@ -59,7 +59,7 @@ pub enum ApiError {
     AlreadyCreated(Kind),
     /// The `Idempotency-Key` was answered by another call while this one ran: not an answer, but a reason to replay.
     AlreadyAnswered,
-    /// 503: the database could not be reached in time. No transaction was half done.
+    /// 503: the database could not be reached in time, or an issuer's keys. No transaction was half done.
     Unavailable,
     /// 500: a fault of ours; holds what the log should say, never sent.
     Internal(String),

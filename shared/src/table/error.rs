@@ -1,6 +1,7 @@
 //! What the table room can say no with. It knows no status code: `http` turns each into an answer.
 
 use std::fmt;
+use std::iter::successors;
 
 pub use crate::domain::Kind;
 use crate::domain::{Email, Invalid};
@@ -59,3 +60,9 @@ impl std::error::Error for Error {}
 
 /// How a result of the table reads.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of the SDK or its HTTP client with all its reasons, which its own text leaves out.
+pub(crate) fn in_a_line(error: &(dyn std::error::Error + 'static)) -> String {
+    let reasons = successors(Some(error), |error| (**error).source());
+    reasons.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -42,6 +42,7 @@ pub use campaigns::Campaigns;
 pub use companies::Companies;
 pub use contacts::Contacts;
 pub use cursor::{Cursor, Place};
+pub(crate) use error::in_a_line;
 pub use error::{Error, Kind, Result};
 pub use imports::Imports;
 pub use keys::Parent;

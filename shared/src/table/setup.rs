@@ -1,8 +1,6 @@
 //! Making the table on a local engine, from the same `keys` that every item goes by. The deployed table is the
 //! template's, which a test holds to `keys`.
 
-use std::error::Error;
-use std::iter::successors;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::client::Waiters;
@@ -10,6 +8,7 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{PutRequest, StreamSpecification, WriteRequest};
 use tokio::time::Instant;
 
+use super::error::in_a_line;
 use super::item::Item;
 use super::transaction::Transaction;
 use super::{Meter, Table, api_keys, keys};
@@ -117,10 +116,4 @@ impl Table {
         }
         Ok(items)
     }
-}
-
-/// An error of the SDK with all its reasons, which its own text leaves out.
-fn in_a_line(error: &(dyn Error + 'static)) -> String {
-    let reasons = successors(Some(error), |error| (**error).source());
-    reasons.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -318,14 +318,29 @@ async fn without_a_jwks_it_is_not_the_token_that_is_wrong_and_what_was_read_stay
     assert!(bench.accepts(&token).await);
 }
 
-/// Answers each connection with the next of these answers, then with none at all. Gives the address.
-async fn issuer(answers: Vec<String>) -> String {
+/// Answers each connection with the next of these answers, then with none at all.
+struct Issuer {
+    address: String,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Issuer {
+    /// How often it was asked.
+    fn asked(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+async fn issuer(answers: Vec<String>) -> Issuer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/keys", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
     tokio::spawn(async move {
         let mut answers = answers.into_iter();
         let mut silent = Vec::new();
         while let Ok((mut connection, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
             let Some(answer) = answers.next() else {
                 silent.push(connection);
                 continue;
@@ -337,7 +352,7 @@ async fn issuer(answers: Vec<String>) -> String {
             let _ = connection.write_all(answer.as_bytes()).await;
         }
     });
-    address
+    Issuer { address, connections }
 }
 
 fn answer(status: &str, body: &str) -> String {
@@ -353,14 +368,15 @@ async fn an_address_is_asked_as_a_file_is_read() {
     let too_large = format!("{before}{}", " ".repeat(1 << 20));
     let refused = [
         answer("500 Internal Server Error", &before),
-        answer("302 Found", &before),
+        answer("302 Found\r\nlocation: /keys", &before),
         answer("200 OK", "<html>"),
         answer("200 OK", &too_large),
         "no HTTP".to_owned(),
     ];
     let count = refused.len();
     let answers = refused.into_iter().chain([answer("200 OK", &before), answer("200 OK", &after)]);
-    let address = issuer(answers.collect()).await;
+    let issuer = issuer(answers.collect()).await;
+    let address = issuer.address.clone();
     let source = |_| Some(JwtKeys::Jwks { algorithm: Asymmetric::Es256, source: JwksSource::Address(address) });
     let bench = Bench::new(source, None, None);
     for number in 0..count {
@@ -373,11 +389,16 @@ async fn an_address_is_asked_as_a_file_is_read() {
     assert!(bench.accepts(&b).await && !bench.accepts(&a).await, "rotated");
     bench.pass(3600);
     assert!(bench.accepts(&b).await, "the issuer is silent, and what was read stays");
+    let asked = issuer.asked();
+    bench.pass(9);
+    assert!(bench.accepts(&b).await && issuer.asked() == asked, "who is silent is not asked each time");
+    bench.pass(1);
+    assert!(bench.accepts(&b).await && issuer.asked() == asked + 1);
 }
 
 #[tokio::test]
 async fn an_issuer_is_asked_over_tls() {
-    let address = issuer(vec![answer("200 OK", r#"{"keys": []}"#)]).await.replace("http://", "https://");
+    let address = issuer(vec![answer("200 OK", r#"{"keys": []}"#)]).await.address.replace("http://", "https://");
     let source = |_| Some(JwtKeys::Jwks { algorithm: Asymmetric::Es256, source: JwksSource::Address(address) });
     let bench = Bench::new(source, None, None);
     let token = signed(Algorithm::ES256, 1, Some("a"));
