@@ -130,16 +130,17 @@ impl Contact {
         self.enrichment.stored_len() + order + self.import_ids.len() * IMPORT
     }
 
-    /// This contact as a member of an import, too.
+    /// This contact as a member of an import, too, or `None` where it is one already.
     ///
     /// # Errors
     /// One more import would make the stored item too large.
-    pub fn joined(&self, import_id: ImportId) -> Result<Self, Invalid> {
-        let mut next = self.clone();
-        if next.import_ids.insert(import_id) && next.gathered_len() > MAX_STORED_BYTES {
-            return Err(TOO_LARGE);
+    pub fn joined(&self, import_id: ImportId) -> Result<Option<Self>, Invalid> {
+        if self.import_ids.contains(&import_id) {
+            return Ok(None);
         }
-        Ok(next)
+        let mut next = self.clone();
+        next.import_ids.insert(import_id);
+        if next.gathered_len() > MAX_STORED_BYTES { Err(TOO_LARGE) } else { Ok(Some(next)) }
     }
 
     /// The next version of this contact, or `None` where the patch changes nothing.

@@ -116,17 +116,21 @@ impl<'a> Planned<'a> {
         let mut refused = Vec::new();
         let mut merge = |contact: Contact, (number, Upsert { patch, .. }): &Row| {
             let joined = match import_id {
-                None => Ok(contact.clone()),
+                None => Ok(None),
                 Some(import_id) => contact.joined(import_id).map_err(|fault| Violations::one("X-Import-ID", fault)),
             };
-            let merged = joined.and_then(|joined| match joined.patched(patch, contacts.0.now) {
-                Ok(next) => Ok(next.unwrap_or(joined)),
-                Err(fault) => Err(Violations::one("metadata", fault)),
-            });
-            merged.unwrap_or_else(|faults| {
-                refused.push((*number, faults));
-                contact
-            })
+            let merged =
+                joined.and_then(|joined| match joined.as_ref().unwrap_or(&contact).patched(patch, contacts.0.now) {
+                    Ok(next) => Ok(next.or(joined)),
+                    Err(fault) => Err(Violations::one("metadata", fault)),
+                });
+            match merged {
+                Ok(next) => next.unwrap_or(contact),
+                Err(faults) => {
+                    refused.push((*number, faults));
+                    contact
+                }
+            }
         };
         let fate = match there {
             None => {

@@ -56,6 +56,7 @@ struct ContactItem {
     #[serde(with = "time::millis")]
     updated_at: DateTime<Utc>,
     version: u64,
+    #[serde(default)]
     gathered_bytes: usize,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     enrichment_order: Vec<String>,

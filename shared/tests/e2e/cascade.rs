@@ -72,6 +72,8 @@ fn an_import_goes_with_all_its_memberships_and_its_contacts_stay() {
 
 /// Waits until the worker has removed every item that names this. Of a deployed table, only its worker's log can tell.
 fn await_removal_of(text: &str) {
-    let what = format!("nothing that names {text} is left");
-    eventually(SOON, &what, || items_with(text).is_none_or(|left| left.is_empty()).then_some(()));
+    eventually(SOON, || {
+        let left = items_with(text).unwrap_or_default();
+        left.first().map_or(Ok(()), |one| Err(format!("{} items are left, one is {one}", left.len())))
+    });
 }

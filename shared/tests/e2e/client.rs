@@ -273,21 +273,24 @@ pub(crate) fn new_api_key(scopes: &[&str]) -> Answer {
 /// Within which what follows the table has followed: an index, the worker.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// Asks until something is found, and gives that.
-pub(crate) fn eventually<T>(within: Duration, what: &str, find: impl Fn() -> Option<T>) -> T {
+/// Asks until something is found, and gives that. `find` says what was there instead.
+pub(crate) fn eventually<T>(within: Duration, find: impl Fn() -> Result<T, String>) -> T {
     let deadline = Instant::now() + within;
     loop {
-        if let Some(found) = find() {
-            return found;
+        match find() {
+            Ok(found) => return found,
+            Err(instead) => assert!(Instant::now() < deadline, "still after {within:?}: {instead}"),
         }
-        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
         thread::sleep(Duration::from_millis(200));
     }
 }
 
 /// An API key as it is listed. A deployed table's index shows a new one a moment later.
 pub(crate) fn until_listed(key_id: &str) -> Value {
-    eventually(SOON, "the new key is listed", || rows("/api-keys/").into_iter().find(|key| key["id"] == key_id))
+    eventually(SOON, || {
+        let listed = rows("/api-keys/");
+        listed.iter().find(|key| key["id"] == key_id).cloned().ok_or_else(|| format!("{key_id} is none of {listed:?}"))
+    })
 }
 
 /// The rows of a list.

@@ -15,8 +15,10 @@ fn all<'a>(rows: &'a [Value], member: &str) -> BTreeSet<&'a str> {
 
 /// A campaign's leads, once there are so many: deployed, an index follows the table a moment later.
 fn leads_of(campaign: &str, count: usize) -> Vec<Value> {
-    let leads = || rows(&format!("/campaign-leads/?campaign_id={campaign}"));
-    eventually(SOON, "all leads are listed", || Some(leads()).filter(|leads| leads.len() == count))
+    eventually(SOON, || {
+        let leads = rows(&format!("/campaign-leads/?campaign_id={campaign}"));
+        if leads.len() == count { Ok(leads) } else { Err(format!("{} leads: {leads:?}", leads.len())) }
+    })
 }
 
 #[test]

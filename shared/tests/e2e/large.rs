@@ -11,10 +11,10 @@ const ROWS: usize = 5_000;
 
 /// Sends it again for as long as the time of one call does not suffice, as clients do. Gives the last answer.
 fn until_done(request: &Request) -> Answer {
-    eventually(Duration::from_mins(5), "a call came to its end", || {
+    eventually(Duration::from_mins(5), || {
         let answer = request.send();
         assert!(answer.status != 503 || !answer.header("retry-after").is_empty(), "{answer:?}");
-        (answer.status != 503).then_some(answer)
+        if answer.status == 503 { Err(format!("{answer:?}")) } else { Ok(answer) }
     })
 }
 

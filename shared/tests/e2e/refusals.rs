@@ -43,7 +43,7 @@ impl Named {
     /// Of a deployed table, the index that finds a lead by its id follows a moment later.
     fn wait_for_index(&self) {
         let lead = get(&format!("/campaign-leads/{}", self.lead_id));
-        eventually(SOON, "the new lead is found by its id", || (lead.send().status != 404).then_some(()));
+        eventually(SOON, || if lead.send().status == 404 { Err("the lead is not found".to_owned()) } else { Ok(()) });
     }
 }
 
