@@ -116,7 +116,7 @@ fn unless_valid_at(now: DateTime<Utc>) -> Expression {
 
 impl Tenancy {
     /// Commits a transaction and, with it, the answer to keep, which is the part `part`. Gives the other parts whose
-    /// conditions refused it, as [`Session::commit`] does.
+    /// conditions refused it, as [`commit`](super::Session::commit) does.
     ///
     /// # Errors
     /// [`Error::AlreadyAnswered`] where the slot has an answer, [`Error::AnswerTooLarge`], or the database's.
