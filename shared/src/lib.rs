@@ -16,17 +16,19 @@ pub mod app;
 pub mod auth;
 pub mod config;
 pub mod domain;
+pub mod dynamodb;
 pub mod endpoint;
 pub mod http;
 #[cfg(feature = "openapi")]
 pub mod openapi;
-pub mod table;
+pub mod repositories;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod wire;
 pub mod worker;
 
-pub use app::App;
+pub use app::{App, RequestContext};
 pub use endpoint::Endpoint;
-pub use http::{ApiError, Call, Reply, run};
+pub use http::{ApiError, Request, Response, run};
 pub use lambda_runtime::Error as RuntimeError;

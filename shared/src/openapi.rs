@@ -18,13 +18,14 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::activity::MAX_BATCH;
 use crate::domain::{
     ActivityPatch, CampaignPatch, ContactPatch, ImportPatch, Kind, LeadPatch, NewApiKey, NewContact, NewImport,
-    Violations,
+    ValidationErrors,
 };
 use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, Media, Method, Param, ParamKind, Repeat, Spec};
-use crate::http::{
-    ActivityView, ApiError, ApiKeyView, CampaignView, CompanyView, ContactView, ContactWithTimelineView,
-    CreatedApiKeyView, Detail, FromBody, ImportIds, ImportView, ImportWithCountView, LeadView, LinkedView, MAX_ROWS,
-    Message, NewActivities, NewCampaign, Reply, ReportView,
+use crate::http::{ApiError, Response as ApiResponse};
+use crate::wire::{
+    ActivityView, ApiKeyView, CampaignView, CompanyView, ContactView, ContactWithTimelineView, CreatedApiKeyView,
+    Detail, FromBody, ImportIds, ImportView, ImportWithCountView, LeadView, LinkedView, MAX_ROWS, Message,
+    NewActivities, NewCampaign, ReportView,
 };
 
 const JSON: &str = "application/json";
@@ -77,7 +78,7 @@ struct Bodies {
     /// What it takes.
     request: Option<RefOr<Schema>>,
     /// What is wrong with a request that sends nothing.
-    missing: Option<Violations>,
+    missing: Option<ValidationErrors>,
     /// What it answers a success with.
     response: RefOr<Schema>,
     /// The statuses that a success can have beside the usual one.
@@ -179,9 +180,9 @@ impl Bodies {
 }
 
 /// A body's schema with the fields required that an empty body is refused for: create and update share one wire type.
-fn requiring(missing: Option<&Violations>, schema: RefOr<Schema>) -> RefOr<Schema> {
+fn requiring(missing: Option<&ValidationErrors>, schema: RefOr<Schema>) -> RefOr<Schema> {
     let RefOr::T(Schema::Object(mut object)) = schema else { return schema };
-    object.required = missing.into_iter().flat_map(Violations::missing).map(str::to_owned).collect();
+    object.required = missing.into_iter().flat_map(ValidationErrors::missing).map(str::to_owned).collect();
     object.into()
 }
 
@@ -196,7 +197,7 @@ fn operation(spec: &Spec, bodies: &Bodies) -> Operation {
         .parameters(Some(spec.headers.iter().map(|header| request_header(*header))))
         .parameter_ref(Ref::new(format!("#/components/parameters/{REQUEST_ID}")));
     for refusal in refusals(spec, bodies) {
-        let reply = refusal.into_reply();
+        let reply = refusal.into_response();
         operation = operation.response(reply.status.to_string(), error_response(&reply));
     }
     if spec.headers.contains(&Header::IfNoneMatch) {
@@ -333,7 +334,7 @@ fn success_response(spec: &Spec, bodies: &Bodies, status: u16) -> Response {
     with_headers(described(status).content(JSON, content), &headers)
 }
 
-fn error_response(reply: &Reply) -> Response {
+fn error_response(reply: &ApiResponse) -> Response {
     let schema = Ref::from_schema_name(Detail::name());
     let example = reply.body.as_deref().and_then(|body| serde_json::from_str(body).ok());
     let response =

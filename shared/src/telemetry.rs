@@ -7,7 +7,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::domain::OrgId;
-use crate::table::Usage;
+use crate::dynamodb::ConsumedCapacity;
 
 /// What a request's log line says.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Line<'a> {
     pub(crate) org_id: Option<OrgId>,
     pub(crate) status: u16,
     pub(crate) duration: Duration,
-    pub(crate) usage: Usage,
+    pub(crate) consumed_capacity: ConsumedCapacity,
     pub(crate) cold: bool,
     pub(crate) fault: Option<&'a str>,
 }
@@ -44,10 +44,10 @@ pub fn init() {
 
 /// Logs one request.
 pub(crate) fn log_request(line: &Line<'_>) {
-    let Line { operation, request_id, org_id, status, duration, usage, cold, fault } = line;
+    let Line { operation, request_id, org_id, status, duration, consumed_capacity, cold, fault } = line;
     let org_id = org_id.map(|org_id| org_id.to_string());
     let duration_ms = (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0;
-    let units = usage.read_units + usage.write_units;
+    let units = consumed_capacity.read_units + consumed_capacity.write_units;
     match fault {
         None => tracing::info!(operation, request_id, org_id, status, duration_ms, units, cold),
         Some(fault) => tracing::error!(operation, request_id, org_id, status, duration_ms, units, cold, fault),

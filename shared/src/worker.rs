@@ -9,10 +9,10 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::app::{Process, time_left};
+use crate::app::{App, time_left};
 use crate::config::Config;
 use crate::domain::OrgId;
-use crate::table::Parent;
+use crate::dynamodb::Parent;
 use crate::telemetry;
 
 /// The longest that one batch may take, where the function's own limit is not known.
@@ -81,7 +81,7 @@ impl Record {
 /// The configuration's, or the runtime's.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let process = Process::new(&Config::from_env()?);
+    let process = App::new(&Config::from_env()?);
     process.connect().await;
     lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Batch>| {
         let process = process.clone();
@@ -95,7 +95,7 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
 }
 
 /// Works off a batch until the deadline.
-pub async fn work(process: &Process, batch: &Batch, deadline: Instant) -> Outcome {
+pub async fn work(process: &App, batch: &Batch, deadline: Instant) -> Outcome {
     for record in &batch.records {
         let Some((org, parent)) = record.gone() else { continue };
         match process.clear(org, parent, deadline).await {

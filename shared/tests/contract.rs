@@ -2,8 +2,8 @@
 //! description, and the crate's own arrows. Each failure says what to edit.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "contract/rooms.rs"]
-mod rooms;
+#[path = "contract/layers.rs"]
+mod layers;
 #[path = "contract/template.rs"]
 mod template;
 
@@ -14,8 +14,8 @@ use std::process::Command;
 use std::{env, fs};
 
 use serde_json::{Map, Value, json};
+use shared::dynamodb::Parent;
 use shared::endpoint::{Header, Spec};
-use shared::table::Parent;
 use shared::{Endpoint, endpoint, openapi};
 
 fn root() -> PathBuf {

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, anyhow};
 use chrono::Utc;
 use shared::config::Config;
 use shared::domain::{ApiKey, ApiKeySecret, Id, NewApiKey, OrgId, Scope, api_key, ids};
-use shared::table::{Patience, Table};
+use shared::dynamodb::{RetryPolicy, Table};
+use shared::repositories::api_keys;
 use uuid::Uuid;
 
 use crate::dev::{ANYBODY, engine_url};
@@ -63,14 +64,14 @@ async fn make(options: Options, variable: impl Fn(&str) -> Option<String>) -> Re
     let secret = ApiKeySecret::generate(true).map_err(|_| anyhow!("the system has no randomness to give"))?;
     let new = NewApiKey { name, scopes: [Scope::Admin].into_iter().collect(), valid_until: None, live: true };
     let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), org, new, &secret);
-    let stored = Table::new(&database, Patience::default()).put_api_key(&secret.hash(), &key).await;
+    let stored = api_keys::store(&Table::new(&database, RetryPolicy::default()), &secret.hash(), &key).await;
     stored.with_context(|| format!("cannot write to the table {table}"))?;
     Ok((org, secret))
 }
 
 #[cfg(test)]
 mod tests {
-    use shared::app::Process;
+    use shared::app::App;
     use shared::auth::Credentials;
     use shared::testing::engine::Engine;
     use tokio::time::{Duration, Instant};
@@ -87,7 +88,7 @@ mod tests {
         ANYBODY.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
     }
 
-    async fn engine() -> (Engine, Process) {
+    async fn engine() -> (Engine, App) {
         let engine = Engine::in_memory().await.unwrap();
         let config = Config::read(|name| match name {
             "TABLE_NAME" => Some(TABLE.to_owned()),
@@ -95,30 +96,30 @@ mod tests {
             name => anybody(name),
         })
         .unwrap();
-        Table::new(&config.database, Patience::default()).create_if_missing(None).await.unwrap();
-        (engine, Process::new(&config))
+        Table::new(&config.database, RetryPolicy::default()).create_if_missing(None).await.unwrap();
+        (engine, App::new(&config))
     }
 
     #[tokio::test]
     async fn a_key_opens_its_organization() {
-        let (engine, process) = engine().await;
+        let (engine, app) = engine().await;
         let (first, secret) = make(options(&engine), anybody).await.unwrap();
         let (second, other) = make(options(&engine), |_| None).await.unwrap();
         let (again, third) = make(Options { org: Some(first), ..options(&engine) }, |_| None).await.unwrap();
         assert!(first != second && again == first && secret != third);
         for (org, secret) in [(first, secret), (second, other), (first, third)] {
             assert!(secret.in_clear().starts_with("sk_live_"));
-            let app = process.app(Instant::now() + Duration::from_secs(25));
+            let ctx = app.request_context(Instant::now() + Duration::from_secs(25));
             let credentials = Credentials { api_key: Some(secret.in_clear()), authorization: None };
-            let principal = app.authenticate(credentials).await.unwrap();
+            let principal = ctx.authenticate(credentials).await.unwrap();
             assert!(principal.org_id() == org && principal.may(Scope::Admin));
-            let keys = app.api_keys(&principal).list(10, None).await.unwrap().rows;
+            let keys = ctx.api_keys(&principal).list(10, None).await.unwrap().rows;
             assert!(keys.iter().any(|key| key.display_prefix == secret.display_prefix() && key.name == "Admin"));
         }
     }
 
     #[tokio::test]
-    async fn what_is_missing_is_told_in_a_line() {
+    async fn a_missing_variable_is_named() {
         let (engine, _) = engine().await;
         for (missing, _) in ANYBODY {
             let deployed = Options { dynamodb_url: None, ..options(&engine) };

@@ -8,8 +8,8 @@ use std::fmt;
 
 use csv::{ReaderBuilder, StringRecord};
 use shared::ApiError;
-use shared::domain::{Violations, is_blank};
-use shared::http::ContactForm;
+use shared::domain::{ValidationErrors, is_blank};
+use shared::wire::ContactForm;
 
 pub(crate) use form::file_of;
 
@@ -30,21 +30,21 @@ const DELIMITERS: [u8; 3] = [b'\t', b';', b','];
 ///
 /// # Errors
 /// No text at all, or not UTF-8; a quote missing or too many; a required column missing, or a known one there twice.
-pub(crate) fn rows(file: &[u8]) -> Result<impl Iterator<Item = Result<ContactForm, Violations>>, Unparsable> {
+pub(crate) fn rows(file: &[u8]) -> Result<impl Iterator<Item = Result<ContactForm, ValidationErrors>>, ParseError> {
     let text = text(file)?;
     let delimiter = delimiter(text);
     quotes::check(text, delimiter)?;
     let mut records = records(text, delimiter);
-    let header = records.next().ok_or_else(|| Unparsable("the file is empty".to_owned()))?;
+    let header = records.next().ok_or_else(|| ParseError("the file is empty".to_owned()))?;
     let columns = Columns::read(&header)?;
     Ok(records.map(move |record| columns.form(&record)))
 }
 
 /// Why a file has no rows: where, and what is wrong there, in words for whoever made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unparsable(String);
+pub(crate) struct ParseError(String);
 
-impl Unparsable {
+impl ParseError {
     /// What is wrong right after the part of the file that comes `before`.
     fn after(before: &[u8], fault: impl fmt::Display) -> Self {
         let next = before.iter().skip(1).chain([&0]);
@@ -55,24 +55,24 @@ impl Unparsable {
     }
 }
 
-impl fmt::Display for Unparsable {
+impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl From<Unparsable> for ApiError {
-    fn from(Unparsable(fault): Unparsable) -> Self {
+impl From<ParseError> for ApiError {
+    fn from(ParseError(fault): ParseError) -> Self {
         Self::UnparsableFile(fault)
     }
 }
 
 /// The file's text without its byte order mark. A file put together out of several may begin with more than one, of
 /// which the reader would take another away, unlike the check of the quotes.
-fn text(file: &[u8]) -> Result<&str, Unparsable> {
+fn text(file: &[u8]) -> Result<&str, ParseError> {
     let text = str::from_utf8(file).map_err(|error| {
         let (valid, _) = file.split_at(error.valid_up_to());
-        Unparsable::after(valid, "not UTF-8 text; save the file as CSV UTF-8")
+        ParseError::after(valid, "not UTF-8 text; save the file as CSV UTF-8")
     })?;
     Ok(text.trim_start_matches('\u{FEFF}'))
 }
@@ -112,26 +112,26 @@ struct Columns {
 }
 
 impl Columns {
-    fn read(header: &StringRecord) -> Result<Self, Unparsable> {
+    fn read(header: &StringRecord) -> Result<Self, ParseError> {
         let known: Vec<_> = header.iter().enumerate().filter_map(|(place, cell)| Some((known(cell)?, place))).collect();
         let times = |name: &str| known.iter().filter(|(known, _)| *known == name).count();
         let missing: Vec<_> = REQUIRED.into_iter().filter(|name| times(name) == 0).collect();
         if !missing.is_empty() {
-            return Err(Unparsable(format!("the header lacks {}", missing.join(", "))));
+            return Err(ParseError(format!("the header lacks {}", missing.join(", "))));
         }
         let repeated: Vec<_> = columns().filter(|name| times(name) > 1).collect();
         if !repeated.is_empty() {
-            return Err(Unparsable(format!("the header repeats {}", repeated.join(", "))));
+            return Err(ParseError(format!("the header repeats {}", repeated.join(", "))));
         }
         Ok(Self { width: header.len(), known })
     }
 
     /// What a line sends.
-    fn form(&self, record: &StringRecord) -> Result<ContactForm, Violations> {
+    fn form(&self, record: &StringRecord) -> Result<ContactForm, ValidationErrors> {
         match record.len() {
             width if width == self.width => Ok(ContactForm::from_texts(|name| self.cell(record, name))),
-            1 => Err(Violations::fault(format_args!("has 1 column instead of {}", self.width))),
-            width => Err(Violations::fault(format_args!("has {width} columns instead of {}", self.width))),
+            1 => Err(ValidationErrors::fault(format_args!("has 1 column instead of {}", self.width))),
+            width => Err(ValidationErrors::fault(format_args!("has {width} columns instead of {}", self.width))),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::ContactId;
-use shared::testing::{Answer, Request, TestApp, jane, patch};
+use shared::testing::{TestApp, TestRequest, TestResponse, jane, patch};
 
 use super::handle;
 
@@ -16,25 +16,25 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, leases
 );
 
-async fn send(app: &TestApp, request: Request) -> Answer {
+async fn send(app: &TestApp, request: TestRequest) -> TestResponse {
     app.send(ENDPOINT, handle, &request).await
 }
 
-fn to(app: &TestApp) -> Request {
-    Request::to(ENDPOINT, &app.org)
+fn to(app: &TestApp) -> TestRequest {
+    TestRequest::to(ENDPOINT, &app.org)
 }
 
-async fn post(app: &TestApp, query: &str, rows: &Value) -> Answer {
+async fn post(app: &TestApp, query: &str, rows: &Value) -> TestResponse {
     send(app, to(app).query(query).json(rows)).await
 }
 
-async fn post_csv(app: &TestApp, query: &str, csv: &str) -> Answer {
+async fn post_csv(app: &TestApp, query: &str, csv: &str) -> TestResponse {
     send(app, to(app).query(query).header("content-type", "text/csv").text(csv)).await
 }
 
 /// Created, updated, skipped: and that they are all rows.
 #[track_caller]
-fn counts(answer: &Answer, rows: usize) -> (u64, u64, usize) {
+fn counts(answer: &TestResponse, rows: usize) -> (u64, u64, usize) {
     let body = answer.json();
     let count = |name: &str| body[name].as_u64().unwrap_or_else(|| panic!("{name}: {}", answer.text));
     let (created, updated, skipped) = (count("created"), count("updated"), body["skipped"].as_array().unwrap().len());
@@ -45,7 +45,7 @@ fn counts(answer: &Answer, rows: usize) -> (u64, u64, usize) {
 }
 
 /// What an answer says of the contact of a row that was written.
-fn id_of(answer: &Answer, place: usize) -> ContactId {
+fn id_of(answer: &TestResponse, place: usize) -> ContactId {
     shared::domain::Id::parse(answer.json()["details"][place]["id"].as_str().unwrap()).unwrap()
 }
 
@@ -104,7 +104,7 @@ async fn an_update_by_bulk_changes_what_an_update_changes() {
         let mut row = full.clone();
         row.as_object_mut().unwrap().remove("metadata");
         row.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        let contacts = app.app().contacts(&app.principal(&app.org).await);
+        let contacts = app.ctx().contacts(&app.principal(&app.org).await);
         assert_eq!(post(&app, "", &json!([row])).await.status, 201, "{change}");
         let bulk = app.stored(one.id).await.unwrap();
         contacts.delete(one.id, None).await.unwrap();
@@ -112,7 +112,7 @@ async fn an_update_by_bulk_changes_what_an_update_changes() {
         let put = contacts.update(two.id, &patch(row), None).await.unwrap();
         contacts.delete(two.id, None).await.unwrap();
         let seen = |contact: &shared::domain::Contact| {
-            let shown = serde_json::to_value(shared::http::ContactView::of(contact)).unwrap();
+            let shown = serde_json::to_value(shared::wire::ContactView::of(contact)).unwrap();
             (with(with(with(shown, "id", json!(0)), "created_at", json!(0)), "updated_at", json!(0)), contact.version)
         };
         assert_eq!(seen(&bulk), seen(&put), "{change}");
@@ -167,7 +167,7 @@ async fn an_unknown_import_is_warned_of_and_the_rows_are_written() {
     let mut app = TestApp::new().await;
     let foreign = app.import(&app.other).await.to_string();
     let gone = app.import(&app.org).await;
-    app.app().imports(&app.principal(&app.org).await).delete(gone).await.unwrap();
+    app.ctx().imports(&app.principal(&app.org).await).delete(gone).await.unwrap();
     app.restart();
     for (n, id) in ["7c9e6679-7425-40de-944b-e07fc1f90ae7", &foreign, &gone.to_string()].into_iter().enumerate() {
         let request = to(&app).header("x-import-id", id).json(&json!([jane(&format!("{n}@example.com"))]));
@@ -314,7 +314,7 @@ async fn what_is_wrong_with_a_row_is_said_of_the_row() {
 async fn metadata_that_would_outgrow_a_contact_is_a_bad_row() {
     let app = TestApp::new().await;
     let known = app.jane("jane@example.com").await;
-    let contacts = app.app().contacts(&app.principal(&app.org).await);
+    let contacts = app.ctx().contacts(&app.principal(&app.org).await);
     for n in 0..5 {
         let part = patch(json!({"metadata": {n.to_string(): "x".repeat(64_000)}}));
         contacts.update(known.id, &part, None).await.unwrap();
@@ -433,7 +433,7 @@ async fn each_organization_has_its_own_contacts() {
     let app = TestApp::new().await;
     let ours = app.jane("jane@example.com").await;
     let rows = json!([with(jane("jane@example.com"), "full_name", json!("Jane Smith"))]);
-    let theirs = send(&app, Request::to(ENDPOINT, &app.other).json(&rows)).await;
+    let theirs = send(&app, TestRequest::to(ENDPOINT, &app.other).json(&rows)).await;
     assert_eq!(counts(&theirs, 1), (1, 0, 0));
     assert_ne!(id_of(&theirs, 0), ours.id);
     assert_eq!(app.stored(ours.id).await.unwrap(), ours);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::auth::Credentials;
 use shared::domain::{ApiKeySecret, Scope};
-use shared::testing::{Answer, Request, TestApp};
+use shared::testing::{TestApp, TestRequest, TestResponse};
 
 use super::handle;
 
@@ -16,12 +16,12 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies
 );
 
-async fn post(app: &TestApp, body: &Value) -> Answer {
-    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).json(body)).await
+async fn post(app: &TestApp, body: &Value) -> TestResponse {
+    app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).json(body)).await
 }
 
 /// The key in clear that an answer shows.
-fn secret(answer: &Answer) -> ApiKeySecret {
+fn secret(answer: &TestResponse) -> ApiKeySecret {
     assert_eq!(answer.status, 201, "{}", answer.text);
     ApiKeySecret::parse(answer.json()["key"].as_str().unwrap()).unwrap()
 }
@@ -29,7 +29,7 @@ fn secret(answer: &Answer) -> ApiKeySecret {
 /// The scopes that a key opens its organization with; none where it is refused.
 async fn opens(app: &TestApp, key: &ApiKeySecret) -> Vec<Scope> {
     let credentials = Credentials { api_key: Some(key.in_clear()), authorization: None };
-    let Ok(principal) = app.app().authenticate(credentials).await else { return Vec::new() };
+    let Ok(principal) = app.ctx().authenticate(credentials).await else { return Vec::new() };
     assert_eq!(principal.org_id(), app.org.org_id);
     Scope::ALL.iter().copied().filter(|scope| principal.may(*scope)).collect()
 }
@@ -108,9 +108,9 @@ async fn every_key_is_another() {
 async fn a_repeat_is_refused_and_shows_and_stores_no_secret() {
     const CREATED: (u64, &str) = (409, "API key already created");
     let app = TestApp::new().await;
-    let good = Request::to(ENDPOINT, &app.org).json(&json!({"name": "a", "scopes": ["read"], "live": true}));
+    let good = TestRequest::to(ENDPOINT, &app.org).json(&json!({"name": "a", "scopes": ["read"], "live": true}));
     let keyed = good.clone().header("idempotency-key", "key-1");
-    let send = async |request: &Request| app.send(ENDPOINT, handle, request).await;
+    let send = async |request: &TestRequest| app.send(ENDPOINT, handle, request).await;
 
     let key = secret(&send(&keyed).await);
     let items = app.items().await;
@@ -153,7 +153,7 @@ async fn a_repeat_is_refused_and_shows_and_stores_no_secret() {
 async fn of_many_at_once_under_one_key_one_makes_an_api_key() {
     let app = TestApp::new().await;
     let before = app.count("api_key").await;
-    let request = Request::to(ENDPOINT, &app.org).header("idempotency-key", "key-1");
+    let request = TestRequest::to(ENDPOINT, &app.org).header("idempotency-key", "key-1");
     let (one, two, three) = tokio::join!(
         app.send(ENDPOINT, handle, &request),
         app.send(ENDPOINT, handle, &request),

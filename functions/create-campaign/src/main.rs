@@ -1,20 +1,20 @@
 //! `POST /campaigns/`: creates a campaign, with what it offers its leads.
 
-use shared::http::NewCampaign;
-use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
+use shared::wire::NewCampaign;
+use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
     shared::run(Endpoint::CreateCampaign, handle).await
 }
 
-async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
-    let NewCampaign { settings, lead_magnet } = call.body()?;
-    let campaigns = app.campaigns(call.principal());
+async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
+    let NewCampaign { settings, lead_magnet } = request.body()?;
+    let campaigns = ctx.campaigns(request.principal());
     let campaign = campaigns.draft(settings, lead_magnet.as_ref());
-    let reply = Reply::created(&campaign);
-    campaigns.create(&campaign, lead_magnet.as_ref(), call.receipt(&reply).as_ref()).await?;
-    Ok(reply)
+    let response = Response::created(&campaign);
+    campaigns.create(&campaign, lead_magnet.as_ref(), request.idempotency_record(&response).as_ref()).await?;
+    Ok(response)
 }
 
 #[cfg(test)]

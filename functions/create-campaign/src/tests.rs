@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::Endpoint;
-use shared::testing::{Answer, Request, TestApp};
+use shared::testing::{TestApp, TestRequest, TestResponse};
 
 use super::handle;
 
@@ -16,8 +16,8 @@ shared::every_endpoint!(
 const ONE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 const TWO: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae8";
 
-async fn post(app: &TestApp, body: &Value) -> Answer {
-    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).json(body)).await
+async fn post(app: &TestApp, body: &Value) -> TestResponse {
+    app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).json(body)).await
 }
 
 /// The item of this type, if there is one.

@@ -1,20 +1,20 @@
 //! `POST /contacts/`: creates a contact; 409 if its e-mail is taken.
 
 use shared::domain::NewContact;
-use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
+use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
     shared::run(Endpoint::CreateContact, handle).await
 }
 
-async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
-    let new: NewContact = call.body()?;
-    let contacts = app.contacts(call.principal());
-    let contact = contacts.draft(new, call.import_id());
-    let reply = Reply::created(&contact);
-    contacts.create(&contact, call.receipt(&reply).as_ref()).await?;
-    Ok(reply)
+async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
+    let new: NewContact = request.body()?;
+    let contacts = ctx.contacts(request.principal());
+    let contact = contacts.draft(new, request.import_id());
+    let response = Response::created(&contact);
+    contacts.create(&contact, request.idempotency_record(&response).as_ref()).await?;
+    Ok(response)
 }
 
 #[cfg(test)]

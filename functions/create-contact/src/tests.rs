@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{ContactId, Id, ids, time};
-use shared::http::ContactView;
-use shared::testing::{Answer, Request, Tenant, TestApp, jane};
+use shared::testing::{Tenant, TestApp, TestRequest, TestResponse, jane};
+use shared::wire::ContactView;
 
 use super::handle;
 
@@ -15,12 +15,12 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies, idempotency
 );
 
-async fn send(app: &TestApp, request: &Request) -> Answer {
+async fn send(app: &TestApp, request: &TestRequest) -> TestResponse {
     app.send(ENDPOINT, handle, request).await
 }
 
-async fn post(app: &TestApp, body: &Value) -> Answer {
-    send(app, &Request::to(ENDPOINT, &app.org).json(body)).await
+async fn post(app: &TestApp, body: &Value) -> TestResponse {
+    send(app, &TestRequest::to(ENDPOINT, &app.org).json(body)).await
 }
 
 /// Jane's body with these members in it; `null` stays `null`.
@@ -40,7 +40,7 @@ fn created_at(id: &str) -> String {
 async fn the_example_of_the_page_is_answered_as_the_page_says() {
     let app = TestApp::new().await;
     let import_id = app.import(&app.org).await.to_string();
-    let answer = send(&app, &Request::to(ENDPOINT, &app.org).header("x-import-id", &import_id)).await;
+    let answer = send(&app, &TestRequest::to(ENDPOINT, &app.org).header("x-import-id", &import_id)).await;
     let id = answer.json()["id"].as_str().unwrap().to_owned();
     let (org_id, at) = (app.org.org_id, created_at(&id));
     let expected = format!(
@@ -174,7 +174,7 @@ async fn a_text_that_is_no_unicode_is_refused_and_a_field_may_stand_once() {
         (body.replace('}', ",\"metadata\":{\"a\":\"\\ud83d\"}}"), "metadata must hold only valid Unicode text"),
         (body.replace('}', ",\"email\":\"x\"}"), "body must not have a field twice"),
     ] {
-        let answer = send(&app, &Request::to(ENDPOINT, &app.org).text(&*body)).await;
+        let answer = send(&app, &TestRequest::to(ENDPOINT, &app.org).text(&*body)).await;
         assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{body}");
     }
 }
@@ -208,7 +208,7 @@ async fn metadata_is_kept_exactly_or_refused() {
     let numbers = "must not hold numbers of more than 38 significant digits or outside 1e-130 to 1e126";
     let request = |email: &str, metadata: &str| {
         let body = jane(email).to_string().replace('}', &format!(r#","metadata":{metadata}}}"#));
-        Request::to(ENDPOINT, &app.org).text(body)
+        TestRequest::to(ENDPOINT, &app.org).text(body)
     };
     let kept = [
         (r#"{"n":12345678901234567890123456789012345678}"#.to_owned(), None),
@@ -257,7 +257,7 @@ async fn an_import_that_is_not_the_organizations_writes_nothing() {
         ("", &malformed),
         (&format!("{theirs},{theirs}"), &malformed),
     ] {
-        let answer = send(&app, &Request::to(ENDPOINT, &app.org).header("x-import-id", import_id)).await;
+        let answer = send(&app, &TestRequest::to(ENDPOINT, &app.org).header("x-import-id", import_id)).await;
         assert_eq!(&(answer.status, answer.detail()), expected, "{import_id}");
     }
     assert_eq!(app.items().await, before);
@@ -268,7 +268,7 @@ async fn a_company_is_created_once_per_organization() {
     let mut app = TestApp::new().await;
     let of = |tenant: &Tenant, index: usize, company: &str| {
         let body = jane_with(&format!("jane.{index}@example.com"), &json!({"company": company}));
-        Request::to(ENDPOINT, tenant).json(&body)
+        TestRequest::to(ENDPOINT, tenant).json(&body)
     };
     for (index, company) in ["Tech Corp", "tech corp", " TECH  CORP ", "TechCorp"].into_iter().enumerate() {
         let answer = send(&app, &of(&app.org, index, company)).await;
@@ -301,7 +301,7 @@ async fn an_address_is_one_contacts_within_its_organization() {
     for other in ["johndoe@example.com", "john.doe+x@example.com"] {
         assert_eq!(post(&app, &jane(other)).await.status, 201, "{other}");
     }
-    let theirs = Request::to(ENDPOINT, &app.other).json(&jane("john.doe@example.com"));
+    let theirs = TestRequest::to(ENDPOINT, &app.other).json(&jane("john.doe@example.com"));
     assert_eq!(send(&app, &theirs).await.status, 201);
 }
 
@@ -309,13 +309,13 @@ async fn an_address_is_one_contacts_within_its_organization() {
 async fn a_key_that_is_sent_again_under_another_import_is_another_request() {
     let app = TestApp::new().await;
     let import_id = app.import(&app.org).await.to_string();
-    let request = Request::to(ENDPOINT, &app.org).header("idempotency-key", "key");
+    let request = TestRequest::to(ENDPOINT, &app.org).header("idempotency-key", "key");
     let first = send(&app, &request).await;
     assert_eq!(send(&app, &request).await.text, first.text);
     let other = send(&app, &request.header("x-import-id", &import_id)).await;
     assert_eq!(other.status, 422, "{}", other.text);
     // A refusal is no answer to keep, nor does it wait for one.
-    let again = Request::to(ENDPOINT, &app.org).header("idempotency-key", "another-key");
+    let again = TestRequest::to(ENDPOINT, &app.org).header("idempotency-key", "another-key");
     assert_eq!(send(&app, &again).await.status, 409);
     assert_eq!((app.count("contact").await, app.count("idempotency").await), (1, 1));
 }

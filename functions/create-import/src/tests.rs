@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{Id, ImportId, ids, time};
-use shared::testing::{Answer, Request, TestApp};
+use shared::testing::{TestApp, TestRequest, TestResponse};
 
 use super::handle;
 
@@ -14,8 +14,8 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies, idempotency
 );
 
-async fn post(app: &TestApp, body: &Value) -> Answer {
-    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).json(body)).await
+async fn post(app: &TestApp, body: &Value) -> TestResponse {
+    app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).json(body)).await
 }
 
 const CAMPAIGN: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";

@@ -3,8 +3,8 @@
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::CampaignId;
-use shared::table::Parent;
-use shared::testing::{Answer, Request, TestApp};
+use shared::dynamodb::Parent;
+use shared::testing::{TestApp, TestRequest, TestResponse};
 
 use super::handle;
 
@@ -15,16 +15,16 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
-async fn delete(app: &TestApp, id: CampaignId) -> Answer {
-    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).path(format!("/campaigns/{id}"))).await
+async fn delete(app: &TestApp, id: CampaignId) -> TestResponse {
+    app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).path(format!("/campaigns/{id}"))).await
 }
 
 #[tokio::test]
 async fn a_campaign_goes_with_what_it_offers_and_leaves_a_tombstone() {
     let app = TestApp::new().await;
-    let stays = app.campaign(Request::example(Endpoint::CreateCampaign).body()).await;
+    let stays = app.campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await;
     let before = app.items().await;
-    let id = app.campaign(Request::example(Endpoint::CreateCampaign).body()).await.id;
+    let id = app.campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await.id;
     let answer = delete(&app, id).await;
     let message = format!(r#"{{"message":"Campaign {id} eliminada"}}"#);
     assert_eq!((answer.status, &answer.text), (200, &message));
@@ -59,7 +59,7 @@ async fn a_body_and_an_idempotency_key_mean_nothing_here() {
     let app = TestApp::new().await;
     for (name, value) in [("content-type", "text/plain"), ("idempotency-key", ""), ("if-match", "x")] {
         let id = app.campaign(json!({"name": "Q1"})).await.id;
-        let request = Request::to(ENDPOINT, &app.org).path(format!("/campaigns/{id}"));
+        let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/campaigns/{id}"));
         let answer = app.send(ENDPOINT, handle, &request.header(name, value).text("{")).await;
         assert_eq!(answer.status, 200, "{name}: {}", answer.text);
     }

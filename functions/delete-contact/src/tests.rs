@@ -3,8 +3,8 @@
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::ContactId;
-use shared::table::keys::{self, Key, Parent};
-use shared::testing::{Answer, Request, TestApp, jane};
+use shared::dynamodb::keys::{self, Key, Parent};
+use shared::testing::{TestApp, TestRequest, TestResponse, jane};
 
 use super::handle;
 
@@ -15,11 +15,11 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
-fn request(app: &TestApp, id: ContactId) -> Request {
-    Request::to(ENDPOINT, &app.org).path(format!("/contacts/{id}"))
+fn request(app: &TestApp, id: ContactId) -> TestRequest {
+    TestRequest::to(ENDPOINT, &app.org).path(format!("/contacts/{id}"))
 }
 
-async fn send(app: &TestApp, request: &Request) -> Answer {
+async fn send(app: &TestApp, request: &TestRequest) -> TestResponse {
     app.send(ENDPOINT, handle, request).await
 }
 
@@ -27,7 +27,7 @@ async fn send(app: &TestApp, request: &Request) -> Answer {
 async fn a_contact_goes_with_all_that_belongs_to_it() {
     let app = TestApp::new().await;
     let import_id = app.import(&app.org).await;
-    let john = Request::example(Endpoint::CreateContact).body();
+    let john = TestRequest::example(Endpoint::CreateContact).body();
     let stays = app.jane("jane@example.com").await;
     let before = app.items().await;
     let contact = app.create(&app.org, john.clone(), Some(import_id)).await;

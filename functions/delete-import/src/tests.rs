@@ -3,8 +3,8 @@
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::ImportId;
-use shared::table::{Error, Kind, Parent};
-use shared::testing::{Answer, Request, TestApp, jane, new_contact};
+use shared::dynamodb::{Error, Kind, Parent};
+use shared::testing::{TestApp, TestRequest, TestResponse, jane, new_contact};
 
 use super::handle;
 
@@ -15,8 +15,8 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
-async fn delete(app: &TestApp, id: ImportId) -> Answer {
-    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).path(format!("/imports/{id}"))).await
+async fn delete(app: &TestApp, id: ImportId) -> TestResponse {
+    app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).path(format!("/imports/{id}"))).await
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn a_process_that_knew_the_import_forgets_it() {
     let id = app.import(&app.org).await;
     app.create(&app.org, jane("jane@example.com"), Some(id)).await;
     assert_eq!(delete(&app, id).await.status, 200);
-    let contacts = app.app().contacts(&app.principal(&app.org).await);
+    let contacts = app.ctx().contacts(&app.principal(&app.org).await);
     let contact = contacts.draft(new_contact(jane("john@example.com")), Some(id));
     assert_eq!(contacts.create(&contact, None).await, Err(Error::NotFound(Kind::Import)));
 }
@@ -78,7 +78,7 @@ async fn a_body_and_an_idempotency_key_mean_nothing_here() {
     let app = TestApp::new().await;
     for (name, value) in [("content-type", "text/plain"), ("idempotency-key", ""), ("if-match", "x")] {
         let id = app.import_from(&app.org, json!({"source": "csv"})).await.id;
-        let request = Request::to(ENDPOINT, &app.org).path(format!("/imports/{id}"));
+        let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/imports/{id}"));
         let answer = app.send(ENDPOINT, handle, &request.header(name, value).text("{")).await;
         assert_eq!(answer.status, 200, "{name}: {}", answer.text);
     }

@@ -3,8 +3,8 @@
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::{LeadId, time};
-use shared::table::keys;
-use shared::testing::{Answer, Request, TestApp};
+use shared::dynamodb::keys;
+use shared::testing::{TestApp, TestRequest, TestResponse};
 
 use super::handle;
 
@@ -15,8 +15,8 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
-async fn get(app: &TestApp, id: LeadId) -> Answer {
-    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).path(format!("/campaign-leads/{id}"))).await
+async fn get(app: &TestApp, id: LeadId) -> TestResponse {
+    app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).path(format!("/campaign-leads/{id}"))).await
 }
 
 #[tokio::test]
@@ -62,8 +62,8 @@ async fn a_lead_goes_with_its_contact_and_with_its_campaign() {
     let app = TestApp::new().await;
     let principal = app.principal(&app.org).await;
     let (of_contact, of_campaign, stays) = (app.lead().await, app.lead().await, app.lead().await);
-    app.app().contacts(&principal).delete(of_contact.place.contact_id, None).await.unwrap();
-    app.app().campaigns(&principal).delete(of_campaign.place.campaign_id).await.unwrap();
+    app.ctx().contacts(&principal).delete(of_contact.place.contact_id, None).await.unwrap();
+    app.ctx().campaigns(&principal).delete(of_campaign.place.campaign_id).await.unwrap();
     for gone in [of_contact, of_campaign] {
         let answer = get(&app, gone.id()).await;
         assert_eq!((answer.status, answer.detail()), (404, "Lead not found".to_owned()));

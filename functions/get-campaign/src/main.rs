@@ -1,17 +1,17 @@
 //! `GET /campaigns/{campaign_id}`: one campaign.
 
 use shared::domain::CampaignId;
-use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
+use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
     shared::run(Endpoint::GetCampaign, handle).await
 }
 
-async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
-    let id: CampaignId = call.path_id()?;
-    let campaign = app.campaigns(call.principal()).get(id).await?;
-    Ok(Reply::ok(&campaign))
+async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
+    let id: CampaignId = request.path_id()?;
+    let campaign = ctx.campaigns(request.principal()).get(id).await?;
+    Ok(Response::ok(&campaign))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::time;
-use shared::table::keys;
-use shared::testing::{Request, TestApp};
+use shared::dynamodb::keys;
+use shared::testing::{TestApp, TestRequest};
 
 use super::handle;
 
@@ -18,8 +18,8 @@ shared::every_endpoint!(
 #[tokio::test]
 async fn a_campaign_is_answered_as_it_was_when_created() {
     let app = TestApp::new().await;
-    let campaign = app.campaign(Request::example(Endpoint::CreateCampaign).body()).await;
-    let request = Request::to(ENDPOINT, &app.org).path(format!("/campaigns/{}", campaign.id));
+    let campaign = app.campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await;
+    let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/campaigns/{}", campaign.id));
     let answer = app.send(ENDPOINT, handle, &request).await;
     let (id, org_id, at) = (campaign.id, campaign.org_id, time::to_seconds(campaign.created_at()));
     let magnet = campaign.lead_magnet_id.unwrap();
@@ -36,7 +36,7 @@ async fn what_cannot_be_read_is_a_fault_and_says_nothing() {
     let campaign = app.campaign(json!({"name": "Q1"})).await;
     let key = keys::campaign(campaign.org_id, campaign.id);
     app.put_item(&key, json!({"type": {"S": "campaign"}, "id": {"S": "canary"}})).await;
-    let request = Request::to(ENDPOINT, &app.org).path(format!("/campaigns/{}", campaign.id));
+    let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/campaigns/{}", campaign.id));
     let answer = app.send(ENDPOINT, handle, &request).await;
     assert_eq!((answer.status, answer.text.as_str()), (500, r#"{"detail":"Internal server error"}"#));
 }

@@ -4,9 +4,9 @@ use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{ActivityId, ApiKey, CampaignId, Contact, ContactId, time};
-use shared::http::NewActivities;
-use shared::table::keys;
-use shared::testing::{Answer, Request, Tenant, TestApp, jane, read};
+use shared::dynamodb::keys;
+use shared::testing::{Tenant, TestApp, TestRequest, TestResponse, jane, read};
+use shared::wire::NewActivities;
 use uuid::Uuid;
 
 use super::handle;
@@ -18,15 +18,15 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
-fn request(app: &TestApp, id: ContactId, query: &str) -> Request {
-    Request::to(ENDPOINT, &app.org).path(format!("/contacts/{id}")).query(query)
+fn request(app: &TestApp, id: ContactId, query: &str) -> TestRequest {
+    TestRequest::to(ENDPOINT, &app.org).path(format!("/contacts/{id}")).query(query)
 }
 
-async fn send(app: &TestApp, request: &Request) -> Answer {
+async fn send(app: &TestApp, request: &TestRequest) -> TestResponse {
     app.send(ENDPOINT, handle, request).await
 }
 
-async fn get(app: &TestApp, id: ContactId, query: &str) -> Answer {
+async fn get(app: &TestApp, id: ContactId, query: &str) -> TestResponse {
     send(app, &request(app, id, query)).await
 }
 
@@ -45,7 +45,7 @@ async fn campaign(app: &TestApp, status: &str) -> CampaignId {
 }
 
 async fn set_status(app: &TestApp, campaign: CampaignId, status: &str) {
-    let campaigns = app.app().campaigns(&app.principal(&app.org).await);
+    let campaigns = app.ctx().campaigns(&app.principal(&app.org).await);
     campaigns.update(campaign, &read(json!({"status": status}))).await.unwrap();
 }
 
@@ -57,7 +57,7 @@ async fn timeline(app: &TestApp, contact: &Contact, campaigns: &[Option<Campaign
     }
 }
 
-fn shown(answer: &Answer) -> Vec<String> {
+fn shown(answer: &TestResponse) -> Vec<String> {
     let body = answer.json();
     let activities = body["activities"].as_array().unwrap();
     activities.iter().map(|activity| activity["id"].as_str().unwrap().to_owned()).collect()
@@ -70,10 +70,10 @@ async fn the_example_of_the_page_is_answered_as_the_page_says() {
     body["company"] = json!("Tech Corp");
     let jane = app.create(&app.org, body, None).await;
     // Recorded as their senders have them, the later one first.
-    let mut recorded = Request::example(Endpoint::RecordActivities).body();
+    let mut recorded = TestRequest::example(Endpoint::RecordActivities).body();
     recorded.as_array_mut().unwrap().reverse();
     app.activity(jane.id, recorded).await;
-    let answer = send(&app, &Request::to(ENDPOINT, &app.org).path(format!("/contacts/{}", jane.id))).await;
+    let answer = send(&app, &TestRequest::to(ENDPOINT, &app.org).path(format!("/contacts/{}", jane.id))).await;
     let (id, org_id, at) = (jane.id, jane.org_id, time::to_seconds(jane.created_at()));
     let expected = format!(
         r#"{{"id":"{id}","org_id":"{org_id}","full_name":"Jane Doe","email":"jane@example.com","linkedin_profile":"https://www.linkedin.com/in/janedoe","company":"Tech Corp","locale":null,"timezone":null,"account_id":null,"enrichment":null,"should_enrich_data":null,"created_at":"{at}","updated_at":"{at}","activities":[{{"id":"act_123","event_time":"2024-04-18T10:15:00Z","channel":"linkedin","event_type":"message_sent","direction":"outbound","sdr_agent_id":"usr_abc","event_text":[{{"message":"Hola Jane, ¿comentamos?"}}],"metadata":{{"delivered":true,"opened":true,"clicked":false,"replied":false}},"actor":"SDR"}},{{"id":"act_124","event_time":"2024-04-18T11:02:00Z","channel":"email","event_type":"replied","direction":"inbound","event_text":{{"message":"Hablemos mañana"}},"metadata":{{"delivered":true,"opened":true,"clicked":true,"replied":true}},"actor":"Humano"}}]}}"#
@@ -172,7 +172,7 @@ async fn a_campaign_that_is_gone_shows_nothing() {
     let jane = app.jane("jane@example.com").await;
     let [gone, stays] = [campaign(&app, "active").await, campaign(&app, "active").await];
     timeline(&app, &jane, &[Some(gone), Some(stays)]).await;
-    app.app().campaigns(&app.principal(&app.org).await).delete(gone).await.unwrap();
+    app.ctx().campaigns(&app.principal(&app.org).await).delete(gone).await.unwrap();
     for (query, expected) in [
         (format!("campaign_id={gone}"), [].as_slice()),
         (String::new(), &["act_1"]),
@@ -194,13 +194,13 @@ async fn another_organizations_campaign_gives_an_empty_list() {
     // A campaign of the test's organization is the other organization's foreign one.
     let foreign = campaign(&app, "active").await;
     let theirs = app.create(&app.other, jane("jane@example.com"), None).await;
-    let activities = app.app().activities(&app.principal(&app.other).await, theirs.id);
+    let activities = app.ctx().activities(&app.principal(&app.other).await, theirs.id);
     let body = json!({"event_time": "2024-04-18T10:15:00Z", "event_type": "x", "campaign_id": foreign.to_string()});
     let NewActivities(new) = read(body);
     activities.record(&activities.draft(new), |_| None).await.unwrap();
     for (query, count) in [(format!("campaign_id={foreign}"), 0), (String::new(), 1), ("campaign_id=any".to_owned(), 1)]
     {
-        let request = Request::to(ENDPOINT, &app.other).path(format!("/contacts/{}", theirs.id)).query(&query);
+        let request = TestRequest::to(ENDPOINT, &app.other).path(format!("/contacts/{}", theirs.id)).query(&query);
         let answer = send(&app, &request).await;
         assert_eq!((answer.status, shown(&answer).len(), answer.header("link")), (200, count, ""), "{query}");
     }

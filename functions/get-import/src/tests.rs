@@ -3,8 +3,8 @@
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::{ImportId, ids, time};
-use shared::table::keys;
-use shared::testing::{Answer, Request, TestApp, jane};
+use shared::dynamodb::keys;
+use shared::testing::{TestApp, TestRequest, TestResponse, jane};
 
 use super::handle;
 
@@ -15,8 +15,8 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
-async fn get(app: &TestApp, id: ImportId) -> Answer {
-    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).path(format!("/imports/{id}"))).await
+async fn get(app: &TestApp, id: ImportId) -> TestResponse {
+    app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).path(format!("/imports/{id}"))).await
 }
 
 async fn count(app: &TestApp, id: ImportId) -> serde_json::Value {
@@ -26,7 +26,7 @@ async fn count(app: &TestApp, id: ImportId) -> serde_json::Value {
 #[tokio::test]
 async fn an_import_is_answered_as_it_was_when_created_with_its_count_at_the_end() {
     let app = TestApp::new().await;
-    let import = app.import_from(&app.org, Request::example(Endpoint::CreateImport).body()).await;
+    let import = app.import_from(&app.org, TestRequest::example(Endpoint::CreateImport).body()).await;
     let answer = get(&app, import.id).await;
     let (id, org_id, at) = (import.id, import.org_id, time::to_seconds(import.created_at()));
     let expected = format!(
@@ -40,8 +40,8 @@ async fn an_import_is_answered_as_it_was_when_created_with_its_count_at_the_end(
 async fn the_location_of_a_new_import_is_where_it_can_be_read() {
     let app = TestApp::new().await;
     let import = app.import_from(&app.org, json!({"source": "csv"})).await;
-    let location = shared::Reply::created(&import).header("location").unwrap().to_owned();
-    let answer = app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).path(location)).await;
+    let location = shared::Response::created(&import).header("location").unwrap().to_owned();
+    let answer = app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).path(location)).await;
     assert_eq!((answer.status, &answer.json()["id"]), (200, &json!(import.id)));
 }
 
@@ -56,7 +56,7 @@ async fn the_contacts_that_belong_to_it_now_are_counted() {
     app.create(&app.org, jane("other@example.com"), Some(other)).await;
     app.jane("none@example.com").await;
     assert_eq!((count(&app, import).await, count(&app, other).await), (json!(3), json!(1)));
-    app.app().contacts(&app.principal(&app.org).await).delete(members[1], None).await.unwrap();
+    app.ctx().contacts(&app.principal(&app.org).await).delete(members[1], None).await.unwrap();
     assert_eq!((count(&app, import).await, count(&app, other).await), (json!(2), json!(1)));
 }
 
@@ -71,9 +71,13 @@ async fn more_contacts_than_one_read_finds_are_counted_on() {
         app.put_item(&keys::membership(app.org.org_id, import, contact), large.clone()).await;
     }
     assert_eq!(count(&app, import).await, json!(9));
-    let request = app.app();
+    let request = app.ctx();
     request.imports(&app.principal(&app.org).await).get(import).await.unwrap();
-    assert!(request.usage().calls > 2, "the test is about several reads: {:?}", request.usage());
+    assert!(
+        request.consumed_capacity().calls > 2,
+        "the test is about several reads: {:?}",
+        request.consumed_capacity()
+    );
 }
 
 #[tokio::test]

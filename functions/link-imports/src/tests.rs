@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{CampaignId, ImportId};
-use shared::table::Parent;
-use shared::testing::{Answer, Request, TestApp, jane};
+use shared::dynamodb::Parent;
+use shared::testing::{TestApp, TestRequest, TestResponse, jane};
 
 use super::handle;
 
@@ -18,8 +18,8 @@ shared::every_endpoint!(
 
 const ACCOUNT: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 
-async fn link(app: &TestApp, campaign: CampaignId, body: &Value) -> Answer {
-    let request = Request::to(ENDPOINT, &app.org).path(format!("/campaign-imports/{campaign}/imports")).json(body);
+async fn link(app: &TestApp, campaign: CampaignId, body: &Value) -> TestResponse {
+    let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/campaign-imports/{campaign}/imports")).json(body);
     app.send(ENDPOINT, handle, &request).await
 }
 

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::{ApiKey, ApiKeySecret, NewApiKey, OrgId, Scope, ids};
-use shared::table::keys;
+use shared::dynamodb::keys;
 use shared::testing::TestApp;
 use uuid::Uuid;
 

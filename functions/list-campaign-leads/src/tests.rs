@@ -2,10 +2,10 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use shared::domain::{CampaignId, ContactId, Lead, LeadPlace};
-use shared::table::keys;
-use shared::testing::{Answer, Request, TestApp, jane, read};
-use shared::{Endpoint, Reply};
+use shared::domain::{CampaignId, ContactId, Lead, LeadKey};
+use shared::dynamodb::keys;
+use shared::testing::{TestApp, TestRequest, TestResponse, jane, read};
+use shared::{Endpoint, Response};
 
 use super::handle;
 
@@ -17,10 +17,10 @@ shared::every_endpoint!(
 );
 
 /// The leads that an answer shows, in its order.
-fn places(answer: &Answer) -> Vec<LeadPlace> {
+fn places(answer: &TestResponse) -> Vec<LeadKey> {
     assert_eq!(answer.status, 200, "{}", answer.text);
     let id = |lead: &Value, name: &str| lead[name].as_str().unwrap().parse::<uuid::Uuid>().unwrap();
-    let place = |lead: &Value| LeadPlace {
+    let place = |lead: &Value| LeadKey {
         campaign_id: id(lead, "campaign_id").into(),
         contact_id: id(lead, "contact_id").into(),
     };
@@ -28,7 +28,7 @@ fn places(answer: &Answer) -> Vec<LeadPlace> {
 }
 
 /// The leads of every page from this query on.
-async fn pages(app: &TestApp, query: &str) -> Vec<Vec<LeadPlace>> {
+async fn pages(app: &TestApp, query: &str) -> Vec<Vec<LeadKey>> {
     app.pages(ENDPOINT, handle, query).await.iter().map(places).collect()
 }
 
@@ -59,15 +59,14 @@ impl Platform {
     }
 
     /// Every lead, in the order of the list.
-    fn places(&self) -> Vec<LeadPlace> {
-        let of = |campaign_id| {
-            self.contacts.iter().rev().map(move |contact| LeadPlace { campaign_id, contact_id: *contact })
-        };
+    fn places(&self) -> Vec<LeadKey> {
+        let of =
+            |campaign_id| self.contacts.iter().rev().map(move |contact| LeadKey { campaign_id, contact_id: *contact });
         self.campaigns.iter().rev().flat_map(|campaign| of(*campaign)).collect()
     }
 
-    async fn set_status(&self, place: LeadPlace, status: &str) -> Lead {
-        let leads = self.app.app().leads(&self.app.principal(&self.app.org).await);
+    async fn set_status(&self, place: LeadKey, status: &str) -> Lead {
+        let leads = self.app.ctx().leads(&self.app.principal(&self.app.org).await);
         leads.update(place.lead_id(), &read(json!({"lead_status": status}))).await.unwrap()
     }
 }
@@ -79,12 +78,12 @@ async fn leads_are_listed_by_campaign_and_contact_as_they_are_shown() {
     app.pass(TimeDelta::seconds(1));
     let two = app.lead().await;
     let answer = app.list(ENDPOINT, handle, "").await;
-    let expected: Value = serde_json::to_value(Reply::list([&two, &one])).unwrap();
+    let expected: Value = serde_json::to_value(Response::list([&two, &one])).unwrap();
     assert_eq!((answer.status, &json!(answer.text)), (200, &expected["body"]));
     assert_eq!((answer.header("content-type"), answer.header("link")), ("application/json", ""));
-    let theirs = Request::to(ENDPOINT, &app.other).query(&format!("contact_id={}", one.place.contact_id));
+    let theirs = TestRequest::to(ENDPOINT, &app.other).query(&format!("contact_id={}", one.place.contact_id));
     assert_eq!(app.send(ENDPOINT, handle, &theirs).await.text, "[]", "whatever it asks for");
-    let theirs = Request::to(ENDPOINT, &app.other).query(&format!("campaign_id={}", one.place.campaign_id));
+    let theirs = TestRequest::to(ENDPOINT, &app.other).query(&format!("campaign_id={}", one.place.campaign_id));
     assert_eq!(app.send(ENDPOINT, handle, &theirs).await.text, "[]", "whatever it asks for");
 }
 
@@ -96,7 +95,7 @@ async fn a_list_is_filtered_by_campaign_contact_and_status() {
         platform.set_status(place, status).await;
     }
     let (campaign, contact) = (all[4].campaign_id, all[5].contact_id);
-    let select = |shows: &dyn Fn(&LeadPlace) -> bool| all.iter().copied().filter(shows).collect::<Vec<_>>();
+    let select = |shows: &dyn Fn(&LeadKey) -> bool| all.iter().copied().filter(shows).collect::<Vec<_>>();
     let nobody = uuid::Uuid::now_v7();
     for (query, expected) in [
         (String::new(), all.clone()),
@@ -159,7 +158,7 @@ async fn what_others_do_between_two_pages_neither_skips_nor_repeats_a_row() {
     let new = app.lead().await;
     platform.set_status(all[4], "ended").await;
     // The last row seen goes, and one that was not seen yet.
-    app.app().contacts(&principal).delete(all[2].contact_id, None).await.unwrap();
+    app.ctx().contacts(&principal).delete(all[2].contact_id, None).await.unwrap();
     assert_eq!(places(&app.list(ENDPOINT, handle, &cursor).await), [all[3], all[4], all[5]]);
     assert_eq!(pages(app, &cursor).await.concat(), [all[3], all[4], all[5], all[7]]);
     assert_eq!(places(&app.list(ENDPOINT, handle, "limit=1").await), [new.place]);
@@ -169,7 +168,7 @@ async fn what_others_do_between_two_pages_neither_skips_nor_repeats_a_row() {
 async fn a_cursor_of_another_list_is_a_place_all_the_same() {
     let platform = Platform::new(3, 2).await;
     let (app, all) = (&platform.app, platform.places());
-    let cursor = |answer: &Answer| answer.next(ENDPOINT).unwrap().split_once("cursor=").unwrap().1.to_owned();
+    let cursor = |answer: &TestResponse| answer.next(ENDPOINT).unwrap().split_once("cursor=").unwrap().1.to_owned();
     let newest = cursor(&app.list(ENDPOINT, handle, "limit=1").await);
     let oldest = cursor(&app.list(ENDPOINT, handle, "limit=5").await);
     let [first, last] = [all[0].campaign_id, all[5].campaign_id];
@@ -191,9 +190,9 @@ async fn what_the_index_still_names_is_not_shown_once_it_is_gone() {
     let platform = Platform::new(2, 3).await;
     let (app, all) = (&platform.app, platform.places());
     let principal = app.principal(&app.org).await;
-    app.app().campaigns(&principal).delete(all[0].campaign_id).await.unwrap();
+    app.ctx().campaigns(&principal).delete(all[0].campaign_id).await.unwrap();
     // A contact that is gone but for its leads, which a late writer stored.
-    app.app().contacts(&principal).delete(all[4].contact_id, None).await.unwrap();
+    app.ctx().contacts(&principal).delete(all[4].contact_id, None).await.unwrap();
     let mut late = json!({"type": {"S": "lead"}});
     for (name, value) in keys::lead_in_indexes(app.org.org_id, all[4]) {
         late[name] = json!({"S": value});

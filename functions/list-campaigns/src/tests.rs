@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use shared::domain::Campaign;
-use shared::testing::{Request, TestApp, read};
-use shared::{Endpoint, Reply};
+use shared::testing::{TestApp, TestRequest, read};
+use shared::{Endpoint, Response};
 
 use super::handle;
 
@@ -31,10 +31,10 @@ async fn campaign(app: &TestApp, body: Value) -> Campaign {
 #[tokio::test]
 async fn campaigns_are_listed_newest_first_as_they_are_shown() {
     let app = TestApp::new().await;
-    let one = campaign(&app, Request::example(Endpoint::CreateCampaign).body()).await;
+    let one = campaign(&app, TestRequest::example(Endpoint::CreateCampaign).body()).await;
     let two = campaign(&app, json!({"name": "Q2"})).await;
     let answer = app.list(ENDPOINT, handle, "").await;
-    let expected: Value = serde_json::to_value(Reply::list([&two, &one])).unwrap();
+    let expected: Value = serde_json::to_value(Response::list([&two, &one])).unwrap();
     assert_eq!((answer.status, &json!(answer.text)), (200, &expected["body"]));
     assert_eq!(answer.each("name"), ["Q2", "Q1-2024"]);
     assert_eq!((answer.header("content-type"), answer.header("link")), ("application/json", ""));
@@ -84,7 +84,7 @@ async fn a_list_goes_on_where_its_page_ended() {
     let cursor = first.next(ENDPOINT).unwrap();
     campaign(&app, json!({"name": "new"})).await;
     let last = first.json()[3]["id"].as_str().unwrap().to_owned();
-    let campaigns = app.app().campaigns(&app.principal(&app.org).await);
+    let campaigns = app.ctx().campaigns(&app.principal(&app.org).await);
     let id = shared::domain::Id::parse(&last).unwrap();
     campaigns.update(id, &read(json!({"name": "changed"}))).await.unwrap();
     campaigns.delete(id).await.unwrap();

@@ -1,17 +1,17 @@
 //! `GET /companies/`: the organization's companies, in the order of their names.
 
-use shared::http::ListQuery;
-use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
+use shared::wire::ListQuery;
+use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
     shared::run(Endpoint::ListCompanies, handle).await
 }
 
-async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
-    let ListQuery { filter, limit, cursor } = call.query()?;
-    let page = app.companies(call.principal()).list(&filter, limit, cursor).await?;
-    Ok(call.list(&page))
+async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
+    let ListQuery { filter, limit, cursor } = request.query()?;
+    let page = ctx.companies(request.principal()).list(&filter, limit, cursor).await?;
+    Ok(request.list(&page))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::{CompanyId, CompanyName, Id, ids, time};
-use shared::table::keys;
+use shared::dynamodb::keys;
 use shared::testing::{Tenant, TestApp, jane};
 
 use super::handle;

@@ -4,8 +4,8 @@ use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{Contact, ContactId, ContactPatch, Id, ImportId, Locale, Patch, ids, time};
-use shared::table::keys;
-use shared::testing::{Request, TestApp, jane};
+use shared::dynamodb::keys;
+use shared::testing::{TestApp, TestRequest, jane};
 
 use super::handle;
 
@@ -130,7 +130,7 @@ async fn updated_after_means_the_last_change() {
     let newest = app.stored(parse(&ids[0])).await.unwrap();
     app.pass(TimeDelta::seconds(10));
     let patch = ContactPatch { company: Patch::Clear, ..Default::default() };
-    let contacts = app.app().contacts(&app.principal(&app.org).await);
+    let contacts = app.ctx().contacts(&app.principal(&app.org).await);
     contacts.update(parse(&ids[2]), &patch, None).await.unwrap();
     let query = format!("updated_after={}", time::to_millis(newest.updated_at));
     assert!(pages(&app, &query).await.concat().is_empty(), "what changes nothing is no change");
@@ -192,7 +192,7 @@ async fn pages_neither_repeat_nor_skip_while_others_write() {
             let upcoming = expected.iter().rev().find(|id| !seen.contains(*id) && !page.contains(id)).cloned();
             seen.extend(page);
             for id in last.into_iter().chain(upcoming.filter(|_| gone.is_empty())) {
-                let contacts = app.app().contacts(&app.principal(&app.org).await);
+                let contacts = app.ctx().contacts(&app.principal(&app.org).await);
                 contacts.delete(parse(&id), None).await.unwrap();
                 gone.push(id);
             }
@@ -203,7 +203,7 @@ async fn pages_neither_repeat_nor_skip_while_others_write() {
         assert_eq!(seen, expected, "{filter}");
         assert!(pages(&app, &format!("{filter}limit=3")).await.concat().len() > 1);
         for id in pages(&app, "").await.concat() {
-            app.app().contacts(&app.principal(&app.org).await).delete(parse(&id), None).await.unwrap();
+            app.ctx().contacts(&app.principal(&app.org).await).delete(parse(&id), None).await.unwrap();
         }
     }
 }
@@ -230,7 +230,7 @@ async fn a_cursor_shows_nothing_of_another_organization() {
     let app = TestApp::new().await;
     let ours = contacts(&app, 3, None).await;
     let second = app.list(ENDPOINT, handle, "limit=1").await.next(ENDPOINT).unwrap();
-    let theirs = Request::to(ENDPOINT, &app.other).query(&second);
+    let theirs = TestRequest::to(ENDPOINT, &app.other).query(&second);
     assert_eq!(app.send(ENDPOINT, handle, &theirs).await.text, "[]");
     // Neither does one from a list with other filters, wherever it stands in this one.
     let oldest = app.list(ENDPOINT, handle, "limit=2").await.next(ENDPOINT).unwrap().replace("limit=2", "limit=9");

@@ -1,17 +1,17 @@
 //! `GET /imports/`: the organization's imports, newest first.
 
-use shared::http::ListQuery;
-use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
+use shared::wire::ListQuery;
+use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
     shared::run(Endpoint::ListImports, handle).await
 }
 
-async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
-    let ListQuery { filter, limit, cursor } = call.query()?;
-    let page = app.imports(call.principal()).list(&filter, limit, cursor).await?;
-    Ok(call.list(&page))
+async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
+    let ListQuery { filter, limit, cursor } = request.query()?;
+    let page = ctx.imports(request.principal()).list(&filter, limit, cursor).await?;
+    Ok(request.list(&page))
 }
 
 #[cfg(test)]

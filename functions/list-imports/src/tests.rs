@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use shared::domain::Import;
-use shared::testing::{Request, TestApp, read};
-use shared::{Endpoint, Reply};
+use shared::testing::{TestApp, TestRequest, read};
+use shared::{Endpoint, Response};
 
 use super::handle;
 
@@ -31,10 +31,10 @@ async fn import(app: &TestApp, body: Value) -> Import {
 #[tokio::test]
 async fn imports_are_listed_newest_first_as_they_are_shown() {
     let app = TestApp::new().await;
-    let one = import(&app, Request::example(Endpoint::CreateImport).body()).await;
+    let one = import(&app, TestRequest::example(Endpoint::CreateImport).body()).await;
     let two = import(&app, json!({"source": "crm", "mapping_json": {"Name": "full_name"}, "campaign_id": ONE})).await;
     let answer = app.list(ENDPOINT, handle, "").await;
-    let expected: Value = serde_json::to_value(Reply::list([&two, &one])).unwrap();
+    let expected: Value = serde_json::to_value(Response::list([&two, &one])).unwrap();
     assert_eq!((answer.status, &json!(answer.text)), (200, &expected["body"]));
     assert_eq!(answer.each("source"), ["crm", "csv"]);
     assert_eq!((answer.header("content-type"), answer.header("link")), ("application/json", ""));
@@ -84,7 +84,7 @@ async fn a_list_goes_on_where_its_page_ended() {
     let cursor = first.next(ENDPOINT).unwrap();
     import(&app, json!({"source": "new"})).await;
     let id = shared::domain::Id::parse(first.json()[3]["id"].as_str().unwrap()).unwrap();
-    let imports = app.app().imports(&app.principal(&app.org).await);
+    let imports = app.ctx().imports(&app.principal(&app.org).await);
     imports.update(id, &read(json!({"source": "changed"}))).await.unwrap();
     imports.delete(id).await.unwrap();
     assert_eq!(app.list(ENDPOINT, handle, &cursor).await.each("source"), expected[4..8]);

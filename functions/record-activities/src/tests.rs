@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{ActivityId, ContactId, TimelineFilter, TimelinePage};
-use shared::testing::{Answer, Request, TestApp, read};
+use shared::testing::{TestApp, TestRequest, TestResponse, read};
 
 use super::handle;
 
@@ -17,22 +17,22 @@ shared::every_endpoint!(
 const AT: &str = "2024-04-18T10:15:00Z";
 const MOST: usize = 20 * 1024;
 
-fn request(app: &TestApp, contact: ContactId) -> Request {
-    Request::to(ENDPOINT, &app.org).path(format!("/contacts/{contact}/activities"))
+fn request(app: &TestApp, contact: ContactId) -> TestRequest {
+    TestRequest::to(ENDPOINT, &app.org).path(format!("/contacts/{contact}/activities"))
 }
 
-async fn send(app: &TestApp, request: &Request) -> Answer {
+async fn send(app: &TestApp, request: &TestRequest) -> TestResponse {
     app.send(ENDPOINT, handle, request).await
 }
 
-async fn post(app: &TestApp, contact: ContactId, body: &Value) -> Answer {
+async fn post(app: &TestApp, contact: ContactId, body: &Value) -> TestResponse {
     send(app, &request(app, contact).json(body)).await
 }
 
 /// The contact's timeline: each activity's id and time.
 async fn timeline(app: &TestApp, contact: ContactId) -> Vec<(String, String)> {
     let page = TimelinePage { filter: TimelineFilter::Any, page: 0, limit: 200, after: None };
-    let contacts = app.app().contacts(&app.principal(&app.org).await);
+    let contacts = app.ctx().contacts(&app.principal(&app.org).await);
     let (_, timeline) = contacts.get(contact, &page).await.unwrap();
     let shown = |activity: &shared::domain::Activity| {
         (activity.id.as_str().to_owned(), shared::domain::time::to_millis(activity.event_time))
@@ -42,7 +42,7 @@ async fn timeline(app: &TestApp, contact: ContactId) -> Vec<(String, String)> {
 
 /// Merges metadata into an activity, as its sender does later.
 async fn learn(app: &TestApp, contact: ContactId, id: &str, metadata: Value) {
-    let activities = app.app().activities(&app.principal(&app.org).await, contact);
+    let activities = app.ctx().activities(&app.principal(&app.org).await, contact);
     let (id, patch) = (ActivityId::parse(id).unwrap(), read(json!({"metadata": metadata})));
     Box::pin(activities.update(&id, &patch)).await.unwrap();
 }
@@ -163,7 +163,8 @@ async fn a_repeat_overwrites_nothing_and_answers_what_is_stored() {
     let id = app.jane("jane@example.com").await.id;
     let body = request(&app, id).body();
     for key in [None, Some("key-1")] {
-        let with_key = |request: Request| key.into_iter().fold(request, |all, key| all.header("idempotency-key", key));
+        let with_key =
+            |request: TestRequest| key.into_iter().fold(request, |all, key| all.header("idempotency-key", key));
         let first = post(&app, id, &body).await;
         learn(&app, id, "act_123", json!({"clicked": true, "mail": {"client": "x"}})).await;
         let items = app.items().await;
@@ -297,7 +298,7 @@ async fn nothing_is_written_to_a_contact_that_is_gone() {
     let app = TestApp::new().await;
     let id = app.jane("jane@example.com").await.id;
     assert_eq!(send(&app, &request(&app, id)).await.status, 201);
-    app.app().contacts(&app.principal(&app.org).await).delete(id, None).await.unwrap();
+    app.ctx().contacts(&app.principal(&app.org).await).delete(id, None).await.unwrap();
     let before = app.items().await;
     for request in [request(&app, id), request(&app, id).header("idempotency-key", "key-1")] {
         let answer = send(&app, &request).await;

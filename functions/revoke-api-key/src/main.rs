@@ -1,17 +1,17 @@
 //! `DELETE /api-keys/{key_id}`: revokes an API key. It stays in its owner's list.
 
 use shared::domain::ApiKeyId;
-use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
+use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
     shared::run(Endpoint::RevokeApiKey, handle).await
 }
 
-async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
-    let id: ApiKeyId = call.path_id()?;
-    app.api_keys(call.principal()).revoke(id).await?;
-    Ok(Reply::message(format!("API key {id} revocada")))
+async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
+    let id: ApiKeyId = request.path_id()?;
+    ctx.api_keys(request.principal()).revoke(id).await?;
+    Ok(Response::message(format!("API key {id} revocada")))
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::{ApiKey, ApiKeyId, ApiKeySecret, Scope};
-use shared::table::keys;
-use shared::testing::{Answer, Request, TestApp};
+use shared::dynamodb::keys;
+use shared::testing::{TestApp, TestRequest, TestResponse};
 use uuid::Uuid;
 
 use super::handle;
@@ -17,18 +17,18 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
-async fn revoke_as(app: &TestApp, key: &ApiKeySecret, id: ApiKeyId) -> Answer {
-    let request = Request::example(ENDPOINT).header("x-api-key", key.in_clear()).path(format!("/api-keys/{id}"));
+async fn revoke_as(app: &TestApp, key: &ApiKeySecret, id: ApiKeyId) -> TestResponse {
+    let request = TestRequest::example(ENDPOINT).header("x-api-key", key.in_clear()).path(format!("/api-keys/{id}"));
     app.send(ENDPOINT, handle, &request).await
 }
 
-async fn revoke(app: &TestApp, id: ApiKeyId) -> Answer {
+async fn revoke(app: &TestApp, id: ApiKeyId) -> TestResponse {
     revoke_as(app, &app.org.admin_key, id).await
 }
 
 /// The organization's keys as they are stored.
 async fn stored(app: &TestApp) -> Vec<ApiKey> {
-    app.app().api_keys(&app.principal(&app.org).await).list(1000, None).await.unwrap().rows
+    app.ctx().api_keys(&app.principal(&app.org).await).list(1000, None).await.unwrap().rows
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::ContactId;
-use shared::testing::{Answer, Request, TestApp};
+use shared::testing::{TestApp, TestRequest, TestResponse};
 
 use super::handle;
 
@@ -16,9 +16,9 @@ shared::every_endpoint!(
 
 const AT: &str = "2024-04-18T10:15:00.250Z";
 
-async fn send(app: &TestApp, contact: ContactId, id: &str, body: &Value) -> Answer {
+async fn send(app: &TestApp, contact: ContactId, id: &str, body: &Value) -> TestResponse {
     let path = format!("/contacts/{contact}/activities/{id}");
-    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).path(path).json(body)).await
+    app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).path(path).json(body)).await
 }
 
 /// Jane, with one activity of this metadata.
@@ -37,9 +37,9 @@ async fn activity(app: &TestApp, contact: ContactId, id: &str, at: &str, metadat
 async fn metadata_is_merged_into_an_activity_and_nothing_else_changes() {
     let app = TestApp::new().await;
     let id = app.jane("jane@example.com").await.id;
-    let example = Request::example(Endpoint::RecordActivities).body()[0].clone();
+    let example = TestRequest::example(Endpoint::RecordActivities).body()[0].clone();
     app.activity(id, example).await;
-    let request = Request::to(ENDPOINT, &app.org).path(format!("/contacts/{id}/activities/act_123"));
+    let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/contacts/{id}/activities/act_123"));
     let answer = app.send(ENDPOINT, handle, &request).await;
     let expected = r#"{"id":"act_123","event_time":"2024-04-18T10:15:00Z","channel":"linkedin","event_type":"message_sent","direction":"outbound","sdr_agent_id":"usr_abc","event_text":[{"message":"Hola Jane, ¿comentamos?"}],"metadata":{"delivered":true,"opened":true,"clicked":true,"replied":false},"actor":"SDR"}"#;
     assert_eq!((answer.status, answer.text.as_str()), (200, expected));
@@ -131,7 +131,7 @@ async fn what_is_not_there_is_not_found() {
         let answer = send(&app, id, unknown, &body).await;
         assert_eq!((answer.status, answer.detail()), (404, "Activity not found".to_owned()), "{unknown}");
     }
-    app.app().contacts(&app.principal(&app.org).await).delete(id, None).await.unwrap();
+    app.ctx().contacts(&app.principal(&app.org).await).delete(id, None).await.unwrap();
     let before = app.items().await;
     for body in [body, json!({"metadata": {"opened": true}, "event_time": AT})] {
         let answer = send(&app, id, "act_1", &body).await;

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{LeadId, time};
-use shared::testing::{Answer, Request, TestApp};
+use shared::testing::{TestApp, TestRequest, TestResponse};
 
 use super::handle;
 
@@ -15,12 +15,12 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies, isolation, path_ids
 );
 
-async fn patch_text(app: &TestApp, id: LeadId, body: &str) -> Answer {
-    let request = Request::to(ENDPOINT, &app.org).path(format!("/campaign-leads/{id}")).text(body);
+async fn patch_text(app: &TestApp, id: LeadId, body: &str) -> TestResponse {
+    let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/campaign-leads/{id}")).text(body);
     app.send(ENDPOINT, handle, &request).await
 }
 
-async fn patch(app: &TestApp, id: LeadId, body: &Value) -> Answer {
+async fn patch(app: &TestApp, id: LeadId, body: &Value) -> TestResponse {
     patch_text(app, id, &body.to_string()).await
 }
 
@@ -61,7 +61,7 @@ async fn the_answer_is_the_lead_in_the_documented_order() {
     let app = TestApp::new().await;
     let lead = app.lead().await;
     app.pass(TimeDelta::minutes(1));
-    let body = Request::example(ENDPOINT).body();
+    let body = TestRequest::example(ENDPOINT).body();
     let answer = patch(&app, lead.id(), &body).await;
     let (id, campaign, contact) = (lead.id(), lead.place.campaign_id, lead.place.contact_id);
     let created = time::to_seconds(lead.created_at);
@@ -149,8 +149,8 @@ async fn a_lead_whose_contact_or_campaign_is_gone_is_not_found() {
     let app = TestApp::new().await;
     let principal = app.principal(&app.org).await;
     let (of_contact, of_campaign) = (app.lead().await, app.lead().await);
-    app.app().contacts(&principal).delete(of_contact.place.contact_id, None).await.unwrap();
-    app.app().campaigns(&principal).delete(of_campaign.place.campaign_id).await.unwrap();
+    app.ctx().contacts(&principal).delete(of_contact.place.contact_id, None).await.unwrap();
+    app.ctx().campaigns(&principal).delete(of_campaign.place.campaign_id).await.unwrap();
     let before = app.items().await;
     for gone in [of_contact, of_campaign] {
         for body in [json!({}), json!({"lead_status": "ended"})] {

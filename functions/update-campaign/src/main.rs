@@ -1,18 +1,18 @@
 //! `PUT /campaigns/{campaign_id}`: changes the fields that are sent.
 
 use shared::domain::{CampaignId, CampaignPatch};
-use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
+use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
     shared::run(Endpoint::UpdateCampaign, handle).await
 }
 
-async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
-    let id: CampaignId = call.path_id()?;
-    let patch: CampaignPatch = call.body()?;
-    let campaign = app.campaigns(call.principal()).update(id, &patch).await?;
-    Ok(Reply::ok(&campaign))
+async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
+    let id: CampaignId = request.path_id()?;
+    let patch: CampaignPatch = request.body()?;
+    let campaign = ctx.campaigns(request.principal()).update(id, &patch).await?;
+    Ok(Response::ok(&campaign))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::CampaignId;
-use shared::testing::{Answer, Request, TestApp};
+use shared::testing::{TestApp, TestRequest, TestResponse};
 
 use super::handle;
 
@@ -17,8 +17,8 @@ shared::every_endpoint!(
 
 const ONE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 
-async fn put(app: &TestApp, id: CampaignId, body: &Value) -> Answer {
-    let request = Request::to(ENDPOINT, &app.org).path(format!("/campaigns/{id}")).json(body);
+async fn put(app: &TestApp, id: CampaignId, body: &Value) -> TestResponse {
+    let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/campaigns/{id}")).json(body);
     app.send(ENDPOINT, handle, &request).await
 }
 
@@ -35,7 +35,7 @@ fn magnet(name: &str) -> Value {
 #[tokio::test]
 async fn only_what_is_sent_changes() {
     let app = TestApp::new().await;
-    let id = app.campaign(Request::example(Endpoint::CreateCampaign).body()).await.id;
+    let id = app.campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await.id;
     let mut expected = put(&app, id, &json!({})).await.json();
     let hours = json!({"start_working": "08:00", "end_working": "12:00", "weekend_work": false, "calendar_id": null});
     for (field, sent, shown) in [
@@ -65,7 +65,7 @@ async fn only_what_is_sent_changes() {
         expected[field] = shown;
         assert_eq!((answer.status, answer.json()), (200, expected.clone()), "{field}: {sent}");
     }
-    let stored = app.app().campaigns(&app.principal(&app.org).await).get(id).await.unwrap();
+    let stored = app.ctx().campaigns(&app.principal(&app.org).await).get(id).await.unwrap();
     assert_eq!(stored.version, 19, "each change is one");
 }
 

@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{Contact, ContactId, time};
-use shared::table::keys;
-use shared::testing::{Answer, Request, TestApp, jane};
+use shared::dynamodb::keys;
+use shared::testing::{TestApp, TestRequest, TestResponse, jane};
 
 use super::handle;
 
@@ -16,15 +16,15 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies, isolation, path_ids
 );
 
-fn request(app: &TestApp, id: ContactId) -> Request {
-    Request::to(ENDPOINT, &app.org).path(format!("/contacts/{id}"))
+fn request(app: &TestApp, id: ContactId) -> TestRequest {
+    TestRequest::to(ENDPOINT, &app.org).path(format!("/contacts/{id}"))
 }
 
-async fn send(app: &TestApp, request: &Request) -> Answer {
+async fn send(app: &TestApp, request: &TestRequest) -> TestResponse {
     app.send(ENDPOINT, handle, request).await
 }
 
-async fn put(app: &TestApp, id: ContactId, body: &Value) -> Answer {
+async fn put(app: &TestApp, id: ContactId, body: &Value) -> TestResponse {
     send(app, &request(app, id).json(body)).await
 }
 

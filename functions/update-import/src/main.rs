@@ -1,18 +1,18 @@
 //! `PUT /imports/{import_id}`: changes the fields that are sent.
 
 use shared::domain::{ImportId, ImportPatch};
-use shared::{ApiError, App, Call, Endpoint, Reply, RuntimeError};
+use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
     shared::run(Endpoint::UpdateImport, handle).await
 }
 
-async fn handle(app: App, call: Call) -> Result<Reply, ApiError> {
-    let id: ImportId = call.path_id()?;
-    let patch: ImportPatch = call.body()?;
-    let import = app.imports(call.principal()).update(id, &patch).await?;
-    Ok(Reply::ok(&import))
+async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
+    let id: ImportId = request.path_id()?;
+    let patch: ImportPatch = request.body()?;
+    let import = ctx.imports(request.principal()).update(id, &patch).await?;
+    Ok(Response::ok(&import))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::ImportId;
-use shared::testing::{Answer, Request, TestApp};
+use shared::testing::{TestApp, TestRequest, TestResponse};
 
 use super::handle;
 
@@ -18,8 +18,8 @@ shared::every_endpoint!(
 const ONE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 const TWO: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae8";
 
-async fn put(app: &TestApp, id: ImportId, body: &Value) -> Answer {
-    app.send(ENDPOINT, handle, &Request::to(ENDPOINT, &app.org).path(format!("/imports/{id}")).json(body)).await
+async fn put(app: &TestApp, id: ImportId, body: &Value) -> TestResponse {
+    app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).path(format!("/imports/{id}")).json(body)).await
 }
 
 /// An import that has something in every field.
@@ -166,7 +166,7 @@ async fn every_fault_is_named_and_nothing_is_written() {
 async fn an_update_brings_no_deleted_import_back() {
     let app = TestApp::new().await;
     let id = full(&app).await;
-    app.app().imports(&app.principal(&app.org).await).delete(id).await.unwrap();
+    app.ctx().imports(&app.principal(&app.org).await).delete(id).await.unwrap();
     let before = app.items().await;
     for body in [json!({}), json!({"status": "completed"}), json!({"file_name": null})] {
         let answer = put(&app, id, &body).await;

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::config::JwksSource;
 use crate::domain::Clock;
-use crate::table::in_a_line;
+use crate::dynamodb::error_chain;
 
 /// How often a JWKS is read again at most, when a token names a key that is not in it or the last reading failed: the
 /// pace of a key rotation.
@@ -89,8 +89,8 @@ impl Jwks {
             Err(_) => self.last_failure.lock().await,
         };
         read = self.last_read();
-        let pause = if read.is_some() { REREAD } else { PAUSE };
-        if !suffices(&read) && last_failure.is_none_or(|failure| self.clock.now() - failure >= pause) {
+        let backoff = if read.is_some() { REREAD } else { PAUSE };
+        if !suffices(&read) && last_failure.is_none_or(|failure| self.clock.now() - failure >= backoff) {
             match self.load().await {
                 Ok(keys) => {
                     read = Some(Arc::new(Read { at: self.clock.now(), keys }));
@@ -143,10 +143,10 @@ async fn fetch(address: &str) -> Result<Bytes, String> {
     let request = HttpRequest::get(address).map_err(|error| error.to_string())?;
     // The issuer's certificate may be anybody's, so the system's authorities are asked, as the table's client need not.
     let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
-    let answer = connector.call(request).await.map_err(|error| in_a_line(&error))?;
+    let answer = connector.call(request).await.map_err(|error| error_chain(&error))?;
     if !answer.status().is_success() {
         return Err(format!("it was answered with status {}", answer.status().as_u16()));
     }
-    let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| in_a_line(&*error))?;
+    let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| error_chain(&*error))?;
     Ok(body.to_bytes())
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::jwks::{Jwks, NoKeys};
-use super::{Principal, Refusal};
+use super::{AuthError, Principal};
 use crate::config::{Asymmetric, Jwt, JwtKeys};
 use crate::domain::{Clock, Scope, Scopes};
 
@@ -81,19 +81,19 @@ impl Verifier {
     /// Who a token speaks for.
     ///
     /// # Errors
-    /// [`Refusal::Unauthenticated`] for whatever reason it does not, or [`Refusal::NoKeys`].
-    pub(super) async fn verify(&self, token: &str) -> Result<Principal, Refusal> {
+    /// [`AuthError::Unauthenticated`] for whatever reason it does not, or [`AuthError::NoKeys`].
+    pub(super) async fn verify(&self, token: &str) -> Result<Principal, AuthError> {
         let now = self.clock.now();
         let claims = match &self.keys {
             None => None,
             Some(Keys::Shared(key)) => self.claims(token, key),
             Some(Keys::Jwks(jwks)) => {
-                let kid = decode_header(token).map_err(|_| Refusal::Unauthenticated)?.kid;
-                let candidates = jwks.candidates(kid.as_deref()).await.map_err(|NoKeys| Refusal::NoKeys)?;
+                let kid = decode_header(token).map_err(|_| AuthError::Unauthenticated)?.kid;
+                let candidates = jwks.candidates(kid.as_deref()).await.map_err(|NoKeys| AuthError::NoKeys)?;
                 candidates.iter().find_map(|key| self.claims(token, key))
             }
         };
-        claims.and_then(|claims| claims.principal_at(now)).ok_or(Refusal::Unauthenticated)
+        claims.and_then(|claims| claims.principal_at(now)).ok_or(AuthError::Unauthenticated)
     }
 
     fn claims(&self, token: &str, key: &DecodingKey) -> Option<Claims> {

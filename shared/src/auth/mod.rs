@@ -8,7 +8,8 @@ use chrono::TimeDelta;
 use crate::config;
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{ApiKey, ApiKeySecret, Clock, OrgId, Scope, Scopes};
-use crate::table::{self, Memory, Session, api_keys};
+use crate::dynamodb::{self, TableClient, TtlCache};
+use crate::repositories::api_keys;
 
 /// How long a known key is believed without asking the table again: how long a revoked one may still work.
 const KNOWN: TimeDelta = TimeDelta::seconds(60);
@@ -41,11 +42,11 @@ impl Principal {
 
 /// Why a caller is not let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum AuthError {
     /// No credential, or one that is unknown, revoked, expired or malformed: all alike.
     Unauthenticated,
     /// The table could not be asked.
-    Table(table::Error),
+    Table(dynamodb::Error),
     /// The public keys that tokens are signed with could not be read.
     NoKeys,
 }
@@ -62,7 +63,7 @@ pub struct Credentials<'a> {
 /// Decides who is asking, for the life of the process.
 #[derive(Debug)]
 pub struct Authenticator {
-    keys: Memory<ApiKeyHash, Option<ApiKey>>,
+    keys: TtlCache<ApiKeyHash, Option<ApiKey>>,
     tokens: jwt::Verifier,
     clock: Clock,
 }
@@ -70,7 +71,7 @@ pub struct Authenticator {
 impl Authenticator {
     /// Believes the keys in the table, and the tokens that the configuration names.
     pub fn new(config: &config::Jwt, clock: Clock) -> Self {
-        Self { keys: Memory::default(), tokens: jwt::Verifier::new(config, clock.clone()), clock }
+        Self { keys: TtlCache::default(), tokens: jwt::Verifier::new(config, clock.clone()), clock }
     }
 
     /// Reads the public keys of tokens before the first one comes.
@@ -81,33 +82,33 @@ impl Authenticator {
     /// Decides who is asking. If both credentials are sent the API key decides.
     ///
     /// # Errors
-    /// [`Refusal::Unauthenticated`], or what was lacking to decide.
+    /// [`AuthError::Unauthenticated`], or what was lacking to decide.
     pub(crate) async fn authenticate(
         &self,
         credentials: Credentials<'_>,
-        session: &Session,
-    ) -> Result<Principal, Refusal> {
+        client: &TableClient,
+    ) -> Result<Principal, AuthError> {
         match credentials {
-            Credentials { api_key: Some(key), .. } => self.by_key(key, session).await,
+            Credentials { api_key: Some(key), .. } => self.by_key(key, client).await,
             Credentials { authorization: Some(header), .. } => {
-                self.tokens.verify(bearer(header).ok_or(Refusal::Unauthenticated)?).await
+                self.tokens.verify(bearer(header).ok_or(AuthError::Unauthenticated)?).await
             }
-            Credentials { api_key: None, authorization: None } => Err(Refusal::Unauthenticated),
+            Credentials { api_key: None, authorization: None } => Err(AuthError::Unauthenticated),
         }
     }
 
-    async fn by_key(&self, key: &str, session: &Session) -> Result<Principal, Refusal> {
-        let hash = ApiKeySecret::parse(key).ok_or(Refusal::Unauthenticated)?.hash();
+    async fn by_key(&self, key: &str, client: &TableClient) -> Result<Principal, AuthError> {
+        let hash = ApiKeySecret::parse(key).ok_or(AuthError::Unauthenticated)?.hash();
         let now = self.clock.now();
         let found = if let Some(remembered) = self.keys.get(&hash, now) {
             remembered
         } else {
-            let found = api_keys::find(session, &hash).await.map_err(Refusal::Table)?;
+            let found = api_keys::find(client, &hash).await.map_err(AuthError::Table)?;
             let lifetime = if found.is_some() { KNOWN } else { UNKNOWN };
             self.keys.put(hash, found.clone(), now, lifetime);
             found
         };
-        let valid = found.filter(|key| key.is_valid_at(now)).ok_or(Refusal::Unauthenticated)?;
+        let valid = found.filter(|key| key.is_valid_at(now)).ok_or(AuthError::Unauthenticated)?;
         Ok(Principal { org_id: valid.org_id, scopes: valid.scopes })
     }
 }

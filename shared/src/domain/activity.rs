@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::text::{choice, text_value};
-use super::{CampaignId, Id, Invalid, Json, JsonObject, time};
+use super::{CampaignId, Id, InvalidValue, Json, JsonObject, time};
 
 choice! {
     /// Which way a message went.
@@ -41,12 +41,12 @@ impl ActivityId {
     ///
     /// # Errors
     /// Anything else.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
         if (1..=128).contains(&text.len()) && text.bytes().all(sane) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid("must be 1 to 128 characters of A-Z a-z 0-9 _ . : -"))
+            Err(InvalidValue("must be 1 to 128 characters of A-Z a-z 0-9 _ . : -"))
         }
     }
 
@@ -154,13 +154,13 @@ impl TimelineFilter {
     ///
     /// # Errors
     /// Neither a UUID nor `all` nor `any`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         match text {
             "all" => Ok(Self::Active),
             "any" => Ok(Self::Any),
             id => CampaignId::parse(id)
                 .map(Self::Campaign)
-                .map_err(|_| Invalid("must be a valid UUID, \"all\" or \"any\"")),
+                .map_err(|_| InvalidValue("must be a valid UUID, \"all\" or \"any\"")),
         }
     }
 
@@ -193,11 +193,11 @@ impl TimelinePosition {
     ///
     /// # Errors
     /// Anything else.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let parts = text.split_once('_').and_then(|(event_time, id)| {
             Some(Self { event_time: time::parse_to_millis(event_time).ok()?, id: ActivityId::parse(id).ok()? })
         });
-        parts.ok_or(Invalid("must be the position of a Link header"))
+        parts.ok_or(InvalidValue("must be the position of a Link header"))
     }
 }
 

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::ids::moment_of;
 use super::text::{choice, line};
-use super::{ApiKeyId, Invalid, OrgId};
+use super::{ApiKeyId, InvalidValue, OrgId};
 
 choice! {
     /// What a credential allows.
@@ -60,7 +60,7 @@ pub struct ApiKeyHash(String);
 
 /// The system has no randomness to give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoRandomness;
+pub struct RngError;
 
 impl ApiKeySecret {
     const LIVE: &str = "sk_live_";
@@ -72,12 +72,12 @@ impl ApiKeySecret {
     /// A key that nobody has yet.
     ///
     /// # Errors
-    /// [`NoRandomness`]: then there is no key, rather than a weak one.
-    pub fn generate(live: bool) -> Result<Self, NoRandomness> {
-        Self::from_source(live, |random| getrandom::fill(random).map_err(|_| NoRandomness))
+    /// [`RngError`]: then there is no key, rather than a weak one.
+    pub fn generate(live: bool) -> Result<Self, RngError> {
+        Self::from_source(live, |random| getrandom::fill(random).map_err(|_| RngError))
     }
 
-    fn from_source(live: bool, fill: impl FnOnce(&mut [u8]) -> Result<(), NoRandomness>) -> Result<Self, NoRandomness> {
+    fn from_source(live: bool, fill: impl FnOnce(&mut [u8]) -> Result<(), RngError>) -> Result<Self, RngError> {
         let mut random = [0; Self::RANDOM_BYTES];
         fill(&mut random)?;
         Ok(Self::new(live, random))
@@ -204,7 +204,7 @@ impl ApiKey {
 ///
 /// # Errors
 /// Blank, too long, or with control characters.
-pub fn name(text: &str) -> Result<String, Invalid> {
+pub fn name(text: &str) -> Result<String, InvalidValue> {
     line(text, 100, "must be at most 100 characters")
 }
 
@@ -212,8 +212,8 @@ pub fn name(text: &str) -> Result<String, Invalid> {
 ///
 /// # Errors
 /// None at all, or what is no scope.
-pub fn scopes(texts: &[String]) -> Result<Scopes, Invalid> {
-    const FAULT: Invalid = Invalid("must hold at least one of read write admin, and nothing else");
+pub fn scopes(texts: &[String]) -> Result<Scopes, InvalidValue> {
+    const FAULT: InvalidValue = InvalidValue("must hold at least one of read write admin, and nothing else");
     let scopes: Scopes = texts.iter().map(|text| Scope::parse(text)).collect::<Result<_, _>>().map_err(|_| FAULT)?;
     if scopes.0.is_empty() { Err(FAULT) } else { Ok(scopes) }
 }
@@ -222,8 +222,8 @@ pub fn scopes(texts: &[String]) -> Result<Scopes, Invalid> {
 ///
 /// # Errors
 /// A moment that is over.
-pub fn valid_until(end: DateTime<Utc>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Invalid> {
-    if now < end { Ok(end) } else { Err(Invalid("must be in the future")) }
+pub fn valid_until(end: DateTime<Utc>, now: DateTime<Utc>) -> Result<DateTime<Utc>, InvalidValue> {
+    if now < end { Ok(end) } else { Err(InvalidValue("must be in the future")) }
 }
 
 #[cfg(test)]
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn without_randomness_there_is_no_key() {
-        assert_eq!(ApiKeySecret::from_source(true, |_| Err(NoRandomness)), Err(NoRandomness));
+        assert_eq!(ApiKeySecret::from_source(true, |_| Err(RngError)), Err(RngError));
     }
 
     #[test]

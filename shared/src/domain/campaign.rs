@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::ids::moment_of;
 use super::text::{choice, line, text_value};
-use super::{CampaignId, Invalid, LeadMagnetId, OrgId, Patch};
+use super::{CampaignId, InvalidValue, LeadMagnetId, OrgId, Patch};
 
 choice! {
     /// How far a campaign has come. Only an active one is part of the timeline's default filter.
@@ -62,9 +62,9 @@ impl TimeOfDay {
     ///
     /// # Errors
     /// Anything else.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let time = NaiveTime::parse_from_str(text, "%H:%M").ok().filter(|_| text.len() == 5);
-        time.map(|_| Self(text.to_owned())).ok_or(Invalid("must be a time as HH:MM"))
+        time.map(|_| Self(text.to_owned())).ok_or(InvalidValue("must be a time as HH:MM"))
     }
 }
 
@@ -244,7 +244,7 @@ impl CampaignFilter {
 ///
 /// # Errors
 /// Blank, too long, or with control characters.
-pub fn title(text: &str) -> Result<String, Invalid> {
+pub fn title(text: &str) -> Result<String, InvalidValue> {
     line(text, 200, "must be at most 200 characters")
 }
 
@@ -252,12 +252,12 @@ pub fn title(text: &str) -> Result<String, Invalid> {
 ///
 /// # Errors
 /// Blank, too long, or with control characters other than line breaks and tabs.
-pub fn description(text: &str) -> Result<String, Invalid> {
+pub fn description(text: &str) -> Result<String, InvalidValue> {
     let text = text.trim();
     if text.chars().count() > 5_000 {
-        Err(Invalid("must be at most 5000 characters"))
+        Err(InvalidValue("must be at most 5000 characters"))
     } else if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-        Err(Invalid("must not contain control characters"))
+        Err(InvalidValue("must not contain control characters"))
     } else {
         Ok(text.to_owned())
     }
@@ -267,8 +267,8 @@ pub fn description(text: &str) -> Result<String, Invalid> {
 ///
 /// # Errors
 /// Anything else, or more than 2,048 bytes.
-pub fn web_address(text: &str) -> Result<String, Invalid> {
-    const INVALID: Invalid = Invalid("must be an http or https URL");
+pub fn web_address(text: &str) -> Result<String, InvalidValue> {
+    const INVALID: InvalidValue = InvalidValue("must be an http or https URL");
     let text = text.trim();
     let scheme = |scheme: &str| {
         text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)).then(|| &text[scheme.len()..])

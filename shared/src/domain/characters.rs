@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-use super::Invalid;
+use super::InvalidValue;
 use super::text;
 
 /// Unicode Normalization Form C. ICU4X, because `idna` brings its tables along anyway.
 pub(super) const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
 
-pub(super) const BLANK: Invalid = Invalid("must not be blank");
+pub(super) const BLANK: InvalidValue = InvalidValue("must not be blank");
 
 /// `text` in NFC.
 pub(super) fn nfc(text: &str) -> Cow<'_, str> {
@@ -31,13 +31,13 @@ pub fn is_blank(text: &str) -> bool {
 ///
 /// # Errors
 /// Blank, too long, or with a control character inside.
-pub(super) fn name(text: &str) -> Result<String, Invalid> {
+pub(super) fn name(text: &str) -> Result<String, InvalidValue> {
     if is_blank(text) {
         return Err(BLANK);
     }
     let name = text::line(&nfc(trim(text)), 200, "must be at most 200 characters")?;
     if name.contains(is_bidi_format) {
-        return Err(Invalid("must not contain control characters"));
+        return Err(InvalidValue("must not contain control characters"));
     }
     Ok(name)
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::characters::{BLANK, NFC, is_blank, name};
 use super::ids::moment_of;
 use super::text::text_value;
-use super::{CompanyId, Invalid, OrgId};
+use super::{CompanyId, InvalidValue, OrgId};
 
 text_value! {
     /// A company's name as it was sent: trimmed, NFC, 1 to 200 characters, none of them a control character.
@@ -47,7 +47,7 @@ impl CompanyName {
     ///
     /// # Errors
     /// The name is blank, too long after normalization, or has a control character inside.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         name(text).map(Self)
     }
 
@@ -55,7 +55,7 @@ impl CompanyName {
     ///
     /// # Errors
     /// As [`CompanyName::parse`].
-    pub fn parse_optional(text: &str) -> Result<Option<Self>, Invalid> {
+    pub fn parse_optional(text: &str) -> Result<Option<Self>, InvalidValue> {
         if is_blank(text) { Ok(None) } else { Self::parse(text).map(Some) }
     }
 
@@ -73,7 +73,7 @@ impl CompanyKey {
     ///
     /// # Errors
     /// The text is blank.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         if is_blank(text) { Err(BLANK) } else { Ok(Self(fold(text))) }
     }
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<String, &'static str> {
-        CompanyName::parse(text).map(|name| name.as_str().to_owned()).map_err(|Invalid(what)| what)
+        CompanyName::parse(text).map(|name| name.as_str().to_owned()).map_err(|InvalidValue(what)| what)
     }
 
     fn key(text: &str) -> String {
@@ -142,7 +142,7 @@ mod tests {
             assert_eq!(CompanyName::parse_optional(blank), Ok(None), "{blank:?}");
         }
         assert_eq!(CompanyName::parse_optional(" Acme "), CompanyName::parse("Acme").map(Some));
-        assert_eq!(CompanyName::parse_optional("Ac\tme"), Err(Invalid("must not contain control characters")));
+        assert_eq!(CompanyName::parse_optional("Ac\tme"), Err(InvalidValue("must not contain control characters")));
     }
 
     #[test]

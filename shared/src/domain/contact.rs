@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::ids::moment_of;
 use super::json::MAX_STORED_BYTES;
 use super::{
-    CompanyKey, CompanyName, ContactId, Email, FullName, ImportId, Invalid, JsonObject, LinkedinProfile, Locale, OrgId,
-    Patch, Timezone,
+    CompanyKey, CompanyName, ContactId, Email, FullName, ImportId, InvalidValue, JsonObject, LinkedinProfile, Locale,
+    OrgId, Patch, Timezone,
 };
 
 /// What a client says of a contact to be.
@@ -134,7 +134,7 @@ impl Contact {
     ///
     /// # Errors
     /// One more import would make the stored item too large.
-    pub fn joined(&self, import_id: ImportId) -> Result<Option<Self>, Invalid> {
+    pub fn joined(&self, import_id: ImportId) -> Result<Option<Self>, InvalidValue> {
         if self.import_ids.contains(&import_id) {
             return Ok(None);
         }
@@ -147,7 +147,7 @@ impl Contact {
     ///
     /// # Errors
     /// The metadata would make the stored item too large.
-    pub fn patched(&self, patch: &ContactPatch, now: DateTime<Utc>) -> Result<Option<Self>, Invalid> {
+    pub fn patched(&self, patch: &ContactPatch, now: DateTime<Utc>) -> Result<Option<Self>, InvalidValue> {
         let mut next = self.clone();
         if let Some(full_name) = &patch.full_name {
             next.full_name = full_name.clone();
@@ -184,7 +184,7 @@ impl Contact {
 }
 
 /// What is said of what would outgrow a stored item.
-const TOO_LARGE: Invalid = Invalid("would grow the contact past 350 KB");
+const TOO_LARGE: InvalidValue = InvalidValue("would grow the contact past 350 KB");
 
 /// Which contacts of an organization a list shows; each part narrows it.
 #[derive(Debug, Clone, Default)]

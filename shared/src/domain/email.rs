@@ -5,7 +5,7 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 
-use super::Invalid;
+use super::InvalidValue;
 use super::characters::{BLANK, is_blank, is_joiner, nfc, trim};
 use super::text::text_value;
 
@@ -29,11 +29,11 @@ impl Email {
     ///
     /// # Errors
     /// The text is blank or no such address.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         if is_blank(text) {
             return Err(BLANK);
         }
-        normalize(trim(text)).map(Self).ok_or(Invalid("must be a valid email address"))
+        normalize(trim(text)).map(Self).ok_or(InvalidValue("must be a valid email address"))
     }
 }
 

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::Invalid;
+use super::InvalidValue;
 use super::json::Number;
 
 /// A field as it arrived. Reading one never fails, so that one wrong field does not hide another.
@@ -18,7 +18,7 @@ pub enum Field<T> {
     /// A value of the right JSON type.
     Sent(T),
     /// A value of another JSON type; holds what was expected.
-    Mistyped(Invalid),
+    Mistyped(InvalidValue),
 }
 
 impl<T> Field<T> {
@@ -32,31 +32,32 @@ impl<T> Field<T> {
 /// A JSON type a field can have on the wire.
 pub trait Wire: DeserializeOwned {
     /// What to say of a value that is not of it.
-    const EXPECTED: Invalid;
+    const EXPECTED: InvalidValue;
 }
 
 impl Wire for String {
-    const EXPECTED: Invalid = Invalid("must be a string");
+    const EXPECTED: InvalidValue = InvalidValue("must be a string");
 }
 
 impl Wire for u64 {
-    const EXPECTED: Invalid = Invalid("must be an integer of at least 0");
+    const EXPECTED: InvalidValue = InvalidValue("must be an integer of at least 0");
 }
 
 impl Wire for bool {
-    const EXPECTED: Invalid = Invalid("must be true or false");
+    const EXPECTED: InvalidValue = InvalidValue("must be true or false");
 }
 
 impl Wire for Number {
-    const EXPECTED: Invalid = Invalid("must be a number of at most 38 significant digits between 1e-130 and 1e126");
+    const EXPECTED: InvalidValue =
+        InvalidValue("must be a number of at most 38 significant digits between 1e-130 and 1e126");
 }
 
 impl Wire for Vec<String> {
-    const EXPECTED: Invalid = Invalid("must be an array of strings");
+    const EXPECTED: InvalidValue = InvalidValue("must be an array of strings");
 }
 
 impl Wire for Box<RawValue> {
-    const EXPECTED: Invalid = Invalid("must be a JSON value");
+    const EXPECTED: InvalidValue = InvalidValue("must be a JSON value");
 }
 
 impl<'de, T: Wire> Deserialize<'de> for Field<T> {

@@ -1,6 +1,6 @@
 //! A person's name.
 
-use super::Invalid;
+use super::InvalidValue;
 use super::characters::name;
 use super::text::text_value;
 
@@ -17,7 +17,7 @@ impl FullName {
     /// # Errors
     /// The name is blank, too long after normalization, or has a control character inside. Tabs and line breaks are
     /// control characters: they mean that several cells or lines were taken for one.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         // A tab or a line break is white space too, but stays for `name` to refuse.
         let words = text.split(|c: char| c.is_whitespace() && !c.is_control()).filter(|word| !word.is_empty());
         name(&words.collect::<Vec<_>>().join(" ")).map(Self)
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<String, &'static str> {
-        FullName::parse(text).map(|name| name.as_str().to_owned()).map_err(|Invalid(what)| what)
+        FullName::parse(text).map(|name| name.as_str().to_owned()).map_err(|InvalidValue(what)| what)
     }
 
     #[test]

@@ -6,7 +6,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::{NoContext, Timestamp, Uuid};
 
-use super::Invalid;
+use super::InvalidValue;
 
 /// An identifier of one kind of thing, so that a contact's id cannot be passed where an import's is meant.
 pub trait Id: Copy + From<Uuid> + Into<Uuid> + fmt::Display {
@@ -17,7 +17,7 @@ pub trait Id: Copy + From<Uuid> + Into<Uuid> + fmt::Display {
     ///
     /// # Errors
     /// Anything else: the braced, URN and unhyphenated spellings too, since one id has one spelling in a URL.
-    fn parse(text: &str) -> Result<Self, Invalid> {
+    fn parse(text: &str) -> Result<Self, InvalidValue> {
         parse_uuid(text).map(Self::from)
     }
 }
@@ -26,17 +26,21 @@ pub trait Id: Copy + From<Uuid> + Into<Uuid> + fmt::Display {
 ///
 /// # Errors
 /// As there.
-pub fn parse_uuid(text: &str) -> Result<Uuid, Invalid> {
+pub fn parse_uuid(text: &str) -> Result<Uuid, InvalidValue> {
     let hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
-    Uuid::try_parse(text).ok().filter(|_| hyphenated).ok_or(Invalid("must be a valid UUID"))
+    Uuid::try_parse(text).ok().filter(|_| hyphenated).ok_or(InvalidValue("must be a valid UUID"))
 }
 
 /// Reads UUIDs, each as [`parse_uuid`] does.
 ///
 /// # Errors
 /// One that is none.
-pub fn parse_uuids(texts: &[String]) -> Result<Vec<Uuid>, Invalid> {
-    texts.iter().map(|text| parse_uuid(text)).collect::<Result<_, _>>().map_err(|_| Invalid("must hold valid UUIDs"))
+pub fn parse_uuids(texts: &[String]) -> Result<Vec<Uuid>, InvalidValue> {
+    texts
+        .iter()
+        .map(|text| parse_uuid(text))
+        .collect::<Result<_, _>>()
+        .map_err(|_| InvalidValue("must hold valid UUIDs"))
 }
 
 macro_rules! ids {
@@ -138,7 +142,7 @@ mod tests {
             "550e8400-e29b-41d4-a716-44665544000\u{e9}",
             " 550e8400-e29b-41d4-a716-446655440000",
         ] {
-            assert_eq!(ContactId::parse(text), Err(Invalid("must be a valid UUID")), "{text}");
+            assert_eq!(ContactId::parse(text), Err(InvalidValue("must be a valid UUID")), "{text}");
         }
     }
 

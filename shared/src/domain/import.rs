@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::ids::moment_of;
 use super::text::{choice, line};
-use super::{CampaignId, ImportId, Invalid, JsonObject, OrgId, Patch};
+use super::{CampaignId, ImportId, InvalidValue, JsonObject, OrgId, Patch};
 
 choice! {
     /// How far a load has come; the client says so.
@@ -105,7 +105,7 @@ impl ImportFilter {
 ///
 /// # Errors
 /// Blank, too long, or with control characters.
-pub fn source(text: &str) -> Result<String, Invalid> {
+pub fn source(text: &str) -> Result<String, InvalidValue> {
     line(&text.to_lowercase(), 100, "must be at most 100 characters")
 }
 
@@ -113,7 +113,7 @@ pub fn source(text: &str) -> Result<String, Invalid> {
 ///
 /// # Errors
 /// Blank, too long, or with control characters.
-pub fn file_name(text: &str) -> Result<String, Invalid> {
+pub fn file_name(text: &str) -> Result<String, InvalidValue> {
     line(text, 255, "must be at most 255 characters")
 }
 
@@ -121,6 +121,6 @@ pub fn file_name(text: &str) -> Result<String, Invalid> {
 ///
 /// # Errors
 /// Too large a number.
-pub fn total_rows(rows: u64) -> Result<u64, Invalid> {
-    if rows <= 1 << 53 { Ok(rows) } else { Err(Invalid("must be at most 9007199254740992")) }
+pub fn total_rows(rows: u64) -> Result<u64, InvalidValue> {
+    if rows <= 1 << 53 { Ok(rows) } else { Err(InvalidValue("must be at most 9007199254740992")) }
 }

@@ -7,7 +7,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::Invalid;
+use super::InvalidValue;
 
 /// The most bytes one sent object may have, serialized.
 pub const MAX_SENT_BYTES: usize = 64 * 1024;
@@ -48,10 +48,10 @@ impl Number {
     ///
     /// # Errors
     /// A number that could not be kept exactly.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         Self::canonical(text)
             .map(Self)
-            .ok_or(Invalid("must not hold numbers of more than 38 significant digits or outside 1e-130 to 1e126"))
+            .ok_or(InvalidValue("must not hold numbers of more than 38 significant digits or outside 1e-130 to 1e126"))
     }
 
     /// The number in its one spelling, which is JSON and DynamoDB's alike.
@@ -101,11 +101,11 @@ impl JsonObject {
     ///
     /// # Errors
     /// Not an object, more than [`MAX_SENT_BYTES`] or [`MAX_LEVELS`], an empty key, or a number that cannot be kept.
-    pub fn parse(raw: &RawValue) -> Result<Self, Invalid> {
+    pub fn parse(raw: &RawValue) -> Result<Self, InvalidValue> {
         let Json::Object(object) = Json::read(raw, 1)? else {
-            return Err(Invalid("must be a JSON object"));
+            return Err(InvalidValue("must be a JSON object"));
         };
-        if object.serialized_len() > MAX_SENT_BYTES { Err(Invalid("must be at most 64 KiB")) } else { Ok(object) }
+        if object.serialized_len() > MAX_SENT_BYTES { Err(InvalidValue("must be at most 64 KiB")) } else { Ok(object) }
     }
 
     /// Its members, in key order.
@@ -215,7 +215,7 @@ impl Json {
     ///
     /// # Errors
     /// More than [`MAX_LEVELS`], an empty key, or a number that cannot be kept.
-    pub fn parse(raw: &RawValue) -> Result<Self, Invalid> {
+    pub fn parse(raw: &RawValue) -> Result<Self, InvalidValue> {
         Self::read(raw, 1)
     }
 
@@ -248,18 +248,18 @@ impl Json {
     }
 
     /// Reads level by level, each from its raw text, because serde's own numbers are `f64` beyond 64 bits.
-    fn read(raw: &RawValue, level: usize) -> Result<Self, Invalid> {
-        const NOT_TEXT: Invalid = Invalid("must hold only valid Unicode text");
+    fn read(raw: &RawValue, level: usize) -> Result<Self, InvalidValue> {
+        const NOT_TEXT: InvalidValue = InvalidValue("must hold only valid Unicode text");
         let text = raw.get();
         let opens = text.starts_with(['{', '[']);
         if opens && level > MAX_LEVELS {
-            return Err(Invalid("must be at most 16 levels deep"));
+            return Err(InvalidValue("must be at most 16 levels deep"));
         }
         match text.as_bytes().first() {
             Some(b'{') => {
                 let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(|_| NOT_TEXT)?;
                 if members.contains_key("") {
-                    return Err(Invalid("must not have empty keys"));
+                    return Err(InvalidValue("must not have empty keys"));
                 }
                 let members = members.into_iter().map(|(key, raw)| Ok((key, Self::read(raw, level + 1)?)));
                 members.collect::<Result<_, _>>().map(Self::Object)
@@ -334,7 +334,7 @@ mod tests {
 
     use super::*;
 
-    fn object(text: &str) -> Result<JsonObject, Invalid> {
+    fn object(text: &str) -> Result<JsonObject, InvalidValue> {
         JsonObject::parse(serde_json::from_str::<&RawValue>(text).unwrap())
     }
 
@@ -399,7 +399,7 @@ mod tests {
         ] {
             let sent =
                 if sent.starts_with("[[") { format!("{sent}{}", "]".repeat(sent.len())) } else { sent.to_owned() };
-            assert_eq!(object(&sent), Err(Invalid(fault)), "{sent:.40}");
+            assert_eq!(object(&sent), Err(InvalidValue(fault)), "{sent:.40}");
         }
     }
 

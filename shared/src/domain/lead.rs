@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::json::Number;
 use super::text::{choice, line};
-use super::{CampaignId, ContactId, Invalid, LeadId, Patch};
+use super::{CampaignId, ContactId, InvalidValue, LeadId, Patch};
 
 choice! {
     /// How far a campaign has come with a lead.
@@ -31,14 +31,14 @@ impl LeadStatus {
 
 /// What makes a lead: a contact is a campaign's lead once. The order is that of lists, backwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LeadPlace {
+pub struct LeadKey {
     /// The campaign.
     pub campaign_id: CampaignId,
     /// The contact.
     pub contact_id: ContactId,
 }
 
-impl LeadPlace {
+impl LeadKey {
     /// The lead's id: a name-based UUID (RFC 9562 §5.5) of the contact in the campaign's namespace, so that whoever makes
     /// the lead a second time makes the same one.
     pub fn lead_id(self) -> LeadId {
@@ -50,7 +50,7 @@ impl LeadPlace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lead {
     /// Whose it is, and who.
-    pub place: LeadPlace,
+    pub place: LeadKey,
     /// How far the campaign has come with it.
     pub lead_status: LeadStatus,
     /// How promising it is, on the client's own scale.
@@ -67,7 +67,7 @@ pub struct Lead {
 
 impl Lead {
     /// A lead as it begins.
-    pub fn new(place: LeadPlace, now: DateTime<Utc>) -> Self {
+    pub fn new(place: LeadKey, now: DateTime<Utc>) -> Self {
         Self {
             place,
             lead_status: LeadStatus::Pending,
@@ -138,7 +138,7 @@ impl Linked {
 ///
 /// # Errors
 /// Blank, too long, or with control characters.
-pub fn phase(text: &str) -> Result<String, Invalid> {
+pub fn phase(text: &str) -> Result<String, InvalidValue> {
     line(text, 100, "must be at most 100 characters")
 }
 
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_lead_has_one_id_and_no_other_lead_has_it() {
-        let place = |campaign, contact| LeadPlace {
+        let place = |campaign, contact| LeadKey {
             campaign_id: Uuid::from_u128(campaign).into(),
             contact_id: Uuid::from_u128(contact).into(),
         };

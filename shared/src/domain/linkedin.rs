@@ -6,7 +6,7 @@
 use percent_encoding::{CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::characters::{nfc, trim};
-use super::invalid::Invalid;
+use super::invalid::InvalidValue;
 use super::text::text_value;
 
 text_value! {
@@ -36,14 +36,15 @@ const WRAPPERS: [&str; 5] = ["mwlite", "m", "comm", "public-profile", "profile"]
 /// Names of pages rather than of persons: whoever is signed in, "not found", the directory of `/pub/`, a doubled `/in/`.
 const RESERVED: [&str; 4] = ["me", "unavailable", "dir", "in"];
 
-const MALFORMED: Invalid = Invalid(
+const MALFORMED: InvalidValue = InvalidValue(
     "must be a well-formed LinkedIn profile URL without spaces, control or invisible characters, at most 2048 bytes long",
 );
-const OTHER_SITE: Invalid =
-    Invalid("must be a profile URL on linkedin.com: https://www.linkedin.com/in/…, not a short link or another site");
-const OTHER_PAGE: Invalid =
-    Invalid("must be the URL of a person's LinkedIn profile: https://www.linkedin.com/in/…, not of another page");
-const BAD_SLUG: Invalid = Invalid("must be a LinkedIn profile URL that ends in the profile's name or id");
+const OTHER_SITE: InvalidValue = InvalidValue(
+    "must be a profile URL on linkedin.com: https://www.linkedin.com/in/…, not a short link or another site",
+);
+const OTHER_PAGE: InvalidValue =
+    InvalidValue("must be the URL of a person's LinkedIn profile: https://www.linkedin.com/in/…, not of another page");
+const BAD_SLUG: InvalidValue = InvalidValue("must be a LinkedIn profile URL that ends in the profile's name or id");
 
 impl LinkedinProfile {
     /// Normalizes any usual spelling of a profile's address.
@@ -53,9 +54,9 @@ impl LinkedinProfile {
     ///
     /// # Errors
     ///
-    /// [`Invalid`] for everything that is not the page of one person: companies, searches, Sales Navigator and
+    /// [`InvalidValue`] for everything that is not the page of one person: companies, searches, Sales Navigator and
     /// Recruiter, `/in/me`, short links, other sites, and texts a browser would read differently than a person.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let text = without_delimiters(trim(text));
         if text.len() > MAX_TEXT_BYTES || text.chars().any(is_confusing) {
             return Err(MALFORMED);
@@ -95,7 +96,7 @@ fn is_name_mark(c: char) -> bool {
 }
 
 /// The path behind LinkedIn's host, or the whole text if it is a path of `/in/` itself.
-fn path(page: &str) -> Result<&str, Invalid> {
+fn path(page: &str) -> Result<&str, InvalidValue> {
     if is_site_path(page) {
         return Ok(page);
     }
@@ -131,7 +132,7 @@ fn is_linkedin(host: &str) -> bool {
 }
 
 /// One path segment without its percent-encoding: once, for a second layer is a disguise.
-fn decoded(segment: &str) -> Result<String, Invalid> {
+fn decoded(segment: &str) -> Result<String, InvalidValue> {
     let text = percent_decode_str(segment).decode_utf8().map_err(|_| MALFORMED)?;
     let hides_syntax = |c| matches!(c, '%' | '/') || is_confusing(c) && !is_name_mark(c);
     if matches!(&*text, "." | "..") || text.contains(hides_syntax) {
@@ -141,7 +142,7 @@ fn decoded(segment: &str) -> Result<String, Invalid> {
 }
 
 /// The slug in a profile's path. What follows it is a language or a sub-page of the same profile.
-fn slug(path: &[String]) -> Result<String, Invalid> {
+fn slug(path: &[String]) -> Result<String, InvalidValue> {
     let is_wrapper = |segment: &String| {
         let segment = segment.to_ascii_lowercase();
         WRAPPERS.contains(&&*segment) || segment != "in" && is_language(&segment)
@@ -158,7 +159,7 @@ fn slug(path: &[String]) -> Result<String, Invalid> {
 /// `/pub/jane-doe/a7/576/b50` is `jane-doe-b50576a7`, while plain `jane-doe` is somebody else.
 /// The groups are swapped, the inner ones filled to three digits, and a leading group of zero is dropped.
 /// Source: the npm package `linkedin-canonical-url`, made from LinkedIn's redirects.
-fn former_slug(name: String, rest: &[String]) -> Result<String, Invalid> {
+fn former_slug(name: String, rest: &[String]) -> Result<String, InvalidValue> {
     let is_group = |group: &str| matches!(group.len(), 1..=3) && group.bytes().all(|byte| byte.is_ascii_hexdigit());
     match rest {
         [] => Ok(name),
@@ -171,7 +172,7 @@ fn former_slug(name: String, rest: &[String]) -> Result<String, Invalid> {
 }
 
 /// A slug in its one spelling.
-fn normalized(slug: &str) -> Result<String, Invalid> {
+fn normalized(slug: &str) -> Result<String, InvalidValue> {
     let is_member_id = slug.is_ascii() && MEMBER_IDS.iter().any(|start| slug.starts_with(start));
     let slug = if is_member_id { slug.to_owned() } else { lowercase_nfc(slug) };
     let is_allowed = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');

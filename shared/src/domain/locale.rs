@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use oxilangtag::LanguageTag;
 
-use super::Invalid;
+use super::InvalidValue;
 use super::characters::trim;
 use super::text::text_value;
 
@@ -25,10 +25,10 @@ impl Locale {
     /// # Errors
     /// The tag is not well-formed, repeats a variant or an extension, or is longer than 100 bytes. An encoding or a
     /// modifier (`en_US.UTF-8`, `de_DE@euro`) belongs to a POSIX locale, not to a language tag.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let tag = trim(text);
         if tag.len() > MAX_LENGTH {
-            return Err(Invalid("must be at most 100 bytes"));
+            return Err(InvalidValue("must be at most 100 bytes"));
         }
         LanguageTag::parse_and_normalize(&tag.replace('_', "-"))
             .ok()
@@ -36,7 +36,7 @@ impl Locale {
                 all_differ(tag.variant_subtags()) && all_differ(tag.extension_subtags().map(|(singleton, _)| singleton))
             })
             .map(|tag| Self(tag.into_inner()))
-            .ok_or(Invalid("must be a BCP 47 language tag"))
+            .ok_or(InvalidValue("must be a BCP 47 language tag"))
     }
 }
 
@@ -179,7 +179,7 @@ mod tests {
     fn bounds_the_length() {
         let tag_of = |length: usize| format!("en-x{}", "-a".repeat((length - 4) / 2));
         assert_eq!(parse(&tag_of(100)).map(|tag| tag.len()), Some(100));
-        assert_eq!(Locale::parse(&tag_of(102)), Err(Invalid("must be at most 100 bytes")));
+        assert_eq!(Locale::parse(&tag_of(102)), Err(InvalidValue("must be at most 100 bytes")));
     }
 
     /// Subtags of every kind, and some that are none.

@@ -21,7 +21,7 @@ pub mod locale;
 pub(crate) mod text;
 pub mod time;
 pub mod timezone;
-pub mod violations;
+pub mod validation;
 
 pub use activity::{
     Activity, ActivityId, ActivityPatch, Direction, NewActivity, Timeline, TimelineFilter, TimelinePage,
@@ -41,11 +41,11 @@ pub use field::{Field, Patch, Wire};
 pub use full_name::FullName;
 pub use ids::{ApiKeyId, CampaignId, CompanyId, ContactId, Id, ImportId, LeadId, LeadMagnetId, OrgId};
 pub use import::{Import, ImportFilter, ImportPatch, ImportStatus, NewImport};
-pub use invalid::Invalid;
+pub use invalid::InvalidValue;
 pub use json::{Json, JsonObject};
 pub use kind::Kind;
-pub use lead::{Lead, LeadFilter, LeadPatch, LeadPlace, LeadStatus, Linked};
+pub use lead::{Lead, LeadFilter, LeadKey, LeadPatch, LeadStatus, Linked};
 pub use linkedin::LinkedinProfile;
 pub use locale::Locale;
 pub use timezone::Timezone;
-pub use violations::Violations;
+pub use validation::ValidationErrors;

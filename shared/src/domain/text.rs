@@ -69,11 +69,11 @@ macro_rules! choice {
             ///
             /// # Errors
             /// Any other text.
-            pub fn parse(text: &str) -> Result<Self, $crate::domain::Invalid> {
+            pub fn parse(text: &str) -> Result<Self, $crate::domain::InvalidValue> {
                 const FAULT: &str = concat!("must be one of", $(" ", $text),+);
                 match text {
                     $($text => Ok(Self::$variant),)+
-                    _ => Err($crate::domain::Invalid(FAULT)),
+                    _ => Err($crate::domain::InvalidValue(FAULT)),
                 }
             }
         }
@@ -100,8 +100,8 @@ pub(crate) use choice;
 /// Those of `parse`.
 pub(crate) fn non_blank(
     text: &str,
-    parse: impl FnOnce(&str) -> Result<String, super::Invalid>,
-) -> Result<Option<String>, super::Invalid> {
+    parse: impl FnOnce(&str) -> Result<String, super::InvalidValue>,
+) -> Result<Option<String>, super::InvalidValue> {
     if text.trim().is_empty() { Ok(None) } else { parse(text).map(Some) }
 }
 
@@ -109,14 +109,14 @@ pub(crate) fn non_blank(
 ///
 /// # Errors
 /// Blank, too long, or with a control character, which no name or title has.
-pub(crate) fn line(text: &str, max: usize, too_long: &'static str) -> Result<String, super::Invalid> {
+pub(crate) fn line(text: &str, max: usize, too_long: &'static str) -> Result<String, super::InvalidValue> {
     let text = text.trim();
     if text.is_empty() {
-        Err(super::Invalid("must not be blank"))
+        Err(super::InvalidValue("must not be blank"))
     } else if text.chars().count() > max {
-        Err(super::Invalid(too_long))
+        Err(super::InvalidValue(too_long))
     } else if text.contains(char::is_control) {
-        Err(super::Invalid("must not contain control characters"))
+        Err(super::InvalidValue("must not contain control characters"))
     } else {
         Ok(text.to_owned())
     }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, SecondsFormat, SubsecRound, Utc};
 
-use super::Invalid;
+use super::InvalidValue;
 
 /// To the second, as contacts show their times.
 pub fn to_seconds(instant: DateTime<Utc>) -> String {
@@ -23,7 +23,7 @@ pub fn to_millis(instant: DateTime<Utc>) -> String {
 ///
 /// # Errors
 /// Another format, no offset, or a year that UTC would not write with four digits.
-pub fn parse(text: &str) -> Result<DateTime<Utc>, Invalid> {
+pub fn parse(text: &str) -> Result<DateTime<Utc>, InvalidValue> {
     DateTime::parse_from_rfc3339(text)
         .map(|instant| instant.to_utc())
         .ok()
@@ -33,14 +33,14 @@ pub fn parse(text: &str) -> Result<DateTime<Utc>, Invalid> {
             _ => DateTime::from_timestamp(instant.timestamp() + 1, 0),
         })
         .filter(|instant| (1..=9999).contains(&instant.year()))
-        .ok_or(Invalid("must be an RFC 3339 time with its offset"))
+        .ok_or(InvalidValue("must be an RFC 3339 time with its offset"))
 }
 
 /// Reads a moment as [`parse`] does, and cuts it to the millisecond, as it is stored.
 ///
 /// # Errors
 /// As there.
-pub fn parse_to_millis(text: &str) -> Result<DateTime<Utc>, Invalid> {
+pub fn parse_to_millis(text: &str) -> Result<DateTime<Utc>, InvalidValue> {
     parse(text).map(|instant| instant.trunc_subsecs(3))
 }
 

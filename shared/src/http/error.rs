@@ -1,13 +1,14 @@
 //! Every way a request can end without success, and the answer to each. The only place that turns the errors of the
 //! lower rooms into HTTP.
 
-use crate::auth::Refusal;
-use crate::domain::api_key::NoRandomness;
-use crate::domain::{Kind, Violations};
+use crate::auth::AuthError;
+use crate::domain::api_key::RngError;
+use crate::domain::{Kind, ValidationErrors};
+use crate::dynamodb;
 use crate::endpoint::Media;
-use crate::table;
+use crate::wire::UploadError;
 
-use super::reply::Reply;
+use super::response::Response;
 
 /// Why a request was not answered with success. Each variant is one answer; its text is `detail`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub enum ApiError {
     /// 400: a file that cannot be read; holds what is wrong, and where.
     UnparsableFile(String),
     /// 400: something sent is wrong; holds everything that is.
-    Invalid(Violations),
+    Invalid(ValidationErrors),
     /// 404: what the request names is not there, or another organization's.
     NotFound(Kind),
     /// 412: the thing has another version than `If-Match` requires.
@@ -57,7 +58,7 @@ pub enum ApiError {
     },
     /// 409: such a thing was made under this `Idempotency-Key`, and shown then.
     AlreadyCreated(Kind),
-    /// The `Idempotency-Key` was answered by another call while this one ran: not an answer, but a reason to replay.
+    /// The `Idempotency-Key` was answered by another request while this one ran: not an answer, but a reason to replay.
     AlreadyAnswered,
     /// 503: the database could not be reached in time, or an issuer's keys. No transaction was half done.
     Unavailable,
@@ -68,87 +69,96 @@ pub enum ApiError {
 impl ApiError {
     /// 400 for one fault.
     pub fn invalid(field: &str, fault: impl std::fmt::Display) -> Self {
-        Self::Invalid(Violations::one(field, fault))
+        Self::Invalid(ValidationErrors::one(field, fault))
     }
 
     /// The answer.
-    pub(crate) fn into_reply(self) -> Reply {
+    pub(crate) fn into_response(self) -> Response {
         match self {
-            Self::NoRoute => Reply::error(404, "Not found"),
-            Self::MethodNotAllowed { allowed } => Reply::error(405, "Method not allowed").with("allow", allowed),
+            Self::NoRoute => Response::error(404, "Not found"),
+            Self::MethodNotAllowed { allowed } => Response::error(405, "Method not allowed").with("allow", allowed),
             Self::Unauthorized => {
                 let challenge = r#"Bearer realm="contacts", ApiKey realm="contacts""#;
-                Reply::error(401, "Invalid or missing authentication credentials").with("www-authenticate", challenge)
+                Response::error(401, "InvalidValue or missing authentication credentials")
+                    .with("www-authenticate", challenge)
             }
-            Self::Forbidden => Reply::error(403, "You do not have permission to access this resource"),
+            Self::Forbidden => Response::error(403, "You do not have permission to access this resource"),
             Self::UnsupportedMediaType { supported } => {
                 let supported: Vec<_> = supported.iter().map(|media| media.as_str()).collect();
-                Reply::error(415, &format!("Content-Type must be {}", supported.join(" or ")))
+                Response::error(415, &format!("Content-Type must be {}", supported.join(" or ")))
             }
-            Self::BodyTooLarge { limit } => Reply::error(413, &format!("Request body must be at most {limit} bytes")),
-            Self::TooManyRows { limit } => Reply::error(413, &format!("Request must have at most {limit} rows")),
-            Self::UnparsableFile(fault) => Reply::error(400, &format!("Failed to parse CSV file: {fault}")),
-            Self::Invalid(violations) => Reply::error(400, &invalid(&violations)),
-            Self::NotFound(kind) => Reply::error(404, &format!("{} not found", kind.name())),
-            Self::PreconditionFailed => Reply::error(412, "Contact has changed since it was read"),
-            Self::EmailTaken(email) => Reply::error(409, &format!("Contact with email '{email}' already exists")),
-            Self::KeyReused => Reply::error(422, "Idempotency-Key was already used for a different request"),
+            Self::BodyTooLarge { limit } => {
+                Response::error(413, &format!("Request body must be at most {limit} bytes"))
+            }
+            Self::TooManyRows { limit } => Response::error(413, &format!("Request must have at most {limit} rows")),
+            Self::UnparsableFile(fault) => Response::error(400, &format!("Failed to parse CSV file: {fault}")),
+            Self::Invalid(errors) => Response::error(400, &errors.sentence()),
+            Self::NotFound(kind) => Response::error(404, &format!("{} not found", kind.name())),
+            Self::PreconditionFailed => Response::error(412, "Contact has changed since it was read"),
+            Self::EmailTaken(email) => Response::error(409, &format!("Contact with email '{email}' already exists")),
+            Self::KeyReused => Response::error(422, "Idempotency-Key was already used for a different request"),
             Self::InProgress { seconds } => {
-                let reply = Reply::error(409, "A request with this Idempotency-Key is in progress");
-                reply.with("retry-after", seconds.to_string())
+                let response = Response::error(409, "A request with this Idempotency-Key is in progress");
+                response.with("retry-after", seconds.to_string())
             }
-            Self::AlreadyCreated(kind) => Reply::error(409, &format!("{} already created", kind.name())),
+            Self::AlreadyCreated(kind) => Response::error(409, &format!("{} already created", kind.name())),
             Self::AlreadyAnswered | Self::Unavailable => {
-                Reply::error(503, "Service temporarily unavailable, try again").with("retry-after", "1")
+                Response::error(503, "Service temporarily unavailable, try again").with("retry-after", "1")
             }
-            Self::Internal(_) => Reply::error(500, "Internal server error"),
+            Self::Internal(_) => Response::error(500, "Internal server error"),
         }
     }
 }
 
-/// What is said of a request, or of a row of one, in which something is wrong.
-pub(super) fn invalid(violations: &Violations) -> String {
-    format!("Validation error: {violations}")
-}
-
-impl From<table::Error> for ApiError {
-    fn from(error: table::Error) -> Self {
+impl From<dynamodb::Error> for ApiError {
+    fn from(error: dynamodb::Error) -> Self {
         match error {
-            table::Error::NotFound(kind) => Self::NotFound(kind),
-            table::Error::EmailTaken(email) => Self::EmailTaken(email.as_str().to_owned()),
-            table::Error::Stale => Self::PreconditionFailed,
-            table::Error::TooLarge(fault) => Self::invalid("metadata", fault),
-            table::Error::AnswerTooLarge => Self::invalid(
+            dynamodb::Error::NotFound(kind) => Self::NotFound(kind),
+            dynamodb::Error::EmailTaken(email) => Self::EmailTaken(email.as_str().to_owned()),
+            dynamodb::Error::Stale => Self::PreconditionFailed,
+            dynamodb::Error::TooLarge(fault) => Self::invalid("metadata", fault),
+            dynamodb::Error::AnswerTooLarge => Self::invalid(
                 "body",
                 "must be smaller to be sent with an Idempotency-Key: its answer is too long to keep",
             ),
-            table::Error::AlreadyAnswered => Self::AlreadyAnswered,
-            table::Error::KeyReused => Self::KeyReused,
-            table::Error::InProgress { seconds } => Self::InProgress { seconds },
-            table::Error::Unavailable => Self::Unavailable,
-            error @ (table::Error::Unreadable(_) | table::Error::Unexpected(_)) => Self::Internal(error.to_string()),
+            dynamodb::Error::AlreadyAnswered => Self::AlreadyAnswered,
+            dynamodb::Error::KeyReused => Self::KeyReused,
+            dynamodb::Error::InProgress { seconds } => Self::InProgress { seconds },
+            dynamodb::Error::Unavailable => Self::Unavailable,
+            error @ (dynamodb::Error::Unreadable(_) | dynamodb::Error::Unexpected(_)) => {
+                Self::Internal(error.to_string())
+            }
         }
     }
 }
 
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
+impl From<AuthError> for ApiError {
+    fn from(refusal: AuthError) -> Self {
         match refusal {
-            Refusal::Unauthenticated => Self::Unauthorized,
-            Refusal::Table(error) => error.into(),
-            Refusal::NoKeys => Self::Unavailable,
+            AuthError::Unauthenticated => Self::Unauthorized,
+            AuthError::Table(error) => error.into(),
+            AuthError::NoKeys => Self::Unavailable,
         }
     }
 }
 
-impl From<NoRandomness> for ApiError {
-    fn from(NoRandomness: NoRandomness) -> Self {
+impl From<RngError> for ApiError {
+    fn from(RngError: RngError) -> Self {
         Self::Internal("the system has no randomness to give".to_owned())
     }
 }
 
-impl From<Violations> for ApiError {
-    fn from(violations: Violations) -> Self {
-        Self::Invalid(violations)
+impl From<ValidationErrors> for ApiError {
+    fn from(errors: ValidationErrors) -> Self {
+        Self::Invalid(errors)
+    }
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Invalid(errors) => Self::Invalid(errors),
+            UploadError::TooManyRows { limit } => Self::TooManyRows { limit },
+        }
     }
 }

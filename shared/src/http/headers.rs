@@ -1,6 +1,6 @@
 //! The request headers that mean something to an endpoint.
 
-use crate::domain::{Id, ImportId, Invalid, RequiredVersion, Violations};
+use crate::domain::{Id, ImportId, InvalidValue, RequiredVersion, ValidationErrors};
 use crate::endpoint::Header;
 
 use super::event::Event;
@@ -16,9 +16,9 @@ pub(super) struct Headers {
 
 impl Headers {
     /// Reads the headers an endpoint knows, and no others: a client may send them everywhere.
-    pub(super) fn read(event: &Event, known: &[Header]) -> Result<Self, Violations> {
+    pub(super) fn read(event: &Event, known: &[Header]) -> Result<Self, ValidationErrors> {
         let mut headers = Self::default();
-        let mut violations = Violations::default();
+        let mut errors = ValidationErrors::default();
         for header in known {
             let name = header.name();
             let Some(value) = event.header(&name.to_ascii_lowercase()) else { continue };
@@ -29,18 +29,18 @@ impl Headers {
                 Header::IfNoneMatch => Tags::parse(value).map(|tags| headers.if_none_match = Some(tags)),
             };
             if let Err(fault) = read {
-                violations.add(name, fault);
+                errors.add(name, fault);
             }
         }
-        violations.finish(Some(headers))
+        errors.finish(Some(headers))
     }
 }
 
-fn idempotency_key(value: &str) -> Result<String, Invalid> {
+fn idempotency_key(value: &str) -> Result<String, InvalidValue> {
     if is_visible_ascii(value, 255) {
         Ok(value.to_owned())
     } else {
-        Err(Invalid("must be 1 to 255 visible ASCII characters"))
+        Err(InvalidValue("must be 1 to 255 visible ASCII characters"))
     }
 }
 
@@ -64,8 +64,8 @@ pub(super) struct Tag {
 }
 
 impl Tags {
-    pub(super) fn parse(value: &str) -> Result<Self, Invalid> {
-        const INVALID: Invalid = Invalid("must be * or a list of quoted entity tags");
+    pub(super) fn parse(value: &str) -> Result<Self, InvalidValue> {
+        const INVALID: InvalidValue = InvalidValue("must be * or a list of quoted entity tags");
         if value.trim() == "*" {
             return Ok(Self::Any);
         }

@@ -12,19 +12,19 @@ use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_runtime::{LambdaEvent, service_fn};
 use tokio::time::Instant;
 
-use crate::app::{App, Process, time_left};
+use crate::app::{App, RequestContext, time_left};
 use crate::auth::Credentials;
 use crate::config::Config;
-use crate::domain::{ActivityId, OrgId, Violations, ids};
+use crate::domain::{ActivityId, OrgId, ValidationErrors, ids};
 use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Media, Repeat, without_trailing_slash};
-use crate::table::{Kept, Slot};
+use crate::repositories::{IdempotencyKey, StoredResponse};
 use crate::telemetry;
 
-use super::call::{Body, Call};
 use super::error::ApiError;
 use super::event::Event;
 use super::headers::{Headers, is_visible_ascii};
-use super::reply::Reply;
+use super::request::{Body, Request};
+use super::response::Response;
 
 /// The longest a request may take; the gateway ends one at 30 s.
 const LONGEST: Duration = Duration::from_secs(25);
@@ -40,19 +40,19 @@ const RELEASE: Duration = Duration::from_secs(1);
 /// The configuration's, or the runtime's.
 pub async fn run<H, F>(endpoint: Endpoint, handle: H) -> Result<(), lambda_runtime::Error>
 where
-    H: Fn(App, Call) -> F + Copy + Send + Sync + 'static,
-    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
+    H: Fn(RequestContext, Request) -> F + Copy + Send + Sync + 'static,
+    F: Future<Output = Result<Response, ApiError>> + Send + 'static,
 {
     telemetry::init();
-    let process = Process::new(&Config::from_env()?);
-    process.warm_up().await;
+    let app = App::new(&Config::from_env()?);
+    app.warm_up().await;
     // On the heap: every state a request can be in would else lie on `main`'s stack.
     Box::pin(lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Event>| {
-        let process = process.clone();
+        let app = app.clone();
         async move {
             let LambdaEvent { payload, context } = event;
             let deadline = Instant::now() + time_left(context.deadline(), RESERVE).unwrap_or(LONGEST).min(LONGEST);
-            Ok::<_, lambda_runtime::Error>(serve(&process, endpoint, handle, payload, deadline).await)
+            Ok::<_, lambda_runtime::Error>(serve(&app, endpoint, handle, payload, deadline).await)
         }
     })))
     .await
@@ -60,52 +60,52 @@ where
 
 /// Answers one request, whatever it is. Logs one line about it.
 pub async fn serve<H, F>(
-    process: &Process,
+    app: &App,
     endpoint: Endpoint,
     handle: H,
     event: Event,
     deadline: Instant,
 ) -> ApiGatewayV2httpResponse
 where
-    H: Fn(App, Call) -> F,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     static WARM: AtomicBool = AtomicBool::new(false);
     let cold = !WARM.swap(true, Ordering::Relaxed);
     let started = Instant::now();
     let request_id = request_id(&event);
-    let app = process.app(deadline);
+    let ctx = app.request_context(deadline);
     let caller = OnceLock::new();
-    let outcome = AssertUnwindSafe(answer(&app, endpoint, handle, event, &caller)).catch_unwind().await;
+    let outcome = AssertUnwindSafe(answer(&ctx, endpoint, handle, event, &caller)).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|_| Err(ApiError::Internal("panic".to_owned())));
     let fault = match &outcome {
         Err(ApiError::Internal(fault)) => Some(fault.clone()),
         _ => None,
     };
-    let reply = outcome.unwrap_or_else(ApiError::into_reply).with("x-request-id", &request_id);
+    let response = outcome.unwrap_or_else(ApiError::into_response).with("x-request-id", &request_id);
     telemetry::log_request(&telemetry::Line {
         operation: endpoint.spec().operation_id,
         request_id: &request_id,
         org_id: caller.get().copied(),
-        status: reply.status,
+        status: response.status,
         duration: started.elapsed(),
-        usage: app.usage(),
+        consumed_capacity: ctx.consumed_capacity(),
         cold,
         fault: fault.as_deref(),
     });
-    reply.into()
+    response.into()
 }
 
 async fn answer<H, F>(
-    app: &App,
+    ctx: &RequestContext,
     endpoint: Endpoint,
     handle: H,
     event: Event,
     caller: &OnceLock<OrgId>,
-) -> Result<Reply, ApiError>
+) -> Result<Response, ApiError>
 where
-    H: Fn(App, Call) -> F,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     let spec = endpoint.spec();
     let path_values = endpoint.path_values(&event.raw_path).ok_or(ApiError::NoRoute)?;
@@ -113,66 +113,69 @@ where
         return Err(ApiError::MethodNotAllowed { allowed: spec.method.as_str() });
     }
     let credentials = Credentials { api_key: event.header("x-api-key"), authorization: event.header("authorization") };
-    let principal = app.authenticate(credentials).await?;
+    let principal = ctx.authenticate(credentials).await?;
     let _ = caller.set(principal.org_id());
     if !principal.may(spec.scope) {
         return Err(ApiError::Forbidden);
     }
     let body = spec.body.map(|spec| body(&event, spec)).transpose()?.unwrap_or_default();
-    let mut violations = Violations::default();
+    let mut errors = ValidationErrors::default();
     for (name, value) in path_values.iter() {
         let read =
             if name == ACTIVITY_ID { ActivityId::parse(value).map(drop) } else { ids::parse_uuid(value).map(drop) };
         if let Err(fault) = read {
-            violations.add(name, fault);
+            errors.add(name, fault);
         }
     }
-    violations.finish(Some(()))?;
+    errors.finish(Some(()))?;
     let headers = Headers::read(&event, spec.headers)?;
     let path = without_trailing_slash(&event.raw_path).to_owned();
-    let call = Call { endpoint, principal, path, path_values, headers, raw_query: event.raw_query_string, body };
-    respond(app, handle, call).await
+    let request = Request { endpoint, principal, path, path_values, headers, raw_query: event.raw_query_string, body };
+    respond(ctx, handle, request).await
 }
 
 /// Lets the endpoint answer, unless the client has the answer already.
-async fn respond<H, F>(app: &App, handle: H, call: Call) -> Result<Reply, ApiError>
+async fn respond<H, F>(ctx: &RequestContext, handle: H, request: Request) -> Result<Response, ApiError>
 where
-    H: Fn(App, Call) -> F,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F,
+    F: Future<Output = Result<Response, ApiError>>,
 {
-    let if_none_match = call.headers.if_none_match.clone();
-    let Some((slot, repeat)) = call.slot().zip(call.endpoint.spec().repeat()) else {
-        let reply = handle(app.clone(), call).await?;
-        let known = if_none_match.zip(reply.header("etag")).is_some_and(|(tags, etag)| tags.hold(etag));
-        return Ok(if known { reply.not_modified() } else { reply });
+    let if_none_match = request.headers.if_none_match.clone();
+    let Some((idempotency_key, repeat)) = request.idempotency_key().zip(request.endpoint.spec().repeat()) else {
+        let response = handle(ctx.clone(), request).await?;
+        let known = if_none_match.zip(response.header("etag")).is_some_and(|(tags, etag)| tags.hold(etag));
+        return Ok(if known { response.not_modified() } else { response });
     };
     match repeat {
-        Repeat::Replayed => respond_once(app, handle, call, &slot, replay).await,
-        Repeat::Refused(kind) => respond_once(app, handle, call, &slot, |_| Err(ApiError::AlreadyCreated(kind))).await,
-        Repeat::Run => respond_alone(app, handle, call, &slot).await,
+        Repeat::Replayed => respond_once(ctx, handle, request, &idempotency_key, replay).await,
+        Repeat::Refused(kind) => {
+            respond_once(ctx, handle, request, &idempotency_key, |_| Err(ApiError::AlreadyCreated(kind))).await
+        }
+        Repeat::Run => respond_alone(ctx, handle, request, &idempotency_key).await,
     }
 }
 
 /// Lets the endpoint answer, unless an answer is kept under the request's key: then `again` makes one of that.
 async fn respond_once<H, F>(
-    app: &App,
+    ctx: &RequestContext,
     handle: H,
-    call: Call,
-    slot: &Slot,
-    again: impl Fn(&Kept) -> Result<Reply, ApiError>,
-) -> Result<Reply, ApiError>
+    request: Request,
+    idempotency_key: &IdempotencyKey,
+    again: impl Fn(&StoredResponse) -> Result<Response, ApiError>,
+) -> Result<Response, ApiError>
 where
-    H: Fn(App, Call) -> F,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F,
+    F: Future<Output = Result<Response, ApiError>>,
 {
-    let (receipts, fingerprint) = (app.receipts(call.principal()), call.fingerprint());
-    let again = |kept: &Kept| if kept.fingerprint == fingerprint { again(kept) } else { Err(ApiError::KeyReused) };
-    if let Some(kept) = receipts.find(slot).await? {
+    let (idempotency_records, fingerprint) = (ctx.idempotency_records(request.principal()), request.fingerprint());
+    let again =
+        |kept: &StoredResponse| if kept.fingerprint == fingerprint { again(kept) } else { Err(ApiError::KeyReused) };
+    if let Some(kept) = idempotency_records.find(idempotency_key).await? {
         return again(&kept);
     }
-    match handle(app.clone(), call).await {
-        // Another call with this key committed first. It wins; this one gives its answer.
-        Err(ApiError::AlreadyAnswered) => match receipts.find(slot).await? {
+    match handle(ctx.clone(), request).await {
+        // Another request with this key committed first. It wins; this one gives its answer.
+        Err(ApiError::AlreadyAnswered) => match idempotency_records.find(idempotency_key).await? {
             Some(kept) => again(&kept),
             None => Err(ApiError::AlreadyAnswered),
         },
@@ -180,24 +183,29 @@ where
     }
 }
 
-/// Lets the endpoint answer, unless another call under the request's key is under way.
-async fn respond_alone<H, F>(app: &App, handle: H, call: Call, slot: &Slot) -> Result<Reply, ApiError>
+/// Lets the endpoint answer, unless another request under the request's key is under way.
+async fn respond_alone<H, F>(
+    ctx: &RequestContext,
+    handle: H,
+    request: Request,
+    idempotency_key: &IdempotencyKey,
+) -> Result<Response, ApiError>
 where
-    H: Fn(App, Call) -> F,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F,
+    F: Future<Output = Result<Response, ApiError>>,
 {
-    let receipts = app.receipts(call.principal());
-    let lease = receipts.hold(slot, &call.fingerprint()).await?;
-    let outcome = handle(app.ending_earlier(RELEASE), call).await;
+    let idempotency_records = ctx.idempotency_records(request.principal());
+    let idempotency_lock = idempotency_records.hold(idempotency_key, &request.fingerprint()).await?;
+    let outcome = handle(ctx.ending_earlier(RELEASE), request).await;
     // If this fails the key is free when its time is over.
-    let _ = receipts.release(slot, &lease).await;
+    let _ = idempotency_records.release(idempotency_key, &idempotency_lock).await;
     outcome
 }
 
-fn replay(kept: &Kept) -> Result<Reply, ApiError> {
-    let reply: Reply =
+fn replay(kept: &StoredResponse) -> Result<Response, ApiError> {
+    let response: Response =
         serde_json::from_str(&kept.answer).map_err(|_| ApiError::Internal("unreadable kept answer".to_owned()))?;
-    Ok(reply.with("idempotent-replayed", "true"))
+    Ok(response.with("idempotent-replayed", "true"))
 }
 
 /// The body, if it has a form and a length that the endpoint takes.

@@ -36,7 +36,7 @@ use tokio::task::{AbortHandle, JoinSet};
 pub use answer::{Reason, Throttling};
 pub use plan::{Call, Fault, Kind, Operation};
 
-use answer::Answer;
+use answer::FaultResponse;
 use plan::{Plan, Step};
 
 /// Where [`FaultProxy::hold`] stops a call.
@@ -142,7 +142,7 @@ impl FaultProxy {
     /// `kinds` (often [`Kind::ALL`]) that apply to it, and only in ways that a retry survives: [`Reason`]s drawn are
     /// never `ConditionalCheckFailed`, delays at most 100 ms.
     ///
-    /// The n-th call of an operation meets the same fate for the same `seed`, however calls of different operations
+    /// The n-th call of an operation meets the same action for the same `seed`, however calls of different operations
     /// interleave.
     pub fn randomly(&self, seed: u64, rate: f64, kinds: &[Kind]) {
         self.relay.plan().randomly(seed, rate, kinds);
@@ -178,7 +178,7 @@ impl Relay {
     }
 
     /// Answers one call; an error means that the connection is to be reset.
-    async fn serve(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Answer> {
+    async fn serve(self: Arc<Self>, request: Request<Incoming>) -> io::Result<FaultResponse> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let step = Operation::of(&head.headers).and_then(|operation| self.plan().next(operation, body.clone()));
@@ -189,7 +189,7 @@ impl Relay {
         }
     }
 
-    async fn spoil(&self, fault: Fault, head: Parts, body: Bytes) -> io::Result<Answer> {
+    async fn spoil(&self, fault: Fault, head: Parts, body: Bytes) -> io::Result<FaultResponse> {
         match fault {
             Fault::Unavailable => Ok(answer::unavailable()),
             Fault::Throttled(throttling) => Ok(answer::throttled(throttling)),
@@ -217,7 +217,7 @@ impl Relay {
         }
     }
 
-    async fn halt(&self, gate: Gate, head: Parts, body: Bytes) -> io::Result<Answer> {
+    async fn halt(&self, gate: Gate, head: Parts, body: Bytes) -> io::Result<FaultResponse> {
         match gate.moment {
             Moment::Before => {
                 gate.wait().await;
@@ -232,7 +232,7 @@ impl Relay {
     }
 
     /// Lets the engine answer. Lengths are hyper's to state, since a body may be another one than its headers say.
-    async fn forward(&self, mut head: Parts, body: Bytes) -> io::Result<Answer> {
+    async fn forward(&self, mut head: Parts, body: Bytes) -> io::Result<FaultResponse> {
         let mut uri = head.uri.into_parts();
         uri.scheme = Some(Scheme::HTTP);
         uri.authority = Some(self.upstream.clone());

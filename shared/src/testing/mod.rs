@@ -1,13 +1,13 @@
 //! What tests and the developer's tools stand on. Never part of a function.
 //!
 //! A test has a [`TestApp`]: a table of its own on the embedded engine, or on the engine that `TEST_DYNAMODB_URL`
-//! names, with two organizations and their credentials. It sends a [`Request`], made from the endpoint's example event,
-//! through [`serve`], and reads the [`Answer`].
+//! names, with two organizations and their credentials. It sends a [`TestRequest`], made from the endpoint's example event,
+//! through [`serve`], and reads the [`TestResponse`].
 #![expect(clippy::missing_panics_doc, clippy::expect_used, reason = "what a test stands on fails by panicking")]
 
 pub mod engine;
+mod exchange;
 pub mod fault;
-mod request;
 pub mod rules;
 pub mod tenant;
 
@@ -21,26 +21,29 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-pub use request::{Answer, Request};
+pub use exchange::{TestRequest, TestResponse};
 pub use tenant::Tenant;
 
-use crate::app::{App, Process};
+use crate::app::{App, RequestContext};
 use crate::auth::{Credentials, Principal};
 use crate::config::{Config, Database, Jwt, JwtKeys, Secret};
 use crate::domain::{
     Activity, ApiKey, ApiKeySecret, Campaign, CampaignId, Clock, Contact, ContactId, ContactPatch, Import, ImportId,
     Lead, LeadFilter, Linked, NewApiKey, NewContact, NewImport, Scope,
 };
+use crate::dynamodb::keys::{self, Key, PK, SK};
+use crate::dynamodb::{RetryPolicy, Table};
 use crate::endpoint::Endpoint;
-use crate::http::{ApiError, Call, FromBody, NewActivities, NewCampaign, Reply, serve};
-use crate::table::keys::{self, Key, PK, SK};
-use crate::table::{Patience, Table};
+use crate::http::{ApiError, Request, Response, serve};
+use crate::repositories::api_keys;
+use crate::wire::{FromBody, NewActivities, NewCampaign};
 
 /// The secret that test tokens are signed with.
 pub const JWT_SECRET: &str = "a shared secret for tests, long enough for HS256";
 
 /// How long a process behind faults waits: short, so that a test of many faults ends soon. How long is no part of any test.
-pub const PATIENCE: Patience = Patience { attempt: Duration::from_secs(1), longest_pause: Duration::from_millis(50) };
+pub const RETRY_POLICY: RetryPolicy =
+    RetryPolicy { attempt_timeout: Duration::from_secs(1), max_backoff: Duration::from_millis(50) };
 
 /// An API with a table of its own.
 pub struct TestApp {
@@ -49,9 +52,9 @@ pub struct TestApp {
     /// Another organization, which must never be seen.
     pub other: Tenant,
     /// What the functions would have.
-    pub process: Process,
+    pub app: App,
     config: Config,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     clock: Arc<AtomicI64>,
     engine: Option<engine::Engine>,
 }
@@ -66,16 +69,16 @@ impl TestApp {
         };
         let url = external.or_else(|| engine.as_ref().map(engine::Engine::url)).expect("one of them is there");
         let config = config(&url);
-        let table = Table::new(&config.database, Patience::default());
+        let table = Table::new(&config.database, RetryPolicy::default());
         table.create_if_missing(None).await.expect("the table can be made");
         let (org, other) = (Tenant::new(), Tenant::new());
         for (secret, key) in org.keys().into_iter().chain(other.keys()) {
-            table.put_api_key(&secret.hash(), &key).await.expect("a key can be stored");
+            api_keys::store(&table, &secret.hash(), &key).await.expect("a key can be stored");
         }
         let clock = Arc::new(AtomicI64::new(0));
-        let patience = Patience::default();
-        let process = process(&config, &clock, patience);
-        Self { org, other, process, config, patience, clock, engine }
+        let retry_policy = RetryPolicy::default();
+        let app = app(&config, &clock, retry_policy);
+        Self { org, other, app, config, retry_policy, clock, engine }
     }
 
     /// The same API with its database behind a proxy that makes faults.
@@ -83,14 +86,14 @@ impl TestApp {
         let upstream = self.config.database.endpoint.clone().expect("a test's engine has an address");
         let proxy = fault::FaultProxy::start(&upstream).await.expect("the proxy starts");
         self.config.database.endpoint = Some(proxy.endpoint());
-        self.patience = PATIENCE;
+        self.retry_policy = RETRY_POLICY;
         self.restart();
         proxy
     }
 
     /// Another process on the same table: nothing remembered.
     pub fn restart(&mut self) {
-        self.process = process(&self.config, &self.clock, self.patience);
+        self.app = app(&self.config, &self.clock, self.retry_policy);
     }
 
     /// Lets time pass.
@@ -104,38 +107,44 @@ impl TestApp {
     }
 
     /// Answers a request as the endpoint's function would.
-    pub async fn send<H, F>(&self, endpoint: Endpoint, handle: H, request: &Request) -> Answer
+    pub async fn send<H, F>(&self, endpoint: Endpoint, handle: H, request: &TestRequest) -> TestResponse
     where
-        H: Fn(App, Call) -> F,
-        F: Future<Output = Result<Reply, ApiError>>,
+        H: Fn(RequestContext, Request) -> F,
+        F: Future<Output = Result<Response, ApiError>>,
     {
         self.send_by(deadline(), endpoint, handle, request).await
     }
 
     /// Answers a request that has until then.
-    pub async fn send_by<H, F>(&self, deadline: Instant, endpoint: Endpoint, handle: H, request: &Request) -> Answer
+    pub async fn send_by<H, F>(
+        &self,
+        deadline: Instant,
+        endpoint: Endpoint,
+        handle: H,
+        request: &TestRequest,
+    ) -> TestResponse
     where
-        H: Fn(App, Call) -> F,
-        F: Future<Output = Result<Reply, ApiError>>,
+        H: Fn(RequestContext, Request) -> F,
+        F: Future<Output = Result<Response, ApiError>>,
     {
-        let response = Box::pin(serve(&self.process, endpoint, handle, request.event(), deadline)).await;
-        Answer::new(&response)
+        let response = Box::pin(serve(&self.app, endpoint, handle, request.event(), deadline)).await;
+        TestResponse::new(&response)
     }
 
     /// A page of the list of the organization that a test acts as.
-    pub async fn list<H, F>(&self, endpoint: Endpoint, handle: H, query: &str) -> Answer
+    pub async fn list<H, F>(&self, endpoint: Endpoint, handle: H, query: &str) -> TestResponse
     where
-        H: Fn(App, Call) -> F,
-        F: Future<Output = Result<Reply, ApiError>>,
+        H: Fn(RequestContext, Request) -> F,
+        F: Future<Output = Result<Response, ApiError>>,
     {
-        self.send(endpoint, handle, &Request::to(endpoint, &self.org).query(query)).await
+        self.send(endpoint, handle, &TestRequest::to(endpoint, &self.org).query(query)).await
     }
 
     /// Every page of that list from this query on.
-    pub async fn pages<H, F>(&self, endpoint: Endpoint, handle: H, query: &str) -> Vec<Answer>
+    pub async fn pages<H, F>(&self, endpoint: Endpoint, handle: H, query: &str) -> Vec<TestResponse>
     where
-        H: Fn(App, Call) -> F + Copy,
-        F: Future<Output = Result<Reply, ApiError>>,
+        H: Fn(RequestContext, Request) -> F + Copy,
+        F: Future<Output = Result<Response, ApiError>>,
     {
         let mut pages = vec![self.list(endpoint, handle, query).await];
         while let Some(next) = pages.last().and_then(|page| page.next(endpoint)) {
@@ -145,14 +154,14 @@ impl TestApp {
     }
 
     /// One request's view of the API, to reach the table and to see what that costs.
-    pub fn app(&self) -> App {
-        self.process.app(deadline())
+    pub fn ctx(&self) -> RequestContext {
+        self.app.request_context(deadline())
     }
 
     /// The caller that an organization's admin key makes.
     pub async fn principal(&self, tenant: &Tenant) -> Principal {
         let credentials = Credentials { api_key: Some(tenant.admin_key.in_clear()), authorization: None };
-        self.app().authenticate(credentials).await.expect("the key is known")
+        self.ctx().authenticate(credentials).await.expect("the key is known")
     }
 
     /// Stores a contact of this organization from a body, as `POST /contacts/` takes it.
@@ -163,7 +172,7 @@ impl TestApp {
     /// Stores John Doe of the pages: the example event's body to the letter, whose metadata is in another order than the
     /// alphabetical one that a parsed body has.
     pub async fn john(&self) -> Contact {
-        let body = Request::example(Endpoint::CreateContact).event().body();
+        let body = TestRequest::example(Endpoint::CreateContact).event().body();
         self.create_from(std::str::from_utf8(&body).expect("the example's body is text")).await
     }
 
@@ -174,7 +183,7 @@ impl TestApp {
     }
 
     async fn create_new(&self, tenant: &Tenant, new: NewContact, import_id: Option<ImportId>) -> Contact {
-        let contacts = self.app().contacts(&self.principal(tenant).await);
+        let contacts = self.ctx().contacts(&self.principal(tenant).await);
         let contact = contacts.draft(new, import_id);
         contacts.create(&contact, None).await.expect("the contact can be stored");
         contact
@@ -187,7 +196,7 @@ impl TestApp {
 
     /// Stores an activity of a contact from a body, as its endpoint takes it.
     pub async fn activity(&self, contact: ContactId, body: serde_json::Value) -> Activity {
-        let activities = self.app().activities(&self.principal(&self.org).await, contact);
+        let activities = self.ctx().activities(&self.principal(&self.org).await, contact);
         let drafted = activities.draft(read::<NewActivities>(body).0);
         let stored = activities.record(&drafted, |_| None).await.expect("the activity can be stored");
         stored.into_iter().next().expect("one was sent")
@@ -196,7 +205,7 @@ impl TestApp {
     /// Stores a campaign from a body, as its endpoint takes it.
     pub async fn campaign(&self, body: serde_json::Value) -> Campaign {
         let NewCampaign { settings, lead_magnet } = read(body);
-        let campaigns = self.app().campaigns(&self.principal(&self.org).await);
+        let campaigns = self.ctx().campaigns(&self.principal(&self.org).await);
         let campaign = campaigns.draft(settings, lead_magnet.as_ref());
         campaigns.create(&campaign, lead_magnet.as_ref(), None).await.expect("the campaign can be stored");
         campaign
@@ -209,7 +218,7 @@ impl TestApp {
 
     /// Stores an import of this organization from a body, as its endpoint takes it.
     pub async fn import_from(&self, tenant: &Tenant, body: serde_json::Value) -> Import {
-        let imports = self.app().imports(&self.principal(tenant).await);
+        let imports = self.ctx().imports(&self.principal(tenant).await);
         let import = imports.draft(read::<NewImport>(body));
         imports.create(&import, None).await.expect("the import can be stored");
         import
@@ -217,7 +226,7 @@ impl TestApp {
 
     /// Links imports of this organization to a campaign of it.
     pub async fn link(&self, campaign: CampaignId, imports: &[ImportId]) -> Linked {
-        let leads = self.app().leads(&self.principal(&self.org).await);
+        let leads = self.ctx().leads(&self.principal(&self.org).await);
         leads.link(campaign, &imports.iter().copied().collect()).await.expect("the imports can be linked")
     }
 
@@ -233,7 +242,7 @@ impl TestApp {
     /// The leads of a contact of this organization, those of the newest campaign first.
     pub async fn leads_of(&self, contact: ContactId) -> Vec<Lead> {
         let filter = LeadFilter { contact_id: Some(contact), ..LeadFilter::default() };
-        let leads = self.app().leads(&self.principal(&self.org).await);
+        let leads = self.ctx().leads(&self.principal(&self.org).await);
         leads.list(&filter, 1000, None).await.expect("the leads can be read").rows
     }
 
@@ -244,7 +253,7 @@ impl TestApp {
             let Key { pk, sk } = keys::membership(self.org.org_id, import, *contact);
             serde_json::json!({PK: {"S": pk}, SK: {"S": sk}, "type": {"S": "membership"}})
         };
-        let table = Table::new(&self.config.database, Patience::default());
+        let table = Table::new(&self.config.database, RetryPolicy::default());
         table.put_items(contacts.iter().map(item).collect()).await.expect("the items can be stored");
         contacts
     }
@@ -253,7 +262,7 @@ impl TestApp {
     pub async fn stored(&self, id: ContactId) -> Option<Contact> {
         let page =
             crate::domain::TimelinePage { filter: crate::domain::TimelineFilter::Any, page: 0, limit: 1, after: None };
-        self.app().contacts(&self.principal(&self.org).await).get(id, &page).await.ok().map(|(contact, _)| contact)
+        self.ctx().contacts(&self.principal(&self.org).await).get(id, &page).await.ok().map(|(contact, _)| contact)
     }
 
     /// Stores any item over what lies there, in DynamoDB's JSON.
@@ -261,7 +270,7 @@ impl TestApp {
         let mut item = attributes;
         item[PK] = serde_json::json!({"S": key.pk});
         item[SK] = serde_json::json!({"S": key.sk});
-        let table = Table::new(&self.config.database, Patience::default());
+        let table = Table::new(&self.config.database, RetryPolicy::default());
         table.put_item(item).await.expect("the item can be stored");
     }
 
@@ -270,7 +279,7 @@ impl TestApp {
         let secret = ApiKeySecret::generate(false).expect("the machine has randomness");
         let scopes = scopes.iter().copied().collect();
         let new = NewApiKey { name: "a key".to_owned(), scopes, valid_until: None, live: false };
-        let keys = self.app().api_keys(&self.principal(&self.org).await);
+        let keys = self.ctx().api_keys(&self.principal(&self.org).await);
         let key = keys.draft(new, &secret);
         keys.create(&secret.hash(), &key, None).await.expect("the key can be stored");
         (secret, key)
@@ -278,8 +287,8 @@ impl TestApp {
 
     /// Stores an API key over what is known of it.
     pub async fn put_api_key(&self, secret: &ApiKeySecret, key: &ApiKey) {
-        let table = Table::new(&self.config.database, Patience::default());
-        table.put_api_key(&secret.hash(), key).await.expect("a key can be stored");
+        let table = Table::new(&self.config.database, RetryPolicy::default());
+        api_keys::store(&table, &secret.hash(), key).await.expect("a key can be stored");
     }
 
     /// How many items of this type the table has.
@@ -290,7 +299,7 @@ impl TestApp {
 
     /// Every item of the table, as JSON per item: what a test may count, and grep.
     pub async fn items(&self) -> Vec<String> {
-        Table::new(&self.config.database, Patience::default()).dump().await.expect("the table can be read")
+        Table::new(&self.config.database, RetryPolicy::default()).dump().await.expect("the table can be read")
     }
 }
 
@@ -298,7 +307,7 @@ impl TestApp {
 #[expect(clippy::needless_pass_by_value, reason = "tests write the body in place")]
 pub fn read<T: FromBody>(body: serde_json::Value) -> T {
     let body = RawValue::from_string(body.to_string()).expect("a body is JSON");
-    T::from_body(&body).unwrap_or_else(|violations| panic!("a valid body: {violations}"))
+    T::from_body(&body).unwrap_or_else(|errors| panic!("a valid body: {errors}"))
 }
 
 /// The contact of a body.
@@ -330,11 +339,11 @@ fn config(url: &str) -> Config {
     }
 }
 
-fn process(config: &Config, offset: &Arc<AtomicI64>, patience: Patience) -> Process {
+fn app(config: &Config, offset: &Arc<AtomicI64>, retry_policy: RetryPolicy) -> App {
     let offset = offset.clone();
     let clock =
         Clock::new(move || -> DateTime<Utc> { Utc::now() + TimeDelta::milliseconds(offset.load(Ordering::Relaxed)) });
-    Process::with(config, clock, patience)
+    App::with(config, clock, retry_policy)
 }
 
 /// The moment until which a request has, as a function has it.

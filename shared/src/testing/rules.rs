@@ -29,19 +29,19 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::tenant::{forged, token};
-use super::{Answer, JWT_SECRET, Request, Tenant, TestApp, fault, jane};
-use crate::app::App;
+use super::{JWT_SECRET, Tenant, TestApp, TestRequest, TestResponse, fault, jane};
+use crate::app::RequestContext;
 use crate::domain::{Kind, Scope};
+use crate::dynamodb::keys;
 use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, ParamKind, Spec};
-use crate::http::{ApiError, Call, Reply};
-use crate::table::keys;
+use crate::http::{ApiError, Request, Response};
 
-const UNAUTHENTICATED: &str = "Invalid or missing authentication credentials";
+const UNAUTHENTICATED: &str = "InvalidValue or missing authentication credentials";
 
 /// A request that the endpoint answers with success, on a contact of the organization's own where it names one.
-pub async fn valid_request(app: &TestApp, endpoint: Endpoint) -> Request {
+pub async fn valid_request(app: &TestApp, endpoint: Endpoint) -> TestRequest {
     let email = format!("{}@example.com", Uuid::new_v4());
-    let request = Request::to(endpoint, &app.org);
+    let request = TestRequest::to(endpoint, &app.org);
     match endpoint {
         Endpoint::GetContact | Endpoint::UpdateContact | Endpoint::DeleteContact => {
             request.path(format!("/contacts/{}", app.jane(&email).await.id))
@@ -87,8 +87,8 @@ pub async fn valid_request(app: &TestApp, endpoint: Endpoint) -> Request {
 /// An endpoint's path and method are its own, with and without the trailing slash, and said before anything else.
 pub async fn routes<H, F>(endpoint: Endpoint, handle: H)
 where
-    H: Fn(App, Call) -> F + Copy,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F + Copy,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     let app = TestApp::new().await;
     let spec = endpoint.spec();
@@ -99,12 +99,12 @@ where
         assert_eq!(answer.status, u64::from(spec.success), "{path}: {}", answer.text);
     }
     for path in ["", "/", "/nowhere", "/contacts/a/b", "//contacts", "/Contacts/", "/imports/x/y"] {
-        let answer = app.send(endpoint, handle, &Request::example(endpoint).path(path)).await;
+        let answer = app.send(endpoint, handle, &TestRequest::example(endpoint).path(path)).await;
         assert_eq!((answer.status, answer.detail()), (404, "Not found".to_owned()), "{path}");
     }
     for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "get", ""] {
         if method != spec.method.as_str() {
-            let answer = app.send(endpoint, handle, &Request::example(endpoint).method(method)).await;
+            let answer = app.send(endpoint, handle, &TestRequest::example(endpoint).method(method)).await;
             assert_eq!((answer.status, answer.detail()), (405, "Method not allowed".to_owned()), "{method}");
             assert_eq!(answer.header("allow"), spec.method.as_str(), "{method}");
         }
@@ -114,8 +114,8 @@ where
 /// Who is let in, who is not known, and who may not.
 pub async fn credentials<H, F>(endpoint: Endpoint, handle: H)
 where
-    H: Fn(App, Call) -> F + Copy,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F + Copy,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     let app = TestApp::new().await;
     let (org, scope) = (&app.org, endpoint.spec().scope);
@@ -240,10 +240,10 @@ async fn send_as<H, F>(
     handle: H,
     key: Option<&str>,
     authorization: Option<&str>,
-) -> Answer
+) -> TestResponse
 where
-    H: Fn(App, Call) -> F,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     let mut request = Box::pin(valid_request(app, endpoint)).await.without("x-api-key");
     for (name, value) in [("x-api-key", key), ("authorization", authorization)] {
@@ -257,8 +257,8 @@ where
 /// What is wrong is refused in the documented order: a request has all the faults that follow one, and is told of that.
 pub async fn order_of_refusals<H, F>(endpoint: Endpoint, handle: H)
 where
-    H: Fn(App, Call) -> F + Copy,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F + Copy,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     let app = TestApp::new().await;
     let good = valid_request(&app, endpoint).await;
@@ -272,11 +272,11 @@ where
     assert_eq!(app.send(endpoint, handle, &good).await.status, u64::from(endpoint.spec().success));
 }
 
-type Fault = (u64, String, Box<dyn Fn(Request) -> Request>);
+type Fault = (u64, String, Box<dyn Fn(TestRequest) -> TestRequest>);
 
 /// What can be wrong with a request to this endpoint, in the documented order.
 async fn faults(app: &TestApp, endpoint: Endpoint) -> Vec<Fault> {
-    fn fault(status: u64, detail: impl Into<String>, spoil: impl Fn(Request) -> Request + 'static) -> Fault {
+    fn fault(status: u64, detail: impl Into<String>, spoil: impl Fn(TestRequest) -> TestRequest + 'static) -> Fault {
         (status, detail.into(), Box::new(spoil))
     }
     let Spec { path, scope, body, headers, query, .. } = endpoint.spec();
@@ -363,8 +363,8 @@ fn path_of(endpoint: Endpoint, id: &str) -> String {
 /// The request's id comes from the client if it is sane and is on every answer.
 pub async fn request_ids<H, F>(endpoint: Endpoint, handle: H)
 where
-    H: Fn(App, Call) -> F + Copy,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F + Copy,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     const GATEWAY: &str = "JKJaXmPLvHcESHA=";
     let app = TestApp::new().await;
@@ -392,8 +392,8 @@ where
 /// A bug is 500 and says nothing of itself.
 pub async fn bugs<H, F>(endpoint: Endpoint, handle: H)
 where
-    H: Fn(App, Call) -> F + Copy,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F + Copy,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     const BUG: &str = r#"{"detail":"Internal server error"}"#;
     let mut app = TestApp::new().await;
@@ -417,8 +417,8 @@ where
 /// A database that stays away is 503, to be tried again, whatever the endpoint was about to ask of it.
 pub async fn unavailable<H, F>(endpoint: Endpoint, handle: H)
 where
-    H: Fn(App, Call) -> F + Copy,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F + Copy,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     const LONGEST: Duration = Duration::from_millis(200);
     let mut app = TestApp::new().await;
@@ -440,8 +440,8 @@ where
 /// Another organization's thing is, to the byte, one that is not there, and stays as it is.
 pub async fn isolation<H, F>(endpoint: Endpoint, handle: H)
 where
-    H: Fn(App, Call) -> F + Copy,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F + Copy,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     let app = TestApp::new().await;
     let theirs = valid_request(&app, endpoint).await;
@@ -460,8 +460,8 @@ where
 /// A path's id is a UUID in its hyphenated form, in either case.
 pub async fn path_ids<H, F>(endpoint: Endpoint, handle: H)
 where
-    H: Fn(App, Call) -> F + Copy,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F + Copy,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     let app = TestApp::new().await;
     let good = valid_request(&app, endpoint).await;
@@ -482,8 +482,8 @@ where
 /// A body is JSON by its content type and in fact, one object, and not too long.
 pub async fn bodies<H, F>(endpoint: Endpoint, handle: H)
 where
-    H: Fn(App, Call) -> F + Copy,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F + Copy,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     let app = TestApp::new().await;
     let success = u64::from(endpoint.spec().success);
@@ -564,14 +564,14 @@ fn malformed_bodies() -> Vec<(Vec<u8>, String)> {
 /// A request that is sent again under its key is answered again, and done once.
 pub async fn idempotency<H, F>(endpoint: Endpoint, handle: H)
 where
-    H: Fn(App, Call) -> F + Copy,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F + Copy,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     const DAY: TimeDelta = TimeDelta::hours(24);
     let app = TestApp::new().await;
     let good = valid_request(&app, endpoint).await;
     let keyed = good.clone().header("idempotency-key", "key-1");
-    let send = async |request: &Request| app.send(endpoint, handle, request).await;
+    let send = async |request: &TestRequest| app.send(endpoint, handle, request).await;
 
     let first = send(&keyed).await;
     assert_eq!((first.status, first.header("idempotent-replayed")), (201, ""), "{}", first.text);
@@ -634,14 +634,14 @@ where
 /// A request that may be repeated holds its key while it is under way, and no longer.
 pub async fn leases<H, F>(endpoint: Endpoint, handle: H)
 where
-    H: Fn(App, Call) -> F + Copy,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F + Copy,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     let app = TestApp::new().await;
     let success = u64::from(endpoint.spec().success);
     let good = valid_request(&app, endpoint).await;
     let keyed = good.clone().header("idempotency-key", "key-1");
-    let send = async |request: &Request| app.send(endpoint, handle, request).await;
+    let send = async |request: &TestRequest| app.send(endpoint, handle, request).await;
 
     for time in ["first", "second"] {
         let answer = send(&keyed).await;
@@ -685,8 +685,8 @@ where
 /// sees its own rows and no others.
 pub async fn lists<H, F>(endpoint: Endpoint, handle: H)
 where
-    H: Fn(App, Call) -> F + Copy,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(RequestContext, Request) -> F + Copy,
+    F: Future<Output = Result<Response, ApiError>>,
 {
     let app = TestApp::new().await;
     for company in ["Tech Corp", "Other Corp", "First Corp"] {
@@ -704,13 +704,13 @@ where
     }
 
     let newcomer = bearer(&Tenant::new(), &json!({"scope": "admin"}));
-    let newcomer = Request::example(endpoint).without("x-api-key").header("authorization", &newcomer);
+    let newcomer = TestRequest::example(endpoint).without("x-api-key").header("authorization", &newcomer);
     let second = app.list(endpoint, handle, "limit=1").await.next(endpoint).expect("there are three rows");
     for query in ["", &second] {
         let none = app.send(endpoint, handle, &newcomer.clone().query(query)).await;
         assert_eq!((none.status, none.text.as_str(), none.header("link")), (200, "[]", ""), "{query}");
     }
-    let theirs = app.send(endpoint, handle, &Request::to(endpoint, &app.other)).await.each("id");
+    let theirs = app.send(endpoint, handle, &TestRequest::to(endpoint, &app.other)).await.each("id");
     assert!(theirs.iter().all(|id| !ids.contains(id)), "each organization sees its own");
 
     let (limit, cursor) = ("limit must be an integer from 1 to 1000", "cursor must be the cursor of a Link header");

@@ -9,7 +9,7 @@ use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Value, json};
 use shared::config::Config;
 use shared::domain::{ActivityId, CampaignId, ContactId, ImportId, OrgId, Scope};
-use shared::table::{Parent, keys};
+use shared::dynamodb::{Parent, keys};
 use shared::{Endpoint, endpoint, openapi};
 use uuid::Uuid;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::config::{Database, Secret};
-use shared::table::{Patience, Table};
+use shared::dynamodb::{RetryPolicy, Table};
 use ureq::Agent;
 use ureq::http::{self, HeaderMap};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
@@ -84,7 +84,7 @@ impl Api {
 
 /// For a deployed API, whose certificate Amazon has signed.
 fn tls() -> TlsConfig {
-    let pem = include_bytes!("../../src/table/amazon-roots.pem");
+    let pem = include_bytes!("../../src/dynamodb/amazon-roots.pem");
     let roots = parse_pem(pem).filter_map(|item| match item.unwrap() {
         PemItem::Certificate(root) => Some(root),
         _ => None,
@@ -105,7 +105,7 @@ fn local_table(endpoint: String, table: String) -> Table {
         session_token: None,
         endpoint: Some(endpoint),
     };
-    Table::new(&database, Patience::default())
+    Table::new(&database, RetryPolicy::default())
 }
 
 /// A request in the making: of the test's organization, unless it is told otherwise.

@@ -59,7 +59,7 @@ fn request(endpoint: Endpoint, named: &Named) -> Request {
         .replace("{activity_id}", "act_123");
     let body = match endpoint {
         Endpoint::LinkImports => json!({"import_ids": [named.import_id]}).to_string().into_bytes(),
-        _ => testing::Request::example(endpoint).event().body(),
+        _ => testing::TestRequest::example(endpoint).event().body(),
     };
     let request = Request::new(spec.method.as_str(), &path);
     match spec.method {

@@ -4,27 +4,34 @@
 
 use chrono::TimeDelta;
 use serde_json::json;
-use shared::App;
-use shared::auth::{Credentials, Refusal};
+use shared::RequestContext;
+use shared::auth::{AuthError, Credentials};
 use shared::domain::{
     ApiKeySecret, CompanyFilter, CompanyKey, ContactFilter, ContactId, ImportFilter, ImportStatus, LeadFilter, Linked,
     NewApiKey, RequiredVersion, Scope, TimelineFilter, TimelinePage,
 };
-use shared::http::NewActivities;
-use shared::table::{Receipt, Slot};
+use shared::repositories::{IdempotencyKey, IdempotencyRecord};
 use shared::testing::{TestApp, jane, new_contact, patch, read};
+use shared::wire::NewActivities;
 
 const PAGE: TimelinePage = TimelinePage { filter: TimelineFilter::Active, page: 0, limit: 50, after: None };
 
 /// Holds what a request did to its budget. Units are held on the embedded engine only: DynamoDB Local counts those of
 /// transactions wrongly.
 #[track_caller]
-fn assert_cost(test: &TestApp, app: &App, calls: u32, rounds: u32, read_units: f64, write_units: f64) {
-    let usage = app.usage();
-    assert_eq!((usage.calls, usage.rounds), (calls, rounds), "calls and rounds: {usage:?}");
+fn assert_cost(test: &TestApp, ctx: &RequestContext, calls: u32, rounds: u32, read_units: f64, write_units: f64) {
+    let consumed_capacity = ctx.consumed_capacity();
+    assert_eq!(
+        (consumed_capacity.calls, consumed_capacity.rounds),
+        (calls, rounds),
+        "calls and rounds: {consumed_capacity:?}"
+    );
     if test.counts_units() {
         let close = |counted: f64, budget: f64| (counted - budget).abs() < 1e-9;
-        assert!(close(usage.read_units, read_units) && close(usage.write_units, write_units), "units: {usage:?}");
+        assert!(
+            close(consumed_capacity.read_units, read_units) && close(consumed_capacity.write_units, write_units),
+            "units: {consumed_capacity:?}"
+        );
     }
 }
 
@@ -34,37 +41,37 @@ fn acme(email: &str) -> serde_json::Value {
     body
 }
 
-async fn create(test: &TestApp, body: serde_json::Value, import: bool) -> (App, ContactId) {
+async fn create(test: &TestApp, body: serde_json::Value, import: bool) -> (RequestContext, ContactId) {
     let principal = test.principal(&test.org).await;
     let import_id = if import { Some(test.import(&test.org).await) } else { None };
-    let app = test.app();
-    let contacts = app.contacts(&principal);
+    let ctx = test.ctx();
+    let contacts = ctx.contacts(&principal);
     let contact = contacts.draft(new_contact(body), import_id);
     contacts.create(&contact, None).await.unwrap();
-    (app, contact.id)
+    (ctx, contact.id)
 }
 
 #[tokio::test]
 async fn a_create_is_one_transaction() {
     let test = TestApp::new().await;
-    let (app, _) = create(&test, jane("a@example.com"), false).await;
-    assert_cost(&test, &app, 1, 1, 0.0, 4.0);
+    let (ctx, _) = create(&test, jane("a@example.com"), false).await;
+    assert_cost(&test, &ctx, 1, 1, 0.0, 4.0);
 }
 
 #[tokio::test]
 async fn a_membership_costs_two_units_more_and_no_call() {
     let test = TestApp::new().await;
-    let (app, _) = create(&test, jane("a@example.com"), true).await;
-    assert_cost(&test, &app, 1, 1, 0.0, 6.0);
+    let (ctx, _) = create(&test, jane("a@example.com"), true).await;
+    assert_cost(&test, &ctx, 1, 1, 0.0, 6.0);
 }
 
 #[tokio::test]
 async fn a_company_is_looked_up_once_and_then_known() {
     let test = TestApp::new().await;
-    let (app, _) = create(&test, acme("a@example.com"), false).await;
-    assert_cost(&test, &app, 2, 2, 1.0, 6.0);
-    let (app, _) = create(&test, acme("b@example.com"), false).await;
-    assert_cost(&test, &app, 1, 1, 0.0, 4.0);
+    let (ctx, _) = create(&test, acme("a@example.com"), false).await;
+    assert_cost(&test, &ctx, 2, 2, 1.0, 6.0);
+    let (ctx, _) = create(&test, acme("b@example.com"), false).await;
+    assert_cost(&test, &ctx, 1, 1, 0.0, 4.0);
 }
 
 #[tokio::test]
@@ -73,24 +80,25 @@ async fn an_import_and_a_company_are_looked_up_in_one_round() {
     let import_id = test.import(&test.org).await;
     test.restart();
     let principal = test.principal(&test.org).await;
-    let app = test.app();
-    let contacts = app.contacts(&principal);
+    let ctx = test.ctx();
+    let contacts = ctx.contacts(&principal);
     let contact = contacts.draft(new_contact(acme("a@example.com")), Some(import_id));
     contacts.create(&contact, None).await.unwrap();
-    assert_cost(&test, &app, 3, 2, 2.0, 8.0);
+    assert_cost(&test, &ctx, 3, 2, 2.0, 8.0);
 }
 
 #[tokio::test]
 async fn a_kept_answer_costs_two_units_a_kilobyte() {
     let test = TestApp::new().await;
     let principal = test.principal(&test.org).await;
-    let app = test.app();
-    let contacts = app.contacts(&principal);
+    let ctx = test.ctx();
+    let contacts = ctx.contacts(&principal);
     let contact = contacts.draft(new_contact(jane("a@example.com")), None);
-    let slot = Slot { method: "POST", path: "/contacts".to_owned(), key: "key".to_owned() };
-    let receipt = Receipt { slot, fingerprint: "f".to_owned(), answer: "a".repeat(500) };
-    contacts.create(&contact, Some(&receipt)).await.unwrap();
-    assert_cost(&test, &app, 1, 1, 0.0, 6.0);
+    let idempotency_key = IdempotencyKey { method: "POST", path: "/contacts".to_owned(), key: "key".to_owned() };
+    let idempotency_record =
+        IdempotencyRecord { idempotency_key, fingerprint: "f".to_owned(), answer: "a".repeat(500) };
+    contacts.create(&contact, Some(&idempotency_record)).await.unwrap();
+    assert_cost(&test, &ctx, 1, 1, 0.0, 6.0);
 }
 
 #[tokio::test]
@@ -98,17 +106,17 @@ async fn a_get_is_two_calls_in_one_round() {
     let test = TestApp::new().await;
     let principal = test.principal(&test.org).await;
     let contact = test.jane("a@example.com").await;
-    let app = test.app();
-    app.contacts(&principal).get(contact.id, &PAGE).await.unwrap();
-    let usage = app.usage();
-    assert_eq!((usage.calls, usage.rounds), (2, 1));
+    let ctx = test.ctx();
+    ctx.contacts(&principal).get(contact.id, &PAGE).await.unwrap();
+    let consumed_capacity = ctx.consumed_capacity();
+    assert_eq!((consumed_capacity.calls, consumed_capacity.rounds), (2, 1));
     // The contact and the active campaigns, and the Query of a timeline without an entry.
-    assert!(!test.counts_units() || usage.read_units <= 3.0, "{usage:?}");
+    assert!(!test.counts_units() || consumed_capacity.read_units <= 3.0, "{consumed_capacity:?}");
 }
 
 /// Fifty activities as a sender has them: with a text and flags, below 1 KB.
 fn fifty() -> Vec<serde_json::Value> {
-    let example = shared::testing::Request::example(shared::Endpoint::RecordActivities).body()[0].clone();
+    let example = shared::testing::TestRequest::example(shared::Endpoint::RecordActivities).body()[0].clone();
     let one = |n: usize| {
         let mut activity = example.clone();
         activity["id"] = json!(format!("act_{n}"));
@@ -124,11 +132,11 @@ async fn recording_is_two_rounds_and_a_unit_an_activity() {
     let principal = test.principal(&test.org).await;
     let contact = test.jane("a@example.com").await;
     for (sent, calls, write_units) in [(json!(fifty()[0]), 2, 1.0), (json!(fifty()[1..]), 50, 49.0)] {
-        let app = test.app();
-        let activities = app.activities(&principal, contact.id);
+        let ctx = test.ctx();
+        let activities = ctx.activities(&principal, contact.id);
         let NewActivities(new) = read(sent);
         activities.record(&activities.draft(new), |_| None).await.unwrap();
-        assert_cost(&test, &app, calls, 2, 1.0, write_units);
+        assert_cost(&test, &ctx, calls, 2, 1.0, write_units);
     }
 }
 
@@ -138,7 +146,7 @@ async fn fifty_activities_cost_the_get_no_call_more() {
     let principal = test.principal(&test.org).await;
     let contact = test.jane("a@example.com").await;
     let campaign = test.campaign(json!({"name": "Q1"})).await;
-    let activities = test.app().activities(&principal, contact.id);
+    let activities = test.ctx().activities(&principal, contact.id);
     let NewActivities(new) = read(json!(fifty()));
     activities.record(&activities.draft(new), |_| None).await.unwrap();
     // A timeline of 50 × 0.8 KB is read in units of 4 KB: ten of them, or a little more with the attributes' names.
@@ -147,11 +155,11 @@ async fn fifty_activities_cost_the_get_no_call_more() {
     for (filter, beside) in
         [(TimelineFilter::Any, 1.0), (TimelineFilter::Active, 2.0), (TimelineFilter::Campaign(campaign.id), 2.0)]
     {
-        let app = test.app();
-        app.contacts(&principal).get(contact.id, &TimelinePage { filter, ..PAGE }).await.unwrap();
-        let usage = app.usage();
-        assert_eq!((usage.calls, usage.rounds), (2, 1), "{filter:?}");
-        counted.push(usage.read_units - beside);
+        let ctx = test.ctx();
+        ctx.contacts(&principal).get(contact.id, &TimelinePage { filter, ..PAGE }).await.unwrap();
+        let consumed_capacity = ctx.consumed_capacity();
+        assert_eq!((consumed_capacity.calls, consumed_capacity.rounds), (2, 1), "{filter:?}");
+        counted.push(consumed_capacity.read_units - beside);
     }
     if test.counts_units() {
         assert!(counted.iter().all(|units| page.contains(units) && (units - counted[0]).abs() < 1e-9), "{counted:?}");
@@ -170,14 +178,14 @@ async fn an_update_is_one_write_and_no_read() {
         json!({"full_name": "Jane Smith", "email": "A@example.com", "company": "ACME", "locale": null}),
         json!({"metadata": null}),
     ] {
-        let app = test.app();
-        app.contacts(&principal).update(contact.id, &patch(body.clone()), None).await.unwrap();
-        assert_cost(&test, &app, 1, 1, 0.0, 1.0);
+        let ctx = test.ctx();
+        ctx.contacts(&principal).update(contact.id, &patch(body.clone()), None).await.unwrap();
+        assert_cost(&test, &ctx, 1, 1, 0.0, 1.0);
     }
-    let app = test.app();
+    let ctx = test.ctx();
     let required = RequiredVersion::OneOf(vec![5]);
-    app.contacts(&principal).update(contact.id, &patch(json!({"full_name": "Jane"})), Some(&required)).await.unwrap();
-    assert_cost(&test, &app, 1, 1, 0.0, 1.0);
+    ctx.contacts(&principal).update(contact.id, &patch(json!({"full_name": "Jane"})), Some(&required)).await.unwrap();
+    assert_cost(&test, &ctx, 1, 1, 0.0, 1.0);
 }
 
 #[tokio::test]
@@ -185,10 +193,10 @@ async fn an_update_that_changes_nothing_is_one_refused_call() {
     let test = TestApp::new().await;
     let principal = test.principal(&test.org).await;
     let contact = test.create(&test.org, acme("a@example.com"), None).await;
-    let app = test.app();
-    app.contacts(&principal).update(contact.id, &patch(acme("a@example.com")), None).await.unwrap();
-    let usage = app.usage();
-    assert_eq!((usage.calls, usage.rounds), (1, 1));
+    let ctx = test.ctx();
+    ctx.contacts(&principal).update(contact.id, &patch(acme("a@example.com")), None).await.unwrap();
+    let consumed_capacity = ctx.consumed_capacity();
+    assert_eq!((consumed_capacity.calls, consumed_capacity.rounds), (1, 1));
 }
 
 #[tokio::test]
@@ -196,9 +204,9 @@ async fn nested_metadata_is_read_and_written_once() {
     let test = TestApp::new().await;
     let principal = test.principal(&test.org).await;
     let contact = test.jane("a@example.com").await;
-    let app = test.app();
-    app.contacts(&principal).update(contact.id, &patch(json!({"metadata": {"a": {"b": 1}}})), None).await.unwrap();
-    assert_cost(&test, &app, 2, 2, 1.0, 1.0);
+    let ctx = test.ctx();
+    ctx.contacts(&principal).update(contact.id, &patch(json!({"metadata": {"a": {"b": 1}}})), None).await.unwrap();
+    assert_cost(&test, &ctx, 2, 2, 1.0, 1.0);
 }
 
 #[tokio::test]
@@ -206,14 +214,14 @@ async fn a_new_address_is_two_rounds() {
     let test = TestApp::new().await;
     let principal = test.principal(&test.org).await;
     let contact = test.jane("a@example.com").await;
-    let app = test.app();
-    app.contacts(&principal).update(contact.id, &patch(json!({"email": "b@example.com"})), None).await.unwrap();
-    assert_cost(&test, &app, 2, 2, 1.0, 6.0);
+    let ctx = test.ctx();
+    ctx.contacts(&principal).update(contact.id, &patch(json!({"email": "b@example.com"})), None).await.unwrap();
+    assert_cost(&test, &ctx, 2, 2, 1.0, 6.0);
     // Beside other fields the refused attempt serves as the read; of it the service reports no units.
-    let app = test.app();
+    let ctx = test.ctx();
     let changes = patch(json!({"email": "c@example.com", "locale": "es"}));
-    app.contacts(&principal).update(contact.id, &changes, None).await.unwrap();
-    assert_cost(&test, &app, 2, 2, 0.0, 6.0);
+    ctx.contacts(&principal).update(contact.id, &changes, None).await.unwrap();
+    assert_cost(&test, &ctx, 2, 2, 0.0, 6.0);
 }
 
 #[tokio::test]
@@ -221,11 +229,11 @@ async fn a_delete_is_two_rounds() {
     let test = TestApp::new().await;
     let principal = test.principal(&test.org).await;
     let (_, id) = create(&test, jane("a@example.com"), true).await;
-    let app = test.app();
-    app.contacts(&principal).delete(id, None).await.unwrap();
-    let usage = app.usage();
-    assert_eq!((usage.calls, usage.rounds), (3, 2));
-    assert!(!test.counts_units() || (usage.write_units - 8.0).abs() < 1e-9, "{usage:?}");
+    let ctx = test.ctx();
+    ctx.contacts(&principal).delete(id, None).await.unwrap();
+    let consumed_capacity = ctx.consumed_capacity();
+    assert_eq!((consumed_capacity.calls, consumed_capacity.rounds), (3, 2));
+    assert!(!test.counts_units() || (consumed_capacity.write_units - 8.0).abs() < 1e-9, "{consumed_capacity:?}");
 }
 
 #[tokio::test]
@@ -236,12 +244,12 @@ async fn a_page_of_a_list_is_one_call() {
         test.jane(&format!("{n}@example.com")).await;
     }
     for limit in [3, 5, 1000] {
-        let app = test.app();
-        let page = app.contacts(&principal).list(&ContactFilter::default(), limit, None).await.unwrap();
+        let ctx = test.ctx();
+        let page = ctx.contacts(&principal).list(&ContactFilter::default(), limit, None).await.unwrap();
         assert_eq!(page.rows.len(), limit.min(5));
         assert_eq!(page.next.is_some(), limit < 5);
-        let usage = app.usage();
-        assert_eq!((usage.calls, usage.rounds), (1, 1), "limit {limit}");
+        let consumed_capacity = ctx.consumed_capacity();
+        assert_eq!((consumed_capacity.calls, consumed_capacity.rounds), (1, 1), "limit {limit}");
     }
 }
 
@@ -253,10 +261,10 @@ async fn an_import_and_the_count_of_its_contacts_are_two_calls_in_one_round() {
     for n in 0..15 {
         test.create(&test.org, jane(&format!("{n}@example.com")), Some(import)).await;
     }
-    let app = test.app();
-    assert_eq!(app.imports(&principal).get(import).await.unwrap().1, 15);
+    let ctx = test.ctx();
+    assert_eq!(ctx.imports(&principal).get(import).await.unwrap().1, 15);
     // A membership is below 0.27 KB: fifteen are read with one unit.
-    assert_cost(&test, &app, 2, 1, 2.0, 0.0);
+    assert_cost(&test, &ctx, 2, 1, 2.0, 0.0);
 }
 
 #[tokio::test]
@@ -273,14 +281,14 @@ async fn an_update_of_an_import_is_one_write_and_no_read() {
         (json!({"file_name": null, "campaign_id": null, "mapping_json": null}), 0.0, 1.0),
         (json!({}), 1.0, 0.0),
     ] {
-        let app = test.app();
-        app.imports(&principal).update(import, &read(body)).await.unwrap();
-        assert_cost(&test, &app, 1, 1, read_units, write_units);
+        let ctx = test.ctx();
+        ctx.imports(&principal).update(import, &read(body)).await.unwrap();
+        assert_cost(&test, &ctx, 1, 1, read_units, write_units);
     }
     // What changes nothing is one refused call.
-    let app = test.app();
-    app.imports(&principal).update(import, &read(json!({"source": "crm", "file_name": null}))).await.unwrap();
-    assert_eq!((app.usage().calls, app.usage().rounds), (1, 1));
+    let ctx = test.ctx();
+    ctx.imports(&principal).update(import, &read(json!({"source": "crm", "file_name": null}))).await.unwrap();
+    assert_eq!((ctx.consumed_capacity().calls, ctx.consumed_capacity().rounds), (1, 1));
 }
 
 #[tokio::test]
@@ -291,9 +299,9 @@ async fn a_delete_of_an_import_is_one_transaction_however_many_contacts_it_has()
     for n in 0..5 {
         test.create(&test.org, jane(&format!("{n}@example.com")), Some(import)).await;
     }
-    let app = test.app();
-    app.imports(&principal).delete(import).await.unwrap();
-    assert_cost(&test, &app, 1, 1, 0.0, 4.0);
+    let ctx = test.ctx();
+    ctx.imports(&principal).delete(import).await.unwrap();
+    assert_cost(&test, &ctx, 1, 1, 0.0, 4.0);
 }
 
 #[tokio::test]
@@ -307,26 +315,26 @@ async fn a_page_of_imports_and_of_companies_is_one_call() {
         test.create(&test.org, body, None).await;
     }
     for limit in [3, 5, 1000] {
-        let app = test.app();
-        let page = app.imports(&principal).list(&ImportFilter::default(), limit, None).await.unwrap();
+        let ctx = test.ctx();
+        let page = ctx.imports(&principal).list(&ImportFilter::default(), limit, None).await.unwrap();
         assert_eq!((page.rows.len(), page.next.is_some()), (limit.min(5), limit < 5));
-        assert_cost(&test, &app, 1, 1, 1.0, 0.0);
-        let app = test.app();
-        let page = app.companies(&principal).list(&CompanyFilter::default(), limit, None).await.unwrap();
+        assert_cost(&test, &ctx, 1, 1, 1.0, 0.0);
+        let ctx = test.ctx();
+        let page = ctx.companies(&principal).list(&CompanyFilter::default(), limit, None).await.unwrap();
         assert_eq!((page.rows.len(), page.next.is_some()), (limit.min(5), limit < 5));
-        assert_cost(&test, &app, 1, 1, 1.0, 0.0);
+        assert_cost(&test, &ctx, 1, 1, 1.0, 0.0);
     }
     // A filter passes rows over, but needs no more calls for that.
     for (status, limit, rows) in [(ImportStatus::Completed, 1, 0), (ImportStatus::Pending, 2, 2)] {
-        let app = test.app();
+        let ctx = test.ctx();
         let filter = ImportFilter { status: Some(status), ..ImportFilter::default() };
-        assert_eq!(app.imports(&principal).list(&filter, limit, None).await.unwrap().rows.len(), rows);
-        assert_cost(&test, &app, 1, 1, 1.0, 0.0);
+        assert_eq!(ctx.imports(&principal).list(&filter, limit, None).await.unwrap().rows.len(), rows);
+        assert_cost(&test, &ctx, 1, 1, 1.0, 0.0);
     }
-    let app = test.app();
+    let ctx = test.ctx();
     let filter = CompanyFilter { name: Some(CompanyKey::parse("company 3").unwrap()) };
-    assert_eq!(app.companies(&principal).list(&filter, 1000, None).await.unwrap().rows.len(), 1);
-    assert_cost(&test, &app, 1, 1, 1.0, 0.0);
+    assert_eq!(ctx.companies(&principal).list(&filter, 1000, None).await.unwrap().rows.len(), 1);
+    assert_cost(&test, &ctx, 1, 1, 1.0, 0.0);
 }
 
 #[tokio::test]
@@ -336,20 +344,20 @@ async fn an_api_key_is_made_in_one_call_found_through_the_index_and_revoked_in_t
     let secret = ApiKeySecret::generate(true).unwrap();
     let scopes = [Scope::Read].into_iter().collect();
     let new = NewApiKey { name: "a".to_owned(), scopes, valid_until: None, live: true };
-    let app = test.app();
-    let keys = app.api_keys(&principal);
+    let ctx = test.ctx();
+    let keys = ctx.api_keys(&principal);
     let key = keys.draft(new, &secret);
     keys.create(&secret.hash(), &key, None).await.unwrap();
-    assert_cost(&test, &app, 1, 1, 0.0, 3.0);
+    assert_cost(&test, &ctx, 1, 1, 0.0, 3.0);
 
-    let app = test.app();
-    assert_eq!(app.api_keys(&principal).list(1000, None).await.unwrap().rows.len(), 5);
-    assert_cost(&test, &app, 2, 2, 5.5, 0.0);
+    let ctx = test.ctx();
+    assert_eq!(ctx.api_keys(&principal).list(1000, None).await.unwrap().rows.len(), 5);
+    assert_cost(&test, &ctx, 2, 2, 5.5, 0.0);
 
     for write_units in [1.0, 0.0] {
-        let app = test.app();
-        app.api_keys(&principal).revoke(key.id).await.unwrap();
-        assert_cost(&test, &app, 2, 2, 0.5, write_units);
+        let ctx = test.ctx();
+        ctx.api_keys(&principal).revoke(key.id).await.unwrap();
+        assert_cost(&test, &ctx, 2, 2, 0.5, write_units);
     }
 }
 
@@ -358,14 +366,14 @@ async fn an_api_key_is_looked_up_once_a_while_and_not_for_a_typing_error() {
     let test = TestApp::new().await;
     let secret = ApiKeySecret::generate(true).unwrap();
     let calls = async |key: &str| {
-        let app = test.app();
+        let ctx = test.ctx();
         let credentials = Credentials { api_key: Some(key), ..Credentials::default() };
-        let known = match app.authenticate(credentials).await {
+        let known = match ctx.authenticate(credentials).await {
             Ok(_) => true,
-            Err(Refusal::Unauthenticated) => false,
+            Err(AuthError::Unauthenticated) => false,
             Err(refusal) => panic!("{refusal:?}"),
         };
-        (known, app.usage().calls)
+        (known, ctx.consumed_capacity().calls)
     };
     let (place, typed) = (12, secret.in_clear());
     let other = if typed[place..].starts_with('0') { "1" } else { "0" };
@@ -376,7 +384,7 @@ async fn an_api_key_is_looked_up_once_a_while_and_not_for_a_typing_error() {
     assert_eq!(none, [(false, 1), (false, 0)], "there is no such key, and it is not asked for each time");
     let scopes = [Scope::Read].into_iter().collect();
     let new = NewApiKey { name: "a".to_owned(), scopes, valid_until: None, live: true };
-    let keys = test.app().api_keys(&test.principal(&test.org).await);
+    let keys = test.ctx().api_keys(&test.principal(&test.org).await);
     let key = keys.draft(new, &secret);
     keys.create(&secret.hash(), &key, None).await.unwrap();
     test.pass(TimeDelta::seconds(4));
@@ -402,30 +410,37 @@ async fn linking_reads_in_hundreds_and_writes_a_lead_a_call() {
     test.members(import, CONTACTS as usize).await;
     let link = async |campaign: serde_json::Value| {
         let campaign = test.campaign(campaign).await.id;
-        let app = test.app();
-        let linked = app.leads(&principal).link(campaign, &[import].into()).await.unwrap();
-        (linked, app.usage(), campaign)
+        let ctx = test.ctx();
+        let linked = ctx.leads(&principal).link(campaign, &[import].into()).await.unwrap();
+        (linked, ctx.consumed_capacity(), campaign)
     };
     // The campaign, the active ones and the import; their members; the leads there are, and those that are made; the
     // import.
-    let (Linked { inserted, .. }, usage, campaign) = link(json!({"name": "Q1", "status": "active"})).await;
-    assert_eq!((inserted, usage.calls), (CONTACTS as usize, 1 + 1 + BATCHES + CONTACTS + 1));
+    let (Linked { inserted, .. }, consumed_capacity, campaign) = link(json!({"name": "Q1", "status": "active"})).await;
+    assert_eq!((inserted, consumed_capacity.calls), (CONTACTS as usize, 1 + 1 + BATCHES + CONTACTS + 1));
     // A lead with its place in two indexes, and the import.
-    assert!(!test.counts_units() || (usage.write_units - f64::from(CONTACTS * 3 + 1)).abs() < 1e-9, "{usage:?}");
+    assert!(
+        !test.counts_units() || (consumed_capacity.write_units - f64::from(CONTACTS * 3 + 1)).abs() < 1e-9,
+        "{consumed_capacity:?}"
+    );
     // No lead, no write: only the import is asked whether it knows its campaign.
-    let app = test.app();
-    app.leads(&principal).link(campaign, &[import].into()).await.unwrap();
-    assert_eq!(app.usage().calls, 1 + 1 + BATCHES + 1);
+    let ctx = test.ctx();
+    ctx.leads(&principal).link(campaign, &[import].into()).await.unwrap();
+    assert_eq!(ctx.consumed_capacity().calls, 1 + 1 + BATCHES + 1);
     // Of a campaign with accounts the other active ones are looked at, and the leads of those that share one.
     let own = json!({"name": "Q2", "status": "active", "provider_account_id": accounts});
-    let (_, usage, own_campaign) = link(own.clone()).await;
-    assert_eq!(usage.calls, 1 + 1 + 1 + BATCHES + CONTACTS + 1, "of the first, which shares none, no lead is read");
-    let (Linked { inserted, .. }, usage, _) = link(own).await;
-    assert_eq!((inserted, usage.calls), (0, 1 + 1 + 1 + 2 * BATCHES + 1));
+    let (_, consumed_capacity, own_campaign) = link(own.clone()).await;
+    assert_eq!(
+        consumed_capacity.calls,
+        1 + 1 + 1 + BATCHES + CONTACTS + 1,
+        "of the first, which shares none, no lead is read"
+    );
+    let (Linked { inserted, .. }, consumed_capacity, _) = link(own).await;
+    assert_eq!((inserted, consumed_capacity.calls), (0, 1 + 1 + 1 + 2 * BATCHES + 1));
     // Whoever is a lead already is looked for once: a call that goes on comes soon to where the last one was stopped.
-    let app = test.app();
-    app.leads(&principal).link(own_campaign, &[import].into()).await.unwrap();
-    assert_eq!(app.usage().calls, 1 + 1 + 1 + BATCHES + 1);
+    let ctx = test.ctx();
+    ctx.leads(&principal).link(own_campaign, &[import].into()).await.unwrap();
+    assert_eq!(ctx.consumed_capacity().calls, 1 + 1 + 1 + BATCHES + 1);
 }
 
 #[tokio::test]
@@ -443,18 +458,22 @@ async fn leads_are_found_in_one_round_and_read_in_another() {
     for (campaign_id, contact_id, rows) in
         [(None, None, 5), (Some(campaign), None, 5), (None, Some(contact), 1), (Some(campaign), Some(contact), 1)]
     {
-        let app = test.app();
+        let ctx = test.ctx();
         let filter = LeadFilter { campaign_id, contact_id, status: None };
-        let page = app.leads(&principal).list(&filter, 1000, None).await.unwrap();
+        let page = ctx.leads(&principal).list(&filter, 1000, None).await.unwrap();
         assert_eq!(page.rows.len(), rows);
-        assert_eq!((app.usage().calls, app.usage().rounds), (3, 2), "{filter:?}");
+        assert_eq!((ctx.consumed_capacity().calls, ctx.consumed_capacity().rounds), (3, 2), "{filter:?}");
     }
-    let app = test.app();
-    app.leads(&principal).get(lead.id()).await.unwrap();
-    assert_eq!((app.usage().calls, app.usage().rounds), (3, 2));
-    let app = test.app();
-    app.leads(&principal).update(lead.id(), &read(json!({"lead_status": "ended"}))).await.unwrap();
-    assert_eq!((app.usage().calls, app.usage().rounds), (4, 3));
+    let ctx = test.ctx();
+    ctx.leads(&principal).get(lead.id()).await.unwrap();
+    assert_eq!((ctx.consumed_capacity().calls, ctx.consumed_capacity().rounds), (3, 2));
+    let ctx = test.ctx();
+    ctx.leads(&principal).update(lead.id(), &read(json!({"lead_status": "ended"}))).await.unwrap();
+    assert_eq!((ctx.consumed_capacity().calls, ctx.consumed_capacity().rounds), (4, 3));
     // The indexes hold no more than keys: a change of the lead costs nothing there.
-    assert!(!test.counts_units() || (app.usage().write_units - 1.0).abs() < 1e-9, "{:?}", app.usage());
+    assert!(
+        !test.counts_units() || (ctx.consumed_capacity().write_units - 1.0).abs() < 1e-9,
+        "{:?}",
+        ctx.consumed_capacity()
+    );
 }

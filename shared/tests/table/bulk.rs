@@ -7,12 +7,13 @@ use std::ops::Range;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::App;
+use shared::RequestContext;
 use shared::domain::{Contact, ContactFilter, Email, ImportId};
-use shared::http::Upload;
-use shared::table::{Error, Result, RowOutcome, keys};
+use shared::dynamodb::{Error, Result, keys};
+use shared::repositories::RowOutcome;
 use shared::testing::fault::{Fault, Kind, Moment, Operation};
 use shared::testing::{TestApp, jane, patch};
+use shared::wire::Upload;
 use tokio::time::Instant;
 
 use crate::faults::survivable;
@@ -29,18 +30,18 @@ pub(crate) fn upload(rows: impl IntoIterator<Item = Value>) -> Upload {
 }
 
 /// A request that has as much time as it takes.
-pub(crate) fn patient(test: &TestApp) -> App {
-    test.process.app(Instant::now() + Duration::from_mins(5))
+pub(crate) fn patient(test: &TestApp) -> RequestContext {
+    test.app.request_context(Instant::now() + Duration::from_mins(5))
 }
 
 /// What a bulk upload's endpoint does. Gives the numbers of rows that created and updated.
 pub(crate) async fn send(
     test: &TestApp,
-    app: &App,
+    ctx: &RequestContext,
     upload: &Upload,
     import_id: Option<ImportId>,
 ) -> Result<(usize, usize)> {
-    let contacts = app.contacts(&test.principal(&test.org).await);
+    let contacts = ctx.contacts(&test.principal(&test.org).await);
     let import_id = contacts.known_import(import_id).await?;
     let plan = contacts.plan(&upload.good, import_id).await?;
     let plan = contacts.carry_out(plan).await?;
@@ -57,7 +58,7 @@ pub(crate) async fn send(
 
 /// All contacts of the organization, by their addresses.
 async fn stored(test: &TestApp) -> BTreeMap<String, Contact> {
-    let contacts = test.app().contacts(&test.principal(&test.org).await);
+    let contacts = test.ctx().contacts(&test.principal(&test.org).await);
     let (mut stored, mut cursor) = (BTreeMap::new(), None);
     loop {
         let page = contacts.list(&ContactFilter::default(), 1000, cursor).await.unwrap();
@@ -99,11 +100,14 @@ async fn five_thousand_new_rows_cost_what_the_budget_says() {
     ] {
         test.restart();
         let _ = test.principal(&test.org).await;
-        let app = patient(&test);
-        assert_eq!(send(&test, &app, &rows, Some(import_id)).await, Ok(outcome), "{what}");
-        let usage = app.usage();
-        assert_eq!(usage.calls, calls, "{what}: {usage:?}");
-        assert!(!test.counts_units() || (usage.write_units - write_units).abs() < 1e-9, "{what}: {usage:?}");
+        let ctx = patient(&test);
+        assert_eq!(send(&test, &ctx, &rows, Some(import_id)).await, Ok(outcome), "{what}");
+        let consumed_capacity = ctx.consumed_capacity();
+        assert_eq!(consumed_capacity.calls, calls, "{what}: {consumed_capacity:?}");
+        assert!(
+            !test.counts_units() || (consumed_capacity.write_units - write_units).abs() < 1e-9,
+            "{what}: {consumed_capacity:?}"
+        );
     }
     assert_whole(&test, 0..5_000, import_id).await;
 }
@@ -131,11 +135,11 @@ async fn what_is_killed_at_any_moment_can_be_sent_again() {
                 proxy.hold(Operation::TransactWriteItems, moment)
             }
         };
-        let app = patient(&test);
+        let ctx = patient(&test);
         tokio::select! {
             biased;
             () = held.reached() => {}
-            outcome = send(&test, &app, &rows, Some(import_id)) => panic!("kill {kill} came too late: {outcome:?}"),
+            outcome = send(&test, &ctx, &rows, Some(import_id)) => panic!("kill {kill} came too late: {outcome:?}"),
         }
         held.release();
         proxy.calm();
@@ -159,8 +163,8 @@ async fn what_ends_at_its_deadline_goes_on_when_it_is_sent_again() {
         proxy.inject(Operation::TransactWriteItems, Fault::Slow(Duration::ZERO));
     }
     let held: Vec<_> = (0..4).map(|_| proxy.hold(Operation::TransactWriteItems, Moment::Before)).collect();
-    let app = test.process.app(Instant::now() + Duration::from_secs(2));
-    assert_eq!(send(&test, &app, &rows, Some(import_id)).await, Err(Error::Unavailable));
+    let ctx = test.app.request_context(Instant::now() + Duration::from_secs(2));
+    assert_eq!(send(&test, &ctx, &rows, Some(import_id)).await, Err(Error::Unavailable));
     drop(held);
     proxy.calm();
     let (created, updated) = send(&test, &patient(&test), &rows, Some(import_id)).await.unwrap();
@@ -210,11 +214,11 @@ async fn others_may_write_between_the_plan_and_the_deed() {
     let mut changed = row(1);
     changed["locale"] = json!("es-ES");
     let rows = upload([row(0), changed, row(2), row(3), row(4)]);
-    let app = patient(&test);
-    let contacts = app.contacts(&principal);
+    let ctx = patient(&test);
+    let contacts = ctx.contacts(&principal);
     let plan = contacts.plan(&rows.good, Some(import_id)).await.unwrap();
 
-    let others = test.app().contacts(&principal);
+    let others = test.ctx().contacts(&principal);
     let theirs = test.create(&test.org, row(0), None).await.id;
     others.update(id(1), &patch(json!({"metadata": {"seen": true}})), None).await.unwrap();
     others.delete(id(2), None).await.unwrap();
@@ -243,8 +247,8 @@ async fn a_contact_may_be_found_under_two_addresses() {
     let left = Email::parse("jane.0@example.com").unwrap();
     let lock = keys::email_lock(test.org.org_id, &left);
     test.put_item(&lock, json!({"type": {"S": "email_lock"}, "contact_id": {"S": moved.to_string()}})).await;
-    let (app, rows) = (patient(&test), upload((0..3).map(row)));
-    let contacts = app.contacts(&test.principal(&test.org).await);
+    let (ctx, rows) = (patient(&test), upload((0..3).map(row)));
+    let contacts = ctx.contacts(&test.principal(&test.org).await);
     let plan = contacts.plan(&rows.good, None).await.unwrap();
     let updated =
         |(row, outcome)| matches!(outcome, RowOutcome::Updated(contact) if contact.id == moved).then_some(row);
@@ -290,8 +294,8 @@ async fn a_contact_is_no_member_of_more_imports_than_it_can_hold() {
     };
     for (imports, accepted) in [(9_459, false), (9_458, true)] {
         put(imports).await;
-        let (app, rows) = (patient(&test), upload([row(0)]));
-        let contacts = app.contacts(&test.principal(&test.org).await);
+        let (ctx, rows) = (patient(&test), upload([row(0)]));
+        let contacts = ctx.contacts(&test.principal(&test.org).await);
         let plan = contacts.carry_out(contacts.plan(&rows.good, Some(import_id)).await.unwrap()).await.unwrap();
         let outcomes: Vec<_> = plan.outcomes().map(|(_, outcome)| outcome).collect();
         match &outcomes[..] {
@@ -304,7 +308,7 @@ async fn a_contact_is_no_member_of_more_imports_than_it_can_hold() {
         }
     }
     // The bound that is stored beside it holds an update without a read to the same limit, also once all else is gone.
-    let contacts = test.app().contacts(&test.principal(&test.org).await);
+    let contacts = test.ctx().contacts(&test.principal(&test.org).await);
     contacts.update(contact.id, &patch(json!({"metadata": null})), None).await.unwrap();
     let grown = contacts.update(contact.id, &patch(json!({"metadata": {"a": "x".repeat(100)}})), None).await;
     assert!(matches!(grown, Err(Error::TooLarge(_))), "it has outgrown its limit");
@@ -323,7 +327,7 @@ async fn uploads_at_once_make_each_contact_once() {
         })
         .collect();
     let apps: Vec<_> = uploads.iter().map(|_| patient(&test)).collect();
-    let all = uploads.iter().zip(&apps).map(|(upload, app)| send(&test, app, upload, Some(import_id)));
+    let all = uploads.iter().zip(&apps).map(|(upload, ctx)| send(&test, ctx, upload, Some(import_id)));
     let outcomes = futures_util::future::try_join_all(all).await.unwrap();
     assert!(outcomes.iter().all(|(created, updated)| created + updated == 200), "{outcomes:?}");
     assert_eq!(outcomes.iter().map(|(created, _)| created).sum::<usize>(), 200, "{outcomes:?}");

@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::domain::{CampaignId, ContactFilter, ContactId, Email, ImportFilter, LeadFilter, LeadPlace};
-use shared::http::NewActivities;
-use shared::table::keys::{self, Key};
-use shared::table::{Error, Kind, Parent};
+use shared::domain::{CampaignId, ContactFilter, ContactId, Email, ImportFilter, LeadFilter, LeadKey};
+use shared::dynamodb::keys::{self, Key};
+use shared::dynamodb::{Error, Kind, Parent};
 use shared::testing::fault::{self, Fault, FaultProxy, Moment, Operation};
 use shared::testing::{TestApp, jane, patch, read};
+use shared::wire::NewActivities;
 use shared::worker::{Batch, Outcome, work};
 use tokio::time::Instant;
 
@@ -37,7 +37,7 @@ fn batch(records: &[Value]) -> Batch {
 
 /// Lets the worker hear of the removal of what lay at this key.
 pub(crate) async fn clear(test: &TestApp, key: &Key) {
-    assert_eq!(failed_at(&work(&test.process, &batch(&[removed(key, 1)]), later()).await), done());
+    assert_eq!(failed_at(&work(&test.app, &batch(&[removed(key, 1)]), later()).await), done());
 }
 
 fn failed_at(outcome: &Outcome) -> Value {
@@ -62,7 +62,7 @@ fn keys_of(test: &TestApp, contact: ContactId) -> [Key; 2] {
 /// Jane with this address and so many activities.
 async fn with_activities(test: &TestApp, email: &str, count: usize) -> ContactId {
     let id = test.create(&test.org, jane(email), None).await.id;
-    let repository = test.app().activities(&test.principal(&test.org).await, id);
+    let repository = test.ctx().activities(&test.principal(&test.org).await, id);
     let one = |n| json!({"id": format!("act_{n}"), "event_time": "2024-04-18T10:15:00Z", "event_type": "x"});
     for chunk in (0..count).collect::<Vec<_>>().chunks(50) {
         let NewActivities(new) = read(chunk.iter().map(one).collect());
@@ -72,7 +72,7 @@ async fn with_activities(test: &TestApp, email: &str, count: usize) -> ContactId
 }
 
 async fn delete(test: &TestApp, contact: ContactId) {
-    test.app().contacts(&test.principal(&test.org).await).delete(contact, None).await.unwrap();
+    test.ctx().contacts(&test.principal(&test.org).await).delete(contact, None).await.unwrap();
 }
 
 /// Three hundred activities whose contact is gone, behind a proxy, and the batch that tells of it.
@@ -97,7 +97,7 @@ async fn what_hung_on_a_contact_goes_and_nothing_else_does() {
     delete(&test, id).await;
     // A lead that a late writer left.
     test.put_item(&lead, json!({"type": {"S": "lead"}})).await;
-    let outcome = work(&test.process, &batch(&[removed(&keys_of(&test, id)[0], 1)]), later()).await;
+    let outcome = work(&test.app, &batch(&[removed(&keys_of(&test, id)[0], 1)]), later()).await;
     assert_eq!(failed_at(&outcome), done());
     let mut after = test.items().await;
     assert_eq!(test.count("tombstone").await, 1, "it goes by itself, later");
@@ -115,9 +115,9 @@ async fn the_memberships_of_an_import_go_with_it_and_its_contacts_stay() {
         members.push(test.create(&test.org, jane(&format!("{n}@example.com")), Some(import)).await.id);
     }
     let kept = test.create(&test.org, jane("kept@example.com"), Some(stays)).await;
-    let app = test.app();
+    let ctx = test.ctx();
     let principal = test.principal(&test.org).await;
-    let (contacts, imports) = (app.contacts(&principal), app.imports(&principal));
+    let (contacts, imports) = (ctx.contacts(&principal), ctx.imports(&principal));
     imports.delete(import).await.unwrap();
     // A writer that knew the import and is late.
     let late = keys::membership(test.org.org_id, import, kept.id);
@@ -142,7 +142,7 @@ async fn the_memberships_of_an_import_go_with_it_and_its_contacts_stay() {
     let parent = Parent::Import(import);
     let [gone, stone] = [parent.key(test.org.org_id), parent.tombstone(test.org.org_id)];
     for key in [gone, stone] {
-        assert_eq!(failed_at(&work(&test.process, &batch(&[removed(&key, 1)]), later()).await), done());
+        assert_eq!(failed_at(&work(&test.app, &batch(&[removed(&key, 1)]), later()).await), done());
         assert_eq!(test.count("membership").await, 1, "that of the import that stays");
         test.put_item(&late, json!({"type": {"S": "membership"}})).await;
         assert_nothing_is_reachable().await;
@@ -169,7 +169,7 @@ async fn nothing_of_a_thing_that_is_there_is_touched() {
         .flat_map(|parent| [parent.key(org), parent.tombstone(org)])
         .map(|key| removed(&key, 1))
         .collect();
-    assert_eq!(failed_at(&work(&test.process, &batch(&records), later()).await), done());
+    assert_eq!(failed_at(&work(&test.app, &batch(&records), later()).await), done());
     assert_eq!(test.items().await, before);
 }
 
@@ -184,7 +184,7 @@ async fn records_may_come_twice_and_in_any_order() {
     let records = [&stone_two, &contact_one, &contact_one, &stone_one, &contact_two, &stone_two];
     let records: Vec<_> = records.into_iter().map(|key| removed(key, 1)).collect();
     for _ in 0..2 {
-        assert_eq!(failed_at(&work(&test.process, &batch(&records), later()).await), done());
+        assert_eq!(failed_at(&work(&test.app, &batch(&records), later()).await), done());
         assert_eq!(test.count("activity").await, 0);
     }
     assert_eq!(test.count("tombstone").await, 2);
@@ -202,7 +202,7 @@ async fn a_worker_that_is_killed_is_taken_up_by_the_next() {
         }
         let mut hold = proxy.hold(Operation::BatchWriteItem, moment);
         tokio::select! {
-            outcome = work(&test.process, &batch, later()) => panic!("kill {kill}: it was not held: {outcome:?}"),
+            outcome = work(&test.app, &batch, later()) => panic!("kill {kill}: it was not held: {outcome:?}"),
             () = hold.reached() => {}
         }
         let now = test.count("activity").await;
@@ -210,7 +210,7 @@ async fn a_worker_that_is_killed_is_taken_up_by_the_next() {
         left = now;
     }
     proxy.calm();
-    assert_eq!(failed_at(&work(&test.process, &batch, later()).await), done());
+    assert_eq!(failed_at(&work(&test.app, &batch, later()).await), done());
     assert_eq!(test.count("activity").await, 0);
 }
 
@@ -221,11 +221,11 @@ async fn a_worker_whose_time_is_up_hands_the_rest_back() {
         proxy.inject(Operation::BatchWriteItem, Fault::Slow(Duration::ZERO));
         let hold = proxy.hold(Operation::BatchWriteItem, Moment::Before);
         let soon = Instant::now() + Duration::from_millis(300);
-        assert_eq!(failed_at(&work(&test.process, &batch, soon).await), again_from(1), "round {round}");
+        assert_eq!(failed_at(&work(&test.app, &batch, soon).await), again_from(1), "round {round}");
         hold.release();
     }
     proxy.calm();
-    assert_eq!(failed_at(&work(&test.process, &batch, later()).await), done());
+    assert_eq!(failed_at(&work(&test.app, &batch, later()).await), done());
     assert_eq!(test.count("activity").await, 0);
 }
 
@@ -240,7 +240,7 @@ async fn faults_of_the_database_leave_nothing_behind() {
                 }
             }
         }
-        assert_eq!(failed_at(&work(&test.process, &batch, later()).await), done(), "{fault:?}");
+        assert_eq!(failed_at(&work(&test.app, &batch, later()).await), done(), "{fault:?}");
         assert_eq!(test.count("activity").await, 0, "{fault:?}");
     }
 }
@@ -259,7 +259,7 @@ async fn the_first_record_that_fails_is_handed_back_with_all_that_follow() {
     // One for each attempt until the time is up, which is long enough for the first record.
     let holds = [(); 10].map(|()| proxy.hold(Operation::BatchWriteItem, Moment::Before));
     let soon = Instant::now() + Duration::from_secs(2);
-    let outcome = work(&test.process, &batch(&records), soon).await;
+    let outcome = work(&test.app, &batch(&records), soon).await;
     assert_eq!(failed_at(&outcome), again_from(2));
     assert_eq!(test.count("activity").await, 10, "the first is done, the third was not begun");
     drop(holds);
@@ -294,16 +294,16 @@ async fn what_is_no_removal_of_a_parent_is_passed_over() {
         with("/dynamodb/Keys/sk/S", json!("TOMBSTONE")),
         removed(&child, 1),
     ];
-    assert_eq!(failed_at(&work(&test.process, &batch(&records), later()).await), done());
+    assert_eq!(failed_at(&work(&test.app, &batch(&records), later()).await), done());
     for nothing in [json!({}), json!({"Records": []}), json!({"other": 1})] {
         let batch: Batch = serde_json::from_value(nothing).unwrap();
-        assert_eq!(failed_at(&work(&test.process, &batch, later()).await), done());
+        assert_eq!(failed_at(&work(&test.app, &batch, later()).await), done());
     }
     assert_eq!(test.items().await, before);
     // And the garbage keeps no good record that follows from being worked off.
     let mut records = records.to_vec();
     records.push(removed(&contact, 2));
-    assert_eq!(failed_at(&work(&test.process, &batch(&records), later()).await), done());
+    assert_eq!(failed_at(&work(&test.app, &batch(&records), later()).await), done());
     assert_eq!(test.count("activity").await, 0);
 }
 
@@ -324,9 +324,9 @@ async fn the_leads_of_a_campaign_are_hidden_with_it_and_go() {
     let stays = test.lead().await;
     let id = test.leads_of(contact).await[0].id();
     let principal = test.principal(&test.org).await;
-    test.app().campaigns(&principal).delete(campaign).await.unwrap();
+    test.ctx().campaigns(&principal).delete(campaign).await.unwrap();
     assert_eq!(test.count("lead").await, 61);
-    let leads = test.app().leads(&principal);
+    let leads = test.ctx().leads(&principal);
     assert_eq!(leads.get(id).await, Err(Error::NotFound(Kind::Lead)));
     let ended = read(json!({"lead_status": "ended"}));
     assert_eq!(leads.update(id, &ended).await, Err(Error::NotFound(Kind::Lead)));
@@ -345,10 +345,10 @@ async fn what_the_index_did_not_name_yet_goes_with_the_tombstone() {
     let test = TestApp::new().await;
     let (campaign, _) = with_leads(&test, 3).await;
     let parent = Parent::Campaign(campaign);
-    test.app().campaigns(&test.principal(&test.org).await).delete(campaign).await.unwrap();
+    test.ctx().campaigns(&test.principal(&test.org).await).delete(campaign).await.unwrap();
     clear(&test, &parent.key(test.org.org_id)).await;
     // A call that had begun before the delete, and the index a moment behind it.
-    let late = LeadPlace { campaign_id: campaign, contact_id: uuid::Uuid::now_v7().into() };
+    let late = LeadKey { campaign_id: campaign, contact_id: uuid::Uuid::now_v7().into() };
     let mut item = json!({"type": {"S": "lead"}});
     for (name, value) in keys::lead_in_indexes(test.org.org_id, late) {
         item[name] = json!({"S": value});
@@ -362,20 +362,20 @@ async fn what_the_index_did_not_name_yet_goes_with_the_tombstone() {
 async fn a_worker_that_is_killed_among_leads_is_taken_up_by_the_next() {
     let mut test = TestApp::new().await;
     let (campaign, _) = with_leads(&test, 200).await;
-    test.app().campaigns(&test.principal(&test.org).await).delete(campaign).await.unwrap();
+    test.ctx().campaigns(&test.principal(&test.org).await).delete(campaign).await.unwrap();
     let proxy = test.behind_faults().await;
     let batch = batch(&[removed(&Parent::Campaign(campaign).key(test.org.org_id), 1)]);
     for kill in 1..=3 {
         proxy.inject(Operation::BatchWriteItem, Fault::Unprocessed);
         let mut hold = proxy.hold(Operation::BatchWriteItem, Moment::After);
         tokio::select! {
-            outcome = work(&test.process, &batch, later()) => panic!("kill {kill}: it was not held: {outcome:?}"),
+            outcome = work(&test.app, &batch, later()) => panic!("kill {kill}: it was not held: {outcome:?}"),
             () = hold.reached() => {}
         }
         assert_eq!(test.count("lead").await, 200 - kill * 25, "kill {kill}");
     }
     proxy.randomly(1, 0.3, fault::Kind::ALL);
-    assert_eq!(failed_at(&work(&test.process, &batch, later()).await), done());
+    assert_eq!(failed_at(&work(&test.app, &batch, later()).await), done());
     proxy.calm();
     assert_eq!(test.count("lead").await, 0);
 }

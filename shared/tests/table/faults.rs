@@ -9,19 +9,20 @@ use chrono::TimeDelta;
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::json;
-use shared::auth::{Credentials, Refusal};
+use shared::auth::{AuthError, Credentials};
 use shared::domain::{
     ApiKeySecret, Contact, ContactFilter, ImportStatus, LeadFilter, LeadStatus, NewApiKey, RequiredVersion, Scope,
     TimelineFilter, TimelinePage,
 };
-use shared::table::{Error, Receipt, Slot};
+use shared::dynamodb::Error;
+use shared::repositories::{IdempotencyKey, IdempotencyRecord};
 use shared::testing::fault::{Fault, Kind, Operation, Reason, Throttling};
 use shared::testing::{TestApp, jane, new_contact, patch, read};
 use tokio::time::Instant;
 
 const PAGE: TimelinePage = TimelinePage { filter: TimelineFilter::Any, page: 0, limit: 1, after: None };
 
-/// Longer than a test's process waits for an answer ([`shared::testing::PATIENCE`]).
+/// Longer than a test's process waits for an answer ([`shared::testing::RETRY_POLICY`]).
 const LONGER_THAN_PATIENCE: Duration = Duration::from_millis(1_100);
 
 /// Every fault that another attempt survives.
@@ -48,7 +49,7 @@ pub(crate) fn survivable(operation: Operation) -> Vec<Fault> {
 
 /// The contacts of the organization, newest first.
 async fn listed(test: &TestApp) -> Vec<Contact> {
-    let contacts = test.app().contacts(&test.principal(&test.org).await);
+    let contacts = test.ctx().contacts(&test.principal(&test.org).await);
     contacts.list(&ContactFilter::default(), 1000, None).await.unwrap().rows
 }
 
@@ -67,7 +68,7 @@ async fn a_create_survives_every_fault_of_its_transaction() {
         let principal = test.principal(&test.org).await;
         proxy.take_calls();
         proxy.inject(Operation::TransactWriteItems, fault.clone());
-        let contacts = test.app().contacts(&principal);
+        let contacts = test.ctx().contacts(&principal);
         let contact = contacts.draft(new_contact(jane("a@example.com")), None);
         assert_eq!(contacts.create(&contact, None).await, Ok(()), "{fault:?}");
         let calls = proxy.take_calls();
@@ -97,7 +98,7 @@ async fn reasons_are_read_by_their_index() {
         let mut test = TestApp::new().await;
         let proxy = test.behind_faults().await;
         proxy.inject(Operation::TransactWriteItems, refused(index));
-        let contacts = test.app().contacts(&test.principal(&test.org).await);
+        let contacts = test.ctx().contacts(&test.principal(&test.org).await);
         let contact = contacts.draft(new_contact(body.clone()), None);
         assert_eq!(contacts.create(&contact, None).await, outcome, "refused at {index}");
         let companies = test.items().await.iter().filter(|item| item.contains("COMPANY#")).count();
@@ -106,7 +107,7 @@ async fn reasons_are_read_by_their_index() {
     let mut test = TestApp::new().await;
     let proxy = test.behind_faults().await;
     proxy.inject(Operation::TransactWriteItems, refused(0));
-    let contacts = test.app().contacts(&test.principal(&test.org).await);
+    let contacts = test.ctx().contacts(&test.principal(&test.org).await);
     let contact = contacts.draft(new_contact(body), None);
     assert!(matches!(contacts.create(&contact, None).await, Err(Error::Unexpected(_))), "an id is never taken");
 }
@@ -126,7 +127,7 @@ async fn an_update_survives_every_fault_and_counts_once() {
                 let proxy = test.behind_faults().await;
                 let principal = test.principal(&test.org).await;
                 proxy.inject(operation, fault.clone());
-                let contacts = test.app().contacts(&principal);
+                let contacts = test.ctx().contacts(&principal);
                 let updated = contacts.update(contact.id, &patch(body.clone()), required.as_ref()).await;
                 let updated = updated.unwrap_or_else(|error| panic!("{operation:?} {fault:?} {required:?}: {error:?}"));
                 assert_eq!(updated.version, 2, "{operation:?} {fault:?} {required:?}");
@@ -146,7 +147,7 @@ async fn a_delete_survives_every_fault() {
             let proxy = test.behind_faults().await;
             let principal = test.principal(&test.org).await;
             proxy.inject(operation, fault.clone());
-            let deleted = test.app().contacts(&principal).delete(contact.id, None).await;
+            let deleted = test.ctx().contacts(&principal).delete(contact.id, None).await;
             assert_eq!(deleted, Ok(()), "{operation:?} {fault:?}");
             assert_consistent(&test, 0).await;
         }
@@ -161,7 +162,7 @@ async fn an_import_is_read_changed_and_deleted_through_every_fault() {
             let id = test.import(&test.org).await;
             test.create(&test.org, jane("a@example.com"), Some(id)).await;
             let proxy = test.behind_faults().await;
-            let imports = test.app().imports(&test.principal(&test.org).await);
+            let imports = test.ctx().imports(&test.principal(&test.org).await);
             proxy.inject(operation, fault.clone());
             let context = format!("{operation:?} {fault:?}");
             // Where the answer was lost, the import that refuses the second attempt is the changed one.
@@ -170,7 +171,7 @@ async fn an_import_is_read_changed_and_deleted_through_every_fault() {
             assert_eq!(updated.details.status, ImportStatus::Completed, "{context}");
             assert_eq!(imports.get(id).await, Ok((updated, 1)), "{context}");
             assert_eq!(imports.delete(id).await, Ok(()), "{context}");
-            assert_eq!(imports.get(id).await, Err(Error::NotFound(shared::table::Kind::Import)), "{context}");
+            assert_eq!(imports.get(id).await, Err(Error::NotFound(shared::dynamodb::Kind::Import)), "{context}");
             assert_eq!(test.count("tombstone").await, 1, "{context}");
         }
     }
@@ -185,7 +186,7 @@ async fn a_read_survives_every_fault() {
             let proxy = test.behind_faults().await;
             let principal = test.principal(&test.org).await;
             proxy.inject(operation, fault.clone());
-            let read = test.app().contacts(&principal).get(contact.id, &PAGE).await;
+            let read = test.ctx().contacts(&principal).get(contact.id, &PAGE).await;
             assert_eq!(read.map(|(contact, _)| contact), Ok(contact), "{operation:?} {fault:?}");
         }
     }
@@ -204,7 +205,7 @@ async fn what_is_left_unprocessed_is_read_again() {
         proxy.inject(Operation::BatchGetItem, Fault::Unprocessed);
     }
     let filter = ContactFilter { import_id: Some(import_id), ..ContactFilter::default() };
-    let page = test.app().contacts(&principal).list(&filter, 100, None).await.unwrap();
+    let page = test.ctx().contacts(&principal).list(&filter, 100, None).await.unwrap();
     assert_eq!(page.rows.len(), 10);
 }
 
@@ -215,11 +216,11 @@ async fn a_database_that_stays_away_is_unavailable_at_the_deadline() {
     let proxy = test.behind_faults().await;
     let principal = test.principal(&test.org).await;
     proxy.randomly(1, 1.0, &[Kind::Unavailable]);
-    let app = test.process.app(Instant::now() + Duration::from_millis(300));
-    assert_eq!(app.contacts(&principal).get(contact.id, &PAGE).await, Err(Error::Unavailable));
-    assert!(app.usage().calls > 2, "it was tried more than once");
-    let app = test.process.app(Instant::now());
-    assert_eq!(app.contacts(&principal).delete(contact.id, None).await, Err(Error::Unavailable), "no time at all");
+    let ctx = test.app.request_context(Instant::now() + Duration::from_millis(300));
+    assert_eq!(ctx.contacts(&principal).get(contact.id, &PAGE).await, Err(Error::Unavailable));
+    assert!(ctx.consumed_capacity().calls > 2, "it was tried more than once");
+    let ctx = test.app.request_context(Instant::now());
+    assert_eq!(ctx.contacts(&principal).delete(contact.id, None).await, Err(Error::Unavailable), "no time at all");
 }
 
 /// 400 creates and updates while 30 % of all calls fail in every way there is.
@@ -232,7 +233,7 @@ async fn many_writes_under_many_faults_lose_and_double_nothing() {
     proxy.randomly(20_241_006, 0.3, Kind::ALL);
     let (test, principal) = (&test, &principal);
     let work = stream::iter(0..200).map(|n| async move {
-        let contacts = test.app().contacts(principal);
+        let contacts = test.ctx().contacts(principal);
         let mut body = jane(&format!("{n}@example.com"));
         body["company"] = json!(format!("Company {}", n % 20));
         let contact = contacts.draft(new_contact(body), None);
@@ -243,8 +244,8 @@ async fn many_writes_under_many_faults_lose_and_double_nothing() {
             2 => json!({"email": format!("new-{n}@example.com")}),
             _ => json!({"full_name": format!("Jane {n}"), "locale": "es-ES"}),
         };
-        let app = test.app();
-        let updated = app.contacts(principal).update(contact.id, &patch(changes), None).await;
+        let ctx = test.ctx();
+        let updated = ctx.contacts(principal).update(contact.id, &patch(changes), None).await;
         updated.unwrap_or_else(|error| panic!("update {n}: {error:?}"))
     });
     let mut written: Vec<Contact> = work.buffer_unordered(20).collect().await;
@@ -274,16 +275,17 @@ async fn an_api_key_is_made_once_whatever_becomes_of_its_transaction() {
         let secret = ApiKeySecret::generate(true).unwrap();
         let scopes = [Scope::Read].into_iter().collect();
         let said = NewApiKey { name: "a".to_owned(), scopes, valid_until: None, live: true };
-        let slot = Slot { method: "POST", path: "/api-keys".to_owned(), key: "key-1".to_owned() };
-        let receipt = Receipt { slot, fingerprint: "f".to_owned(), answer: String::new() };
+        let idempotency_key = IdempotencyKey { method: "POST", path: "/api-keys".to_owned(), key: "key-1".to_owned() };
+        let idempotency_record =
+            IdempotencyRecord { idempotency_key, fingerprint: "f".to_owned(), answer: String::new() };
         proxy.inject(Operation::TransactWriteItems, fault.clone());
-        let keys = test.app().api_keys(&principal);
+        let keys = test.ctx().api_keys(&principal);
         let key = keys.draft(said, &secret);
-        assert_eq!(keys.create(&secret.hash(), &key, Some(&receipt)).await, Ok(()), "{fault:?}");
+        assert_eq!(keys.create(&secret.hash(), &key, Some(&idempotency_record)).await, Ok(()), "{fault:?}");
         assert_eq!(test.count("api_key").await, before + 1, "{fault:?}");
         assert!(keys.create(&secret.hash(), &key, None).await.is_err(), "{fault:?}: no key is written over another");
         let another = ApiKeySecret::generate(true).unwrap();
-        let again = keys.create(&another.hash(), &key, Some(&receipt)).await;
+        let again = keys.create(&another.hash(), &key, Some(&idempotency_record)).await;
         assert_eq!(again, Err(Error::AlreadyAnswered), "{fault:?}");
         assert_eq!(test.count("api_key").await, before + 1, "{fault:?}");
     }
@@ -300,15 +302,15 @@ async fn a_revocation_survives_every_fault_and_keeps_its_moment() {
             let mut moments = BTreeSet::new();
             for _ in 0..2 {
                 proxy.inject(operation, fault.clone());
-                assert_eq!(test.app().api_keys(&principal).revoke(key.id).await, Ok(()), "{operation:?} {fault:?}");
-                let keys = test.app().api_keys(&principal).list(100, None).await.unwrap().rows;
+                assert_eq!(test.ctx().api_keys(&principal).revoke(key.id).await, Ok(()), "{operation:?} {fault:?}");
+                let keys = test.ctx().api_keys(&principal).list(100, None).await.unwrap().rows;
                 moments.extend(keys.into_iter().filter(|listed| listed.id == key.id).map(|listed| listed.revoked_at));
                 test.pass(TimeDelta::hours(1));
             }
             assert!(moments.len() == 1 && !moments.contains(&None), "{operation:?} {fault:?}: {moments:?}");
             let credentials = Credentials { api_key: Some(secret.in_clear()), authorization: None };
-            let refused = test.app().authenticate(credentials).await.unwrap_err();
-            assert_eq!(refused, Refusal::Unauthenticated, "{operation:?} {fault:?}");
+            let refused = test.ctx().authenticate(credentials).await.unwrap_err();
+            assert_eq!(refused, AuthError::Unauthenticated, "{operation:?} {fault:?}");
         }
     }
 }
@@ -322,7 +324,7 @@ async fn leads_are_read_and_changed_whatever_fails_once() {
             let proxy = test.behind_faults().await;
             let principal = test.principal(&test.org).await;
             let filter = LeadFilter { campaign_id: Some(lead.place.campaign_id), ..LeadFilter::default() };
-            let leads = test.app().leads(&principal);
+            let leads = test.ctx().leads(&principal);
             if operation != Operation::UpdateItem {
                 proxy.inject(operation, fault.clone());
                 assert_eq!(leads.get(lead.id()).await, Ok(lead.clone()), "{operation:?} {fault:?}");

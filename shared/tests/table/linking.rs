@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 use shared::domain::{CampaignId, ContactId, ImportId, LeadFilter, LeadStatus, Linked};
-use shared::table::{Error, Kind, Parent};
+use shared::dynamodb::{Error, Kind, Parent};
 use shared::testing::fault::{self, Fault, Moment, Operation};
 use shared::testing::{TestApp, deadline, jane, read};
 use tokio::time::Instant;
@@ -54,8 +54,8 @@ async fn each_of_ten_thousand_contacts_becomes_a_lead_once() {
     let contacts = test.members(import, CONTACTS).await;
     let (principal, imports) = (test.principal(&test.org).await, BTreeSet::from([import]));
     let link = || async {
-        let app = test.process.app(Instant::now() + Duration::from_mins(5));
-        app.leads(&principal).link(campaign, &imports).await
+        let ctx = test.app.request_context(Instant::now() + Duration::from_mins(5));
+        ctx.leads(&principal).link(campaign, &imports).await
     };
     assert_eq!(link().await, Ok(linked(campaign, CONTACTS, CONTACTS)));
     assert_one_each(&test, &contacts).await;
@@ -74,7 +74,7 @@ async fn imports_are_linked_together_and_know_their_campaign() {
     let imports = [test.import(&test.org).await, test.import(&test.org).await, test.import(&test.org).await];
     let shared_by_two = test.create(&test.org, jane("both@example.com"), Some(imports[0])).await.id;
     let other = test.create(&test.org, jane("one@example.com"), Some(imports[1])).await.id;
-    let key = shared::table::keys::membership(test.org.org_id, imports[1], shared_by_two);
+    let key = shared::dynamodb::keys::membership(test.org.org_id, imports[1], shared_by_two);
     test.put_item(&key, json!({"type": {"S": "membership"}})).await;
     let outcome = test.link(campaign, &imports).await;
     assert_eq!(outcome, Linked { campaign_id: campaign, imports: 3, contacts: 2, inserted: 2 });
@@ -94,7 +94,7 @@ async fn becomes_a_lead(test: &TestApp, theirs: LeadStatus, campaign_status: &st
     let other = campaign(test, campaign_status, accounts).await;
     assert_eq!(test.link(other, &[import]).await, linked(other, 1, 1));
     let lead = test.leads_of(contact).await.pop().unwrap();
-    let leads = test.app().leads(&test.principal(&test.org).await);
+    let leads = test.ctx().leads(&test.principal(&test.org).await);
     leads.update(lead.id(), &read(json!({"lead_status": theirs.as_str()}))).await.unwrap();
 
     let own = campaign(test, "draft", &[OTHER_ACCOUNT, ACCOUNT]).await;
@@ -135,11 +135,11 @@ async fn whatever_its_status_a_lead_of_the_campaign_is_left_out_and_left_alone()
     let id = test.leads_of(contact).await.pop().unwrap().id();
     let principal = test.principal(&test.org).await;
     for status in LeadStatus::ALL {
-        test.app().leads(&principal).update(id, &read(json!({"lead_status": status.as_str()}))).await.unwrap();
-        let app = test.app();
-        let outcome = app.leads(&principal).link(campaign, &BTreeSet::from([import])).await;
+        test.ctx().leads(&principal).update(id, &read(json!({"lead_status": status.as_str()}))).await.unwrap();
+        let ctx = test.ctx();
+        let outcome = ctx.leads(&principal).link(campaign, &BTreeSet::from([import])).await;
         assert_eq!(outcome, Ok(linked(campaign, 1, 0)), "{status:?}");
-        assert_eq!(app.usage().calls, 4, "{status:?}: no write is tried but that of the import");
+        assert_eq!(ctx.consumed_capacity().calls, 4, "{status:?}: no write is tried but that of the import");
         assert_eq!(test.leads_of(contact).await[0].lead_status, *status);
     }
 }
@@ -159,12 +159,12 @@ async fn what_is_not_there_is_not_linked_to_and_nothing_is_written() {
         (campaign, vec![import, nothing.into()], Kind::Import),
         (campaign, vec![import, theirs], Kind::Import),
     ] {
-        let outcome = test.app().leads(&principal).link(campaign, &imports.into_iter().collect()).await;
+        let outcome = test.ctx().leads(&principal).link(campaign, &imports.into_iter().collect()).await;
         assert_eq!(outcome, Err(Error::NotFound(missing)));
         assert_eq!(test.items().await, before);
     }
     let other = test.principal(&test.other).await;
-    let outcome = test.app().leads(&other).link(campaign, &BTreeSet::from([theirs])).await;
+    let outcome = test.ctx().leads(&other).link(campaign, &BTreeSet::from([theirs])).await;
     assert_eq!(outcome, Err(Error::NotFound(Kind::Campaign)));
 }
 
@@ -194,7 +194,7 @@ async fn the_counters_are_exact_while_a_third_of_all_calls_fail() {
     let proxy = test.behind_faults().await;
     let principal = test.principal(&test.org).await;
     proxy.randomly(20_241_006, 0.3, fault::Kind::ALL);
-    let outcome = test.app().leads(&principal).link(campaign, &BTreeSet::from([import])).await;
+    let outcome = test.ctx().leads(&principal).link(campaign, &BTreeSet::from([import])).await;
     proxy.calm();
     let lost = proxy.take_calls().iter().filter(|call| call.fault == Some(Fault::ResetAfter)).count();
     assert!(lost > 3, "answers were lost after the write");
@@ -221,7 +221,7 @@ async fn a_call_that_is_killed_is_finished_by_the_next() {
         let mut hold = proxy.hold(Operation::PutItem, moment);
         // As many as are under way at once, so that the call gets no further.
         let _others: Vec<_> = (0..32).map(|_| proxy.hold(Operation::PutItem, moment)).collect();
-        let leads = test.app().leads(&principal);
+        let leads = test.ctx().leads(&principal);
         tokio::select! {
             outcome = leads.link(campaign, &imports) => panic!("kill {kill}: it was not held: {outcome:?}"),
             () = hold.reached() => {}
@@ -232,7 +232,7 @@ async fn a_call_that_is_killed_is_finished_by_the_next() {
         left = now;
     }
     assert!(left > 0 && left < CONTACTS, "{left} are left");
-    let outcome = test.app().leads(&principal).link(campaign, &imports).await.unwrap();
+    let outcome = test.ctx().leads(&principal).link(campaign, &imports).await.unwrap();
     assert_eq!(outcome.contacts, CONTACTS);
     assert!(outcome.inserted <= left, "what was under way when the last was killed may have arrived since");
     assert_one_each(&test, &contacts).await;
@@ -251,11 +251,11 @@ async fn a_call_whose_time_is_up_says_so_and_is_finished_by_the_next() {
     }
     // More than there are attempts until the time is up.
     let holds: Vec<_> = (0..500).map(|_| proxy.hold(Operation::PutItem, Moment::Before)).collect();
-    let app = test.process.app(Instant::now() + Duration::from_millis(500));
-    assert_eq!(app.leads(&principal).link(campaign, &imports).await, Err(Error::Unavailable));
+    let ctx = test.app.request_context(Instant::now() + Duration::from_millis(500));
+    assert_eq!(ctx.leads(&principal).link(campaign, &imports).await, Err(Error::Unavailable));
     proxy.calm();
     drop(holds);
-    assert!(test.app().leads(&principal).link(campaign, &imports).await.is_ok());
+    assert!(test.ctx().leads(&principal).link(campaign, &imports).await.is_ok());
     assert_one_each(&test, &contacts).await;
 }
 
@@ -264,18 +264,18 @@ async fn the_lead_of_a_contact_that_went_meanwhile_is_never_seen_and_does_not_st
     let mut test = TestApp::new().await;
     let (import, campaign) = (test.import(&test.org).await, campaign(&test, "active", &[]).await);
     let contact = test.create(&test.org, jane("jane@example.com"), Some(import)).await.id;
-    let direct = test.process.clone();
+    let direct = test.app.clone();
     let proxy = test.behind_faults().await;
     let principal = test.principal(&test.org).await;
     let mut hold = proxy.hold(Operation::PutItem, Moment::Before);
     let imports = BTreeSet::from([import]);
-    let leads = test.app().leads(&principal);
+    let leads = test.ctx().leads(&principal);
     let link = leads.link(campaign, &imports);
     let parent = Parent::Contact(contact);
     let delete = async {
         hold.reached().await;
-        let app = direct.app(deadline());
-        app.contacts(&principal).delete(contact, None).await.unwrap();
+        let ctx = direct.request_context(deadline());
+        ctx.contacts(&principal).delete(contact, None).await.unwrap();
         // The worker hears of the delete before the lead is there.
         clear(&test, &parent.key(test.org.org_id)).await;
         hold.release();
@@ -283,7 +283,7 @@ async fn the_lead_of_a_contact_that_went_meanwhile_is_never_seen_and_does_not_st
     let (outcome, ()) = tokio::join!(link, delete);
     assert_eq!(outcome, Ok(linked(campaign, 1, 1)), "it was there when the call looked");
     assert_eq!(test.count("lead").await, 1, "the late write");
-    let id = shared::domain::LeadPlace { campaign_id: campaign, contact_id: contact }.lead_id();
+    let id = shared::domain::LeadKey { campaign_id: campaign, contact_id: contact }.lead_id();
     assert_eq!(leads.get(id).await, Err(Error::NotFound(Kind::Lead)));
     for filter in [
         LeadFilter::default(),

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::join_all;
 use serde_json::json;
 use shared::domain::{ContactFilter, ContactId, ContactPatch, Email, RequiredVersion, TimelineFilter, TimelinePage};
-use shared::http::NewActivities;
-use shared::table::{Error, Kind, Parent, Receipt, Slot};
+use shared::dynamodb::{Error, Kind, Parent};
+use shared::repositories::{IdempotencyKey, IdempotencyRecord};
 use shared::testing::fault::{Moment, Operation};
 use shared::testing::{TestApp, deadline, jane, new_contact, patch, read};
+use shared::wire::NewActivities;
 use shared::worker::{Batch, work};
 use uuid::Uuid;
 
@@ -25,7 +26,7 @@ async fn sixty_creates_of_one_address_make_one_contact() {
     let test = TestApp::new().await;
     let principal = test.principal(&test.org).await;
     let creates = (0..60).map(|_| async {
-        let contacts = test.app().contacts(&principal);
+        let contacts = test.ctx().contacts(&principal);
         let contact = contacts.draft(new_contact(jane("jane@example.com")), None);
         contacts.create(&contact, None).await
     });
@@ -45,7 +46,7 @@ async fn creates_that_share_a_new_company_make_it_once() {
         async move {
             let mut body = jane(&format!("{n}@example.com"));
             body["company"] = json!(if n % 2 == 0 { "Tech Corp" } else { " tech  CORP" });
-            let contacts = test.app().contacts(principal);
+            let contacts = test.ctx().contacts(principal);
             let contact = contacts.draft(new_contact(body), None);
             contacts.create(&contact, None).await
         }
@@ -66,7 +67,7 @@ async fn updates_of_different_keys_all_win() {
             let members = json!({format!("key{n}"): n});
             let metadata = if nested { json!({"inner": members}) } else { members };
             async move {
-                test.app().contacts(principal).update(contact.id, &patch(json!({"metadata": metadata})), None).await
+                test.ctx().contacts(principal).update(contact.id, &patch(json!({"metadata": metadata})), None).await
             }
         });
         assert!(join_all(updates).await.iter().all(Result::is_ok));
@@ -90,7 +91,7 @@ async fn of_updates_that_require_one_version_one_wins() {
             metadata["writer"] = json!(n);
             async move {
                 let required = RequiredVersion::OneOf(vec![1]);
-                test.app()
+                test.ctx()
                     .contacts(principal)
                     .update(contact.id, &patch(json!({"metadata": metadata})), Some(&required))
                     .await
@@ -114,7 +115,7 @@ async fn swapped_addresses_leave_locks_and_contacts_one_to_one() {
         let (test, principal, id) = (&test, &principal, contacts[n % 5]);
         // Seven addresses for five contacts, so that some moves succeed.
         let changes = patch(json!({"email": format!("{}@example.com", (n * 3) % 7)}));
-        async move { test.app().contacts(principal).update(id, &changes, None).await }
+        async move { test.ctx().contacts(principal).update(id, &changes, None).await }
     });
     for outcome in join_all(swaps).await {
         assert!(matches!(outcome, Ok(_) | Err(Error::EmailTaken(_))), "{outcome:?}");
@@ -123,7 +124,7 @@ async fn swapped_addresses_leave_locks_and_contacts_one_to_one() {
     for id in contacts {
         let email = test.stored(id).await.unwrap().email;
         let filter = ContactFilter { email: Some(email), ..ContactFilter::default() };
-        let found = test.app().contacts(&principal).list(&filter, 10, None).await.unwrap();
+        let found = test.ctx().contacts(&principal).list(&filter, 10, None).await.unwrap();
         assert_eq!(found.rows.iter().map(|contact| contact.id).collect::<Vec<_>>(), [id]);
     }
 }
@@ -137,16 +138,16 @@ async fn a_contact_deleted_under_an_update_stays_deleted() {
     ] {
         let mut test = TestApp::new().await;
         let contact = test.jane("jane@example.com").await;
-        let direct = test.process.clone();
+        let direct = test.app.clone();
         let proxy = test.behind_faults().await;
         let principal = test.principal(&test.org).await;
         let mut hold = proxy.hold(operation, Moment::Before);
         let changes: ContactPatch = patch(changes);
-        let update = async { test.app().contacts(&principal).update(contact.id, &changes, None).await };
+        let update = async { test.ctx().contacts(&principal).update(contact.id, &changes, None).await };
         let delete = async {
             hold.reached().await;
             let deadline = deadline();
-            let deleted = direct.app(deadline).contacts(&principal).delete(contact.id, None).await;
+            let deleted = direct.request_context(deadline).contacts(&principal).delete(contact.id, None).await;
             hold.release();
             deleted
         };
@@ -161,16 +162,16 @@ async fn a_contact_deleted_under_an_update_stays_deleted() {
 async fn an_address_moved_under_a_delete_leaves_no_lock_behind() {
     let mut test = TestApp::new().await;
     let contact = test.jane("jane@example.com").await;
-    let direct = test.process.clone();
+    let direct = test.app.clone();
     let proxy = test.behind_faults().await;
     let principal = test.principal(&test.org).await;
     let mut hold = proxy.hold(Operation::TransactWriteItems, Moment::Before);
-    let delete = async { test.app().contacts(&principal).delete(contact.id, None).await };
+    let delete = async { test.ctx().contacts(&principal).delete(contact.id, None).await };
     let update = async {
         hold.reached().await;
         let deadline = deadline();
         let changes = patch(json!({"email": "new@example.com"}));
-        let updated = direct.app(deadline).contacts(&principal).update(contact.id, &changes, None).await;
+        let updated = direct.request_context(deadline).contacts(&principal).update(contact.id, &changes, None).await;
         hold.release();
         updated
     };
@@ -185,7 +186,7 @@ async fn updates_of_one_contact_to_one_new_address_all_succeed() {
     let principal = test.principal(&test.org).await;
     let contact = test.jane("jane@example.com").await;
     let changes = patch(json!({"email": "new@example.com"}));
-    let updates = (0..10).map(|_| async { test.app().contacts(&principal).update(contact.id, &changes, None).await });
+    let updates = (0..10).map(|_| async { test.ctx().contacts(&principal).update(contact.id, &changes, None).await });
     for outcome in join_all(updates).await {
         assert_eq!(outcome.map(|contact| contact.email), Ok(Email::parse("new@example.com").unwrap()));
     }
@@ -199,28 +200,28 @@ async fn an_activity_that_races_the_delete_of_its_contact_is_never_seen_and_does
     for operation in [Operation::PutItem, Operation::TransactWriteItems] {
         let mut test = TestApp::new().await;
         let contact = test.jane("jane@example.com").await;
-        let direct = test.process.clone();
+        let direct = test.app.clone();
         let proxy = test.behind_faults().await;
         let principal = test.principal(&test.org).await;
         let deadline = deadline();
         let mut hold = proxy.hold(operation, Moment::Before);
-        let receipt = || {
-            let slot = Slot { method: "POST", path: "/x".to_owned(), key: "key".to_owned() };
-            Receipt { slot, fingerprint: "f".to_owned(), answer: "a".to_owned() }
+        let idempotency_record = || {
+            let idempotency_key = IdempotencyKey { method: "POST", path: "/x".to_owned(), key: "key".to_owned() };
+            IdempotencyRecord { idempotency_key, fingerprint: "f".to_owned(), answer: "a".to_owned() }
         };
-        let activities = test.app().activities(&principal, contact.id);
+        let activities = test.ctx().activities(&principal, contact.id);
         let NewActivities(new) = read(json!({"event_time": "2024-04-18T10:15:00Z", "event_type": "x"}));
         let drafted = activities.draft(new);
-        let record = activities.record(&drafted, |_| (operation != Operation::PutItem).then(receipt));
+        let record = activities.record(&drafted, |_| (operation != Operation::PutItem).then(idempotency_record));
         let tombstone = Parent::Contact(contact.id).tombstone(test.org.org_id);
-        let removed = |key: &shared::table::keys::Key| -> Batch {
+        let removed = |key: &shared::dynamodb::keys::Key| -> Batch {
             let keys = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}});
             let record = json!({"eventName": "REMOVE", "dynamodb": {"Keys": keys, "SequenceNumber": "1"}});
             serde_json::from_value(json!({"Records": [record]})).unwrap()
         };
         let delete = async {
             hold.reached().await;
-            direct.app(deadline).contacts(&principal).delete(contact.id, None).await.unwrap();
+            direct.request_context(deadline).contacts(&principal).delete(contact.id, None).await.unwrap();
             // The worker hears of the delete before the activity is there.
             let own = Parent::Contact(contact.id).key(test.org.org_id);
             work(&direct, &removed(&own), deadline).await;
@@ -231,11 +232,11 @@ async fn an_activity_that_races_the_delete_of_its_contact_is_never_seen_and_does
         assert_eq!(count(&test, "activity").await, 1, "{operation:?}: the late write");
         for filter in [TimelineFilter::Any, TimelineFilter::Active] {
             let page = TimelinePage { filter, page: 0, limit: 50, after: None };
-            let read = test.app().contacts(&principal).get(contact.id, &page).await;
+            let read = test.ctx().contacts(&principal).get(contact.id, &page).await;
             assert_eq!(read, Err(Error::NotFound(Kind::Contact)), "{operation:?}");
         }
         let patch = read(json!({"metadata": {"opened": true}}));
-        let updated = test.app().activities(&principal, contact.id).update(&drafted[0].id, &patch).await;
+        let updated = test.ctx().activities(&principal, contact.id).update(&drafted[0].id, &patch).await;
         assert_eq!(updated, Err(Error::NotFound(Kind::Contact)), "{operation:?}");
         work(&direct, &removed(&tombstone), deadline).await;
         assert_eq!(count(&test, "activity").await, 0, "{operation:?}: gone after the tombstone's end");
@@ -256,7 +257,7 @@ async fn paging_repeats_and_skips_nothing_while_others_create_and_delete() {
         let pages = async |limit| {
             let (mut ids, mut cursor) = (Vec::new(), None);
             loop {
-                let page = test.app().contacts(&principal).list(&filter, limit, cursor).await.unwrap();
+                let page = test.ctx().contacts(&principal).list(&filter, limit, cursor).await.unwrap();
                 ids.extend(page.rows.into_iter().map(|contact| contact.id));
                 cursor = page.next;
                 if cursor.is_none() {
@@ -271,7 +272,7 @@ async fn paging_repeats_and_skips_nothing_while_others_create_and_delete() {
         let still = |_: &&ContactId| !done.load(Ordering::Relaxed);
         let deletes = async {
             for id in going.iter().take_while(still) {
-                test.app().contacts(&principal).delete(*id, None).await.unwrap();
+                test.ctx().contacts(&principal).delete(*id, None).await.unwrap();
             }
         };
         let creates = async {

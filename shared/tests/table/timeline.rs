@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use fastrand::Rng;
 use serde_json::json;
 use shared::domain::{Activity, CampaignId, CampaignStatus, ContactId, TimelineFilter, TimelinePage, time};
-use shared::http::NewActivities;
 use shared::testing::{TestApp, jane, read};
+use shared::wire::NewActivities;
 use uuid::Uuid;
 
 const READS: usize = 10_000;
@@ -47,7 +47,7 @@ impl Model {
 /// Changes something: more activities, another status, a campaign more or less.
 async fn change(test: &TestApp, model: &mut Model, rng: &mut Rng, elsewhere: CampaignId) {
     let principal = test.principal(&test.org).await;
-    let campaigns = test.app().campaigns(&principal);
+    let campaigns = test.ctx().campaigns(&principal);
     match rng.u8(0..10) {
         0 if model.campaigns.len() < 6 => {
             let status = CampaignStatus::ALL[rng.usize(0..CampaignStatus::ALL.len())];
@@ -77,7 +77,7 @@ async fn change(test: &TestApp, model: &mut Model, rng: &mut Rng, elsewhere: Cam
                 })
                 .collect();
             let NewActivities(new) = read(json!(activities));
-            let repository = test.app().activities(&principal, *id);
+            let repository = test.ctx().activities(&principal, *id);
             let drafted = repository.draft(new);
             repository.record(&drafted, |_| None).await.unwrap();
             for activity in drafted {
@@ -116,7 +116,7 @@ async fn ten_thousand_pages_are_those_of_the_model() {
         };
         let page = TimelinePage { filter, page: rng.u32(0..4), limit: rng.u32(1..=12), after: None };
         let contact = rng.usize(0..CONTACTS);
-        let (_, timeline) = test.app().contacts(&principal).get(model.contacts[contact].0, &page).await.unwrap();
+        let (_, timeline) = test.ctx().contacts(&principal).get(model.contacts[contact].0, &page).await.unwrap();
         let (activities, more) = model.page(contact, &page);
         assert_eq!((timeline.activities, timeline.more), (activities, more), "read {n}: {page:?}");
         with_more += usize::from(more);

@@ -8,15 +8,16 @@ use chrono::{TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
-use shared::app::{App, Process};
+use shared::app::{App, RequestContext};
 use shared::auth::{Credentials, Principal};
 use shared::domain::{
     ApiKey, ApiKeySecret, Campaign, CampaignId, CampaignStatus, Contact, ContactId, Id, Import, ImportId, NewApiKey,
     NewContact, NewImport, OrgId, Scope, ids, time,
 };
-use shared::http::{FromBody, NewActivities, NewCampaign};
-use shared::table::Table;
+use shared::dynamodb::Table;
+use shared::repositories::api_keys;
 use shared::testing::Tenant;
+use shared::wire::{FromBody, NewActivities, NewCampaign};
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -90,10 +91,10 @@ impl Demo {
     }
 
     /// Whether the table has this data.
-    pub(crate) async fn is_in(&self, process: &Process) -> bool {
-        let app = app(process);
+    pub(crate) async fn is_in(&self, app: &App) -> bool {
+        let ctx = ctx(app);
         for org in &self.orgs {
-            if app.authenticate(Credentials { api_key: Some(&org.admin_key), authorization: None }).await.is_err() {
+            if ctx.authenticate(Credentials { api_key: Some(&org.admin_key), authorization: None }).await.is_err() {
                 return false;
             }
         }
@@ -101,21 +102,21 @@ impl Demo {
     }
 
     /// Puts two new organizations into the table, with the key of the example events if that is wanted.
-    pub(crate) async fn seed(jwt_secret: String, table: &Table, process: &Process, example_key: bool) -> Result<Self> {
-        let app = app(process);
+    pub(crate) async fn seed(jwt_secret: String, table: &Table, app: &App, example_key: bool) -> Result<Self> {
+        let ctx = ctx(app);
         let mut orgs = Vec::new();
         for tenant in [Tenant::new(), Tenant::new()] {
             let token = tenant.token(&jwt_secret, TimeDelta::minutes(1));
             let credentials = Credentials { api_key: None, authorization: Some(&format!("Bearer {token}")) };
-            let Ok(principal) = app.authenticate(credentials).await else {
+            let Ok(principal) = ctx.authenticate(credentials).await else {
                 return Err(anyhow!("the demo organization's token is refused: unset JWT_ISSUER and JWT_AUDIENCE"));
             };
             let is_example = orgs.is_empty();
-            let import_id = import(&app, &principal, is_example).await?;
-            let campaigns = campaigns(&app, &principal, is_example).await?;
-            contacts(&app, &principal, import_id, &campaigns).await?;
+            let import_id = import(&ctx, &principal, is_example).await?;
+            let campaigns = campaigns(&ctx, &principal, is_example).await?;
+            contacts(&ctx, &principal, import_id, &campaigns).await?;
             if is_example {
-                example(&app, &principal, import_id, &campaigns).await?;
+                example(&ctx, &principal, import_id, &campaigns).await?;
                 if example_key {
                     put_example_key(table, &principal).await?;
                 }
@@ -124,7 +125,7 @@ impl Demo {
                 if is_example && key.revoked_at.is_some() {
                     key.id = id(EXAMPLE_KEY_ID)?;
                 }
-                table.put_api_key(&secret.hash(), &key).await.map_err(failed)?;
+                api_keys::store(table, &secret.hash(), &key).await.map_err(failed)?;
             }
             orgs.push(StoredOrg::new(&tenant, import_id));
         }
@@ -132,18 +133,18 @@ impl Demo {
     }
 
     /// Puts back what the example events name, since some of them delete it.
-    pub(crate) async fn restore_example(&self, process: &Process) -> Result<()> {
+    pub(crate) async fn restore_example(&self, app: &App) -> Result<()> {
         let Some(org) = self.orgs.first() else { return Ok(()) };
-        let app = app(process);
+        let ctx = ctx(app);
         let credentials = Credentials { api_key: Some(&org.admin_key), authorization: None };
-        let Ok(principal) = app.authenticate(credentials).await else { return Ok(()) };
+        let Ok(principal) = ctx.authenticate(credentials).await else { return Ok(()) };
         // Refused where it is still there, or where another contact has its address by now.
-        let _ = app.imports(&principal).create(&example_import(&app, &principal)?, None).await;
-        let _ = app.campaigns(&principal).create(&example_campaign(&app, &principal)?, None, None).await;
-        let _ = app.contacts(&principal).create(&example_contact(&principal, org.import_id)?, None).await;
+        let _ = ctx.imports(&principal).create(&example_import(&ctx, &principal)?, None).await;
+        let _ = ctx.campaigns(&principal).create(&example_campaign(&ctx, &principal)?, None, None).await;
+        let _ = ctx.contacts(&principal).create(&example_contact(&principal, org.import_id)?, None).await;
         let (contact, campaign) = (id(EXAMPLE_CONTACT)?, id(EXAMPLE_CAMPAIGN)?);
-        let _ = activities(&app, &principal, contact, ACTIVITIES_OF_EXAMPLE, &[campaign]).await;
-        let _ = app.leads(&principal).link(campaign, &[org.import_id].into()).await;
+        let _ = activities(&ctx, &principal, contact, ACTIVITIES_OF_EXAMPLE, &[campaign]).await;
+        let _ = ctx.leads(&principal).link(campaign, &[org.import_id].into()).await;
         Ok(())
     }
 
@@ -185,26 +186,26 @@ impl StoredOrg {
 }
 
 /// An import; the example events' where it is to be.
-async fn import(app: &App, principal: &Principal, is_example: bool) -> Result<ImportId> {
-    let import = if is_example { example_import(app, principal)? } else { draft_import(app, principal)? };
-    app.imports(principal).create(&import, None).await.map_err(failed)?;
+async fn import(ctx: &RequestContext, principal: &Principal, is_example: bool) -> Result<ImportId> {
+    let import = if is_example { example_import(ctx, principal)? } else { draft_import(ctx, principal)? };
+    ctx.imports(principal).create(&import, None).await.map_err(failed)?;
     Ok(import.id)
 }
 
-fn draft_import(app: &App, principal: &Principal) -> Result<Import> {
+fn draft_import(ctx: &RequestContext, principal: &Principal) -> Result<Import> {
     let body = json!({"source": "csv", "file_name": "leads.csv", "status": "processing"});
-    Ok(app.imports(principal).draft(read::<NewImport>(&body)?))
+    Ok(ctx.imports(principal).draft(read::<NewImport>(&body)?))
 }
 
 /// A campaign of each status; the first is the example events' where it is to be.
-async fn campaigns(app: &App, principal: &Principal, with_example: bool) -> Result<Vec<CampaignId>> {
-    let campaigns = app.campaigns(principal);
+async fn campaigns(ctx: &RequestContext, principal: &Principal, with_example: bool) -> Result<Vec<CampaignId>> {
+    let campaigns = ctx.campaigns(principal);
     let mut created = Vec::new();
     for status in CAMPAIGNS {
         let campaign = if with_example && created.is_empty() {
-            example_campaign(app, principal)?
+            example_campaign(ctx, principal)?
         } else {
-            draft_campaign(app, principal, status)?
+            draft_campaign(ctx, principal, status)?
         };
         campaigns.create(&campaign, None, None).await.map_err(failed)?;
         created.push(campaign.id);
@@ -212,29 +213,34 @@ async fn campaigns(app: &App, principal: &Principal, with_example: bool) -> Resu
     Ok(created)
 }
 
-fn draft_campaign(app: &App, principal: &Principal, status: CampaignStatus) -> Result<Campaign> {
+fn draft_campaign(ctx: &RequestContext, principal: &Principal, status: CampaignStatus) -> Result<Campaign> {
     let body = json!({
         "name": format!("The {} one", status.as_str()),
         "status": status.as_str(),
         "availability_data": {"start_working": "09:00", "end_working": "18:00"},
     });
     let NewCampaign { settings, .. } = read(&body)?;
-    Ok(app.campaigns(principal).draft(settings, None))
+    Ok(ctx.campaigns(principal).draft(settings, None))
 }
 
-async fn contacts(app: &App, principal: &Principal, import_id: ImportId, campaigns: &[CampaignId]) -> Result<()> {
-    let contacts = app.contacts(principal);
+async fn contacts(
+    ctx: &RequestContext,
+    principal: &Principal,
+    import_id: ImportId,
+    campaigns: &[CampaignId],
+) -> Result<()> {
+    let contacts = ctx.contacts(principal);
     for number in 1..=CONTACTS {
         let contact = contacts.draft(lead(number)?, Some(import_id));
         contacts.create(&contact, None).await.map_err(failed)?;
-        activities(app, principal, contact.id, ACTIVITIES, campaigns).await?;
+        activities(ctx, principal, contact.id, ACTIVITIES, campaigns).await?;
     }
     Ok(())
 }
 
 /// A timeline: the campaigns by turns, and now and then an activity of none.
 async fn activities(
-    app: &App,
+    ctx: &RequestContext,
     principal: &Principal,
     contact: ContactId,
     count: u32,
@@ -266,7 +272,7 @@ async fn activities(
             }
         })
         .collect();
-    let activities = app.activities(principal, contact);
+    let activities = ctx.activities(principal, contact);
     for bodies in bodies.chunks(AT_ONCE) {
         let NewActivities(new) = read(&json!(bodies))?;
         activities.record(&activities.draft(new), |_| None).await.map_err(failed)?;
@@ -275,11 +281,16 @@ async fn activities(
 }
 
 /// What the files of `events/` name.
-async fn example(app: &App, principal: &Principal, import_id: ImportId, campaigns: &[CampaignId]) -> Result<()> {
+async fn example(
+    ctx: &RequestContext,
+    principal: &Principal,
+    import_id: ImportId,
+    campaigns: &[CampaignId],
+) -> Result<()> {
     let contact = example_contact(principal, import_id)?;
-    app.contacts(principal).create(&contact, None).await.map_err(failed)?;
-    activities(app, principal, contact.id, ACTIVITIES_OF_EXAMPLE, campaigns).await?;
-    app.leads(principal).link(id(EXAMPLE_CAMPAIGN)?, &[import_id].into()).await.map(drop).map_err(failed)
+    ctx.contacts(principal).create(&contact, None).await.map_err(failed)?;
+    activities(ctx, principal, contact.id, ACTIVITIES_OF_EXAMPLE, campaigns).await?;
+    ctx.leads(principal).link(id(EXAMPLE_CAMPAIGN)?, &[import_id].into()).await.map(drop).map_err(failed)
 }
 
 async fn put_example_key(table: &Table, principal: &Principal) -> Result<()> {
@@ -287,20 +298,20 @@ async fn put_example_key(table: &Table, principal: &Principal) -> Result<()> {
     let scopes = [Scope::Admin].into_iter().collect();
     let new = NewApiKey { name: "example events".to_owned(), scopes, valid_until: None, live: false };
     let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), principal.org_id(), new, &secret);
-    table.put_api_key(&secret.hash(), &key).await.map_err(failed)
+    api_keys::store(table, &secret.hash(), &key).await.map_err(failed)
 }
 
 fn example_contact(principal: &Principal, import_id: ImportId) -> Result<Contact> {
     Ok(Contact::new(id(EXAMPLE_CONTACT)?, principal.org_id(), Some(import_id), lead(0)?))
 }
 
-fn example_import(app: &App, principal: &Principal) -> Result<Import> {
-    Ok(Import { id: id(EXAMPLE_IMPORT)?, ..draft_import(app, principal)? })
+fn example_import(ctx: &RequestContext, principal: &Principal) -> Result<Import> {
+    Ok(Import { id: id(EXAMPLE_IMPORT)?, ..draft_import(ctx, principal)? })
 }
 
-fn example_campaign(app: &App, principal: &Principal) -> Result<Campaign> {
+fn example_campaign(ctx: &RequestContext, principal: &Principal) -> Result<Campaign> {
     let [status, ..] = CAMPAIGNS;
-    Ok(Campaign { id: id(EXAMPLE_CAMPAIGN)?, ..draft_campaign(app, principal, status)? })
+    Ok(Campaign { id: id(EXAMPLE_CAMPAIGN)?, ..draft_campaign(ctx, principal, status)? })
 }
 
 fn id<T: Id>(text: &str) -> Result<T> {
@@ -324,31 +335,31 @@ fn read<T: FromBody>(body: &Value) -> Result<T> {
     T::from_body(&to_raw_value(body)?).map_err(|faults| anyhow!("{faults}"))
 }
 
-fn app(process: &Process) -> App {
+fn ctx(app: &App) -> RequestContext {
     const LONGEST: Duration = Duration::from_secs(25);
-    process.app(Instant::now() + LONGEST)
+    app.request_context(Instant::now() + LONGEST)
 }
 
-fn failed(error: shared::table::Error) -> anyhow::Error {
+fn failed(error: shared::dynamodb::Error) -> anyhow::Error {
     anyhow::Error::new(error).context("cannot seed the table")
 }
 
 #[cfg(test)]
 mod tests {
     use shared::Endpoint;
-    use shared::domain::LeadPlace;
-    use shared::testing::Request;
+    use shared::domain::LeadKey;
+    use shared::testing::TestRequest;
 
     use super::*;
 
     #[test]
     fn the_example_events_name_what_is_seeded() {
         for endpoint in Endpoint::ALL {
-            let event = Request::example(*endpoint).event();
+            let event = TestRequest::example(*endpoint).event();
             assert_eq!(event.header("x-api-key"), Some(EXAMPLE_KEY), "{endpoint:?}");
             let values = endpoint.path_values(&event.raw_path).unwrap();
             let (campaign_id, contact_id) = (id(EXAMPLE_CAMPAIGN).unwrap(), id(EXAMPLE_CONTACT).unwrap());
-            let lead_id = LeadPlace { campaign_id, contact_id }.lead_id().to_string();
+            let lead_id = LeadKey { campaign_id, contact_id }.lead_id().to_string();
             for (name, value) in values.iter() {
                 let seeded = match name {
                     "contact_id" => EXAMPLE_CONTACT,

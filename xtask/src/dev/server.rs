@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use shared::app::Process;
+use shared::app::App;
 use shared::config::Config;
-use shared::table::{Patience, Table, keys};
+use shared::dynamodb::{RetryPolicy, Table, keys};
 use shared::testing::engine::Engine;
 use shared::testing::fault::{FaultProxy, Kind};
 use tokio::process::Command;
@@ -180,21 +180,21 @@ pub(super) async fn demo_data(
 ) -> Result<Demo> {
     let variable = |name: &str| settings.get(name).cloned().or_else(|| env::var(name).ok());
     let config = Config::read(variable).map_err(|error| anyhow!(error))?;
-    let table = Table::new(&config.database, Patience::default());
+    let table = Table::new(&config.database, RetryPolicy::default());
     let url = config.database.endpoint.clone().unwrap_or_default();
     table
         .create_if_missing(Some(keys::stream()))
         .await
         .map_err(|error| anyhow!("cannot make the table at {url}: {error}"))?;
-    let process = Process::new(&config);
+    let app = App::new(&config);
     match stored {
-        Some(demo) if demo.is_in(&process).await => {
-            demo.restore_example(&process).await?;
+        Some(demo) if demo.is_in(&app).await => {
+            demo.restore_example(&app).await?;
             Ok(demo)
         }
         // Never seeded, or into another table, or not to the end.
         // A key that everybody can read in `events/` must not open a table that others can reach.
-        _ => Demo::seed(jwt_secret, &table, &process, url.starts_with("http://")).await,
+        _ => Demo::seed(jwt_secret, &table, &app, url.starts_with("http://")).await,
     }
 }
 

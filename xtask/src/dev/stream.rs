@@ -15,8 +15,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
+use shared::dynamodb::Parent;
 use shared::endpoint::WORKER;
-use shared::table::Parent;
 use shared::testing::engine::Engine;
 use tokio::time::{sleep, timeout};
 
@@ -216,14 +216,14 @@ mod tests {
     use hyper::server::conn::http1;
     use hyper::service::service_fn;
     use hyper_util::rt::TokioIo;
-    use shared::app::Process;
+    use shared::app::App;
     use shared::auth::{Credentials, Principal};
     use shared::config::Config;
     use shared::domain::{ActivityId, Clock, ContactId};
-    use shared::http::NewActivities;
-    use shared::table::{Patience, Table, keys};
+    use shared::dynamodb::{RetryPolicy, Table, keys};
     use shared::testing::fault::{FaultProxy, Moment, Operation};
     use shared::testing::{JWT_SECRET, Tenant, jane, new_contact, read};
+    use shared::wire::NewActivities;
     use shared::worker::work;
     use tokio::net::TcpListener;
     use tokio::task::JoinSet;
@@ -239,7 +239,7 @@ mod tests {
     struct Local {
         engine: Engine,
         table: Table,
-        process: Process,
+        app: App,
         tenant: Tenant,
         pump: Pump,
         /// How often the worker was killed.
@@ -259,33 +259,33 @@ mod tests {
                 config.database.endpoint = Some(url.to_owned());
                 config
             };
-            let table = Table::new(&config(&engine.url()).database, Patience::default());
+            let table = Table::new(&config(&engine.url()).database, RetryPolicy::default());
             table.create_if_missing(Some(keys::stream())).await.unwrap();
             let clock = Clock::new(move || Utc::now() - late);
-            let process = Process::with(&config(&engine.url()), clock, Patience::default());
+            let app = App::with(&config(&engine.url()), clock, RetryPolicy::default());
 
             let proxy = FaultProxy::start(&engine.url()).await.unwrap();
-            let worker = Process::new(&config(&proxy.endpoint()));
+            let worker = App::new(&config(&proxy.endpoint()));
             let killed = Arc::new(AtomicUsize::new(0));
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let gateway = format!("http://{}", listener.local_addr().unwrap());
             let mut serving = JoinSet::new();
             serving.spawn(serve(listener, worker, proxy, kills, killed.clone()));
             let pump = Pump::new(&engine.url(), TABLE, &settings, &gateway).unwrap();
-            Self { engine, table, process, tenant: Tenant::new(), pump, killed, _gateway: serving }
+            Self { engine, table, app, tenant: Tenant::new(), pump, killed, _gateway: serving }
         }
 
         async fn principal(&self) -> Principal {
             let token = self.tenant.token(JWT_SECRET, TimeDelta::hours(1));
             let credentials = Credentials { api_key: None, authorization: Some(&format!("Bearer {token}")) };
-            let app = self.process.app(Instant::now() + LONGEST_CALL);
+            let app = self.app.request_context(Instant::now() + LONGEST_CALL);
             let Ok(principal) = app.authenticate(credentials).await else { panic!("the token is valid") };
             principal
         }
 
         /// A contact with so many activities, created and deleted.
         async fn deleted_contact(&self, activities: usize) -> ContactId {
-            let (app, principal) = (self.process.app(Instant::now() + LONGEST_CALL), self.principal().await);
+            let (app, principal) = (self.app.request_context(Instant::now() + LONGEST_CALL), self.principal().await);
             let contacts = app.contacts(&principal);
             let contact = contacts.draft(new_contact(jane("jane@example.com")), None);
             contacts.create(&contact, None).await.unwrap();
@@ -313,7 +313,7 @@ mod tests {
     }
 
     /// Answers invocations one after the other. A worker that is killed does not answer.
-    async fn serve(listener: TcpListener, worker: Process, proxy: FaultProxy, kills: usize, killed: Arc<AtomicUsize>) {
+    async fn serve(listener: TcpListener, worker: App, proxy: FaultProxy, kills: usize, killed: Arc<AtomicUsize>) {
         loop {
             let (connection, _) = listener.accept().await.unwrap();
             let service = service_fn(async |request: Request<hyper::body::Incoming>| {

@@ -7,7 +7,7 @@ use futures_util::stream;
 use multer::Multipart;
 use shared::http::Body;
 
-use super::Unparsable;
+use super::ParseError;
 
 /// The part that holds the file.
 const FILE: &str = "file";
@@ -16,7 +16,7 @@ const FILE: &str = "file";
 ///
 /// # Errors
 /// No form, or not one such part.
-pub(crate) async fn file_of(form: &Body) -> Result<Bytes, Unparsable> {
+pub(crate) async fn file_of(form: &Body) -> Result<Bytes, ParseError> {
     let boundary =
         multer::parse_boundary(&form.content_type).map_err(|_| no_form("its Content-Type has no boundary"))?;
     let bytes = Bytes::copy_from_slice(&form.bytes);
@@ -25,12 +25,12 @@ pub(crate) async fn file_of(form: &Body) -> Result<Bytes, Unparsable> {
     let mut file = None;
     while let Some(part) = parts.next_field().await.map_err(malformed)? {
         if part.name() == Some(FILE) && file.replace(part.bytes().await.map_err(malformed)?).is_some() {
-            return Err(Unparsable(format!("the form has two parts named {FILE}")));
+            return Err(ParseError(format!("the form has two parts named {FILE}")));
         }
     }
-    file.ok_or_else(|| Unparsable(format!("the form has no part named {FILE}")))
+    file.ok_or_else(|| ParseError(format!("the form has no part named {FILE}")))
 }
 
-fn no_form(why: &str) -> Unparsable {
-    Unparsable(format!("the form cannot be read: {why}"))
+fn no_form(why: &str) -> ParseError {
+    ParseError(format!("the form cannot be read: {why}"))
 }

@@ -2,7 +2,7 @@
 //! follows a closing quote is added to the value, so that one wrong character makes other contacts out of a file without
 //! a word. Here the file is refused instead.
 
-use super::Unparsable;
+use super::ParseError;
 
 /// Refuses a file in which a quote is missing or too many.
 ///
@@ -12,12 +12,12 @@ use super::Unparsable;
 ///
 /// # Errors
 /// The line where the first such cell begins.
-pub(super) fn check(text: &str, delimiter: u8) -> Result<(), Unparsable> {
+pub(super) fn check(text: &str, delimiter: u8) -> Result<(), ParseError> {
     let separators = [delimiter.into(), '\r', '\n'];
     let mut rest = text;
     while !rest.is_empty() {
         let before = &text[..text.len() - rest.len()];
-        let after = after_cell(rest, separators).map_err(|fault| Unparsable::after(before.as_bytes(), fault))?;
+        let after = after_cell(rest, separators).map_err(|fault| ParseError::after(before.as_bytes(), fault))?;
         rest = after.strip_prefix(separators).unwrap_or(after);
     }
     Ok(())

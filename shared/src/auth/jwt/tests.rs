@@ -98,7 +98,7 @@ impl Bench {
     async fn accepts(&self, token: &str) -> bool {
         match self.verifier.verify(token).await {
             Ok(_) => true,
-            Err(Refusal::Unauthenticated) => false,
+            Err(AuthError::Unauthenticated) => false,
             Err(refusal) => panic!("{refusal:?}"),
         }
     }
@@ -300,14 +300,14 @@ async fn keys_rotate() {
 async fn without_a_jwks_it_is_not_the_token_that_is_wrong_and_what_was_read_stays() {
     let bench = Bench::jwks(Asymmetric::EdDsa);
     let token = signed(Algorithm::EdDSA, 1, Some("a"));
-    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), Refusal::NoKeys, "there is none");
+    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), AuthError::NoKeys, "there is none");
     for garbage in ["", "{", "[]", r#"{"keys": 1}"#] {
         std::fs::write(&bench.file, garbage).unwrap();
         bench.pass(1);
-        assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), Refusal::NoKeys, "{garbage}");
+        assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), AuthError::NoKeys, "{garbage}");
     }
     bench.publish(&[jwk(Algorithm::EdDSA, 1, "a")]);
-    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), Refusal::NoKeys, "it is not tried each time");
+    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), AuthError::NoKeys, "it is not tried each time");
     bench.pass(1);
     assert!(bench.accepts(&token).await, "it is tried again after a second");
     std::fs::write(&bench.file, "{").unwrap();
@@ -380,7 +380,7 @@ async fn an_address_is_asked_as_a_file_is_read() {
     let source = |_| Some(JwtKeys::Jwks { algorithm: Asymmetric::Es256, source: JwksSource::Address(address) });
     let bench = Bench::new(source, None, None);
     for number in 0..count {
-        assert_eq!(bench.verifier.verify(&a).await.unwrap_err(), Refusal::NoKeys, "{number}");
+        assert_eq!(bench.verifier.verify(&a).await.unwrap_err(), AuthError::NoKeys, "{number}");
         bench.pass(1);
     }
     bench.verifier.warm_up().await;
@@ -402,7 +402,7 @@ async fn an_issuer_is_asked_over_tls() {
     let source = |_| Some(JwtKeys::Jwks { algorithm: Asymmetric::Es256, source: JwksSource::Address(address) });
     let bench = Bench::new(source, None, None);
     let token = signed(Algorithm::ES256, 1, Some("a"));
-    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), Refusal::NoKeys);
+    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), AuthError::NoKeys);
 }
 
 #[tokio::test]

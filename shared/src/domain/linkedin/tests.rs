@@ -139,7 +139,7 @@ const ACCEPTED: &[(&str, &[&str])] = &[
     ),
 ];
 
-const REFUSED: &[(Invalid, &[&str])] = &[
+const REFUSED: &[(InvalidValue, &[&str])] = &[
     (
         OTHER_PAGE,
         &[

@@ -6,7 +6,7 @@ use hyper::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 /// An answer, read to its end.
-pub(super) type Answer = Response<Bytes>;
+pub(super) type FaultResponse = Response<Bytes>;
 
 /// Stands where the service's request id does, and tells a reader of logs that the error was made here.
 const REQUEST_ID: &str = "FAULTPROXY000000000000000000000000000000000000000000";
@@ -76,12 +76,12 @@ impl Reason {
     }
 }
 
-pub(super) fn unavailable() -> Answer {
+pub(super) fn unavailable() -> FaultResponse {
     let body = json!({ "__type": error_type("InternalServerError"), "message": "Internal server error" });
     answer(StatusCode::INTERNAL_SERVER_ERROR, body.to_string())
 }
 
-pub(super) fn throttled(throttling: Throttling) -> Answer {
+pub(super) fn throttled(throttling: Throttling) -> FaultResponse {
     match throttling {
         Throttling::ProvisionedThroughputExceeded => {
             refused("ProvisionedThroughputExceededException", OVER_PROVISIONED)
@@ -95,16 +95,16 @@ pub(super) fn throttled(throttling: Throttling) -> Answer {
     }
 }
 
-pub(super) fn conflict() -> Answer {
+pub(super) fn conflict() -> FaultResponse {
     refused("TransactionConflictException", CONFLICT)
 }
 
-pub(super) fn in_progress() -> Answer {
+pub(super) fn in_progress() -> FaultResponse {
     refused("TransactionInProgressException", "The transaction with the given request token is already in progress.")
 }
 
 /// The cancellation of a transaction of `items` items.
-pub(super) fn cancelled(mut reasons: Vec<Reason>, items: usize) -> Answer {
+pub(super) fn cancelled(mut reasons: Vec<Reason>, items: usize) -> FaultResponse {
     if reasons.len() > items {
         let mistake = format!("{} reasons were injected into a transaction of {items} items", reasons.len());
         return refused("ValidationException", &mistake);
@@ -121,7 +121,7 @@ pub(super) fn cancelled(mut reasons: Vec<Reason>, items: usize) -> Answer {
 }
 
 /// What no DynamoDB says, but a broken box on the way might.
-pub(super) fn garbage() -> Answer {
+pub(super) fn garbage() -> FaultResponse {
     answer(StatusCode::OK, "<html>It works!</html>")
 }
 
@@ -166,7 +166,7 @@ pub(super) struct Rest(Map<String, Value>);
 
 impl Rest {
     /// Adds the rest to what the engine's `answer` itself left unprocessed; an error passes as it is.
-    pub(super) fn hand_back(self, answer: Answer) -> Answer {
+    pub(super) fn hand_back(self, answer: FaultResponse) -> FaultResponse {
         let (mut head, body) = answer.into_parts();
         let Some(body) = head.status.is_success().then(|| self.merge(&body)).flatten() else {
             return Response::from_parts(head, body);
@@ -189,7 +189,7 @@ impl Rest {
     }
 }
 
-fn refused(name: &str, message: &str) -> Answer {
+fn refused(name: &str, message: &str) -> FaultResponse {
     answer(StatusCode::BAD_REQUEST, json!({ "__type": error_type(name), "message": message }).to_string())
 }
 
@@ -197,7 +197,7 @@ fn error_type(name: &str) -> String {
     format!("com.amazonaws.dynamodb.v20120810#{name}")
 }
 
-fn answer(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+fn answer(status: StatusCode, body: impl Into<Bytes>) -> FaultResponse {
     let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     let headers = answer.headers_mut();

@@ -236,7 +236,7 @@ struct Random {
 }
 
 impl Random {
-    /// The call's own generator: how much one call draws must not change the next one's fate.
+    /// The call's own generator: how much one call draws must not change the next one's action.
     fn stream(&mut self, operation: Operation) -> Rng {
         let seed = self.seed.wrapping_add(operation as u64);
         self.streams.entry(operation).or_insert_with(|| Rng::with_seed(seed)).fork()

@@ -30,7 +30,7 @@ const TABLE: &str = "contacts";
 const OTHER_TABLE: &str = "activities";
 
 /// How long a broken proxy may hang a test; no correct one comes near.
-const PATIENCE: Duration = Duration::from_secs(20);
+const RETRY_POLICY: Duration = Duration::from_secs(20);
 
 const OPERATIONS: [Operation; 10] = [
     Operation::GetItem,
@@ -138,7 +138,7 @@ fn sdk(endpoint: &str) -> DynamoDb {
         .region(Region::from_static("us-east-1"))
         .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
         .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().operation_timeout(PATIENCE).build())
+        .timeout_config(TimeoutConfig::builder().operation_timeout(RETRY_POLICY).build())
         .http_client(aws_smithy_http_client::Builder::new().build_http());
     DynamoDb::from_conf(config.build())
 }
@@ -463,7 +463,7 @@ async fn a_hold_that_can_never_be_reached_says_so() {
     let proxy = FaultProxy::start("http://127.0.0.1:1").await.unwrap();
     let mut hold = proxy.hold(Operation::GetItem, Moment::Before);
     proxy.calm();
-    timeout(PATIENCE, hold.reached()).await.expect("it waits on");
+    timeout(RETRY_POLICY, hold.reached()).await.expect("it waits on");
 }
 
 /// The fates of `calls` under `seed`, by operation.
@@ -665,7 +665,7 @@ async fn a_dropped_proxy_ends_its_calls_and_closes_its_port() {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, stopped).await.expect("it serves on");
+    timeout(RETRY_POLICY, stopped).await.expect("it serves on");
     assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
 }
 

@@ -1,0 +1,66 @@
+//! What the calls of one request cost.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_dynamodb::types::ConsumedCapacity as ReportedCapacity;
+
+/// The cost of a request so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ConsumedCapacity {
+    /// Calls sent, retries included.
+    pub calls: u32,
+    /// Round trips: periods with at least one call in flight.
+    pub rounds: u32,
+    /// Read capacity units, as DynamoDB reported them.
+    pub read_units: f64,
+    /// Write capacity units, as DynamoDB reported them.
+    pub write_units: f64,
+    in_flight: u32,
+}
+
+/// Counts the calls of one request and the capacity they consume.
+#[derive(Debug, Clone, Default)]
+pub struct CapacityMeter(Arc<Mutex<ConsumedCapacity>>);
+
+impl CapacityMeter {
+    /// The cost so far.
+    pub fn consumed_capacity(&self) -> ConsumedCapacity {
+        *self.lock()
+    }
+
+    /// Counts one call, which is in flight until the guard is dropped.
+    pub(super) fn begin_call(&self) -> CallInFlight<'_> {
+        let mut consumed = self.lock();
+        consumed.calls += 1;
+        consumed.rounds += u32::from(consumed.in_flight == 0);
+        consumed.in_flight += 1;
+        CallInFlight(self)
+    }
+
+    /// Adds the capacity that a read reported.
+    pub(super) fn add_reads<'a>(&self, reported: impl IntoIterator<Item = &'a ReportedCapacity>) {
+        self.lock().read_units += units(reported);
+    }
+
+    /// Adds the capacity that a write reported.
+    pub(super) fn add_writes<'a>(&self, reported: impl IntoIterator<Item = &'a ReportedCapacity>) {
+        self.lock().write_units += units(reported);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, ConsumedCapacity> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn units<'a>(reported: impl IntoIterator<Item = &'a ReportedCapacity>) -> f64 {
+    reported.into_iter().filter_map(ReportedCapacity::capacity_units).sum()
+}
+
+/// A call that was sent and has no response yet.
+pub(super) struct CallInFlight<'a>(&'a CapacityMeter);
+
+impl Drop for CallInFlight<'_> {
+    fn drop(&mut self) {
+        self.0.lock().in_flight -= 1;
+    }
+}

@@ -1,0 +1,133 @@
+//! Answers.
+
+use std::fmt;
+
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use lambda_http::aws_lambda_events::encodings::Body;
+use lambda_http::http::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::wire::{Detail, Message, Report, Resource};
+
+/// An answer: a status, headers, a JSON body.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    pub(crate) body: Option<String>,
+}
+
+impl Response {
+    /// 200 with a thing.
+    pub fn ok(resource: &(impl Resource + ?Sized)) -> Self {
+        let response = Self::json(200, &resource.view());
+        match resource.version() {
+            Some(version) => {
+                let body = response.body.as_deref().unwrap_or_default();
+                let hash = hex::encode(&Sha256::digest(body)[..8]);
+                response.with("etag", format!("\"{version}-{hash}\""))
+            }
+            None => response,
+        }
+    }
+
+    /// 201 with a new thing.
+    pub fn created(resource: &(impl Resource + ?Sized)) -> Self {
+        let response = Self { status: 201, ..Self::ok(resource) };
+        match resource.location() {
+            Some(location) => response.with("location", location),
+            None => response,
+        }
+    }
+
+    /// 200 with things.
+    pub fn list<'a, T: Resource + 'a>(things: impl IntoIterator<Item = &'a T>) -> Self {
+        Self::json(200, &things.into_iter().map(T::view).collect::<Vec<_>>())
+    }
+
+    /// The report of a bulk upload: 201, 200 after a dry run, 207 where rows were written without all that was asked for.
+    pub fn bulk_report(report: &Report<'_>, dry_run: bool, warning: Option<&str>) -> Self {
+        let status = match (dry_run, warning) {
+            (true, _) => 200,
+            (false, Some(_)) => 207,
+            (false, None) => 201,
+        };
+        Self::json(status, &report.view(dry_run, warning))
+    }
+
+    /// 200 with a sentence.
+    pub fn message(message: String) -> Self {
+        Self::json(200, &Message { message })
+    }
+
+    /// An error: `{"detail": "<one sentence>"}`.
+    pub(super) fn error(status: u16, detail: &str) -> Self {
+        Self::json(status, &Detail { detail })
+    }
+
+    /// 304: the client has this already (RFC 9110 §15.4.5).
+    pub(super) fn not_modified(self) -> Self {
+        Self {
+            status: 304,
+            headers: self.headers.into_iter().filter(|(name, _)| name != "content-type").collect(),
+            body: None,
+        }
+    }
+
+    /// The answer with one more header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The answer with the address of the page that follows, if one does (RFC 8288).
+    #[must_use]
+    pub fn with_next(self, next: Option<String>) -> Self {
+        match next {
+            Some(address) => self.with("link", format!("<{address}>; rel=\"next\"")),
+            None => self,
+        }
+    }
+
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    pub(super) fn json(status: u16, value: &impl Serialize) -> Self {
+        // No view has a map with keys other than texts, the only thing that could fail; if one did, it would be our fault.
+        let (status, body) = match serde_json::to_string(value) {
+            Ok(body) => (status, body),
+            Err(_) => (500, r#"{"detail":"Internal server error"}"#.to_owned()),
+        };
+        Self { status, headers: vec![("content-type".to_owned(), "application/json".to_owned())], body: Some(body) }
+    }
+}
+
+/// Without the body, which may hold personal data, or a key in clear.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl From<Response> for ApiGatewayV2httpResponse {
+    fn from(Response { status, headers, body }: Response) -> Self {
+        let mut response = Self::default();
+        response.status_code = status.into();
+        response.body = body.map(Body::Text);
+        for (name, value) in headers {
+            // Every value is ASCII that this crate writes; an invalid header is left out rather than failing the response.
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                response.headers.insert(name, value);
+            }
+        }
+        response
+    }
+}
