@@ -3,6 +3,7 @@
 //! A new endpoint needs its [`Spec`] and an arm of `bodies`; statuses, parameters and headers follow from those.
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::openapi::header::Header as ResponseHeader;
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
@@ -17,15 +18,16 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::activity::MAX_BATCH;
 use crate::domain::{
-    ActivityPatch, CampaignPatch, ContactPatch, ImportPatch, Kind, LeadPatch, NewApiKey, NewContact, NewImport,
-    ValidationErrors,
+    ActivityPatch, CampaignPatch, ContactPatch, ImportPatch, InvalidValue, Kind, LeadPatch, NewActivity, NewApiKey,
+    NewContact, NewImport, ValidationErrors, ids,
 };
 use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Header, Media, Method, Param, ParamKind, Repeat, Spec};
 use crate::http::{ApiError, Response as ApiResponse};
+use crate::wire::fields::object_schema;
 use crate::wire::{
     ActivityView, ApiKeyView, CampaignView, CompanyView, ContactView, ContactWithTimelineView, CreatedApiKeyView,
-    Detail, FromBody, ImportIds, ImportView, ImportWithCountView, LeadView, LinkedView, MAX_ROWS, Message,
-    NewActivities, NewCampaign, ReportView,
+    Detail, FromBody, ImportIds, ImportView, ImportWithCountView, LeadView, LinkedView, MAX_ROWS, Message, NewCampaign,
+    ObjectBody, ReportView,
 };
 
 const JSON: &str = "application/json";
@@ -95,37 +97,35 @@ fn bodies(endpoint: Endpoint) -> Bodies {
     let email_taken = || ApiError::EmailTaken("john.doe@example.com".to_owned());
     match endpoint {
         Endpoint::CreateContact => {
-            Bodies::one::<ContactView>().versioned().takes::<NewContact>("NewContact").refuses(email_taken())
+            Bodies::one::<ContactView>().versioned().takes::<NewContact>().refuses(email_taken())
         }
         Endpoint::GetContact => Bodies::one::<ContactWithTimelineView>().versioned(),
         Endpoint::UpdateContact => {
-            Bodies::one::<ContactView>().versioned().takes::<ContactPatch>("ContactUpdate").refuses(email_taken())
+            Bodies::one::<ContactView>().versioned().takes::<ContactPatch>().refuses(email_taken())
         }
         Endpoint::DeleteContact | Endpoint::DeleteImport | Endpoint::DeleteCampaign | Endpoint::RevokeApiKey => {
             Bodies::one::<Message>()
         }
         Endpoint::ListContacts => Bodies::list::<ContactView>(),
         Endpoint::BulkUploadContacts => {
-            Bodies::one::<ReportView>().takes::<NewContact>("NewContact").many(0, MAX_ROWS).or_answers(&[200, 207])
+            Bodies::one::<ReportView>().takes::<NewContact>().many(0, MAX_ROWS).or_answers(&[200, 207])
         }
-        Endpoint::CreateImport => Bodies::one::<ImportView>().takes::<NewImport>("NewImport"),
+        Endpoint::CreateImport => Bodies::one::<ImportView>().takes::<NewImport>(),
         Endpoint::ListImports => Bodies::list::<ImportView>(),
         Endpoint::GetImport => Bodies::one::<ImportWithCountView>(),
-        Endpoint::UpdateImport => Bodies::one::<ImportView>().takes::<ImportPatch>("ImportUpdate"),
-        Endpoint::RecordActivities => {
-            Bodies::list::<ActivityView>().takes::<NewActivities>("NewActivity").or_many(MAX_BATCH)
-        }
-        Endpoint::UpdateActivity => Bodies::one::<ActivityView>().takes::<ActivityPatch>("ActivityUpdate"),
-        Endpoint::CreateCampaign => Bodies::one::<CampaignView>().takes::<NewCampaign>("NewCampaign"),
+        Endpoint::UpdateImport => Bodies::one::<ImportView>().takes::<ImportPatch>(),
+        Endpoint::RecordActivities => Bodies::list::<ActivityView>().takes::<NewActivity>().or_many(MAX_BATCH),
+        Endpoint::UpdateActivity => Bodies::one::<ActivityView>().takes::<ActivityPatch>(),
+        Endpoint::CreateCampaign => Bodies::one::<CampaignView>().takes::<NewCampaign>(),
         Endpoint::ListCampaigns => Bodies::list::<CampaignView>(),
         Endpoint::GetCampaign => Bodies::one::<CampaignView>(),
-        Endpoint::UpdateCampaign => Bodies::one::<CampaignView>().takes::<CampaignPatch>("CampaignUpdate"),
-        Endpoint::LinkImports => Bodies::one::<LinkedView>().takes::<ImportIds>("CampaignImports"),
+        Endpoint::UpdateCampaign => Bodies::one::<CampaignView>().takes::<CampaignPatch>(),
+        Endpoint::LinkImports => Bodies::one::<LinkedView>().takes::<ImportIds>(),
         Endpoint::ListCampaignLeads => Bodies::list::<LeadView>(),
         Endpoint::GetCampaignLead => Bodies::one::<LeadView>(),
-        Endpoint::UpdateCampaignLead => Bodies::one::<LeadView>().takes::<LeadPatch>("LeadUpdate"),
+        Endpoint::UpdateCampaignLead => Bodies::one::<LeadView>().takes::<LeadPatch>(),
         Endpoint::ListCompanies => Bodies::list::<CompanyView>(),
-        Endpoint::CreateApiKey => Bodies::one::<CreatedApiKeyView>().takes::<NewApiKey>("NewApiKey"),
+        Endpoint::CreateApiKey => Bodies::one::<CreatedApiKeyView>().takes::<NewApiKey>(),
         Endpoint::ListApiKeys => Bodies::list::<ApiKeyView>(),
     }
 }
@@ -151,12 +151,12 @@ impl Bodies {
         self
     }
 
-    fn takes<T: FromBody<Wire: ToSchema>>(mut self, name: &str) -> Self {
-        let nothing = serde_json::from_str::<T::Wire>("{}").ok();
-        let missing = nothing.and_then(|nothing| T::from_wire(nothing).err());
-        T::Wire::schemas(&mut self.schemas);
-        self.schemas.push((name.to_owned(), requiring(missing.as_ref(), T::Wire::schema())));
-        Self { request: Some(Ref::from_schema_name(name).into()), missing, ..self }
+    fn takes<T: ObjectBody>(mut self) -> Self {
+        let schema = object_schema::<T>(T::PURPOSE, &mut self.schemas);
+        let nothing = RawValue::from_string("{}".to_owned()).ok();
+        let missing = nothing.and_then(|nothing| T::from_body(&nothing).err());
+        self.schemas.push((T::SCHEMA.to_owned(), schema.into()));
+        Self { request: Some(Ref::from_schema_name(T::SCHEMA).into()), missing, ..self }
     }
 
     /// An array of them.
@@ -177,13 +177,6 @@ impl Bodies {
     fn or_answers(self, also: &'static [u16]) -> Self {
         Self { also, ..self }
     }
-}
-
-/// A body's schema with the fields required that an empty body is refused for: create and update share one wire type.
-fn requiring(missing: Option<&ValidationErrors>, schema: RefOr<Schema>) -> RefOr<Schema> {
-    let RefOr::T(Schema::Object(mut object)) = schema else { return schema };
-    object.required = missing.into_iter().flat_map(ValidationErrors::missing).map(str::to_owned).collect();
-    object.into()
 }
 
 fn operation(spec: &Spec, bodies: &Bodies) -> Operation {
@@ -243,9 +236,9 @@ fn refusals(spec: &Spec, bodies: &Bodies) -> Vec<ApiError> {
 fn invalid(spec: &Spec, bodies: &Bodies) -> ApiError {
     match (&bodies.missing, spec.path_ids().next(), spec.query.first()) {
         (Some(missing), ..) => ApiError::Invalid(missing.clone()),
-        (None, Some(id), _) => ApiError::invalid(id, "must be a valid UUID"),
-        (None, None, Some(param)) => ApiError::invalid(param.name, "must be given once"),
-        (None, None, None) => ApiError::invalid("body", "must be a JSON object"),
+        (None, Some(id), _) => ApiError::invalid(id, ids::INVALID_UUID),
+        (None, None, Some(param)) => ApiError::invalid(param.name, InvalidValue::Rule("must be given once")),
+        (None, None, None) => ApiError::invalid("body", InvalidValue::WrongType { expected: "a JSON object" }),
     }
 }
 

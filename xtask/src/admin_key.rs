@@ -5,7 +5,7 @@ use std::env;
 use anyhow::{Context, Result, anyhow};
 use chrono::Utc;
 use shared::config::Config;
-use shared::domain::{ApiKey, ApiKeySecret, Id, NewApiKey, OrgId, Scope, api_key, ids};
+use shared::domain::{ApiKey, ApiKeySecret, Id, InvalidValue, Line, NewApiKey, OrgId, Scope, ids};
 use shared::dynamodb::{RetryPolicy, Table};
 use shared::repositories::api_keys;
 use uuid::Uuid;
@@ -23,7 +23,7 @@ pub(crate) struct Options {
     org: Option<OrgId>,
     /// What to call the key
     #[arg(long, default_value = "Admin", value_parser = name)]
-    name: String,
+    name: Line<100>,
     /// Use this engine instead of DynamoDB. `AWS_*` variables say as whom and in which region; an engine that is named
     /// here can do without
     #[arg(long, value_name = "URL", value_parser = engine_url)]
@@ -34,8 +34,8 @@ fn org(text: &str) -> Result<OrgId, String> {
     OrgId::parse(text).map_err(|fault| fault.to_string())
 }
 
-fn name(text: &str) -> Result<String, String> {
-    api_key::name(text).map_err(|fault| fault.to_string())
+fn name(text: &str) -> Result<Line<100>, String> {
+    text.parse().map_err(|error: InvalidValue| error.to_string())
 }
 
 /// Makes a key, and prints it this once.
@@ -63,7 +63,7 @@ async fn make(options: Options, variable: impl Fn(&str) -> Option<String>) -> Re
     let org = org.unwrap_or_else(|| Uuid::new_v4().into());
     let secret = ApiKeySecret::generate(true).map_err(|_| anyhow!("the system has no randomness to give"))?;
     let new = NewApiKey { name, scopes: [Scope::Admin].into_iter().collect(), valid_until: None, live: true };
-    let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), org, new, &secret);
+    let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), org, new, &secret, Utc::now());
     let stored = api_keys::store(&Table::new(&database, RetryPolicy::default()), &secret.hash(), &key).await;
     stored.with_context(|| format!("cannot write to the table {table}"))?;
     Ok((org, secret))
@@ -81,7 +81,7 @@ mod tests {
     const TABLE: &str = "contacts";
 
     fn options(engine: &Engine) -> Options {
-        Options { table: TABLE.to_owned(), org: None, name: "Admin".to_owned(), dynamodb_url: Some(engine.url()) }
+        Options { table: TABLE.to_owned(), org: None, name: "Admin".parse().unwrap(), dynamodb_url: Some(engine.url()) }
     }
 
     fn anybody(name: &str) -> Option<String> {
@@ -114,7 +114,9 @@ mod tests {
             let principal = ctx.authenticate(credentials).await.unwrap();
             assert!(principal.org_id() == org && principal.may(Scope::Admin));
             let keys = ctx.api_keys(&principal).list(10, None).await.unwrap().rows;
-            assert!(keys.iter().any(|key| key.display_prefix == secret.display_prefix() && key.name == "Admin"));
+            assert!(
+                keys.iter().any(|key| key.display_prefix == secret.display_prefix() && key.name.as_str() == "Admin")
+            );
         }
     }
 
@@ -135,7 +137,7 @@ mod tests {
     #[test]
     fn an_organization_and_a_name_are_what_the_api_takes() {
         assert_eq!(org("42"), Err("must be a valid UUID".to_owned()));
-        assert_eq!(name(" Ops "), Ok("Ops".to_owned()));
+        assert_eq!(name(" Ops ").unwrap().as_str(), "Ops");
         assert_eq!(name(" "), Err("must not be blank".to_owned()));
     }
 }

@@ -8,36 +8,31 @@ use std::fmt;
 
 use csv::{ReaderBuilder, StringRecord};
 use shared::ApiError;
-use shared::domain::{ValidationErrors, is_blank};
-use shared::wire::ContactForm;
+use shared::domain::{InvalidValue, ValidationErrors, is_blank};
+use shared::wire::{Cells, FieldDescription, columns};
 
 pub(crate) use form::file_of;
-
-/// The columns that have to be there.
-const REQUIRED: [&str; 3] = ["full_name", "email", "linkedin_profile"];
-
-/// The columns that may be there.
-const OPTIONAL: [&str; 5] = ["company", "locale", "timezone", "metadata", "enrichment"];
 
 /// The characters that separate cells. The last one wins a tie: a file without any is a file with commas.
 const DELIMITERS: [u8; 3] = [b'\t', b';', b','];
 
-/// The rows of a file, in its order: each the fields it has, or what is wrong with its shape.
+/// The rows of a file, in its order: the cells of each that are not blank, or why the row has none.
 ///
-/// The first line is the header: names in any case and order, of which those unknown are passed over. Lines without any
-/// text are no rows. A blank cell is a field that was not sent. Rows are read as they are asked for: a file may have
-/// millions of them.
+/// The first line is the header: names in any case and order; unknown columns are ignored. Lines without text are not rows. A
+/// blank cell counts as a field that was not sent. Rows are read one at a time: a file may have millions of them.
 ///
 /// # Errors
-/// No text at all, or not UTF-8; a quote missing or too many; a required column missing, or a known one there twice.
-pub(crate) fn rows(file: &[u8]) -> Result<impl Iterator<Item = Result<ContactForm, ValidationErrors>>, ParseError> {
+/// The file has no text or is not UTF-8, a quote is missing or surplus, a required column is missing, or a known one is
+/// repeated.
+pub(crate) fn rows(file: &[u8]) -> Result<impl Iterator<Item = Result<Cells, ValidationErrors>>, ParseError> {
     let text = text(file)?;
-    let delimiter = delimiter(text);
+    let known = columns();
+    let delimiter = delimiter(text, &known);
     quotes::check(text, delimiter)?;
     let mut records = records(text, delimiter);
     let header = records.next().ok_or_else(|| ParseError("the file is empty".to_owned()))?;
-    let columns = Columns::read(&header)?;
-    Ok(records.map(move |record| columns.form(&record)))
+    let columns = Columns::read(&header, &known)?;
+    Ok(records.map(move |record| columns.cells(&record)))
 }
 
 /// Why a file has no rows: where, and what is wrong there, in words for whoever made it.
@@ -77,11 +72,11 @@ fn text(file: &[u8]) -> Result<&str, ParseError> {
     Ok(text.trim_start_matches('\u{FEFF}'))
 }
 
-/// The delimiter under which the header has the most known columns.
-fn delimiter(text: &str) -> u8 {
+/// The delimiter by which the header has the most known columns.
+fn delimiter(text: &str, known: &[FieldDescription]) -> u8 {
     let columns = |delimiter: &u8| {
         let header = records(text, *delimiter).next();
-        header.map_or(0, |header| header.iter().filter_map(known).count())
+        header.map_or(0, |header| header.iter().filter_map(|cell| name_of(cell, known)).count())
     };
     DELIMITERS.into_iter().max_by_key(columns).unwrap_or(b',')
 }
@@ -94,50 +89,49 @@ fn records(text: &str, delimiter: u8) -> impl Iterator<Item = StringRecord> {
     reader.into_records().map_while(Result::ok).filter(|record| !record.iter().all(is_blank))
 }
 
-fn columns() -> impl Iterator<Item = &'static str> {
-    REQUIRED.into_iter().chain(OPTIONAL)
+/// The known column that a cell of the header names.
+fn name_of(cell: &str, known: &[FieldDescription]) -> Option<&'static str> {
+    known.iter().map(|column| column.name).find(|name| cell.trim().eq_ignore_ascii_case(name))
 }
 
-/// The known column that a header's cell names.
-fn known(cell: &str) -> Option<&'static str> {
-    columns().find(|name| cell.trim().eq_ignore_ascii_case(name))
-}
-
-/// What a header says.
+/// The columns of a file.
 struct Columns {
-    /// How many columns there are.
+    /// The number of columns.
     width: usize,
-    /// The known ones, each with its place.
+    /// The known columns, each with its index.
     known: Vec<(&'static str, usize)>,
 }
 
 impl Columns {
-    fn read(header: &StringRecord) -> Result<Self, ParseError> {
-        let known: Vec<_> = header.iter().enumerate().filter_map(|(place, cell)| Some((known(cell)?, place))).collect();
-        let times = |name: &str| known.iter().filter(|(known, _)| *known == name).count();
-        let missing: Vec<_> = REQUIRED.into_iter().filter(|name| times(name) == 0).collect();
+    fn read(header: &StringRecord, known: &[FieldDescription]) -> Result<Self, ParseError> {
+        let named: Vec<_> =
+            header.iter().enumerate().filter_map(|(index, cell)| Some((name_of(cell, known)?, index))).collect();
+        let count = |column: &FieldDescription| named.iter().filter(|(name, _)| *name == column.name).count();
+        let missing: Vec<_> =
+            known.iter().filter(|column| column.required && count(column) == 0).map(|column| column.name).collect();
         if !missing.is_empty() {
             return Err(ParseError(format!("the header lacks {}", missing.join(", "))));
         }
-        let repeated: Vec<_> = columns().filter(|name| times(name) > 1).collect();
+        let repeated: Vec<_> = known.iter().filter(|column| count(column) > 1).map(|column| column.name).collect();
         if !repeated.is_empty() {
             return Err(ParseError(format!("the header repeats {}", repeated.join(", "))));
         }
-        Ok(Self { width: header.len(), known })
+        Ok(Self { width: header.len(), known: named })
     }
 
-    /// What a line sends.
-    fn form(&self, record: &StringRecord) -> Result<ContactForm, ValidationErrors> {
-        match record.len() {
-            width if width == self.width => Ok(ContactForm::from_texts(|name| self.cell(record, name))),
-            1 => Err(ValidationErrors::fault(format_args!("has 1 column instead of {}", self.width))),
-            width => Err(ValidationErrors::fault(format_args!("has {width} columns instead of {}", self.width))),
+    /// The cells of a row that are not blank.
+    fn cells(&self, record: &StringRecord) -> Result<Cells, ValidationErrors> {
+        if record.len() != self.width {
+            let wrong = InvalidValue::WrongColumnCount { found: record.len(), expected: self.width };
+            return Err(ValidationErrors::whole(wrong));
         }
-    }
-
-    fn cell(&self, record: &StringRecord, name: &str) -> Option<String> {
-        let (_, place) = self.known.iter().find(|(known, _)| *known == name)?;
-        record.get(*place).filter(|cell| !is_blank(cell)).map(str::to_owned)
+        let mut cells = Cells::with_capacity(self.known.len());
+        for (name, index) in &self.known {
+            if let Some(cell) = record.get(*index).filter(|cell| !is_blank(cell)) {
+                cells.push((name, cell.to_owned()));
+            }
+        }
+        Ok(cells)
     }
 }
 

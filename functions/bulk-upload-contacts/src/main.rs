@@ -23,7 +23,7 @@ async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiEr
     let import_id = contacts.known_import(request.import_id()).await?;
     let warning =
         (import_id != request.import_id()).then_some("Import not found: its contacts are linked to no import");
-    let plan = contacts.plan(&upload.good, import_id).await?;
+    let plan = contacts.plan(&upload.valid, import_id).await?;
     upload.report(&plan).check(on_error)?;
     let plan = if dry_run { plan } else { contacts.carry_out(plan).await? };
     Ok(Response::bulk_report(&upload.report(&plan), dry_run, warning))

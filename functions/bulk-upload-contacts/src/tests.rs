@@ -72,10 +72,13 @@ async fn rows_are_created_or_updated_and_answered_in_their_order() {
     assert_eq!((answer.status, answer.text.as_str()), (201, expected.as_str()));
     assert_eq!((answer.header("content-type"), answer.header("location")), ("application/json", ""));
     let updated = app.stored(known.id).await.unwrap();
-    assert_eq!((updated.version, updated.full_name.as_str()), (2, "Jane Smith"));
-    assert_eq!(updated.company.unwrap().as_str(), "Acme");
+    assert_eq!((updated.version, updated.details.full_name.as_str()), (2, "Jane Smith"));
+    assert_eq!(updated.details.company.unwrap().as_str(), "Acme");
     let created = app.stored(first).await.unwrap();
-    assert_eq!((created.version, created.enrichment_order.len(), created.enrichment.members().len()), (1, 0, 1));
+    assert_eq!(
+        (created.version, created.enrichment.key_order.len(), created.enrichment.object.members().len()),
+        (1, 0, 1)
+    );
     let kinds = [app.count("contact").await, app.count("email_lock").await, app.count("company").await];
     assert_eq!(kinds, [3, 3, 1]);
 
@@ -134,8 +137,8 @@ async fn an_address_that_comes_twice_is_one_contact() {
     assert_eq!([id_of(&answer, 2), id_of(&answer, 3)], [jane, jane]);
     assert_eq!(answer.json()["details"][0]["full_name"], "Jane Smith", "what it is in the end");
     let stored = app.stored(jane).await.unwrap();
-    assert_eq!((stored.version, stored.locale.unwrap().as_str()), (1, "es"), "it is one write");
-    assert_eq!(serde_json::to_value(&stored.enrichment).unwrap(), json!({"a": 1, "c": 2}));
+    assert_eq!((stored.version, stored.details.locale.unwrap().as_str()), (1, "es"), "it is one write");
+    assert_eq!(serde_json::to_value(&stored.enrichment.object).unwrap(), json!({"a": 1, "c": 2}));
 
     // There and back again is no change.
     let items = app.items().await;
@@ -334,7 +337,7 @@ async fn metadata_that_would_outgrow_a_contact_is_a_bad_row() {
     let answer = post(&app, "on_error=skip", &rows).await;
     assert_eq!((answer.status, counts(&answer, 4)), (201, (1, 1, 2)));
     assert_eq!(answer.json()["skipped"][0]["email"], "jane@example.com");
-    assert_eq!(app.stored(known.id).await.unwrap().locale.unwrap().as_str(), "es");
+    assert_eq!(app.stored(known.id).await.unwrap().details.locale.unwrap().as_str(), "es");
 }
 
 #[tokio::test]
@@ -470,7 +473,7 @@ async fn a_cell_in_which_nothing_can_be_seen_was_not_sent() {
     let csv = "email,full_name,linkedin_profile,company\njane@example.com,Jane Smith,in/janedoe,\u{200B}\n\u{FEFF},\u{200B}, ,\n";
     assert_eq!(counts(&post_csv(&app, "", csv).await, 1), (0, 1, 0));
     let stored = app.stored(known.id).await.unwrap();
-    assert_eq!((stored.full_name.as_str(), stored.company), ("Jane Smith", known.company));
+    assert_eq!((stored.details.full_name.as_str(), stored.details.company), ("Jane Smith", known.details.company));
 }
 
 #[tokio::test]

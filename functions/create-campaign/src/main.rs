@@ -9,9 +9,9 @@ async fn main() -> Result<(), RuntimeError> {
 }
 
 async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
-    let NewCampaign { settings, lead_magnet } = request.body()?;
+    let NewCampaign { details, lead_magnet } = request.body()?;
     let campaigns = ctx.campaigns(request.principal());
-    let campaign = campaigns.draft(settings, lead_magnet.as_ref());
+    let campaign = campaigns.draft(details, lead_magnet.as_ref());
     let response = Response::created(&campaign);
     campaigns.create(&campaign, lead_magnet.as_ref(), request.idempotency_record(&response).as_ref()).await?;
     Ok(response)

@@ -21,7 +21,7 @@ async fn a_campaign_is_answered_as_it_was_when_created() {
     let campaign = app.campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await;
     let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/campaigns/{}", campaign.id));
     let answer = app.send(ENDPOINT, handle, &request).await;
-    let (id, org_id, at) = (campaign.id, campaign.org_id, time::to_seconds(campaign.created_at()));
+    let (id, org_id, at) = (campaign.id, campaign.org_id, time::to_seconds(campaign.created_at));
     let magnet = campaign.lead_magnet_id.unwrap();
     let expected = format!(
         r#"{{"id":"{id}","org_id":"{org_id}","name":"Q1-2024","description":null,"status":"active","service_id":null,"icp_profile_id":null,"target_meeting_type":null,"review_required_default":"human_review","seller_name":null,"provider_account_id":[],"publish_posts":true,"availability_data":{{"start_working":"09:00","end_working":"18:00","weekend_work":false,"calendar_id":null}},"lead_magnet_id":"{magnet}","created_at":"{at}","updated_at":"{at}"}}"#

@@ -74,7 +74,7 @@ async fn the_example_of_the_page_is_answered_as_the_page_says() {
     recorded.as_array_mut().unwrap().reverse();
     app.activity(jane.id, recorded).await;
     let answer = send(&app, &TestRequest::to(ENDPOINT, &app.org).path(format!("/contacts/{}", jane.id))).await;
-    let (id, org_id, at) = (jane.id, jane.org_id, time::to_seconds(jane.created_at()));
+    let (id, org_id, at) = (jane.id, jane.org_id, time::to_seconds(jane.created_at));
     let expected = format!(
         r#"{{"id":"{id}","org_id":"{org_id}","full_name":"Jane Doe","email":"jane@example.com","linkedin_profile":"https://www.linkedin.com/in/janedoe","company":"Tech Corp","locale":null,"timezone":null,"account_id":null,"enrichment":null,"should_enrich_data":null,"created_at":"{at}","updated_at":"{at}","activities":[{{"id":"act_123","event_time":"2024-04-18T10:15:00Z","channel":"linkedin","event_type":"message_sent","direction":"outbound","sdr_agent_id":"usr_abc","event_text":[{{"message":"Hola Jane, ¿comentamos?"}}],"metadata":{{"delivered":true,"opened":true,"clicked":false,"replied":false}},"actor":"SDR"}},{{"id":"act_124","event_time":"2024-04-18T11:02:00Z","channel":"email","event_type":"replied","direction":"inbound","event_text":{{"message":"Hablemos mañana"}},"metadata":{{"delivered":true,"opened":true,"clicked":true,"replied":true}},"actor":"Humano"}}]}}"#
     );

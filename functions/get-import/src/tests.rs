@@ -28,7 +28,7 @@ async fn an_import_is_answered_as_it_was_when_created_with_its_count_at_the_end(
     let app = TestApp::new().await;
     let import = app.import_from(&app.org, TestRequest::example(Endpoint::CreateImport).body()).await;
     let answer = get(&app, import.id).await;
-    let (id, org_id, at) = (import.id, import.org_id, time::to_seconds(import.created_at()));
+    let (id, org_id, at) = (import.id, import.org_id, time::to_seconds(import.created_at));
     let expected = format!(
         r#"{{"id":"{id}","org_id":"{org_id}","campaign_id":null,"source":"csv","file_name":"leads.csv","status":"processing","total_rows":0,"created_at":"{at}","updated_at":"{at}","contacts_count":0}}"#
     );

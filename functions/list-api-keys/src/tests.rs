@@ -27,8 +27,8 @@ async fn key(app: &TestApp, org: OrgId, hours_ago: i64) -> (ApiKeySecret, ApiKey
     let secret = ApiKeySecret::generate(true).unwrap();
     let made = chrono::Utc::now() - TimeDelta::hours(hours_ago);
     let scopes = [Scope::Write, Scope::Read].into_iter().collect();
-    let new = NewApiKey { name: format!("{hours_ago} h old"), scopes, valid_until: None, live: true };
-    let key = ApiKey::new(ids::uuid_at(made).into(), org, new, &secret);
+    let new = NewApiKey { name: format!("{hours_ago} h old").parse().unwrap(), scopes, valid_until: None, live: true };
+    let key = ApiKey::new(ids::uuid_at(made).into(), org, new, &secret, made);
     app.put_api_key(&secret, &key).await;
     (secret, key)
 }
@@ -62,7 +62,7 @@ async fn keys_are_listed_newest_first_and_never_shown() {
     names.sort_unstable();
     assert_eq!(names, ["admin", "expired", "read only", "revoked"]);
 
-    let (id, at, prefix) = (old.id, shared::domain::time::to_seconds(old.created_at()), secret.display_prefix());
+    let (id, at, prefix) = (old.id, shared::domain::time::to_seconds(old.created_at), secret.display_prefix());
     let shown = format!(
         r#"{{"id":"{id}","org_id":"{org}","name":"2 h old","display_prefix":"{prefix}","scopes":["read","write"],"live":true,"created_at":"{at}","expires_at":null,"revoked_at":null}}]"#
     );

@@ -81,9 +81,9 @@ async fn leads_are_listed_by_campaign_and_contact_as_they_are_shown() {
     let expected: Value = serde_json::to_value(Response::list([&two, &one])).unwrap();
     assert_eq!((answer.status, &json!(answer.text)), (200, &expected["body"]));
     assert_eq!((answer.header("content-type"), answer.header("link")), ("application/json", ""));
-    let theirs = TestRequest::to(ENDPOINT, &app.other).query(&format!("contact_id={}", one.place.contact_id));
+    let theirs = TestRequest::to(ENDPOINT, &app.other).query(&format!("contact_id={}", one.key.contact_id));
     assert_eq!(app.send(ENDPOINT, handle, &theirs).await.text, "[]", "whatever it asks for");
-    let theirs = TestRequest::to(ENDPOINT, &app.other).query(&format!("campaign_id={}", one.place.campaign_id));
+    let theirs = TestRequest::to(ENDPOINT, &app.other).query(&format!("campaign_id={}", one.key.campaign_id));
     assert_eq!(app.send(ENDPOINT, handle, &theirs).await.text, "[]", "whatever it asks for");
 }
 
@@ -161,7 +161,7 @@ async fn what_others_do_between_two_pages_neither_skips_nor_repeats_a_row() {
     app.ctx().contacts(&principal).delete(all[2].contact_id, None).await.unwrap();
     assert_eq!(places(&app.list(ENDPOINT, handle, &cursor).await), [all[3], all[4], all[5]]);
     assert_eq!(pages(app, &cursor).await.concat(), [all[3], all[4], all[5], all[7]]);
-    assert_eq!(places(&app.list(ENDPOINT, handle, "limit=1").await), [new.place]);
+    assert_eq!(places(&app.list(ENDPOINT, handle, "limit=1").await), [new.key]);
 }
 
 #[tokio::test]

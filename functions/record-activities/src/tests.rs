@@ -35,7 +35,7 @@ async fn timeline(app: &TestApp, contact: ContactId) -> Vec<(String, String)> {
     let contacts = app.ctx().contacts(&app.principal(&app.org).await);
     let (_, timeline) = contacts.get(contact, &page).await.unwrap();
     let shown = |activity: &shared::domain::Activity| {
-        (activity.id.as_str().to_owned(), shared::domain::time::to_millis(activity.event_time))
+        (activity.id.as_str().to_owned(), shared::domain::time::to_millis(activity.details.event_time))
     };
     timeline.activities.iter().map(shown).collect()
 }

@@ -63,7 +63,7 @@ async fn the_answer_is_the_lead_in_the_documented_order() {
     app.pass(TimeDelta::minutes(1));
     let body = TestRequest::example(ENDPOINT).body();
     let answer = patch(&app, lead.id(), &body).await;
-    let (id, campaign, contact) = (lead.id(), lead.place.campaign_id, lead.place.contact_id);
+    let (id, campaign, contact) = (lead.id(), lead.key.campaign_id, lead.key.contact_id);
     let created = time::to_seconds(lead.created_at);
     let updated = answer.json()["updated_at"].clone();
     assert_ne!(updated, json!(created));
@@ -149,8 +149,8 @@ async fn a_lead_whose_contact_or_campaign_is_gone_is_not_found() {
     let app = TestApp::new().await;
     let principal = app.principal(&app.org).await;
     let (of_contact, of_campaign) = (app.lead().await, app.lead().await);
-    app.ctx().contacts(&principal).delete(of_contact.place.contact_id, None).await.unwrap();
-    app.ctx().campaigns(&principal).delete(of_campaign.place.campaign_id).await.unwrap();
+    app.ctx().contacts(&principal).delete(of_contact.key.contact_id, None).await.unwrap();
+    app.ctx().campaigns(&principal).delete(of_campaign.key.campaign_id).await.unwrap();
     let before = app.items().await;
     for gone in [of_contact, of_campaign] {
         for body in [json!({}), json!({"lead_status": "ended"})] {

@@ -39,7 +39,7 @@ async fn the_example_of_the_page_is_answered_as_the_page_says() {
     let john = john(&app).await;
     app.pass(TimeDelta::minutes(150));
     let answer = send(&app, &request(&app, john.id)).await;
-    let (id, org_id, created_at) = (john.id, john.org_id, time::to_seconds(john.created_at()));
+    let (id, org_id, created_at) = (john.id, john.org_id, time::to_seconds(john.created_at));
     let stored = app.stored(id).await.unwrap();
     assert!(stored.updated_at >= john.updated_at + TimeDelta::minutes(150), "{}", stored.updated_at);
     let updated_at = time::to_seconds(stored.updated_at);
@@ -189,7 +189,7 @@ async fn metadata_is_merged_as_the_rfc_says() {
         assert_eq!((answer.status, &answer.json()["enrichment"]), (200, &merged), "{original} {patch}");
         let stored = app.stored(id).await.unwrap().enrichment;
         let merged = if merged.is_null() { json!({}) } else { merged };
-        assert_eq!(serde_json::to_value(&stored).unwrap(), merged, "{original} {patch}");
+        assert_eq!(serde_json::to_value(&stored.object).unwrap(), merged, "{original} {patch}");
     }
     let many: serde_json::Map<_, _> = (0..200).map(|index| (format!("k{index}"), json!(index))).collect();
     let answer = put(&app, john(&app).await.id, &json!({"metadata": many})).await;

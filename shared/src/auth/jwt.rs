@@ -112,7 +112,7 @@ impl Claims {
         // A scope of another platform is not ours to refuse: it allows nothing here.
         let scopes: Scopes = match &self.scope {
             None => [Scope::Read, Scope::Write].into_iter().collect(),
-            Some(scope) => scope.split(' ').filter_map(|scope| Scope::parse(scope).ok()).collect(),
+            Some(scope) => scope.split(' ').filter_map(|scope| scope.parse::<Scope>().ok()).collect(),
         };
         Some(Principal { org_id, scopes })
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::text::{choice, text_value};
-use super::{CampaignId, Id, InvalidValue, Json, JsonObject, time};
+use super::{CampaignId, Id, InvalidValue, Json, JsonObject, Line, time};
 
 choice! {
     /// Which way a message went.
@@ -30,7 +31,7 @@ impl Direction {
 
 text_value! {
     /// What a sender calls an activity: unique among the events of one moment.
-    ActivityId, public
+    ActivityId, public, |schema| schema.pattern(Some("^[A-Za-z0-9_.:-]{1,128}$")).examples(["act_123"])
 }
 
 impl ActivityId {
@@ -46,7 +47,7 @@ impl ActivityId {
         if (1..=128).contains(&text.len()) && text.bytes().all(sane) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InvalidValue("must be 1 to 128 characters of A-Z a-z 0-9 _ . : -"))
+            Err(InvalidValue::Rule("must be 1 to 128 characters of A-Z a-z 0-9 _ . : -"))
         }
     }
 
@@ -62,24 +63,32 @@ pub const FALLBACK_CHANNEL: &str = "sistema";
 /// The delivery flags that every activity's metadata shows; `false` unless stored otherwise.
 pub const DELIVERY_FLAGS: [&str; 4] = ["delivered", "opened", "clicked", "replied"];
 
-/// One event of a contact's timeline. Known by its `event_time` and `id` together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Activity {
-    /// Unique among the events of one moment.
-    pub id: ActivityId,
-    /// The campaign it belongs to.
+/// The fields of an activity that senders write, but for its id, its text and its metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivityDetails {
+    /// The campaign that the activity belongs to.
     pub campaign_id: Option<CampaignId>,
-    /// When it happened, to the millisecond.
+    /// The time of the event, to the millisecond.
+    #[serde(with = "time::millis")]
     pub event_time: DateTime<Utc>,
     /// `email`, `linkedin`, …
-    pub channel: Option<String>,
+    pub channel: Option<Line<100>>,
     /// `message_sent`, `replied`, …
-    pub event_type: String,
-    /// Which way it went; outbound unless stored otherwise.
+    pub event_type: Line<100>,
+    /// The direction; outbound unless stored otherwise.
     pub direction: Option<Direction>,
-    /// Who sent it.
-    pub sdr_agent_id: Option<String>,
-    /// What it said: an object or an array.
+    /// The agent that acted.
+    pub sdr_agent_id: Option<Line<200>>,
+}
+
+/// One event of a contact's timeline, identified by its `event_time` and `id` together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// Unique among the activities of one contact with the same `event_time`.
+    pub id: ActivityId,
+    /// The fields that senders write.
+    pub details: ActivityDetails,
+    /// The content: an object or an array.
     pub event_text: Option<Json>,
     /// Delivery flags and the sender's own keys.
     pub metadata: JsonObject,
@@ -87,44 +96,32 @@ pub struct Activity {
 
 /// The most activities that one request records.
 pub const MAX_BATCH: usize = 50;
-/// The most an activity's text and metadata may have together, serialized.
+/// The most bytes that the text and metadata of an activity may have together, serialized.
 pub const MAX_BYTES: usize = 20 * 1024;
 
-/// What an activity's text and metadata have together, serialized, in bytes.
+/// The size, in bytes, of an activity's text and metadata together, serialized.
 pub fn content_len(event_text: Option<&Json>, metadata: &JsonObject) -> usize {
     event_text.map_or(0, Json::serialized_len) + metadata.serialized_len()
 }
 
-/// What a sender says of an activity.
+/// An activity to record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewActivity {
-    /// The sender's id for it; one is made where it has none.
+    /// The sender's id; an activity without one gets a generated id.
     pub id: Option<ActivityId>,
-    /// See [`Activity`].
-    pub campaign_id: Option<CampaignId>,
-    /// See [`Activity`].
-    pub event_time: DateTime<Utc>,
-    /// See [`Activity`].
-    pub channel: Option<String>,
-    /// See [`Activity`].
-    pub event_type: String,
-    /// See [`Activity`].
-    pub direction: Option<Direction>,
-    /// See [`Activity`].
-    pub sdr_agent_id: Option<String>,
-    /// See [`Activity`].
+    /// The fields that the sender wrote.
+    pub details: ActivityDetails,
+    /// The content: an object or an array.
     pub event_text: Option<Json>,
-    /// See [`Activity`].
+    /// Delivery flags and the sender's own keys.
     pub metadata: JsonObject,
 }
 
 impl NewActivity {
-    /// The activity, under its sender's id or the given one.
+    /// The activity under the sender's id, or under one made from `generated`.
     pub fn with_id(self, generated: uuid::Uuid) -> Activity {
-        let Self { id, campaign_id, event_time, channel, event_type, direction, sdr_agent_id, event_text, metadata } =
-            self;
-        let id = id.unwrap_or_else(|| ActivityId::generated(generated));
-        Activity { id, campaign_id, event_time, channel, event_type, direction, sdr_agent_id, event_text, metadata }
+        let Self { id, details, event_text, metadata } = self;
+        Activity { id: id.unwrap_or_else(|| ActivityId::generated(generated)), details, event_text, metadata }
     }
 }
 
@@ -160,12 +157,12 @@ impl TimelineFilter {
             "any" => Ok(Self::Any),
             id => CampaignId::parse(id)
                 .map(Self::Campaign)
-                .map_err(|_| InvalidValue("must be a valid UUID, \"all\" or \"any\"")),
+                .map_err(|_| InvalidValue::Rule("must be a valid UUID, \"all\" or \"any\"")),
         }
     }
 
     /// Whether an activity of this campaign is shown while `active` are the organization's active campaigns.
-    pub fn shows(self, campaign_id: Option<CampaignId>, active: &BTreeSet<CampaignId>) -> bool {
+    pub fn matches(self, campaign_id: Option<CampaignId>, active: &BTreeSet<CampaignId>) -> bool {
         match self {
             Self::Any => true,
             Self::Campaign(wanted) => campaign_id == Some(wanted),
@@ -186,7 +183,7 @@ pub struct TimelinePosition {
 impl TimelinePosition {
     /// Where an activity stands.
     pub fn of(activity: &Activity) -> Self {
-        Self { event_time: activity.event_time, id: activity.id.clone() }
+        Self { event_time: activity.details.event_time, id: activity.id.clone() }
     }
 
     /// Reads a position as it is printed: the time, an underscore, the id.
@@ -197,7 +194,7 @@ impl TimelinePosition {
         let parts = text.split_once('_').and_then(|(event_time, id)| {
             Some(Self { event_time: time::parse_to_millis(event_time).ok()?, id: ActivityId::parse(id).ok()? })
         });
-        parts.ok_or(InvalidValue("must be the position of a Link header"))
+        parts.ok_or(InvalidValue::Rule("must be the position of a Link header"))
     }
 }
 
@@ -258,7 +255,7 @@ mod tests {
             (TimelineFilter::Active, Some(other), &none, true),
             (TimelineFilter::Active, None, &none, true),
         ] {
-            assert_eq!(filter.shows(campaign, active), shown, "{filter:?} {campaign:?} {active:?}");
+            assert_eq!(filter.matches(campaign, active), shown, "{filter:?} {campaign:?} {active:?}");
         }
     }
 }

@@ -6,9 +6,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::ids::moment_of;
-use super::text::{choice, line};
-use super::{ApiKeyId, InvalidValue, OrgId};
+use super::text::choice;
+use super::{ApiKeyId, InvalidValue, Line, OrgId};
 
 choice! {
     /// What a credential allows.
@@ -41,6 +40,18 @@ impl Scopes {
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = Scope> {
         self.0.iter().copied()
+    }
+}
+
+/// A scope that is named twice counts once.
+impl TryFrom<Vec<String>> for Scopes {
+    type Error = InvalidValue;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, InvalidValue> {
+        const INVALID: InvalidValue =
+            InvalidValue::Rule("must hold at least one of read write admin, and nothing else");
+        let scopes: Self = texts.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(|_| INVALID)?;
+        if scopes.0.is_empty() { Err(INVALID) } else { Ok(scopes) }
     }
 }
 
@@ -144,86 +155,57 @@ impl ApiKeyHash {
     }
 }
 
-/// What a client says of a key to be.
+/// An API key to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewApiKey {
-    /// Its owner's name for it, as [`name`] reads it.
-    pub name: String,
-    /// What it is to allow.
+    /// The owner's name for the key.
+    pub name: Line<100>,
+    /// What the key is to allow.
     pub scopes: Scopes,
-    /// When it is to end by itself.
+    /// The expiry, if the key is to have one.
     pub valid_until: Option<DateTime<Utc>>,
-    /// Whether it is for work, and no test.
+    /// `true` for a live key, `false` for a test key.
     pub live: bool,
 }
 
-/// What the platform keeps of a key.
+/// An API key as it is stored: without the key itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// What its owner calls it by when revoking it.
+    /// The id by which the owner revokes the key.
     pub id: ApiKeyId,
-    /// Whose it is.
+    /// The organization that the key belongs to.
     pub org_id: OrgId,
-    /// Its owner's name for it.
-    pub name: String,
-    /// Its first characters.
+    /// The owner's name for the key.
+    pub name: Line<100>,
+    /// The first characters of the key.
     pub display_prefix: String,
-    /// What it allows.
+    /// What the key allows.
     pub scopes: Scopes,
-    /// When it ends by itself.
+    /// The time of creation, to the millisecond.
+    pub created_at: DateTime<Utc>,
+    /// The expiry, if there is one.
     pub valid_until: Option<DateTime<Utc>>,
-    /// When it was revoked.
+    /// The time of the revocation, if the key was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
 impl ApiKey {
-    /// What is kept of a new key. Of the secret, that is its first characters.
-    pub fn new(id: ApiKeyId, org_id: OrgId, new: NewApiKey, secret: &ApiKeySecret) -> Self {
+    /// A new key. Of the secret it holds only the first characters.
+    pub fn new(id: ApiKeyId, org_id: OrgId, new: NewApiKey, secret: &ApiKeySecret, now: DateTime<Utc>) -> Self {
         let NewApiKey { name, scopes, valid_until, live: _ } = new;
         let display_prefix = secret.display_prefix().to_owned();
-        Self { id, org_id, name, display_prefix, scopes, valid_until, revoked_at: None }
+        Self { id, org_id, name, display_prefix, scopes, created_at: now, valid_until, revoked_at: None }
     }
 
-    /// When it was made, to the millisecond.
-    pub fn created_at(&self) -> DateTime<Utc> {
-        moment_of(self.id.into())
-    }
-
-    /// Whether it is for work, and no test.
+    /// `true` for a live key, `false` for a test key.
     pub fn is_live(&self) -> bool {
         self.display_prefix.starts_with(ApiKeySecret::LIVE)
     }
 
-    /// Whether it is neither revoked nor at its end.
+    /// `true` if the key is neither revoked nor expired.
     pub fn is_valid_at(&self, now: DateTime<Utc>) -> bool {
         self.revoked_at.is_none() && self.valid_until.is_none_or(|end| now < end)
     }
-}
-
-/// Reads the name that an owner gives a key: 1–100 characters, trimmed.
-///
-/// # Errors
-/// Blank, too long, or with control characters.
-pub fn name(text: &str) -> Result<String, InvalidValue> {
-    line(text, 100, "must be at most 100 characters")
-}
-
-/// Reads what a key is to allow. A scope that is named twice is one.
-///
-/// # Errors
-/// None at all, or what is no scope.
-pub fn scopes(texts: &[String]) -> Result<Scopes, InvalidValue> {
-    const FAULT: InvalidValue = InvalidValue("must hold at least one of read write admin, and nothing else");
-    let scopes: Scopes = texts.iter().map(|text| Scope::parse(text)).collect::<Result<_, _>>().map_err(|_| FAULT)?;
-    if scopes.0.is_empty() { Err(FAULT) } else { Ok(scopes) }
-}
-
-/// Reads when a key is to end.
-///
-/// # Errors
-/// A moment that is over.
-pub fn valid_until(end: DateTime<Utc>, now: DateTime<Utc>) -> Result<DateTime<Utc>, InvalidValue> {
-    if now < end { Ok(end) } else { Err(InvalidValue("must be in the future")) }
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use icu_normalizer::ComposingNormalizerBorrowed;
 
 use super::InvalidValue;
-use super::text;
+use super::text::Line;
 
 /// Unicode Normalization Form C. ICU4X, because `idna` brings its tables along anyway.
 pub(super) const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
 
-pub(super) const BLANK: InvalidValue = InvalidValue("must not be blank");
+pub(super) const BLANK: InvalidValue = InvalidValue::Blank;
 
 /// `text` in NFC.
 pub(super) fn nfc(text: &str) -> Cow<'_, str> {
@@ -35,11 +35,11 @@ pub(super) fn name(text: &str) -> Result<String, InvalidValue> {
     if is_blank(text) {
         return Err(BLANK);
     }
-    let name = text::line(&nfc(trim(text)), 200, "must be at most 200 characters")?;
-    if name.contains(is_bidi_format) {
-        return Err(InvalidValue("must not contain control characters"));
+    let name: Line<200> = nfc(trim(text)).parse()?;
+    if name.as_str().contains(is_bidi_format) {
+        return Err(InvalidValue::ControlCharacters);
     }
-    Ok(name)
+    Ok(name.as_str().to_owned())
 }
 
 /// ZWNJ and ZWJ: invisible, but Persian, Malayalam or Sinhala names are misspelt without them, even at their end.

@@ -3,29 +3,30 @@
 use chrono::{DateTime, Utc};
 
 use super::characters::{BLANK, NFC, is_blank, name};
-use super::ids::moment_of;
 use super::text::text_value;
 use super::{CompanyId, InvalidValue, OrgId};
 
 text_value! {
     /// A company's name as it was sent: trimmed, NFC, 1 to 200 characters, none of them a control character.
-    CompanyName, pii
+    CompanyName, pii, |schema| schema.max_length(Some(200)).examples(["Tech Corp"])
 }
 
 text_value! {
     /// What two spellings of one company's name have in common: no white space, no case, at most 1,000 bytes.
-    CompanyKey, pii
+    CompanyKey, pii, |schema| schema
 }
 
 /// A company of an organization, made by the first contact that named it. It stays when its contacts go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Company {
-    /// Its id, which holds the moment of its creation.
+    /// Version 7.
     pub id: CompanyId,
-    /// Whose it is.
+    /// The organization that owns the company.
     pub org_id: OrgId,
-    /// Its name as it was spelled first.
+    /// The name in the spelling of the first contact that named it.
     pub name: CompanyName,
+    /// The time of creation, to the millisecond.
+    pub created_at: DateTime<Utc>,
 }
 
 /// Which companies a list shows: every one, or the one of a name.
@@ -35,13 +36,6 @@ pub struct CompanyFilter {
     pub name: Option<CompanyKey>,
 }
 
-impl Company {
-    /// When it was created, to the millisecond.
-    pub fn created_at(&self) -> DateTime<Utc> {
-        moment_of(self.id.into())
-    }
-}
-
 impl CompanyName {
     /// Reads a name; what stands between its words stays as it is.
     ///
@@ -49,14 +43,6 @@ impl CompanyName {
     /// The name is blank, too long after normalization, or has a control character inside.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         name(text).map(Self)
-    }
-
-    /// Reads a name that may be left blank: `None` then.
-    ///
-    /// # Errors
-    /// As [`CompanyName::parse`].
-    pub fn parse_optional(text: &str) -> Result<Option<Self>, InvalidValue> {
-        if is_blank(text) { Ok(None) } else { Self::parse(text).map(Some) }
     }
 
     /// The key under which an organization has this company once.
@@ -91,8 +77,8 @@ mod tests {
 
     use super::*;
 
-    fn parse(text: &str) -> Result<String, &'static str> {
-        CompanyName::parse(text).map(|name| name.as_str().to_owned()).map_err(|InvalidValue(what)| what)
+    fn parse(text: &str) -> Result<String, String> {
+        CompanyName::parse(text).map(|name| name.as_str().to_owned()).map_err(|error| error.to_string())
     }
 
     fn key(text: &str) -> String {
@@ -131,18 +117,17 @@ mod tests {
             ("a".repeat(201), "must be at most 200 characters"),
         ];
         for (given, expected) in cases {
-            assert_eq!(parse(&given), Err(expected), "{given:?}");
+            assert_eq!(parse(&given), Err(expected.to_owned()), "{given:?}");
         }
         assert_eq!(parse(&"🚀".repeat(200)).map(|name| name.len()), Ok(800));
     }
 
     #[test]
-    fn a_blank_optional_name_is_none() {
+    fn a_name_that_shows_nothing_is_blank() {
         for blank in ["", "  ", "\t\r\n", "\u{A0}", "\u{FEFF}", "\u{200D}"] {
-            assert_eq!(CompanyName::parse_optional(blank), Ok(None), "{blank:?}");
+            assert_eq!(CompanyName::parse(blank), Err(InvalidValue::Blank), "{blank:?}");
+            assert!(is_blank(blank), "{blank:?} clears an optional company");
         }
-        assert_eq!(CompanyName::parse_optional(" Acme "), CompanyName::parse("Acme").map(Some));
-        assert_eq!(CompanyName::parse_optional("Ac\tme"), Err(InvalidValue("must not contain control characters")));
     }
 
     #[test]

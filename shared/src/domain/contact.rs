@@ -1,136 +1,210 @@
-//! A contact: a person whom a sales team may write to.
+//! A contact: a person whom a sales team addresses.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::ids::moment_of;
 use super::json::MAX_STORED_BYTES;
 use super::{
     CompanyKey, CompanyName, ContactId, Email, FullName, ImportId, InvalidValue, JsonObject, LinkedinProfile, Locale,
     OrgId, Patch, Timezone,
 };
 
-/// What a client says of a contact to be.
-#[derive(Debug, Clone)]
-pub struct NewContact {
+/// The fields of a contact that clients write, but for the enrichment.
+///
+/// The stored item and the JSON of a contact embed them: they are declared here and in [`ContactPatch`] only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ContactDetails {
     /// The person's name.
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub full_name: FullName,
-    /// The address that is the person's within the organization.
+    /// The email of the person, unique within the organization.
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub email: Email,
     /// The person's LinkedIn profile.
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub linkedin_profile: LinkedinProfile,
     /// The company, in the spelling that was sent.
+    #[cfg_attr(feature = "openapi", schema(inline, required))]
     pub company: Option<CompanyName>,
-    /// The language to write to the person in.
+    /// The language and region of the person.
+    #[cfg_attr(feature = "openapi", schema(inline, required))]
     pub locale: Option<Locale>,
-    /// Where the person's day begins and ends.
+    /// The time zone of the person.
+    #[cfg_attr(feature = "openapi", schema(inline, required))]
     pub timezone: Option<Timezone>,
-    /// Whatever else is known of the person, without `null` members.
-    pub enrichment: JsonObject,
-    /// The keys of `enrichment` in the order in which they were sent.
-    pub enrichment_order: Vec<String>,
+}
+
+/// The changes that a client sends: of an existing contact, or of one that is still empty.
+///
+/// Serializes as the attributes that an update sets, and `null` for those it removes; the enrichment is not among them.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ContactPatch {
+    /// A new name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<FullName>,
+    /// A new email, which moves the email lock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
+    /// A new profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub linkedin_profile: Option<LinkedinProfile>,
+    /// A new company, or none.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub company: Patch<CompanyName>,
+    /// A new locale, or none.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub locale: Patch<Locale>,
+    /// A new time zone, or none.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub timezone: Patch<Timezone>,
+    /// A merge patch of the enrichment (RFC 7396); [`Patch::Clear`] removes all of it.
+    #[serde(skip)]
+    pub enrichment: Patch<Enrichment>,
+}
+
+/// The enrichment of a contact with the order in which its keys were sent, which a stored map does not keep.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Enrichment {
+    /// The members.
+    pub object: JsonObject,
+    /// The keys that the object was created with, in the order in which they were sent; empty where that is the alphabetical
+    /// order. Keys that were added later follow in alphabetical order.
+    pub key_order: Vec<String>,
+}
+
+/// A contact to create.
+#[derive(Debug, Clone)]
+pub struct NewContact {
+    /// The fields that the client sent.
+    pub details: ContactDetails,
+    /// The metadata that the client sent, without `null` members.
+    pub enrichment: Enrichment,
 }
 
 /// A contact of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
-    /// Its id, which holds the moment of its creation.
+    /// Version 7, so that contacts are stored in the order of their creation.
     pub id: ContactId,
-    /// Whose it is.
+    /// The organization that owns the contact.
     pub org_id: OrgId,
-    /// See [`NewContact`].
-    pub full_name: FullName,
-    /// Unique within the organization.
-    pub email: Email,
-    /// See [`NewContact`].
-    pub linkedin_profile: LinkedinProfile,
-    /// See [`NewContact`].
-    pub company: Option<CompanyName>,
-    /// See [`NewContact`].
-    pub locale: Option<Locale>,
-    /// See [`NewContact`].
-    pub timezone: Option<Timezone>,
-    /// All metadata ever sent, merged.
-    pub enrichment: JsonObject,
-    /// The keys that `enrichment` was created with, in the order in which they were sent: a stored map has none. Keys
-    /// that came later follow in alphabetical order.
-    pub enrichment_order: Vec<String>,
-    /// The last change, to the millisecond.
+    /// The fields that clients write.
+    pub details: ContactDetails,
+    /// All metadata that was ever sent, merged.
+    pub enrichment: Enrichment,
+    /// The time of creation, to the millisecond.
+    pub created_at: DateTime<Utc>,
+    /// The time of the last change, to the millisecond.
     pub updated_at: DateTime<Utc>,
-    /// 1 when created; one more with every write.
+    /// 1 on creation, incremented with every write.
     pub version: u64,
-    /// The imports it came with, so that deleting it finds its memberships.
+    /// The imports that the contact is a member of, so that deleting it finds its memberships.
     pub import_ids: BTreeSet<ImportId>,
-    /// The conditional write that made this version: how a writer whose answer was lost knows its own work.
+    /// The conditional write that made this version: a writer whose response was lost recognizes its own work by it.
     pub write_id: Option<Uuid>,
 }
 
-/// What an update changes.
-#[derive(Debug, Clone, Default)]
-pub struct ContactPatch {
-    /// A new name.
-    pub full_name: Option<FullName>,
-    /// A new address; moves the lock.
-    pub email: Option<Email>,
-    /// A new profile.
-    pub linkedin_profile: Option<LinkedinProfile>,
-    /// A new company, or none.
-    pub company: Patch<CompanyName>,
-    /// A new locale, or none.
-    pub locale: Patch<Locale>,
-    /// A new time zone, or none.
-    pub timezone: Patch<Timezone>,
-    /// A merge patch (RFC 7396), or no enrichment any more.
-    pub enrichment: Patch<JsonObject>,
-}
-
-/// A contact as a bulk upload has it: a new one, unless its address is known; then what it changes.
+/// A row of a bulk upload: it creates a contact, or changes the one with its email.
 #[derive(Debug, Clone)]
 pub struct Upsert {
-    /// The contact to be.
+    /// The contact to create where no contact has the email.
     pub new: NewContact,
-    /// The same as changes.
+    /// The changes to the contact that has the email.
     pub patch: ContactPatch,
+}
+
+const TOO_LARGE: InvalidValue = InvalidValue::Rule("would grow the contact past 350 KB");
+
+impl ContactDetails {
+    /// The details of a contact that consists of these changes; `None` where a required field is missing.
+    pub fn new(patch: &ContactPatch) -> Option<Self> {
+        let ContactPatch { full_name, email, linkedin_profile, company, locale, timezone, enrichment: _ } =
+            patch.clone();
+        Some(Self {
+            full_name: full_name?,
+            email: email?,
+            linkedin_profile: linkedin_profile?,
+            company: company.into_value(),
+            locale: locale.into_value(),
+            timezone: timezone.into_value(),
+        })
+    }
+
+    /// The details after the changes.
+    #[must_use]
+    pub fn patched(&self, patch: &ContactPatch) -> Self {
+        Self {
+            full_name: patch.full_name.as_ref().unwrap_or(&self.full_name).clone(),
+            email: patch.email.as_ref().unwrap_or(&self.email).clone(),
+            linkedin_profile: patch.linkedin_profile.as_ref().unwrap_or(&self.linkedin_profile).clone(),
+            company: patch.company.applied_to(&self.company),
+            locale: patch.locale.applied_to(&self.locale),
+            timezone: patch.timezone.applied_to(&self.timezone),
+        }
+    }
+}
+
+impl NewContact {
+    /// The contact that consists of these changes; `None` where a required field is missing.
+    pub fn new(patch: &ContactPatch) -> Option<Self> {
+        let sent = patch.enrichment.value().cloned().unwrap_or_default();
+        Some(Self { details: ContactDetails::new(patch)?, enrichment: sent.without_nulls() })
+    }
+}
+
+impl Enrichment {
+    /// The enrichment as it is stored of a new contact: without `null` members.
+    fn without_nulls(self) -> Self {
+        let object = self.object.without_nulls();
+        let mut key_order = self.key_order;
+        key_order.retain(|key| object.get(key).is_some());
+        // Alphabetical order is the default.
+        if key_order.is_sorted() {
+            key_order.clear();
+        }
+        Self { object, key_order }
+    }
+
+    /// Merges a patch (RFC 7396).
+    fn apply(&mut self, patch: &Patch<Self>) {
+        match patch {
+            Patch::Keep => {}
+            Patch::Clear if self.object.is_empty() => {}
+            Patch::Clear => *self = Self::default(),
+            Patch::Set(changes) => self.object.merge(&changes.object),
+        }
+    }
 }
 
 impl Contact {
     /// The first version of a contact.
-    pub fn new(id: ContactId, org_id: OrgId, import_id: Option<ImportId>, new: NewContact) -> Self {
-        let NewContact { full_name, email, linkedin_profile, company, locale, timezone, enrichment, enrichment_order } =
-            new;
+    pub fn new(id: ContactId, org_id: OrgId, import_id: Option<ImportId>, new: NewContact, now: DateTime<Utc>) -> Self {
+        let NewContact { details, enrichment } = new;
         Self {
             id,
             org_id,
-            full_name,
-            email,
-            linkedin_profile,
-            company,
-            locale,
-            timezone,
+            details,
             enrichment,
-            enrichment_order,
-            updated_at: moment_of(id.into()),
+            created_at: now,
+            updated_at: now,
             version: 1,
             import_ids: import_id.into_iter().collect(),
             write_id: None,
         }
     }
 
-    /// When it was created, to the millisecond.
-    pub fn created_at(&self) -> DateTime<Utc> {
-        moment_of(self.id.into())
-    }
-
-    /// The length of what it gathers as stored, in bytes: what is known of it, the order of its keys, and its imports.
-    pub fn gathered_len(&self) -> usize {
+    /// The stored size, in bytes, of the attributes that grow with use: the enrichment, its key order, and the imports.
+    pub fn growing_len(&self) -> usize {
         const IMPORT: usize = "7c9e6679-7425-40de-944b-e07fc1f90ae7".len() + 1;
-        let order = self.enrichment_order.iter().map(|key| key.len() + 1).sum::<usize>();
-        self.enrichment.stored_len() + order + self.import_ids.len() * IMPORT
+        let order = self.enrichment.key_order.iter().map(|key| key.len() + 1).sum::<usize>();
+        self.enrichment.object.stored_len() + order + self.import_ids.len() * IMPORT
     }
 
-    /// This contact as a member of an import, too, or `None` where it is one already.
+    /// This contact as a member of one more import; `None` if it is a member already.
     ///
     /// # Errors
     /// One more import would make the stored item too large.
@@ -140,40 +214,20 @@ impl Contact {
         }
         let mut next = self.clone();
         next.import_ids.insert(import_id);
-        if next.gathered_len() > MAX_STORED_BYTES { Err(TOO_LARGE) } else { Ok(Some(next)) }
+        if next.growing_len() > MAX_STORED_BYTES { Err(TOO_LARGE) } else { Ok(Some(next)) }
     }
 
-    /// The next version of this contact, or `None` where the patch changes nothing.
+    /// The next version of this contact; `None` if the patch changes nothing.
     ///
     /// # Errors
     /// The metadata would make the stored item too large.
     pub fn patched(&self, patch: &ContactPatch, now: DateTime<Utc>) -> Result<Option<Self>, InvalidValue> {
-        let mut next = self.clone();
-        if let Some(full_name) = &patch.full_name {
-            next.full_name = full_name.clone();
-        }
-        if let Some(email) = &patch.email {
-            next.email = email.clone();
-        }
-        if let Some(linkedin_profile) = &patch.linkedin_profile {
-            next.linkedin_profile = linkedin_profile.clone();
-        }
-        patch.company.apply(&mut next.company);
-        patch.locale.apply(&mut next.locale);
-        patch.timezone.apply(&mut next.timezone);
-        match &patch.enrichment {
-            Patch::Keep => {}
-            Patch::Clear if self.enrichment.is_empty() => {}
-            Patch::Clear => {
-                next.enrichment = JsonObject::default();
-                next.enrichment_order.clear();
-            }
-            Patch::Set(changes) => next.enrichment.merge(changes),
-        }
+        let mut next = Self { details: self.details.patched(patch), ..self.clone() };
+        next.enrichment.apply(&patch.enrichment);
         if next == *self {
             return Ok(None);
         }
-        if next.enrichment != self.enrichment && next.gathered_len() > MAX_STORED_BYTES {
+        if next.enrichment != self.enrichment && next.growing_len() > MAX_STORED_BYTES {
             return Err(TOO_LARGE);
         }
         next.updated_at = now;
@@ -183,37 +237,32 @@ impl Contact {
     }
 }
 
-/// What is said of what would outgrow a stored item.
-const TOO_LARGE: InvalidValue = InvalidValue("would grow the contact past 350 KB");
-
-/// Which contacts of an organization a list shows; each part narrows it.
+/// Which contacts a list shows. Every condition that is set narrows it.
 #[derive(Debug, Clone, Default)]
 pub struct ContactFilter {
     /// Members of this import.
     pub import_id: Option<ImportId>,
-    /// The one with this address.
+    /// The contact with this email.
     pub email: Option<Email>,
-    /// Those of this company.
+    /// Contacts of this company.
     pub company: Option<CompanyKey>,
-    /// Created after this moment.
+    /// Contacts created after this time.
     pub created_after: Option<DateTime<Utc>>,
-    /// Last changed after this moment.
+    /// Contacts changed after this time.
     pub updated_after: Option<DateTime<Utc>>,
 }
 
 impl ContactFilter {
-    /// Whether the list shows this contact. Membership of an import is decided by the import, not here.
-    pub fn shows(&self, contact: &Contact) -> bool {
-        self.email.as_ref().is_none_or(|email| *email == contact.email)
-            && self
-                .company
-                .as_ref()
-                .is_none_or(|key| contact.company.as_ref().map(CompanyName::key).as_ref() == Some(key))
-            && self.created_after.is_none_or(|moment| contact.created_at() > moment)
-            && self.updated_after.is_none_or(|moment| contact.updated_at > moment)
+    /// `true` if the list shows this contact. Membership of an import is decided by the import, not here.
+    pub fn matches(&self, contact: &Contact) -> bool {
+        let company = || contact.details.company.as_ref().map(CompanyName::key);
+        self.email.as_ref().is_none_or(|email| *email == contact.details.email)
+            && self.company.as_ref().is_none_or(|key| company().as_ref() == Some(key))
+            && self.created_after.is_none_or(|time| contact.created_at > time)
+            && self.updated_after.is_none_or(|time| contact.updated_at > time)
     }
 
-    /// Whether contacts are passed over while the organization's are read in order.
+    /// `true` if contacts may be skipped while the organization's contacts are read in order.
     pub fn is_sparse(&self) -> bool {
         self.company.is_some() || self.updated_after.is_some()
     }
@@ -222,14 +271,14 @@ impl ContactFilter {
 /// The version that a write requires (`If-Match`, RFC 9110 §13.1.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequiredVersion {
-    /// Whatever version there is.
+    /// Any version.
     Any,
-    /// One of these; none where no tag that was sent can be a version's.
+    /// One of these versions; an empty list, which no version satisfies, where no tag can be a version's.
     OneOf(Vec<u64>),
 }
 
 impl RequiredVersion {
-    /// Whether a write may replace this version.
+    /// `true` if a write may replace this version.
     pub fn allows(&self, version: u64) -> bool {
         match self {
             Self::Any => true,

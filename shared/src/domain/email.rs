@@ -15,14 +15,17 @@ text_value! {
     /// It is the `addr-spec` of [RFC 5322](https://www.rfc-editor.org/rfc/rfc5322#section-3.4.1) within the lengths of
     /// RFC 5321, its local part with the letters of [RFC 6531](https://www.rfc-editor.org/rfc/rfc6531). Left out are
     /// quoted local parts, comments and address literals. Dots and `+tags` stay: only the provider knows their meaning.
-    Email, pii
+    Email, pii, |schema| {
+        let email = utoipa::openapi::SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::Email);
+        schema.format(Some(email)).examples(["john.doe@example.com"])
+    }
 }
 
 /// RFC 5321 §4.5.3.1.1, in octets.
 const MAX_LOCAL_PART: usize = 64;
 
 /// RFC 5321 §4.5.3.1.3 less the angle brackets of a path, in octets.
-pub(crate) const MAX_ADDRESS: usize = 254;
+pub(crate) const MAX_EMAIL_BYTES: usize = 254;
 
 impl Email {
     /// Reads a bare address: not `mailto:`, not `Jane Doe <jane@example.com>`, not a list.
@@ -33,14 +36,14 @@ impl Email {
         if is_blank(text) {
             return Err(BLANK);
         }
-        normalize(trim(text)).map(Self).ok_or(InvalidValue("must be a valid email address"))
+        normalize(trim(text)).map(Self).ok_or(InvalidValue::Rule("must be a valid email address"))
     }
 }
 
 fn normalize(address: &str) -> Option<String> {
     let (local_part, domain) = address.split_once('@')?;
     let address = format!("{}@{}", normalize_local_part(local_part)?, normalize_domain(domain)?);
-    (address.len() <= MAX_ADDRESS).then_some(address)
+    (address.len() <= MAX_EMAIL_BYTES).then_some(address)
 }
 
 fn normalize_local_part(local_part: &str) -> Option<String> {

@@ -22,13 +22,16 @@ pub trait Id: Copy + From<Uuid> + Into<Uuid> + fmt::Display {
     }
 }
 
+/// The error of a text that is not a UUID.
+pub const INVALID_UUID: InvalidValue = InvalidValue::Rule("must be a valid UUID");
+
 /// Reads a UUID of any kind of thing, as [`Id::parse`] does.
 ///
 /// # Errors
 /// As there.
 pub fn parse_uuid(text: &str) -> Result<Uuid, InvalidValue> {
     let hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
-    Uuid::try_parse(text).ok().filter(|_| hyphenated).ok_or(InvalidValue("must be a valid UUID"))
+    Uuid::try_parse(text).ok().filter(|_| hyphenated).ok_or(INVALID_UUID)
 }
 
 /// Reads UUIDs, each as [`parse_uuid`] does.
@@ -40,7 +43,7 @@ pub fn parse_uuids(texts: &[String]) -> Result<Vec<Uuid>, InvalidValue> {
         .iter()
         .map(|text| parse_uuid(text))
         .collect::<Result<_, _>>()
-        .map_err(|_| InvalidValue("must hold valid UUIDs"))
+        .map_err(|_| InvalidValue::Rule("must hold valid UUIDs"))
 }
 
 macro_rules! ids {
@@ -65,6 +68,18 @@ macro_rules! ids {
                 id.0
             }
         }
+
+        impl std::str::FromStr for $id {
+            type Err = InvalidValue;
+
+            fn from_str(text: &str) -> Result<Self, InvalidValue> {
+                Self::parse(text)
+            }
+        }
+
+        $crate::domain::text::text_schema!(@strict $id, |schema| {
+            schema.format(Some(utoipa::openapi::SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::Uuid)))
+        });
 
         impl fmt::Display for $id {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,7 +157,7 @@ mod tests {
             "550e8400-e29b-41d4-a716-44665544000\u{e9}",
             " 550e8400-e29b-41d4-a716-446655440000",
         ] {
-            assert_eq!(ContactId::parse(text), Err(InvalidValue("must be a valid UUID")), "{text}");
+            assert_eq!(ContactId::parse(text), Err(InvalidValue::Rule("must be a valid UUID")), "{text}");
         }
     }
 

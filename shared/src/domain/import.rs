@@ -1,10 +1,12 @@
 //! An import: the cohort that a load of contacts belongs to.
 
-use chrono::{DateTime, Utc};
+use std::str::FromStr;
 
-use super::ids::moment_of;
-use super::text::{choice, line};
-use super::{CampaignId, ImportId, InvalidValue, JsonObject, OrgId, Patch};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::text::{choice, text_schema};
+use super::{CampaignId, ImportId, InvalidValue, JsonObject, Line, OrgId, Patch};
 
 choice! {
     /// How far a load has come; the client says so.
@@ -20,62 +22,139 @@ choice! {
     }
 }
 
-/// What a client says of an import to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewImport {
-    /// Where the rows come from, as [`source`] reads it.
-    pub source: String,
-    /// The file they came in.
-    pub file_name: Option<String>,
-    /// The campaign they are meant for. Not looked up: a campaign may be made after its import.
+/// The source of an import: one line of 1 to 100 characters in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ImportSource(Line<100>);
+
+impl ImportSource {
+    /// The lower-cased text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for ImportSource {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        text.to_lowercase().parse().map(Self)
+    }
+}
+
+text_schema!(ImportSource, |schema| schema.min_length(Some(1)).max_length(Some(100)).examples(["csv"]));
+
+/// A number of rows, at most 2⁵³: a JavaScript client would read a larger number back as another one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RowCount(u64);
+
+impl RowCount {
+    /// The largest number of rows.
+    pub const MAX: u64 = 1 << 53;
+}
+
+impl TryFrom<u64> for RowCount {
+    type Error = InvalidValue;
+
+    fn try_from(rows: u64) -> Result<Self, InvalidValue> {
+        if rows > Self::MAX { Err(InvalidValue::Rule("must be at most 9007199254740992")) } else { Ok(Self(rows)) }
+    }
+}
+
+/// The fields of an import that clients write and are shown.
+///
+/// The stored item and the JSON of an import embed them: they are declared here and in [`ImportPatch`] only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ImportDetails {
+    /// The campaign that the contacts are meant for. Not looked up: a campaign may be created after its import.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>, required))]
     pub campaign_id: Option<CampaignId>,
-    /// How far it has come.
+    /// The source of the rows.
+    #[cfg_attr(feature = "openapi", schema(inline))]
+    pub source: ImportSource,
+    /// The name of the file.
+    #[cfg_attr(feature = "openapi", schema(inline, required))]
+    pub file_name: Option<Line<255>>,
+    /// The progress of the load; a new import is pending.
     pub status: ImportStatus,
-    /// How many rows the client counts.
-    pub total_rows: u64,
-    /// How the client mapped its columns.
-    pub mapping: Option<JsonObject>,
+    /// The number of rows that the client counts.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub total_rows: RowCount,
 }
 
 /// An import of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
-    /// Its id, which holds the moment of its creation.
+    /// Version 7, so that imports are stored in the order of their creation.
     pub id: ImportId,
-    /// Whose it is.
+    /// The organization that owns the import.
     pub org_id: OrgId,
-    /// What the client said.
-    pub details: NewImport,
-    /// The last change, to the millisecond.
+    /// The fields that clients write and are shown.
+    pub details: ImportDetails,
+    /// The client's mapping of columns to fields, which is stored and never shown.
+    pub mapping: Option<JsonObject>,
+    /// The time of creation, to the millisecond.
+    pub created_at: DateTime<Utc>,
+    /// The time of the last change, to the millisecond.
     pub updated_at: DateTime<Utc>,
 }
 
-/// What an update changes.
-#[derive(Debug, Clone, Default)]
+/// The changes that a client sends: of an existing import, or of one that is still empty.
+///
+/// Serializes as the attributes that an update sets, and `null` for those it removes; the mapping is not among them.
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct ImportPatch {
-    /// See [`NewImport`].
-    pub source: Option<String>,
-    /// See [`NewImport`].
-    pub file_name: Patch<String>,
-    /// See [`NewImport`]; none unlinks the import.
+    /// A new source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<ImportSource>,
+    /// A new file name, or none.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub file_name: Patch<Line<255>>,
+    /// A new campaign, or none.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
     pub campaign_id: Patch<CampaignId>,
-    /// See [`NewImport`].
+    /// A new status.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ImportStatus>,
-    /// See [`NewImport`].
-    pub total_rows: Option<u64>,
-    /// See [`NewImport`].
+    /// A new number of rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_rows: Option<RowCount>,
+    /// A new mapping, or none.
+    #[serde(skip)]
     pub mapping: Patch<JsonObject>,
 }
 
-impl Import {
-    /// An import as it begins.
-    pub fn new(id: ImportId, org_id: OrgId, details: NewImport) -> Self {
-        Self { id, org_id, details, updated_at: moment_of(id.into()) }
-    }
+/// An import to create.
+#[derive(Debug, Clone)]
+pub struct NewImport {
+    /// The fields that the client sent.
+    pub details: ImportDetails,
+    /// The client's mapping of columns to fields.
+    pub mapping: Option<JsonObject>,
+}
 
-    /// When it was created, to the millisecond.
-    pub fn created_at(&self) -> DateTime<Utc> {
-        moment_of(self.id.into())
+impl NewImport {
+    /// The import that consists of these changes; `None` where the source is missing.
+    pub fn new(patch: ImportPatch) -> Option<Self> {
+        let ImportPatch { source, file_name, campaign_id, status, total_rows, mapping } = patch;
+        let details = ImportDetails {
+            campaign_id: campaign_id.into_value(),
+            source: source?,
+            file_name: file_name.into_value(),
+            status: status.unwrap_or(ImportStatus::Pending),
+            total_rows: total_rows.unwrap_or_default(),
+        };
+        Some(Self { details, mapping: mapping.into_value() })
+    }
+}
+
+impl Import {
+    /// An import as it is created.
+    pub fn new(id: ImportId, org_id: OrgId, new: NewImport, now: DateTime<Utc>) -> Self {
+        let NewImport { details, mapping } = new;
+        Self { id, org_id, details, mapping, created_at: now, updated_at: now }
     }
 }
 
@@ -95,32 +174,8 @@ impl ImportFilter {
     }
 
     /// Whether the list shows this import.
-    pub fn shows(&self, import: &Import) -> bool {
+    pub fn matches(&self, import: &Import) -> bool {
         self.status.is_none_or(|status| status == import.details.status)
             && self.campaign_id.is_none_or(|id| Some(id) == import.details.campaign_id)
     }
-}
-
-/// Reads where an import's rows come from: 1–100 characters, trimmed, lower-cased.
-///
-/// # Errors
-/// Blank, too long, or with control characters.
-pub fn source(text: &str) -> Result<String, InvalidValue> {
-    line(&text.to_lowercase(), 100, "must be at most 100 characters")
-}
-
-/// Reads a file's name: 1–255 characters, trimmed.
-///
-/// # Errors
-/// Blank, too long, or with control characters.
-pub fn file_name(text: &str) -> Result<String, InvalidValue> {
-    line(text, 255, "must be at most 255 characters")
-}
-
-/// Reads a number of rows. Above 2⁵³ a JavaScript client would read another number back.
-///
-/// # Errors
-/// Too large a number.
-pub fn total_rows(rows: u64) -> Result<u64, InvalidValue> {
-    if rows <= 1 << 53 { Ok(rows) } else { Err(InvalidValue("must be at most 9007199254740992")) }
 }

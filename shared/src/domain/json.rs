@@ -49,9 +49,9 @@ impl Number {
     /// # Errors
     /// A number that could not be kept exactly.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        Self::canonical(text)
-            .map(Self)
-            .ok_or(InvalidValue("must not hold numbers of more than 38 significant digits or outside 1e-130 to 1e126"))
+        Self::canonical(text).map(Self).ok_or(InvalidValue::Rule(
+            "must not hold numbers of more than 38 significant digits or outside 1e-130 to 1e126",
+        ))
     }
 
     /// The number in its one spelling, which is JSON and DynamoDB's alike.
@@ -103,9 +103,13 @@ impl JsonObject {
     /// Not an object, more than [`MAX_SENT_BYTES`] or [`MAX_LEVELS`], an empty key, or a number that cannot be kept.
     pub fn parse(raw: &RawValue) -> Result<Self, InvalidValue> {
         let Json::Object(object) = Json::read(raw, 1)? else {
-            return Err(InvalidValue("must be a JSON object"));
+            return Err(InvalidValue::WrongType { expected: "a JSON object" });
         };
-        if object.serialized_len() > MAX_SENT_BYTES { Err(InvalidValue("must be at most 64 KiB")) } else { Ok(object) }
+        if object.serialized_len() > MAX_SENT_BYTES {
+            Err(InvalidValue::Rule("must be at most 64 KiB"))
+        } else {
+            Ok(object)
+        }
     }
 
     /// Its members, in key order.
@@ -249,17 +253,17 @@ impl Json {
 
     /// Reads level by level, each from its raw text, because serde's own numbers are `f64` beyond 64 bits.
     fn read(raw: &RawValue, level: usize) -> Result<Self, InvalidValue> {
-        const NOT_TEXT: InvalidValue = InvalidValue("must hold only valid Unicode text");
+        const NOT_TEXT: InvalidValue = InvalidValue::Rule("must hold only valid Unicode text");
         let text = raw.get();
         let opens = text.starts_with(['{', '[']);
         if opens && level > MAX_LEVELS {
-            return Err(InvalidValue("must be at most 16 levels deep"));
+            return Err(InvalidValue::Rule("must be at most 16 levels deep"));
         }
         match text.as_bytes().first() {
             Some(b'{') => {
                 let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(|_| NOT_TEXT)?;
                 if members.contains_key("") {
-                    return Err(InvalidValue("must not have empty keys"));
+                    return Err(InvalidValue::Rule("must not have empty keys"));
                 }
                 let members = members.into_iter().map(|(key, raw)| Ok((key, Self::read(raw, level + 1)?)));
                 members.collect::<Result<_, _>>().map(Self::Object)
@@ -399,7 +403,7 @@ mod tests {
         ] {
             let sent =
                 if sent.starts_with("[[") { format!("{sent}{}", "]".repeat(sent.len())) } else { sent.to_owned() };
-            assert_eq!(object(&sent), Err(InvalidValue(fault)), "{sent:.40}");
+            assert_eq!(object(&sent).map_err(|error| error.to_string()), Err(fault.to_owned()), "{sent:.40}");
         }
     }
 

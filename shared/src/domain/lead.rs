@@ -1,11 +1,12 @@
 //! A lead: a contact that a campaign addresses.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::json::Number;
-use super::text::{choice, line};
-use super::{CampaignId, ContactId, InvalidValue, LeadId, Patch};
+use super::text::choice;
+use super::{CampaignId, ContactId, LeadId, Line, Patch};
 
 choice! {
     /// How far a campaign has come with a lead.
@@ -46,54 +47,67 @@ impl LeadKey {
     }
 }
 
+/// The fields of a lead that clients write, but for the score.
+///
+/// The stored item and the JSON of a lead embed them: they are declared here and in [`LeadPatch`] only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeadDetails {
+    /// The progress of the campaign with this lead.
+    pub lead_status: LeadStatus,
+    /// The phase, in the client's own words.
+    pub lead_phase: Option<Line<100>>,
+}
+
 /// A lead of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lead {
-    /// Whose it is, and who.
-    pub place: LeadKey,
-    /// How far the campaign has come with it.
-    pub lead_status: LeadStatus,
-    /// How promising it is, on the client's own scale.
+    /// The campaign and the contact.
+    pub key: LeadKey,
+    /// The fields that clients write.
+    pub details: LeadDetails,
+    /// The score, on the client's own scale.
     pub lead_score: Option<Number>,
-    /// Where it stands, in the client's own words.
-    pub lead_phase: Option<String>,
-    /// The step of the campaign it is at, which the platform's senders store.
+    /// The campaign step that the lead is at, which the platform's senders store.
     pub current_lead_step_id: Option<Uuid>,
-    /// When it was made, to the millisecond.
+    /// The time of creation, to the millisecond.
     pub created_at: DateTime<Utc>,
-    /// The last change, to the millisecond.
+    /// The time of the last change, to the millisecond.
     pub updated_at: DateTime<Utc>,
 }
 
 impl Lead {
-    /// A lead as it begins.
-    pub fn new(place: LeadKey, now: DateTime<Utc>) -> Self {
+    /// A lead as it is created.
+    pub fn new(key: LeadKey, now: DateTime<Utc>) -> Self {
         Self {
-            place,
-            lead_status: LeadStatus::Pending,
+            key,
+            details: LeadDetails { lead_status: LeadStatus::Pending, lead_phase: None },
             lead_score: None,
-            lead_phase: None,
             current_lead_step_id: None,
             created_at: now,
             updated_at: now,
         }
     }
 
-    /// Its id.
+    /// The id of the lead.
     pub fn id(&self) -> LeadId {
-        self.place.lead_id()
+        self.key.lead_id()
     }
 }
 
-/// What an update changes.
-#[derive(Debug, Clone, Default)]
+/// The changes that a client sends.
+///
+/// Serializes as the attributes that an update sets, and `null` for those it removes; the score is not among them.
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct LeadPatch {
-    /// See [`Lead`].
+    /// A new status.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lead_status: Option<LeadStatus>,
-    /// See [`Lead`].
+    /// A new score, or none.
+    #[serde(skip)]
     pub lead_score: Patch<Number>,
-    /// See [`Lead`].
-    pub lead_phase: Patch<String>,
+    /// A new phase, or none.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub lead_phase: Patch<Line<100>>,
 }
 
 /// Which leads a list shows; each part narrows it.
@@ -109,8 +123,8 @@ pub struct LeadFilter {
 
 impl LeadFilter {
     /// Whether the list shows this lead, being the right campaign's and the right contact's.
-    pub fn shows(&self, lead: &Lead) -> bool {
-        self.status.is_none_or(|status| status == lead.lead_status)
+    pub fn matches(&self, lead: &Lead) -> bool {
+        self.status.is_none_or(|status| status == lead.details.lead_status)
     }
 }
 
@@ -132,14 +146,6 @@ impl Linked {
     pub fn excluded(&self) -> usize {
         self.contacts - self.inserted
     }
-}
-
-/// Reads where a lead stands: 1–100 characters, trimmed.
-///
-/// # Errors
-/// Blank, too long, or with control characters.
-pub fn phase(text: &str) -> Result<String, InvalidValue> {
-    line(text, 100, "must be at most 100 characters")
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 
 use percent_encoding::{CONTROLS, percent_decode_str, utf8_percent_encode};
 
+use super::InvalidValue;
 use super::characters::{nfc, trim};
-use super::invalid::InvalidValue;
 use super::text::text_value;
 
 text_value! {
@@ -15,7 +15,7 @@ text_value! {
     /// The slug is lower-cased and in Unicode NFC, and what is not ASCII is percent-encoded: the form in which browsers
     /// copy the address and LinkedIn redirects to and exports it, so LinkedIn's own address comes back unchanged.
     /// A member's id in the slug's place (`ACoAA…`) keeps its case, which matters.
-    LinkedinProfile, pii
+    LinkedinProfile, pii, |schema| schema.examples(["https://www.linkedin.com/in/johndoe"])
 }
 
 const PROFILES: &str = "https://www.linkedin.com/in/";
@@ -36,15 +36,17 @@ const WRAPPERS: [&str; 5] = ["mwlite", "m", "comm", "public-profile", "profile"]
 /// Names of pages rather than of persons: whoever is signed in, "not found", the directory of `/pub/`, a doubled `/in/`.
 const RESERVED: [&str; 4] = ["me", "unavailable", "dir", "in"];
 
-const MALFORMED: InvalidValue = InvalidValue(
+const MALFORMED: InvalidValue = InvalidValue::Rule(
     "must be a well-formed LinkedIn profile URL without spaces, control or invisible characters, at most 2048 bytes long",
 );
-const OTHER_SITE: InvalidValue = InvalidValue(
+const OTHER_SITE: InvalidValue = InvalidValue::Rule(
     "must be a profile URL on linkedin.com: https://www.linkedin.com/in/…, not a short link or another site",
 );
-const OTHER_PAGE: InvalidValue =
-    InvalidValue("must be the URL of a person's LinkedIn profile: https://www.linkedin.com/in/…, not of another page");
-const BAD_SLUG: InvalidValue = InvalidValue("must be a LinkedIn profile URL that ends in the profile's name or id");
+const OTHER_PAGE: InvalidValue = InvalidValue::Rule(
+    "must be the URL of a person's LinkedIn profile: https://www.linkedin.com/in/…, not of another page",
+);
+const BAD_SLUG: InvalidValue =
+    InvalidValue::Rule("must be a LinkedIn profile URL that ends in the profile's name or id");
 
 impl LinkedinProfile {
     /// Normalizes any usual spelling of a profile's address.

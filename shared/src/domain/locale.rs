@@ -13,7 +13,7 @@ text_value! {
     /// A well-formed [BCP 47](https://www.rfc-editor.org/rfc/rfc5646) language tag in canonical case: `en-US`.
     ///
     /// Subtags are not looked up in the registry, so `xx-XX` passes, and none is replaced by its preferred value.
-    Locale, public
+    Locale, public, |schema| schema.examples(["en-US"])
 }
 
 /// In bytes. RFC 5646 §4.4.1 asks for room for 35 at least; the grammar itself knows no end.
@@ -28,7 +28,7 @@ impl Locale {
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let tag = trim(text);
         if tag.len() > MAX_LENGTH {
-            return Err(InvalidValue("must be at most 100 bytes"));
+            return Err(InvalidValue::Rule("must be at most 100 bytes"));
         }
         LanguageTag::parse_and_normalize(&tag.replace('_', "-"))
             .ok()
@@ -36,7 +36,7 @@ impl Locale {
                 all_differ(tag.variant_subtags()) && all_differ(tag.extension_subtags().map(|(singleton, _)| singleton))
             })
             .map(|tag| Self(tag.into_inner()))
-            .ok_or(InvalidValue("must be a BCP 47 language tag"))
+            .ok_or(InvalidValue::Rule("must be a BCP 47 language tag"))
     }
 }
 
@@ -179,7 +179,7 @@ mod tests {
     fn bounds_the_length() {
         let tag_of = |length: usize| format!("en-x{}", "-a".repeat((length - 4) / 2));
         assert_eq!(parse(&tag_of(100)).map(|tag| tag.len()), Some(100));
-        assert_eq!(Locale::parse(&tag_of(102)), Err(InvalidValue("must be at most 100 bytes")));
+        assert_eq!(Locale::parse(&tag_of(102)), Err(InvalidValue::Rule("must be at most 100 bytes")));
     }
 
     /// Subtags of every kind, and some that are none.

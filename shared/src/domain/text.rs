@@ -1,21 +1,42 @@
-//! The one way a text value of the domain is declared.
+//! How the text values of the domain are declared, and the texts that several entities share.
 
-/// Declares a newtype over a text that `parse` has normalized.
+use std::str::FromStr;
+
+use super::InvalidValue;
+
+/// A value that is one string in JSON.
+pub trait TextValue: FromStr<Err = InvalidValue> {
+    /// `true` for free text, of which blank input counts as `null` in an optional field. A blank id or choice is a mistake.
+    const IS_FREE_TEXT: bool = true;
+
+    /// Its OpenAPI schema.
+    #[cfg(feature = "openapi")]
+    fn text_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema>;
+
+    /// The component that the schema refers to, if it is a reference.
+    #[cfg(feature = "openapi")]
+    fn component() -> Option<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)> {
+        None
+    }
+}
+
+/// Declares a newtype over a string that its `parse` has normalized.
 ///
-/// `pii` types show nothing of themselves in `Debug`, so that no log line can carry a person's data by accident.
+/// The last argument completes the OpenAPI schema of a string. `pii` types show nothing of themselves in `Debug`, so that no
+/// log line carries personal data by accident.
 macro_rules! text_value {
-    ($(#[$meta:meta])* $name:ident, pii) => {
-        text_value!(@type $(#[$meta])* $name);
+    ($(#[$meta:meta])* $name:ident, pii, $describe:expr) => {
+        text_value!(@type $(#[$meta])* $name, $describe);
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(concat!(stringify!($name), "(…)"))
             }
         }
     };
-    ($(#[$meta:meta])* $name:ident, public) => {
-        text_value!(@type #[derive(Debug)] $(#[$meta])* $name);
+    ($(#[$meta:meta])* $name:ident, public, $describe:expr) => {
+        text_value!(@type #[derive(Debug)] $(#[$meta])* $name, $describe);
     };
-    (@type $(#[$meta:meta])* $name:ident) => {
+    (@type $(#[$meta:meta])* $name:ident, $describe:expr) => {
         $(#[$meta])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(String);
@@ -27,25 +48,78 @@ macro_rules! text_value {
             }
         }
 
+        impl std::str::FromStr for $name {
+            type Err = $crate::domain::InvalidValue;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::parse(text)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(&self.0)
             }
         }
 
-        /// A stored value passes the same gate as a sent one.
+        /// A stored value passes the same rules as a sent one.
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
                 Self::parse(&text).map_err(serde::de::Error::custom)
             }
         }
+
+        $crate::domain::text::text_schema!($name, $describe);
     };
 }
 
 pub(crate) use text_value;
 
-/// Declares an enumeration of texts: what a field may hold and how each value is written.
+/// Describes a type as a string in OpenAPI; the closure completes the schema. `@strict` types are not free text.
+macro_rules! text_schema {
+    (@strict $name:ty, $describe:expr) => {
+        $crate::domain::text::text_schema!(@impl [] $name, false, $describe);
+    };
+    (@generics [$($generics:tt)*] $name:ty, $describe:expr) => {
+        $crate::domain::text::text_schema!(@impl [$($generics)*] $name, true, $describe);
+    };
+    ($name:ty, $describe:expr) => {
+        $crate::domain::text::text_schema!(@impl [] $name, true, $describe);
+    };
+    (@impl [$($generics:tt)*] $name:ty, $is_free_text:literal, $describe:expr) => {
+        impl<$($generics)*> $crate::domain::text::TextValue for $name {
+            const IS_FREE_TEXT: bool = $is_free_text;
+
+            #[cfg(feature = "openapi")]
+            fn text_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                use utoipa::openapi::{ObjectBuilder, Type};
+                let describe: fn(ObjectBuilder) -> ObjectBuilder = $describe;
+                describe(ObjectBuilder::new().schema_type(Type::String)).into()
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl<$($generics)*> utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                <Self as $crate::domain::text::TextValue>::text_schema()
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl<$($generics)*> utoipa::ToSchema for $name {}
+    };
+}
+
+pub(crate) use text_schema;
+
+/// Declares an enumeration of texts: the values of a field and how each is written.
 macro_rules! choice {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$meta])*
@@ -58,27 +132,48 @@ macro_rules! choice {
             /// Every value, in the documented order.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// How it is written.
+            /// The value as it is written.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text),+
                 }
             }
+        }
 
-            /// Reads it as it is written, to the letter.
-            ///
-            /// # Errors
-            /// Any other text.
-            pub fn parse(text: &str) -> Result<Self, $crate::domain::InvalidValue> {
-                const FAULT: &str = concat!("must be one of", $(" ", $text),+);
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        /// Reads a value exactly as it is written.
+        impl std::str::FromStr for $name {
+            type Err = $crate::domain::InvalidValue;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                const VALUES: &str = $crate::domain::text::joined!($($text),+);
                 match text {
                     $($text => Ok(Self::$variant),)+
-                    _ => Err($crate::domain::InvalidValue(FAULT)),
+                    _ => Err($crate::domain::InvalidValue::NotOneOf { values: VALUES }),
                 }
             }
         }
 
-        // Not derived: the derive does not see a `rename` that comes out of a macro.
+        impl $crate::domain::text::TextValue for $name {
+            const IS_FREE_TEXT: bool = false;
+
+            #[cfg(feature = "openapi")]
+            fn text_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                utoipa::openapi::Ref::from_schema_name(<Self as utoipa::ToSchema>::name()).into()
+            }
+
+            #[cfg(feature = "openapi")]
+            fn component() -> Option<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)> {
+                Some((<Self as utoipa::ToSchema>::name().into_owned(), <Self as utoipa::PartialSchema>::schema()))
+            }
+        }
+
+        // Not derived: the derive does not see a `rename` that comes from a macro.
         #[cfg(feature = "openapi")]
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
@@ -94,30 +189,77 @@ macro_rules! choice {
 
 pub(crate) use choice;
 
-/// Reads a text of which a blank one is none.
-///
-/// # Errors
-/// Those of `parse`.
-pub(crate) fn non_blank(
-    text: &str,
-    parse: impl FnOnce(&str) -> Result<String, super::InvalidValue>,
-) -> Result<Option<String>, super::InvalidValue> {
-    if text.trim().is_empty() { Ok(None) } else { parse(text).map(Some) }
+/// Joins literals with spaces.
+macro_rules! joined {
+    ($first:literal $(, $rest:literal)*) => { concat!($first $(, " ", $rest)*) };
 }
 
-/// Reads a line of free text: outer white space trimmed, 1 to `max` characters.
+pub(crate) use joined;
+
+/// One line of text: outer white space trimmed, 1 to `MAX` characters, no control characters.
 ///
-/// # Errors
-/// Blank, too long, or with a control character, which no name or title has.
-pub(crate) fn line(text: &str, max: usize, too_long: &'static str) -> Result<String, super::InvalidValue> {
-    let text = text.trim();
-    if text.is_empty() {
-        Err(super::InvalidValue("must not be blank"))
-    } else if text.chars().count() > max {
-        Err(super::InvalidValue(too_long))
-    } else if text.contains(char::is_control) {
-        Err(super::InvalidValue("must not contain control characters"))
-    } else {
-        Ok(text.to_owned())
+/// ```
+/// # use shared::domain::Line;
+/// assert_eq!(" Lead loader ".parse::<Line<100>>()?.as_str(), "Lead loader");
+/// # Ok::<_, shared::domain::InvalidValue>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Line<const MAX: usize>(String);
+
+impl<const MAX: usize> Line<MAX> {
+    /// The trimmed text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
+
+impl<const MAX: usize> FromStr for Line<MAX> {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let text = text.trim();
+        if text.is_empty() {
+            Err(InvalidValue::Blank)
+        } else if text.chars().count() > MAX {
+            Err(InvalidValue::TooLong { max: MAX })
+        } else if text.contains(char::is_control) {
+            Err(InvalidValue::ControlCharacters)
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+}
+
+text_schema!(@generics [const MAX: usize] Line<MAX>, |schema| schema.min_length(Some(1)).max_length(Some(MAX)));
+
+/// Text of several lines: outer white space trimmed, 1 to `MAX` characters, no control characters but line breaks and tabs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Paragraphs<const MAX: usize>(String);
+
+impl<const MAX: usize> Paragraphs<MAX> {
+    /// The trimmed text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> FromStr for Paragraphs<MAX> {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let text = text.trim();
+        if text.is_empty() {
+            Err(InvalidValue::Blank)
+        } else if text.chars().count() > MAX {
+            Err(InvalidValue::TooLong { max: MAX })
+        } else if text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            Err(InvalidValue::ControlCharacters)
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+}
+
+text_schema!(@generics [const MAX: usize] Paragraphs<MAX>, |schema| schema.max_length(Some(MAX)));

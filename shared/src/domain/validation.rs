@@ -1,123 +1,244 @@
-//! All that is wrong with a request, found in one go.
+//! Validation errors: data until they are printed.
 
 use std::fmt;
 
-use super::{Field, InvalidValue, Patch};
+/// Why a value is not valid. The text follows the path of the field: `must be a valid email address`.
+///
+/// It never repeats the value: it goes into responses and logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidValue {
+    /// A required field was not sent (seed page "Create Contact", "400 Bad Request").
+    #[error("field is required")]
+    Required,
+    /// A field that cannot be cleared was `null`.
+    #[error("must not be null")]
+    Null,
+    /// A required text was blank.
+    #[error("must not be blank")]
+    Blank,
+    /// The JSON value has another type than the field.
+    #[error("must be {expected}")]
+    WrongType {
+        /// The type, with its article.
+        expected: &'static str,
+    },
+    /// The text is too long.
+    #[error("must be at most {max} characters")]
+    TooLong {
+        /// The most characters that the field may have.
+        max: usize,
+    },
+    /// The text contains a control character.
+    #[error("must not contain control characters")]
+    ControlCharacters,
+    /// The text is none of the values of an enumeration.
+    #[error("must be one of {values}")]
+    NotOneOf {
+        /// The values, separated by spaces.
+        values: &'static str,
+    },
+    /// The number is outside its range.
+    #[error("must be an integer from {min} to {max}")]
+    OutOfRange {
+        /// The least value.
+        min: u32,
+        /// The greatest value.
+        max: u32,
+    },
+    /// The body is not JSON.
+    #[error("is not valid JSON (line {line}, column {column})")]
+    Syntax {
+        /// The line of the first error, from 1.
+        line: usize,
+        /// The column of the first error, from 1; 0 at the end of an empty body.
+        column: usize,
+    },
+    /// The array has too few or too many elements.
+    #[error("must hold {min} to {max} {elements}")]
+    WrongCount {
+        /// The fewest elements.
+        min: usize,
+        /// The most elements.
+        max: usize,
+        /// What the elements are, in the plural.
+        elements: &'static str,
+    },
+    /// The CSV row has another number of columns than the header.
+    #[error("has {found} column{} instead of {expected}", if *found == 1 { "" } else { "s" })]
+    WrongColumnCount {
+        /// The number of columns of the row.
+        found: usize,
+        /// The number of columns of the header.
+        expected: usize,
+    },
+    /// A rule of one type, worded where the rule is.
+    #[error("{0}")]
+    Rule(&'static str),
+}
 
-/// The faults of a request in the order its fields are documented, each "field, what is wrong".
+/// One step on the way from a request to the value that is not valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathSegment {
+    /// A field, a header, or a parameter of the path or query.
+    Field(&'static str),
+    /// A row of a bulk upload, counted from 1.
+    Row(usize),
+    /// An activity of an array of activities, counted from 1.
+    Activity(usize),
+}
+
+impl fmt::Display for PathSegment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(name) => f.write_str(name),
+            Self::Row(number) => write!(f, "row {number}:"),
+            Self::Activity(number) => write!(f, "activity {number}:"),
+        }
+    }
+}
+
+/// A value that is not valid: where it is, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValidationError {
+    /// From the outermost part of the request inwards; empty for the value as a whole.
+    pub path: Vec<PathSegment>,
+    /// Why the value is not valid.
+    pub kind: InvalidValue,
+}
+
+impl fmt::Display for ValidationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.path {
+            write!(f, "{segment} ")?;
+        }
+        self.kind.fmt(f)
+    }
+}
+
+/// All validation errors of a request, in the order in which its fields are documented.
+///
+/// Prints the whole sentence that a client reads.
+///
+/// ```
+/// # use shared::domain::{InvalidValue, ValidationErrors};
+/// let mut errors = ValidationErrors::default();
+/// errors.add("email", InvalidValue::Required);
+/// errors.add("full_name", InvalidValue::TooLong { max: 200 });
+/// assert_eq!(
+///     errors.to_string(),
+///     "Validation error: email field is required; full_name must be at most 200 characters"
+/// );
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ValidationErrors(Vec<String>);
-
-/// What is said of a field that has to be there and is not (`Create Contact`, "400 Bad Request").
-const REQUIRED: &str = "field is required";
+pub struct ValidationErrors {
+    errors: Vec<ValidationError>,
+    omitted_rows: usize,
+}
 
 impl ValidationErrors {
-    /// The fields that had to be there and were not.
-    pub fn missing(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|violation| violation.strip_suffix(REQUIRED)?.strip_suffix(' '))
+    /// The single error of a request.
+    pub fn one(field: &'static str, kind: InvalidValue) -> Self {
+        let mut errors = Self::default();
+        errors.add(field, kind);
+        errors
     }
 
-    /// The one fault of a request.
-    pub fn one(field: &str, fault: impl fmt::Display) -> Self {
-        Self(vec![format!("{field} {fault}")])
+    /// The single error of a value as a whole; [`ValidationErrors::nest`] adds its path.
+    pub fn whole(kind: InvalidValue) -> Self {
+        Self { errors: vec![ValidationError { path: Vec::new(), kind }], omitted_rows: 0 }
     }
 
-    /// The one fault of a part of a request, which whoever knows the part's name will add ([`ValidationErrors::nest`]).
-    pub fn fault(fault: impl fmt::Display) -> Self {
-        Self(vec![fault.to_string()])
+    /// Adds an error of a field.
+    pub fn add(&mut self, field: &'static str, kind: InvalidValue) {
+        self.errors.push(ValidationError { path: vec![PathSegment::Field(field)], kind });
     }
 
-    /// Notes a fault.
-    pub fn add(&mut self, field: &str, fault: impl fmt::Display) {
-        self.0.push(format!("{field} {fault}"));
-    }
-
-    /// Notes the faults of a part of the request.
-    pub fn nest(&mut self, part: impl fmt::Display, faults: Self) {
-        self.0.extend(faults.0.into_iter().map(|fault| format!("{part} {fault}")));
-    }
-
-    /// Reads a field that has to be there. `None` means that a fault was noted.
-    pub fn required<W, T>(
-        &mut self,
-        name: &str,
-        field: Field<W>,
-        parse: impl FnOnce(W) -> Result<T, InvalidValue>,
-    ) -> Option<T> {
-        if matches!(field, Field::Absent | Field::Null) {
-            self.add(name, REQUIRED);
-        }
-        self.optional(name, field, parse)
-    }
-
-    /// Reads a field that may be absent or `null`, both of which give `None`, as a fault does.
-    pub fn optional<W, T>(
-        &mut self,
-        name: &str,
-        field: Field<W>,
-        parse: impl FnOnce(W) -> Result<T, InvalidValue>,
-    ) -> Option<T> {
-        match field {
-            Field::Absent | Field::Null => None,
-            Field::Sent(wire) => self.parsed(name, parse(wire)),
-            Field::Mistyped(expected) => self.parsed(name, Err(expected)),
+    /// Adds the errors of a part of the request.
+    pub fn nest(&mut self, part: PathSegment, nested: Self) {
+        for mut error in nested.errors {
+            error.path.insert(0, part);
+            self.errors.push(error);
         }
     }
 
-    /// Reads a field of an update that cannot be cleared. `None` means that it was not sent, or that a fault was noted.
-    pub fn not_null<W, T>(
-        &mut self,
-        name: &str,
-        field: Field<W>,
-        parse: impl FnOnce(W) -> Result<T, InvalidValue>,
-    ) -> Option<T> {
-        if matches!(field, Field::Null) {
-            self.add(name, "must not be null");
+    /// Gives the errors of the value as a whole a name.
+    #[must_use]
+    pub fn name_whole(mut self, name: &'static str) -> Self {
+        for error in self.errors.iter_mut().filter(|error| error.path.is_empty()) {
+            error.path.push(PathSegment::Field(name));
         }
-        self.optional(name, field, parse)
+        self
     }
 
-    /// Reads a field of an update that `null` clears, and so does a text that `parse` makes nothing of.
-    pub fn patch<W, T>(
-        &mut self,
-        name: &str,
-        field: Field<W>,
-        parse: impl FnOnce(W) -> Result<Option<T>, InvalidValue>,
-    ) -> Patch<T> {
-        match field {
-            Field::Absent => Patch::Keep,
-            Field::Null => Patch::Clear,
-            field => match self.optional(name, field, parse) {
-                Some(Some(value)) => Patch::Set(value),
-                Some(None) => Patch::Clear,
-                None => Patch::Keep,
-            },
-        }
+    /// Notes that the errors of further rows are left out.
+    pub fn omit_rows(&mut self, count: usize) {
+        self.omitted_rows += count;
     }
 
-    /// The value of a request in which nothing is wrong.
+    /// The errors.
+    pub fn iter(&self) -> impl Iterator<Item = &ValidationError> {
+        self.errors.iter()
+    }
+
+    /// Adds the error of a failed read and returns the value of a successful one.
+    pub fn check<T>(&mut self, field: &'static str, result: Result<T, InvalidValue>) -> Option<T> {
+        result.map_err(|kind| self.add(field, kind)).ok()
+    }
+
+    /// Returns the value that was read if there is no error.
     ///
     /// # Errors
-    /// The errors, if there is one. A missing `value` without a violation cannot be: whatever gives `None` notes why.
+    /// These errors, if there is one. A reader returns `None` only after adding an error.
     pub fn finish<T>(self, value: Option<T>) -> Result<T, Self> {
         match value {
-            Some(value) if self.0.is_empty() => Ok(value),
+            Some(value) if self.errors.is_empty() => Ok(value),
             _ => Err(self),
         }
-    }
-
-    /// The one sentence that a client is told of them.
-    pub fn sentence(&self) -> String {
-        format!("Validation error: {self}")
-    }
-
-    fn parsed<T>(&mut self, name: &str, result: Result<T, InvalidValue>) -> Option<T> {
-        result.map_err(|invalid| self.add(name, invalid)).ok()
     }
 }
 
 impl fmt::Display for ValidationErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("; "))
+        f.write_str("Validation error: ")?;
+        for (index, error) in self.errors.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{error}")?;
+        }
+        if self.omitted_rows > 0 {
+            write!(f, "; and {} more rows", self.omitted_rows)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ValidationErrors {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_rows_name_the_row_and_the_field() {
+        let mut row = ValidationErrors::one("email", InvalidValue::Blank);
+        row.add("locale", InvalidValue::WrongType { expected: "a string" });
+        let mut errors = ValidationErrors::default();
+        errors.nest(PathSegment::Row(3), row);
+        errors.nest(
+            PathSegment::Row(7),
+            ValidationErrors::whole(InvalidValue::WrongColumnCount { found: 1, expected: 5 }),
+        );
+        errors.omit_rows(12);
+        assert_eq!(
+            errors.to_string(),
+            "Validation error: row 3: email must not be blank; row 3: locale must be a string; \
+             row 7: has 1 column instead of 5; and 12 more rows"
+        );
+    }
+
+    #[test]
+    fn a_value_with_an_error_is_not_returned() {
+        assert_eq!(ValidationErrors::default().finish(Some(1)), Ok(1));
+        let errors = ValidationErrors::one("email", InvalidValue::Required);
+        assert_eq!(errors.clone().finish(Some(1)), Err(errors));
     }
 }

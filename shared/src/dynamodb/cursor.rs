@@ -68,7 +68,7 @@ impl<P: SortPosition> Cursor<P> {
         bytes
             .and_then(|bytes| P::from_bytes(&bytes))
             .map(Self)
-            .ok_or(InvalidValue("must be the cursor of a Link header"))
+            .ok_or(InvalidValue::Rule("must be the cursor of a Link header"))
     }
 }
 

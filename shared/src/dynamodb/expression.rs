@@ -1,6 +1,6 @@
 //! Update and condition expressions, with their placeholders numbered.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -69,6 +69,16 @@ impl Expression {
             Patch::Keep => {}
             Patch::Clear => self.remove(&[attribute]),
             Patch::Set(new) => self.set(&[attribute], value(new)),
+        }
+    }
+
+    /// Makes the changes of a patch.
+    pub(crate) fn change(&mut self, changes: BTreeMap<String, Option<AttributeValue>>) {
+        for (attribute, value) in changes {
+            match value {
+                Some(value) => self.set(&[&attribute], value),
+                None => self.remove(&[&attribute]),
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Items: what the table stores, and reading it back as if anybody could have written it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
@@ -69,9 +69,21 @@ pub(crate) fn key_of(key: &Key) -> Item {
 pub(crate) fn item(key: &Key, kind: Type, record: &impl Serialize) -> Result<Item> {
     let mut item: Item = serde_dynamo::aws_sdk_dynamodb_1::to_item(record)
         .map_err(|_| Error::Unexpected(format!("{} record", kind.as_str())))?;
+    // What is not set is not an attribute.
+    item.retain(|_, value| !value.is_null());
     item.extend(key_of(key));
     item.insert(TYPE.to_owned(), text(kind.as_str()));
     Ok(item)
+}
+
+/// The attributes that a patch changes, by name: the new value, or `None` for an attribute to remove.
+///
+/// # Errors
+/// A patch that does not serialize as a map of attributes, which none of ours is.
+pub(crate) fn changed_attributes(patch: &impl Serialize) -> Result<BTreeMap<String, Option<AttributeValue>>> {
+    let item: Item = serde_dynamo::aws_sdk_dynamodb_1::to_item(patch)
+        .map_err(|_| Error::Unexpected("a patch is not a map of attributes".to_owned()))?;
+    Ok(item.into_iter().map(|(name, value)| (name, Some(value).filter(|value| !value.is_null()))).collect())
 }
 
 /// Reads an item that should be of this type.

@@ -107,6 +107,11 @@ pub fn contact(org: OrgId, contact: ContactId) -> Key {
     Key::new(contact_partition(org, contact), format!("{CONTACT}{contact}"))
 }
 
+/// The contact whose item has this key.
+pub fn contact_of(key: &Key) -> Option<(OrgId, ContactId)> {
+    Some((organization_of(&key.pk)?, ContactId::parse(key.sk.strip_prefix(CONTACT)?).ok()?))
+}
+
 /// The organization's contacts created after `after`, to the millisecond.
 pub fn contacts(org: OrgId, after: Option<DateTime<Utc>>) -> Range {
     let mut range = Range::prefix(organization(org), CONTACT);
@@ -122,6 +127,11 @@ pub fn email_lock(org: OrgId, email: &Email) -> Key {
     Key::new(format!("{}#EMAIL#{}", organization(org), sha256(&[email.as_str()])), "EMAIL")
 }
 
+/// The organization of an item in the organization's partition.
+pub fn organization_of(pk: &str) -> Option<OrgId> {
+    pk.strip_prefix("ORG#").and_then(|id| OrgId::parse(id).ok())
+}
+
 /// A company, by the name it is compared by.
 pub fn company(org: OrgId, company: &CompanyKey) -> Key {
     Key::new(organization(org), format!("{COMPANY}{}", company.as_str()))
@@ -135,6 +145,11 @@ pub fn companies(org: OrgId) -> Range {
 /// An import.
 pub fn import(org: OrgId, import: ImportId) -> Key {
     Key::new(organization(org), format!("{IMPORT}{import}"))
+}
+
+/// The import whose item has this key.
+pub fn import_of(key: &Key) -> Option<(OrgId, ImportId)> {
+    Some((organization_of(&key.pk)?, ImportId::parse(key.sk.strip_prefix(IMPORT)?).ok()?))
 }
 
 /// The organization's imports.
@@ -160,6 +175,11 @@ pub fn member(sort_key: &str) -> Option<ContactId> {
 /// A campaign.
 pub fn campaign(org: OrgId, campaign: CampaignId) -> Key {
     Key::new(organization(org), format!("{CAMPAIGN}{campaign}"))
+}
+
+/// The campaign whose item has this key.
+pub fn campaign_of(key: &Key) -> Option<(OrgId, CampaignId)> {
+    Some((organization_of(&key.pk)?, CampaignId::parse(key.sk.strip_prefix(CAMPAIGN)?).ok()?))
 }
 
 /// The organization's campaigns.
@@ -195,6 +215,12 @@ pub fn leads(org: OrgId, contact: ContactId) -> Range {
 /// A lead.
 pub fn lead(org: OrgId, LeadKey { campaign_id, contact_id }: LeadKey) -> Key {
     Key::new(contact_children(org, contact_id), format!("{LEAD}{campaign_id}"))
+}
+
+/// The lead whose item has this key.
+pub fn lead_of(key: &Key) -> Option<LeadKey> {
+    let (_, contact) = key.pk.split_once(&format!("#{CONTACT}"))?;
+    Some(LeadKey { campaign_id: lead_campaign(&key.sk)?, contact_id: ContactId::parse(contact).ok()? })
 }
 
 /// The campaign of a contact's lead: what its sort key says.

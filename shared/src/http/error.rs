@@ -3,7 +3,7 @@
 
 use crate::auth::AuthError;
 use crate::domain::api_key::RngError;
-use crate::domain::{Kind, ValidationErrors};
+use crate::domain::{InvalidValue, Kind, ValidationErrors};
 use crate::dynamodb;
 use crate::endpoint::Media;
 use crate::wire::UploadError;
@@ -68,8 +68,8 @@ pub enum ApiError {
 
 impl ApiError {
     /// 400 for one fault.
-    pub fn invalid(field: &str, fault: impl std::fmt::Display) -> Self {
-        Self::Invalid(ValidationErrors::one(field, fault))
+    pub fn invalid(field: &'static str, kind: InvalidValue) -> Self {
+        Self::Invalid(ValidationErrors::one(field, kind))
     }
 
     /// The answer.
@@ -92,7 +92,7 @@ impl ApiError {
             }
             Self::TooManyRows { limit } => Response::error(413, &format!("Request must have at most {limit} rows")),
             Self::UnparsableFile(fault) => Response::error(400, &format!("Failed to parse CSV file: {fault}")),
-            Self::Invalid(errors) => Response::error(400, &errors.sentence()),
+            Self::Invalid(errors) => Response::error(400, &errors.to_string()),
             Self::NotFound(kind) => Response::error(404, &format!("{} not found", kind.name())),
             Self::PreconditionFailed => Response::error(412, "Contact has changed since it was read"),
             Self::EmailTaken(email) => Response::error(409, &format!("Contact with email '{email}' already exists")),
@@ -119,7 +119,9 @@ impl From<dynamodb::Error> for ApiError {
             dynamodb::Error::TooLarge(fault) => Self::invalid("metadata", fault),
             dynamodb::Error::AnswerTooLarge => Self::invalid(
                 "body",
-                "must be smaller to be sent with an Idempotency-Key: its answer is too long to keep",
+                InvalidValue::Rule(
+                    "must be smaller to be sent with an Idempotency-Key: its answer is too long to keep",
+                ),
             ),
             dynamodb::Error::AlreadyAnswered => Self::AlreadyAnswered,
             dynamodb::Error::KeyReused => Self::KeyReused,

@@ -40,7 +40,7 @@ fn idempotency_key(value: &str) -> Result<String, InvalidValue> {
     if is_visible_ascii(value, 255) {
         Ok(value.to_owned())
     } else {
-        Err(InvalidValue("must be 1 to 255 visible ASCII characters"))
+        Err(InvalidValue::Rule("must be 1 to 255 visible ASCII characters"))
     }
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Tag {
 
 impl Tags {
     pub(super) fn parse(value: &str) -> Result<Self, InvalidValue> {
-        const INVALID: InvalidValue = InvalidValue("must be * or a list of quoted entity tags");
+        const INVALID: InvalidValue = InvalidValue::Rule("must be * or a list of quoted entity tags");
         if value.trim() == "*" {
             return Ok(Self::Any);
         }

@@ -1,6 +1,5 @@
 //! A request that has been let in.
 
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::auth::Principal;
@@ -12,7 +11,7 @@ use crate::repositories::{IdempotencyKey, IdempotencyRecord, Page};
 use super::error::ApiError;
 use super::headers::Headers;
 use super::response::Response;
-use crate::wire::{FromBody, FromQuery, Query, Resource, malformed};
+use crate::wire::{FromBody, FromQuery, Query, Resource, parse_json};
 
 /// A request that has been let in: whose it is, and what it says. Its path and headers are read already.
 #[derive(Debug)]
@@ -117,8 +116,7 @@ impl Request {
     /// # Errors
     /// 400 with everything that is wrong with it.
     pub fn body<T: FromBody>(&self) -> Result<T, ApiError> {
-        let body: &RawValue = serde_json::from_slice(&self.body.bytes).map_err(|error| malformed(&error))?;
-        Ok(T::from_body(body)?)
+        Ok(T::from_body(parse_json(&self.body.bytes)?)?)
     }
 
     /// The body as it was sent, where an endpoint reads other forms than JSON.

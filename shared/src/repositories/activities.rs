@@ -14,7 +14,7 @@ use super::idempotency::IdempotencyRecord;
 use crate::domain::activity::{MAX_BYTES, content_len};
 use crate::domain::ids::uuid_at;
 use crate::domain::{
-    Activity, ActivityId, ActivityPatch, CampaignId, ContactId, Direction, InvalidValue, JsonObject, NewActivity, time,
+    Activity, ActivityDetails, ActivityId, ActivityPatch, ContactId, InvalidValue, JsonObject, NewActivity,
 };
 use crate::dynamodb::Backoff;
 use crate::dynamodb::expression::Expression;
@@ -34,21 +34,12 @@ pub struct Activities {
     contact: ContactId,
 }
 
-/// What an activity's item holds beside its keys, its text and its metadata.
+/// The attributes of an activity's item, beside its keys, its text and its metadata.
 #[derive(Serialize, Deserialize)]
 struct ActivityItem {
     id: ActivityId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    campaign_id: Option<CampaignId>,
-    #[serde(with = "time::millis")]
-    event_time: DateTime<Utc>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<String>,
-    event_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    direction: Option<Direction>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sdr_agent_id: Option<String>,
+    #[serde(flatten)]
+    details: ActivityDetails,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +74,7 @@ impl Activities {
         // Of the same activity twice the first is the one.
         let mut seen = HashSet::new();
         let first: Vec<_> =
-            activities.iter().filter(|activity| seen.insert((activity.event_time, &activity.id))).collect();
+            activities.iter().filter(|activity| seen.insert((activity.details.event_time, &activity.id))).collect();
         let stored = if idempotency_record(activities).is_some() {
             self.record_together(activities, &first, idempotency_record).await?
         } else {
@@ -117,13 +108,13 @@ impl Activities {
                 return Ok(activity);
             }
             if content_len(next.event_text.as_ref(), &next.metadata) > MAX_BYTES {
-                return Err(Error::TooLarge(InvalidValue("would grow the activity past 20 KiB")));
+                return Err(Error::TooLarge(InvalidValue::Rule("would grow the activity past 20 KiB")));
             }
             let mut change = Expression::default();
             change.set(&[METADATA], map(&next.metadata));
             change.require_present(PK);
             change.require_same(METADATA, stored_metadata);
-            match self.table.client.update(&self.key(activity.event_time, id), change).await? {
+            match self.table.client.update(&self.key(activity.details.event_time, id), change).await? {
                 Ok(_) => return Ok(next),
                 // Somebody else merged meanwhile, or this very merge was answered into the void: look again.
                 Err(_) => self.table.client.wait(&mut backoff).await?,
@@ -145,16 +136,16 @@ impl Activities {
         first: &[&Activity],
         idempotency_record: impl Fn(&[Activity]) -> Option<IdempotencyRecord>,
     ) -> Result<Vec<Activity>> {
-        let wanted: Vec<_> = first.iter().map(|activity| self.key(activity.event_time, &activity.id)).collect();
+        let wanted: Vec<_> = first.iter().map(|activity| self.key(activity.details.event_time, &activity.id)).collect();
         let mut backoff = Backoff::default();
         loop {
             let there =
                 self.table.client.batch_get(&wanted).await?.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
-            let known: HashSet<_> = there.iter().map(|activity| (activity.event_time, &activity.id)).collect();
+            let known: HashSet<_> = there.iter().map(|activity| (activity.details.event_time, &activity.id)).collect();
             let new: Vec<_> = first
                 .iter()
                 .copied()
-                .filter(|activity| !known.contains(&(activity.event_time, &activity.id)))
+                .filter(|activity| !known.contains(&(activity.details.event_time, &activity.id)))
                 .collect();
             let stored: Vec<_> = there.iter().chain(new.iter().copied()).cloned().collect();
             let mut transaction = Transaction::new(self.table.client.table_name());
@@ -190,27 +181,9 @@ impl Activities {
     }
 
     fn to_item(&self, activity: &Activity) -> Result<Item> {
-        let Activity {
-            id,
-            campaign_id,
-            event_time,
-            channel,
-            event_type,
-            direction,
-            sdr_agent_id,
-            event_text,
-            metadata,
-        } = activity;
-        let record = ActivityItem {
-            id: id.clone(),
-            campaign_id: *campaign_id,
-            event_time: *event_time,
-            channel: channel.clone(),
-            event_type: event_type.clone(),
-            direction: *direction,
-            sdr_agent_id: sdr_agent_id.clone(),
-        };
-        let mut item = item(&self.key(*event_time, id), Type::Activity, &record)?;
+        let Activity { id, details, event_text, metadata } = activity;
+        let record = ActivityItem { id: id.clone(), details: details.clone() };
+        let mut item = item(&self.key(details.event_time, id), Type::Activity, &record)?;
         item.insert(METADATA.to_owned(), map(metadata));
         item.extend(event_text.as_ref().map(|text| (EVENT_TEXT.to_owned(), value_of(text))));
         Ok(item)
@@ -219,7 +192,8 @@ impl Activities {
 
 /// What is stored of each activity, in the order in which they were sent.
 fn in_order(sent: &[Activity], stored: &[Activity]) -> Vec<Activity> {
-    let same = |one: &Activity, other: &Activity| one.event_time == other.event_time && one.id == other.id;
+    let same =
+        |one: &Activity, other: &Activity| one.details.event_time == other.details.event_time && one.id == other.id;
     sent.iter()
         .map(|activity| stored.iter().find(|stored| same(stored, activity)).unwrap_or(activity).clone())
         .collect()
@@ -234,7 +208,6 @@ pub(super) fn from_item(mut item: Item) -> Result<Activity> {
         Some(value) => object_of(&value).ok_or(unreadable)?,
         None => JsonObject::default(),
     };
-    let ActivityItem { id, campaign_id, event_time, channel, event_type, direction, sdr_agent_id } =
-        record(item, Type::Activity)?;
-    Ok(Activity { id, campaign_id, event_time, channel, event_type, direction, sdr_agent_id, event_text, metadata })
+    let ActivityItem { id, details } = record(item, Type::Activity)?;
+    Ok(Activity { id, details, event_text, metadata })
 }

@@ -11,7 +11,7 @@ use super::idempotency::IdempotencyRecord;
 use super::listing::{self, Page, Row, Rows};
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::ids::uuid_at;
-use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, NewApiKey, OrgId, Scope, time};
+use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Line, NewApiKey, OrgId, Scope, time};
 use crate::dynamodb::Cursor;
 use crate::dynamodb::TableClient;
 use crate::dynamodb::expression::Expression;
@@ -32,10 +32,12 @@ pub struct ApiKeys(pub(crate) OrgTable);
 struct ApiKeyItem {
     id: ApiKeyId,
     org_id: OrgId,
-    name: String,
+    name: Line<100>,
     display_prefix: String,
     #[serde(with = "serde_dynamo::string_set")]
     scopes: BTreeSet<Scope>,
+    #[serde(with = "time::millis")]
+    created_at: DateTime<Utc>,
     // Not the TTL attribute: an expired key stays in its owner's list.
     #[serde(default, with = "time::optional_millis", skip_serializing_if = "Option::is_none")]
     valid_until: Option<DateTime<Utc>>,
@@ -52,7 +54,7 @@ enum Part {
 impl ApiKeys {
     /// What is kept of a key of this organization, made now and not yet stored.
     pub fn draft(&self, new: NewApiKey, secret: &ApiKeySecret) -> ApiKey {
-        ApiKey::new(uuid_at(self.0.now).into(), self.0.org, new, secret)
+        ApiKey::new(uuid_at(self.0.now).into(), self.0.org, new, secret, self.0.now)
     }
 
     /// Stores a new key under the hash of its secret and, in the same transaction, that it was made.
@@ -133,18 +135,19 @@ pub async fn store(table: &crate::dynamodb::Table, hash: &ApiKeyHash, key: &ApiK
 
 /// A key's item, under the hash of its secret.
 fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
-    let ApiKey { id, org_id, name, display_prefix, scopes, valid_until, revoked_at } = key.clone();
+    let ApiKey { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at } = key.clone();
     let scopes = scopes.iter().collect();
-    let record = ApiKeyItem { id, org_id, name, display_prefix, scopes, valid_until, revoked_at };
+    let record = ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at };
     let mut item = item(&keys::api_key(hash), Type::ApiKey, &record)?;
     item.extend(keys::api_key_in_index(org_id, id).map(|(name, value)| (name.to_owned(), text(value))));
     Ok(item)
 }
 
 fn from_item(item: Item) -> Result<ApiKey> {
-    let ApiKeyItem { id, org_id, name, display_prefix, scopes, valid_until, revoked_at } = record(item, Type::ApiKey)?;
+    let ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at } =
+        record(item, Type::ApiKey)?;
     let scopes = scopes.into_iter().collect();
-    Ok(ApiKey { id, org_id, name, display_prefix, scopes, valid_until, revoked_at })
+    Ok(ApiKey { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at })
 }
 
 /// About how long a key is in an answer, in bytes.

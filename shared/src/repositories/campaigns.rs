@@ -11,14 +11,14 @@ use super::OrgTable;
 use super::cascade;
 use super::idempotency::IdempotencyRecord;
 use super::listing::{self, Listed, Page};
-use crate::domain::ids::{moment_of, uuid_at};
+use crate::domain::ids::uuid_at;
 use crate::domain::{
-    Campaign, CampaignFilter, CampaignId, CampaignPatch, CampaignSettings, LeadMagnet, LeadMagnetId, OrgId, time,
+    Campaign, CampaignDetails, CampaignFilter, CampaignId, CampaignPatch, LeadMagnet, LeadMagnetId, OrgId, time,
 };
 use crate::dynamodb::Backoff;
 use crate::dynamodb::Cursor;
 use crate::dynamodb::expression::Expression;
-use crate::dynamodb::item::{Item, Type, item, number, record, text};
+use crate::dynamodb::item::{Item, Type, item, key_in, number, record, sort_key, text};
 use crate::dynamodb::keys::{self, Key, Parent, Range};
 use crate::dynamodb::transaction::Transaction;
 use crate::dynamodb::{Error, Kind, Result};
@@ -31,13 +31,14 @@ const CAMPAIGN_IDS: &str = "campaign_ids";
 #[derive(Debug)]
 pub struct Campaigns(pub(crate) OrgTable);
 
+/// The attributes of a campaign's item, beside its keys.
 #[derive(Serialize, Deserialize)]
 struct CampaignItem {
-    id: CampaignId,
-    org_id: OrgId,
-    settings: CampaignSettings,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(flatten)]
+    details: CampaignDetails,
     lead_magnet_id: Option<LeadMagnetId>,
+    #[serde(with = "time::millis")]
+    created_at: DateTime<Utc>,
     #[serde(with = "time::millis")]
     updated_at: DateTime<Utc>,
     version: u64,
@@ -61,10 +62,18 @@ enum Part {
 
 impl Campaigns {
     /// A campaign of this organization, made now and not yet stored.
-    pub fn draft(&self, settings: CampaignSettings, lead_magnet: Option<&LeadMagnet>) -> Campaign {
+    pub fn draft(&self, details: CampaignDetails, lead_magnet: Option<&LeadMagnet>) -> Campaign {
         let id = CampaignId::from(uuid_at(self.0.now));
         let lead_magnet_id = lead_magnet.map(|_| LeadMagnetId::from(uuid_at(self.0.now)));
-        Campaign { id, org_id: self.0.org, settings, lead_magnet_id, updated_at: moment_of(id.into()), version: 1 }
+        Campaign {
+            id,
+            org_id: self.0.org,
+            details,
+            lead_magnet_id,
+            created_at: self.0.now,
+            updated_at: self.0.now,
+            version: 1,
+        }
     }
 
     /// Stores a new campaign with its lead magnet, its place among the active ones, and the answer to keep: all of it or
@@ -99,7 +108,7 @@ impl Campaigns {
     /// # Errors
     /// The database's.
     pub async fn list(&self, filter: &CampaignFilter, limit: usize, cursor: Option<Cursor>) -> Result<Page<Campaign>> {
-        let shows = |campaign: &Campaign| filter.shows(campaign);
+        let shows = |campaign: &Campaign| filter.matches(campaign);
         listing::page_of(&self.0, limit, cursor, !filter.is_empty(), shows).await
     }
 
@@ -116,7 +125,7 @@ impl Campaigns {
             let Some(next) = campaign.patched(patch, new_lead_magnet, self.0.now) else { return Ok(campaign) };
             let mut transaction = Transaction::new(self.0.client.table_name());
             transaction.put_if(Part::Campaign, to_item(&next)?, same_version(&campaign));
-            self.put_lead_magnet(&mut transaction, &next, patch.lead_magnet.set())?;
+            self.put_lead_magnet(&mut transaction, &next, patch.lead_magnet.value())?;
             if let (Some(gone), None) = (campaign.lead_magnet_id, next.lead_magnet_id) {
                 transaction.delete(Part::LeadMagnet, &keys::lead_magnet(self.0.org, gone));
             }
@@ -189,8 +198,10 @@ impl Listed for Campaign {
     }
 
     fn from_item(item: Item) -> Result<Self> {
-        let CampaignItem { id, org_id, settings, lead_magnet_id, updated_at, version } = record(item, Type::Campaign)?;
-        Ok(Self { id, org_id, settings, lead_magnet_id, updated_at, version })
+        let key = key_in(&item).and_then(|key| keys::campaign_of(&key));
+        let (org_id, id) = key.ok_or_else(|| Error::Unreadable(sort_key(&item)))?;
+        let CampaignItem { details, lead_magnet_id, created_at, updated_at, version } = record(item, Type::Campaign)?;
+        Ok(Self { id, org_id, details, lead_magnet_id, created_at, updated_at, version })
     }
 
     fn place(&self) -> Uuid {
@@ -200,8 +211,9 @@ impl Listed for Campaign {
     fn shown_len(&self) -> usize {
         const REST: usize = 2_000;
         const ACCOUNT: usize = 40;
-        let CampaignSettings { description, provider_account_id, .. } = &self.settings;
-        description.as_ref().map_or(0, String::len) + provider_account_id.len() * ACCOUNT + REST
+        let CampaignDetails { description, provider_account_id, .. } = &self.details;
+        let description = description.as_ref().map_or(0, |description| description.as_str().len());
+        description + provider_account_id.as_slice().len() * ACCOUNT + REST
     }
 }
 
@@ -215,7 +227,7 @@ fn same_version(campaign: &Campaign) -> Expression {
 }
 
 fn to_item(campaign: &Campaign) -> Result<Item> {
-    let Campaign { id, org_id, settings, lead_magnet_id, updated_at, version } = campaign.clone();
-    let record = CampaignItem { id, org_id, settings, lead_magnet_id, updated_at, version };
+    let Campaign { id, org_id, details, lead_magnet_id, created_at, updated_at, version } = campaign.clone();
+    let record = CampaignItem { details, lead_magnet_id, created_at, updated_at, version };
     item(&keys::campaign(org_id, id), Type::Campaign, &record)
 }

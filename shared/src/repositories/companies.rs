@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::OrgTable;
 use super::listing::{self, Listed, Page};
 use crate::domain::ids::uuid_at;
-use crate::domain::{Company, CompanyFilter, CompanyId, CompanyKey, CompanyName, OrgId};
+use crate::domain::{Company, CompanyFilter, CompanyId, CompanyKey, CompanyName, OrgId, time};
 use crate::dynamodb::Cursor;
-use crate::dynamodb::Result;
-use crate::dynamodb::item::{Item, Type, item, record};
+use crate::dynamodb::item::{Item, Type, item, key_in, record, sort_key};
 use crate::dynamodb::keys::{self, Key, Range};
 use crate::dynamodb::transaction::{MAX_ITEMS, Transaction};
+use crate::dynamodb::{Error, Result};
 
 /// No company is ever deleted, so what is known stays true.
 const REMEMBERED: TimeDelta = TimeDelta::days(1);
@@ -25,8 +25,9 @@ pub struct Companies(pub(crate) OrgTable);
 #[derive(Serialize, Deserialize)]
 struct CompanyItem {
     id: CompanyId,
-    org_id: OrgId,
     name: CompanyName,
+    #[serde(with = "time::millis")]
+    created_at: DateTime<Utc>,
 }
 
 impl Companies {
@@ -62,8 +63,11 @@ impl Listed for Company {
     }
 
     fn from_item(item: Item) -> Result<Self> {
-        let CompanyItem { id, org_id, name } = record(item, Type::Company)?;
-        Ok(Self { id, org_id, name })
+        let org_id = key_in(&item)
+            .and_then(|key| keys::organization_of(&key.pk))
+            .ok_or_else(|| Error::Unreadable(sort_key(&item)))?;
+        let CompanyItem { id, name, created_at } = record(item, Type::Company)?;
+        Ok(Self { id, org_id, name, created_at })
     }
 
     fn place(&self) -> CompanyKey {
@@ -136,7 +140,7 @@ impl OrgTable {
         part: P,
         name: &CompanyName,
     ) -> Result<()> {
-        let company = CompanyItem { id: uuid_at(self.now).into(), org_id: self.org, name: name.clone() };
+        let company = CompanyItem { id: uuid_at(self.now).into(), name: name.clone(), created_at: self.now };
         transaction.put_new(part, item(&keys::company(self.org, &name.key()), Type::Company, &company)?);
         Ok(())
     }

@@ -9,11 +9,11 @@ use super::listing::{self, Listed, Page};
 use super::{OrgTable, cascade};
 use crate::domain::ids::uuid_at;
 use crate::domain::{
-    CampaignId, Import, ImportFilter, ImportId, ImportPatch, ImportStatus, NewImport, OrgId, Patch, time,
+    CampaignId, Import, ImportDetails, ImportFilter, ImportId, ImportPatch, NewImport, OrgId, Patch, time,
 };
 use crate::dynamodb::Cursor;
 use crate::dynamodb::expression::Expression;
-use crate::dynamodb::item::{Item, Type, item, map, number, object_of, record, sort_key, text};
+use crate::dynamodb::item::{Item, Type, changed_attributes, item, key_in, map, object_of, record, sort_key, text};
 use crate::dynamodb::keys::{self, Key, PK, Parent, Range};
 use crate::dynamodb::transaction::Transaction;
 use crate::dynamodb::{Error, Kind, Result};
@@ -27,18 +27,13 @@ const REMEMBERED: TimeDelta = TimeDelta::seconds(60);
 #[derive(Debug)]
 pub struct Imports(pub(crate) OrgTable);
 
-/// What an import's item holds beside its keys and its mapping.
+/// The attributes of an import's item, beside its keys and its mapping.
 #[derive(Serialize, Deserialize)]
 struct ImportItem {
-    id: ImportId,
-    org_id: OrgId,
-    source: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    campaign_id: Option<CampaignId>,
-    status: ImportStatus,
-    total_rows: u64,
+    #[serde(flatten)]
+    details: ImportDetails,
+    #[serde(with = "time::millis")]
+    created_at: DateTime<Utc>,
     #[serde(with = "time::millis")]
     updated_at: DateTime<Utc>,
 }
@@ -52,8 +47,8 @@ enum Part {
 
 impl Imports {
     /// An import of this organization, made now and not yet stored.
-    pub fn draft(&self, details: NewImport) -> Import {
-        Import::new(uuid_at(self.0.now).into(), self.0.org, details)
+    pub fn draft(&self, new: NewImport) -> Import {
+        Import::new(uuid_at(self.0.now).into(), self.0.org, new, self.0.now)
     }
 
     /// Stores a new import and, in the same transaction, the answer to keep.
@@ -85,7 +80,7 @@ impl Imports {
     /// # Errors
     /// The database's.
     pub async fn list(&self, filter: &ImportFilter, limit: usize, cursor: Option<Cursor>) -> Result<Page<Import>> {
-        let shows = |import: &Import| filter.shows(import);
+        let shows = |import: &Import| filter.matches(import);
         listing::page_of(&self.0, limit, cursor, !filter.is_empty(), shows).await
     }
 
@@ -95,7 +90,7 @@ impl Imports {
     /// [`Error::NotFound`], or the database's.
     pub async fn update(&self, id: ImportId, patch: &ImportPatch) -> Result<Import> {
         let key = keys::import(self.0.org, id);
-        let change = changes(patch, self.0.now);
+        let change = changes(patch, self.0.now)?;
         if change.changes_nothing() {
             return found(self.0.client.get(&key).await?);
         }
@@ -133,11 +128,10 @@ impl Listed for Import {
 
     fn from_item(mut item: Item) -> Result<Self> {
         let unreadable = Error::Unreadable(sort_key(&item));
+        let (org_id, id) = key_in(&item).and_then(|key| keys::import_of(&key)).ok_or(unreadable.clone())?;
         let mapping = item.remove(MAPPING).map(|mapping| object_of(&mapping).ok_or(unreadable)).transpose()?;
-        let ImportItem { id, org_id, source, file_name, campaign_id, status, total_rows, updated_at } =
-            record(item, Type::Import)?;
-        let details = NewImport { source, file_name, campaign_id, status, total_rows, mapping };
-        Ok(Self { id, org_id, details, updated_at })
+        let ImportItem { details, created_at, updated_at } = record(item, Type::Import)?;
+        Ok(Self { id, org_id, details, mapping, created_at, updated_at })
     }
 
     fn place(&self) -> Uuid {
@@ -146,7 +140,9 @@ impl Listed for Import {
 
     fn shown_len(&self) -> usize {
         const REST: usize = 400;
-        self.details.source.len() + self.details.file_name.as_ref().map_or(0, String::len) + REST
+        self.details.source.as_str().len()
+            + self.details.file_name.as_ref().map_or(0, |name| name.as_str().len())
+            + REST
     }
 }
 
@@ -174,29 +170,17 @@ impl OrgTable {
     /// Notes the campaign that an import is linked to. An import that is gone stays so.
     pub(super) async fn set_campaign(&self, id: ImportId, campaign: CampaignId) -> Result<()> {
         let patch = ImportPatch { campaign_id: Patch::Set(campaign), ..ImportPatch::default() };
-        self.client.update(&keys::import(self.org, id), changes(&patch, self.now)).await.map(drop)
+        self.client.update(&keys::import(self.org, id), changes(&patch, self.now)?).await.map(drop)
     }
 }
 
 /// What an update at this moment does to the item, if it is there.
-fn changes(patch: &ImportPatch, now: DateTime<Utc>) -> Expression {
-    let ImportPatch { source, file_name, campaign_id, status, total_rows, mapping } = patch;
+fn changes(patch: &ImportPatch, now: DateTime<Utc>) -> Result<Expression> {
     let mut change = Expression::present(PK);
-    let values = [
-        ("source", source.as_ref().map(text)),
-        ("status", status.map(|status| text(status.as_str()))),
-        ("total_rows", total_rows.map(number)),
-    ];
-    for (attribute, value) in values {
-        if let Some(value) = value {
-            change.set(&[attribute], value);
-        }
-    }
-    change.patch("file_name", file_name, |name| text(name));
-    change.patch("campaign_id", campaign_id, |id| text(id.to_string()));
-    change.patch(MAPPING, mapping, map);
+    change.change(changed_attributes(patch)?);
+    change.patch(MAPPING, &patch.mapping, map);
     change.note("updated_at", text(time::to_millis(now)));
-    change
+    Ok(change)
 }
 
 fn found(item: Option<Item>) -> Result<Import> {
@@ -204,19 +188,11 @@ fn found(item: Option<Item>) -> Result<Import> {
 }
 
 fn to_item(import: &Import) -> Result<Item> {
-    let Import { id, org_id, details, updated_at } = import;
-    let NewImport { source, file_name, campaign_id, status, total_rows, mapping } = details;
-    let record = ImportItem {
-        id: *id,
-        org_id: *org_id,
-        source: source.clone(),
-        file_name: file_name.clone(),
-        campaign_id: *campaign_id,
-        status: *status,
-        total_rows: *total_rows,
-        updated_at: *updated_at,
-    };
+    let Import { id, org_id, details, mapping, created_at, updated_at } = import;
+    let record = ImportItem { details: details.clone(), created_at: *created_at, updated_at: *updated_at };
     let mut item = item(&keys::import(*org_id, *id), Type::Import, &record)?;
-    item.extend(mapping.as_ref().map(|mapping| (MAPPING.to_owned(), map(mapping))));
+    if let Some(mapping) = mapping {
+        item.insert(MAPPING.to_owned(), map(mapping));
+    }
     Ok(item)
 }

@@ -8,10 +8,12 @@ use uuid::Uuid;
 
 use super::OrgTable;
 use super::listing::{self, Page, Row, Rows};
-use crate::domain::{CampaignId, ContactId, Json, Lead, LeadFilter, LeadId, LeadKey, LeadPatch, LeadStatus, time};
+use crate::domain::{CampaignId, ContactId, Json, Lead, LeadDetails, LeadFilter, LeadId, LeadKey, LeadPatch, time};
 use crate::dynamodb::Cursor;
 use crate::dynamodb::expression::Expression;
-use crate::dynamodb::item::{Item, Type, item, number, record, sort_key, text, value_to_json};
+use crate::dynamodb::item::{
+    Item, Type, changed_attributes, item, key_in, number, record, sort_key, text, value_to_json,
+};
 use crate::dynamodb::keys::{self, GSI1, GSI2, PK};
 use crate::dynamodb::table_client::Reading;
 use crate::dynamodb::{Error, Kind, Result};
@@ -26,15 +28,11 @@ pub(super) const LINK_ID: &str = "link_id";
 #[derive(Debug)]
 pub struct Leads(pub(crate) OrgTable);
 
-/// What a lead's item holds beside its keys and its score.
+/// The attributes of a lead's item, beside its keys and its score.
 #[derive(Serialize, Deserialize)]
 struct LeadItem {
-    campaign_id: CampaignId,
-    contact_id: ContactId,
-    lead_status: LeadStatus,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lead_phase: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(flatten)]
+    details: LeadDetails,
     current_lead_step_id: Option<Uuid>,
     #[serde(with = "time::millis")]
     created_at: DateTime<Utc>,
@@ -61,19 +59,15 @@ impl Leads {
     /// [`Error::NotFound`], or the database's.
     pub async fn update(&self, id: LeadId, patch: &LeadPatch) -> Result<Lead> {
         let lead = self.get(id).await?;
-        let LeadPatch { lead_status, lead_score, lead_phase } = patch;
         let mut change = Expression::default();
-        if let Some(status) = lead_status {
-            change.set(&["lead_status"], text(status.as_str()));
-        }
-        change.patch(LEAD_SCORE, lead_score, |score| number(score.as_str()));
-        change.patch("lead_phase", lead_phase, |phase| text(phase.as_str()));
+        change.change(changed_attributes(patch)?);
+        change.patch(LEAD_SCORE, &patch.lead_score, |score| number(score.as_str()));
         if change.changes_nothing() {
             return Ok(lead);
         }
         change.require_present(PK);
         change.note("updated_at", text(time::to_millis(self.0.now)));
-        match self.0.client.update(&keys::lead(self.0.org, lead.place), change).await? {
+        match self.0.client.update(&keys::lead(self.0.org, lead.key), change).await? {
             Ok(item) | Err(Some(item)) => from_item(item),
             Err(None) => Err(NOT_FOUND),
         }
@@ -95,9 +89,9 @@ impl Leads {
                 None => self.by_campaign(filter, after, wanted).await?,
             };
             let leads = self.read(&places).await?;
-            let rows = listing::in_order(places, leads, |lead| lead.place).map(|(place, lead)| Row {
+            let rows = listing::in_order(places, leads, |lead| lead.key).map(|(place, lead)| Row {
                 place,
-                shown: lead.filter(|lead| filter.shows(lead)),
+                shown: lead.filter(|lead| filter.matches(lead)),
                 bytes: SHOWN_BYTES,
             });
             Ok(Rows { rows: rows.collect(), more })
@@ -151,26 +145,22 @@ impl Leads {
         let parents: Vec<_> = parents.into_iter().collect();
         let (leads, parents) = tokio::try_join!(self.0.client.batch_get(&leads), self.0.client.existing(&parents))?;
         let mut leads = leads.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
-        leads.retain(|Lead { place, .. }| parents.contains(&contact(place)) && parents.contains(&campaign(place)));
+        leads.retain(|Lead { key: place, .. }| parents.contains(&contact(place)) && parents.contains(&campaign(place)));
         Ok(leads)
     }
 
     /// A lead's item, as the call of this id makes it.
     pub(super) fn to_item(&self, lead: &Lead, link_id: Uuid) -> Result<Item> {
-        let Lead { place, lead_status, lead_score, lead_phase, current_lead_step_id, created_at, updated_at } = lead;
-        let LeadKey { campaign_id, contact_id } = *place;
+        let Lead { key, details, lead_score, current_lead_step_id, created_at, updated_at } = lead;
         let record = LeadItem {
-            campaign_id,
-            contact_id,
-            lead_status: *lead_status,
-            lead_phase: lead_phase.clone(),
+            details: details.clone(),
             current_lead_step_id: *current_lead_step_id,
             created_at: *created_at,
             updated_at: *updated_at,
         };
-        let mut item = item(&keys::lead(self.0.org, *place), Type::Lead, &record)?;
+        let mut item = item(&keys::lead(self.0.org, *key), Type::Lead, &record)?;
         item.extend(lead_score.as_ref().map(|score| (LEAD_SCORE.to_owned(), number(score.as_str()))));
-        item.extend(keys::lead_in_indexes(self.0.org, *place).map(|(name, value)| (name.to_owned(), text(value))));
+        item.extend(keys::lead_in_indexes(self.0.org, *key).map(|(name, value)| (name.to_owned(), text(value))));
         item.insert(LINK_ID.to_owned(), text(link_id.to_string()));
         Ok(item)
     }
@@ -185,10 +175,9 @@ pub(super) fn from_item(mut item: Item) -> Result<Lead> {
             _ => return Err(Error::Unreadable(sort_key(&item))),
         },
     };
-    let LeadItem { campaign_id, contact_id, lead_status, lead_phase, current_lead_step_id, created_at, updated_at } =
-        record(item, Type::Lead)?;
-    let place = LeadKey { campaign_id, contact_id };
-    Ok(Lead { place, lead_status, lead_score, lead_phase, current_lead_step_id, created_at, updated_at })
+    let key = key_in(&item).and_then(|key| keys::lead_of(&key)).ok_or_else(|| Error::Unreadable(sort_key(&item)))?;
+    let LeadItem { details, current_lead_step_id, created_at, updated_at } = record(item, Type::Lead)?;
+    Ok(Lead { key, details, lead_score, current_lead_step_id, created_at, updated_at })
 }
 
 /// About how long a lead is in an answer at the most, in bytes.

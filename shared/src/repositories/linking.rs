@@ -70,7 +70,7 @@ impl Leads {
             return Err(Error::NotFound(Kind::Import));
         }
         let campaign = Campaign::from_item(campaign)?;
-        if campaign.settings.provider_account_id.is_empty() {
+        if campaign.details.provider_account_id.as_slice().is_empty() {
             return Ok(Vec::new());
         }
         let others = active.into_iter().filter(|id| *id != campaign_id).map(|id| keys::campaign(self.0.org, id));
@@ -91,8 +91,8 @@ impl Leads {
         // The campaign's own leads first: a call that goes on where another was stopped has to ask no more of those.
         for campaign in [campaign_id].iter().chain(competing_campaigns) {
             let leads = self.leads_of(*campaign, &contacts).await?;
-            let taken = leads.iter().filter(|lead| *campaign == campaign_id || lead.lead_status.is_open());
-            let taken: HashSet<_> = taken.map(|lead| lead.place.contact_id).collect();
+            let taken = leads.iter().filter(|lead| *campaign == campaign_id || lead.details.lead_status.is_open());
+            let taken: HashSet<_> = taken.map(|lead| lead.key.contact_id).collect();
             contacts.retain(|contact| !taken.contains(contact));
         }
         stream::iter(contacts)
@@ -121,6 +121,5 @@ impl Leads {
 }
 
 fn share_an_account(one: &Campaign, other: &Campaign) -> bool {
-    let accounts = &other.settings.provider_account_id;
-    one.settings.provider_account_id.iter().any(|account| accounts.contains(account))
+    one.details.provider_account_id.overlap(&other.details.provider_account_id)
 }

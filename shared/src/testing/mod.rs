@@ -204,9 +204,9 @@ impl TestApp {
 
     /// Stores a campaign from a body, as its endpoint takes it.
     pub async fn campaign(&self, body: serde_json::Value) -> Campaign {
-        let NewCampaign { settings, lead_magnet } = read(body);
+        let NewCampaign { details, lead_magnet } = read(body);
         let campaigns = self.ctx().campaigns(&self.principal(&self.org).await);
-        let campaign = campaigns.draft(settings, lead_magnet.as_ref());
+        let campaign = campaigns.draft(details, lead_magnet.as_ref());
         campaigns.create(&campaign, lead_magnet.as_ref(), None).await.expect("the campaign can be stored");
         campaign
     }
@@ -278,7 +278,7 @@ impl TestApp {
     pub async fn api_key(&self, scopes: &[Scope]) -> (ApiKeySecret, ApiKey) {
         let secret = ApiKeySecret::generate(false).expect("the machine has randomness");
         let scopes = scopes.iter().copied().collect();
-        let new = NewApiKey { name: "a key".to_owned(), scopes, valid_until: None, live: false };
+        let new = NewApiKey { name: "a key".parse().expect("a valid name"), scopes, valid_until: None, live: false };
         let keys = self.ctx().api_keys(&self.principal(&self.org).await);
         let key = keys.draft(new, &secret);
         keys.create(&secret.hash(), &key, None).await.expect("the key can be stored");

@@ -42,8 +42,8 @@ impl Tenant {
         let yesterday = now - TimeDelta::days(1);
         let key = |secret: &ApiKeySecret, name: &str, scopes: &[Scope]| {
             let scopes = scopes.iter().copied().collect();
-            let new = NewApiKey { name: name.to_owned(), scopes, valid_until: None, live: false };
-            ApiKey::new(ids::uuid_at(now).into(), self.org_id, new, secret)
+            let new = NewApiKey { name: name.parse().expect("a valid name"), scopes, valid_until: None, live: false };
+            ApiKey::new(ids::uuid_at(now).into(), self.org_id, new, secret, now)
         };
         vec![
             (&self.admin_key, key(&self.admin_key, "admin", Scope::ALL)),

@@ -1,155 +1,117 @@
-//! Activities on the wire.
+//! Activities: the bodies that senders send, and the view in the timeline.
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+#[cfg(feature = "openapi")]
+use utoipa::openapi::{RefOr, Schema};
 
-use super::body::{FromBody, elements, wire};
+use super::body::{BODY, FromBody, ObjectBody, body_elements, body_object};
+#[cfg(feature = "openapi")]
+use super::fields::Component;
+use super::fields::{FieldValue, Fields, FromFields, Purpose};
 use super::view::Resource;
 use crate::domain::activity::{DELIVERY_FLAGS, FALLBACK_CHANNEL, MAX_BATCH, MAX_BYTES, content_len};
 use crate::domain::{
-    Activity, ActivityId, ActivityPatch, CampaignId, Direction, Field, Id, InvalidValue, Json, JsonObject, NewActivity,
-    ValidationErrors, text, time,
+    Activity, ActivityDetails, ActivityPatch, Direction, InvalidValue, Json, JsonObject, NewActivity, PathSegment,
+    ValidationErrors, time,
 };
 
-/// The body of an activity to record.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(as = NewActivity))]
-pub struct ActivityForm {
-    /// The sender's id; one is made where there is none. With `event_time` it tells a repeat from another activity.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[A-Za-z0-9_.:-]{1,128}$", examples("act_123")))]
-    id: Field<String>,
-    /// The campaign it belongs to.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "uuid"))]
-    campaign_id: Field<String>,
-    /// When it happened, with its offset.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = String, required, format = "date-time", examples("2024-04-18T10:15:00Z")))]
-    event_time: Field<String>,
-    /// Communication channel.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("linkedin"), max_length = 100))]
-    channel: Field<String>,
-    /// Type of event.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = String, required, examples("message_sent"), max_length = 100))]
-    event_type: Field<String>,
-    /// `outbound` or `inbound`.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(inline, value_type = Option<Direction>))]
-    direction: Field<String>,
-    /// The agent that acted.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("usr_abc"), max_length = 200))]
-    sdr_agent_id: Field<String>,
-    /// What was said: an object or an array.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
-    event_text: Field<Box<RawValue>>,
-    /// Delivery flags and whatever else the sender keeps.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
-    metadata: Field<Box<RawValue>>,
+impl FromFields for NewActivity {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let id = fields
+            .optional("id", "Sender's id; generated if not sent. With `event_time` it identifies the activity: a repeat changes nothing.");
+        let campaign_id = fields.optional("campaign_id", "Campaign that the activity belongs to.");
+        let event_time = fields.required("event_time", "Time of the event, with its offset.");
+        let channel = fields.optional("channel", "Communication channel.");
+        let event_type = fields.required("event_type", "Type of the event.");
+        let direction = fields.optional("direction", "`outbound` or `inbound`.");
+        let sdr_agent_id = fields.optional("sdr_agent_id", "Agent that acted.");
+        let event_text =
+            fields.optional("event_text", "Content: an object or an array.").into_value().map(|EventText(text)| text);
+        let metadata: JsonObject = fields
+            .optional("metadata", "Delivery flags and the sender's own members.")
+            .into_value()
+            .unwrap_or_default();
+        if content_len(event_text.as_ref(), &metadata) > MAX_BYTES {
+            fields.add("metadata", InvalidValue::Rule("and event_text must be at most 20 KiB together"));
+        }
+        let details = ActivityDetails {
+            campaign_id: campaign_id.into_value(),
+            event_time: event_time?,
+            channel: channel.into_value(),
+            event_type: event_type?,
+            direction: direction.into_value(),
+            sdr_agent_id: sdr_agent_id.into_value(),
+        };
+        Some(Self { id: id.into_value(), details, event_text, metadata: metadata.without_nulls() })
+    }
 }
 
-/// One activity, or up to 50 of them.
+impl ObjectBody for NewActivity {
+    const SCHEMA: &'static str = "NewActivity";
+    const PURPOSE: Purpose = Purpose::Create;
+}
+
+/// The content of an activity: a JSON object or array.
+struct EventText(Json);
+
+impl FieldValue for EventText {
+    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
+        match Json::parse(json)? {
+            text @ (Json::Object(_) | Json::Array(_)) => Ok(Self(text)),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
+                Err(InvalidValue::WrongType { expected: "a JSON object or array" })
+            }
+        }
+    }
+
+    fn from_cell(_: &str) -> Result<Self, InvalidValue> {
+        Err(InvalidValue::WrongType { expected: "a JSON object or array" })
+    }
+
+    #[cfg(feature = "openapi")]
+    fn schema(_: &mut Vec<Component>) -> RefOr<Schema> {
+        event_text().into()
+    }
+}
+
+/// Activities to record: one object, or an array of 1 to 50.
 #[derive(Debug)]
 pub struct NewActivities(pub Vec<NewActivity>);
 
 impl FromBody for NewActivities {
-    type Wire = ActivityForm;
-
-    fn from_wire(form: ActivityForm) -> Result<Self, ValidationErrors> {
-        Ok(Self(vec![activity(form)?]))
-    }
-
     fn from_body(body: &RawValue) -> Result<Self, ValidationErrors> {
         if !body.get().starts_with('[') {
-            return Self::from_wire(wire(body)?);
+            return Ok(Self(vec![body_object(body, Purpose::Create)?]));
         }
-        let items = elements(body)?;
-        if !(1..=MAX_BATCH).contains(&items.len()) {
-            return Err(ValidationErrors::one("body", format_args!("must hold 1 to {MAX_BATCH} activities")));
+        let elements = body_elements(body)?;
+        if !(1..=MAX_BATCH).contains(&elements.len()) {
+            let wrong = InvalidValue::WrongCount { min: 1, max: MAX_BATCH, elements: "activities" };
+            return Err(ValidationErrors::one(BODY, wrong));
         }
         let mut errors = ValidationErrors::default();
-        let mut activities = Vec::with_capacity(items.len());
-        for (index, item) in items.into_iter().enumerate() {
-            match wire(item).and_then(activity) {
+        let mut activities = Vec::with_capacity(elements.len());
+        for (index, element) in elements.into_iter().enumerate() {
+            match body_object(element, Purpose::Create) {
                 Ok(activity) => activities.push(activity),
-                Err(faults) => errors.nest(format_args!("activity {}:", index + 1), faults),
+                Err(nested) => errors.nest(PathSegment::Activity(index + 1), nested),
             }
         }
         errors.finish(Some(Self(activities)))
     }
 }
 
-fn activity(form: ActivityForm) -> Result<NewActivity, ValidationErrors> {
-    let mut errors = ValidationErrors::default();
-    let id = errors.optional("id", form.id, |text| ActivityId::parse(&text));
-    let campaign_id = errors.optional("campaign_id", form.campaign_id, |text| CampaignId::parse(&text));
-    let event_time = errors.required("event_time", form.event_time, |text| time::parse_to_millis(&text));
-    let channel = errors.optional("channel", form.channel, |text| word(&text));
-    let event_type = errors.required("event_type", form.event_type, |text| word(&text));
-    let direction = errors.optional("direction", form.direction, |text| Direction::parse(&text));
-    let sdr_agent_id =
-        errors.optional("sdr_agent_id", form.sdr_agent_id, |id| text::line(&id, 200, "must be at most 200 characters"));
-    let event_text = errors.optional("event_text", form.event_text, |raw| Json::parse(&raw).and_then(object_or_array));
-    let metadata = errors.optional("metadata", form.metadata, |raw| JsonObject::parse(&raw)).unwrap_or_default();
-    if content_len(event_text.as_ref(), &metadata) > MAX_BYTES {
-        errors.add("metadata", "and event_text must be at most 20 KiB together");
-    }
-    errors.finish(event_time.zip(event_type).map(|(event_time, event_type)| NewActivity {
-        id,
-        campaign_id,
-        event_time,
-        channel,
-        event_type,
-        direction,
-        sdr_agent_id,
-        event_text,
-        metadata: metadata.without_nulls(),
-    }))
-}
-
-fn word(text: &str) -> Result<String, InvalidValue> {
-    text::line(text, 100, "must be at most 100 characters")
-}
-
-fn object_or_array(json: Json) -> Result<Json, InvalidValue> {
-    match json {
-        Json::Object(_) | Json::Array(_) => Ok(json),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
-            Err(InvalidValue("must be a JSON object or array"))
-        }
+impl FromFields for ActivityPatch {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let metadata = fields.required("metadata", "Merged into the stored metadata (RFC 7396).");
+        let event_time = fields.optional("event_time", "Time of the event: finds the activity without a search.");
+        Some(Self { metadata: metadata?, event_time: event_time.into_value() })
     }
 }
 
-/// The body of what is learned of an activity later.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(as = ActivityUpdate))]
-pub struct ActivityPatchForm {
-    /// Merged into the stored metadata (RFC 7396).
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Object, required))]
-    metadata: Field<Box<RawValue>>,
-    /// When the activity was: finds it directly.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "date-time"))]
-    event_time: Field<String>,
-}
-
-impl FromBody for ActivityPatch {
-    type Wire = ActivityPatchForm;
-
-    fn from_wire(form: ActivityPatchForm) -> Result<Self, ValidationErrors> {
-        let mut errors = ValidationErrors::default();
-        let metadata = errors.required("metadata", form.metadata, |raw| JsonObject::parse(&raw));
-        let event_time = errors.optional("event_time", form.event_time, |text| time::parse_to_millis(&text));
-        errors.finish(metadata.map(|metadata| Self { metadata, event_time }))
-    }
+impl ObjectBody for ActivityPatch {
+    const SCHEMA: &'static str = "ActivityUpdate";
+    const PURPOSE: Purpose = Purpose::Create;
 }
 
 /// An activity, as the timeline shows it.
@@ -161,21 +123,21 @@ pub struct ActivityView<'a> {
     id: &'a str,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-04-18T10:15:00Z")))]
     event_time: String,
-    /// `email`, `linkedin`, or `sistema` where none was stored.
+    /// `email`, `linkedin`, or `sistema` where no channel was stored.
     #[cfg_attr(feature = "openapi", schema(examples("linkedin")))]
     channel: &'a str,
     #[cfg_attr(feature = "openapi", schema(examples("message_sent")))]
     event_type: &'a str,
     #[cfg_attr(feature = "openapi", schema(inline))]
     direction: Direction,
-    /// The agent that sent it, if one did.
+    /// Agent that acted; left out where there is none.
     #[cfg_attr(feature = "openapi", schema(value_type = String, required = false, examples("usr_abc")))]
     #[serde(skip_serializing_if = "Option::is_none")]
     sdr_agent_id: Option<&'a str>,
-    /// What it said: an object or an array.
+    /// Content: an object or an array.
     #[cfg_attr(feature = "openapi", schema(schema_with = event_text, required))]
     event_text: Option<&'a Json>,
-    /// The delivery flags, and whatever else was stored.
+    /// Delivery flags, then the other members.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     metadata: ActivityMetadata<'a>,
     /// `SDR` for outbound, `Humano` for inbound.
@@ -184,16 +146,16 @@ pub struct ActivityView<'a> {
 }
 
 impl<'a> ActivityView<'a> {
-    /// What is shown of an activity.
+    /// The view of an activity.
     pub(super) fn of(activity: &'a Activity) -> Self {
-        let direction = activity.direction.unwrap_or(Direction::Outbound);
+        let direction = activity.details.direction.unwrap_or(Direction::Outbound);
         Self {
             id: activity.id.as_str(),
-            event_time: time::to_exact(activity.event_time),
-            channel: activity.channel.as_deref().unwrap_or(FALLBACK_CHANNEL),
-            event_type: &activity.event_type,
+            event_time: time::to_exact(activity.details.event_time),
+            channel: activity.details.channel.as_ref().map_or(FALLBACK_CHANNEL, |channel| channel.as_str()),
+            event_type: activity.details.event_type.as_str(),
             direction,
-            sdr_agent_id: activity.sdr_agent_id.as_deref(),
+            sdr_agent_id: activity.details.sdr_agent_id.as_ref().map(|id| id.as_str()),
             event_text: activity.event_text.as_ref(),
             metadata: ActivityMetadata(&activity.metadata),
             actor: direction.actor(),
@@ -205,11 +167,11 @@ impl<'a> ActivityView<'a> {
 fn event_text() -> utoipa::openapi::Schema {
     use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
     let schema = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Object, Type::Array, Type::Null]));
-    let schema = schema.description(Some("What it said: an object or an array."));
+    let schema = schema.description(Some("Content: an object or an array."));
     schema.examples([serde_json::json!({"message": "Hablemos mañana"})]).build().into()
 }
 
-/// The delivery flags in their documented order, `false` unless stored otherwise, before whatever else was stored.
+/// The delivery flags in their documented order, `false` unless stored otherwise, then the other members.
 #[derive(Debug)]
 struct ActivityMetadata<'a>(&'a JsonObject);
 

@@ -1,50 +1,34 @@
-//! API keys on the wire.
+//! API keys: the body that clients send, and the views that they are shown.
 
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 
-use super::body::FromBody;
+use super::body::ObjectBody;
+use super::fields::{Fields, FromFields, Purpose};
 use super::view::Resource;
-use crate::domain::api_key::{name, scopes, valid_until};
-use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Clock, Field, NewApiKey, OrgId, Scope, ValidationErrors, time};
+use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, InvalidValue, NewApiKey, OrgId, Patch, Scope, time};
 
-/// The body of an API key to create.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(as = NewApiKey))]
-pub struct ApiKeyForm {
-    /// Its owner's name for it.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("Lead loader"), min_length = 1, max_length = 100))]
-    #[serde(default)]
-    name: Field<String>,
-    /// What it allows; `admin` includes the others.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Scope>, inline, min_items = 1))]
-    #[serde(default)]
-    scopes: Field<Vec<String>>,
-    /// When it ends by itself: a moment in the future, with its offset.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "date-time"))]
-    #[serde(default)]
-    expires_at: Field<String>,
-    /// Whether it begins with `sk_live_`, or with `sk_test_`; both open the same data.
-    #[cfg_attr(feature = "openapi", schema(value_type = bool))]
-    #[serde(default)]
-    live: Field<bool>,
+impl FromFields for NewApiKey {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let name = fields.required("name", "Owner's name for the key.");
+        let scopes = fields.required("scopes", "What the key allows; `admin` includes the other scopes.");
+        let valid_until: Patch<DateTime<Utc>> =
+            fields.optional("expires_at", "Expiry: a time in the future, with its offset.");
+        // By the machine's clock: it only catches a mistake. Whether a key has expired is checked at each use.
+        if valid_until.value().is_some_and(|end| *end <= Utc::now()) {
+            fields.add("expires_at", InvalidValue::Rule("must be in the future"));
+        }
+        let live = fields.required(
+            "live",
+            "`true` for a key that begins with `sk_live_`, `false` for `sk_test_`; both reach the same data.",
+        );
+        Some(Self { name: name?, scopes: scopes?, valid_until: valid_until.into_value(), live: live? })
+    }
 }
 
-impl FromBody for NewApiKey {
-    type Wire = ApiKeyForm;
-
-    fn from_wire(form: ApiKeyForm) -> Result<Self, ValidationErrors> {
-        let mut errors = ValidationErrors::default();
-        let name = errors.required("name", form.name, |text| name(&text));
-        let scopes = errors.required("scopes", form.scopes, |texts| scopes(&texts));
-        let valid_until = errors.optional("expires_at", form.expires_at, |text| {
-            // By the machine's clock: this only turns away what is a mistake. Whether a key is valid is asked at each use.
-            valid_until(time::parse_to_millis(&text)?, Clock::system().now())
-        });
-        let live = errors.required("live", form.live, Ok);
-        let required = name.zip(scopes).zip(live);
-        errors.finish(required.map(|((name, scopes), live)| Self { name, scopes, valid_until, live }))
-    }
+impl ObjectBody for NewApiKey {
+    const SCHEMA: &'static str = "NewApiKey";
+    const PURPOSE: Purpose = Purpose::Create;
 }
 
 /// An API key, as it is shown: never the key itself.
@@ -58,7 +42,7 @@ pub struct ApiKeyView<'a> {
     org_id: OrgId,
     #[cfg_attr(feature = "openapi", schema(examples("Lead loader")))]
     name: &'a str,
-    /// Its first characters, by which people tell their keys apart.
+    /// First characters, by which people recognize the key.
     #[cfg_attr(feature = "openapi", schema(examples("sk_live_3f9a")))]
     display_prefix: &'a str,
     #[cfg_attr(feature = "openapi", schema(inline))]
@@ -73,16 +57,16 @@ pub struct ApiKeyView<'a> {
 }
 
 impl<'a> ApiKeyView<'a> {
-    /// What is shown of a key.
+    /// The view of a key.
     fn of(key: &'a ApiKey) -> Self {
         Self {
             id: key.id,
             org_id: key.org_id,
-            name: &key.name,
+            name: key.name.as_str(),
             display_prefix: &key.display_prefix,
             scopes: key.scopes.iter().collect(),
             live: key.is_live(),
-            created_at: time::to_seconds(key.created_at()),
+            created_at: time::to_seconds(key.created_at),
             expires_at: key.valid_until.map(time::to_exact),
             revoked_at: key.revoked_at.map(time::to_seconds),
         }
@@ -98,20 +82,20 @@ impl Resource for ApiKey {
 /// A new API key with its secret.
 #[derive(Debug)]
 pub struct CreatedApiKey {
-    /// What is kept of it.
+    /// The key as it is stored.
     pub key: ApiKey,
-    /// What is shown this once.
+    /// The key in clear, which is returned only in this response.
     pub secret: ApiKeySecret,
 }
 
-/// A new API key, as it is shown this once. It has no `Debug`, since it holds the key in clear.
+/// A new API key, as it is shown: the only response that contains the key. No `Debug`, since it holds the key in clear.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = CreatedApiKey))]
 pub struct CreatedApiKeyView<'a> {
     #[serde(flatten)]
     shown: ApiKeyView<'a>,
-    /// The key in clear. It is shown here and nowhere else.
+    /// The key in clear. It is returned only in this response.
     key: &'a str,
 }
 

@@ -1,64 +1,59 @@
-//! Reading JSON bodies.
+//! Reading request bodies.
 
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::query::Query;
-use crate::domain::ValidationErrors;
+use super::fields::{FromFields, Purpose, read_object};
+use crate::domain::{InvalidValue, ValidationErrors};
 
-/// A value that comes out of a request's body.
+/// A value that a request body holds.
 pub trait FromBody: Sized {
-    /// The body's fields.
-    type Wire: DeserializeOwned;
-
-    /// Reads the value out of the body's fields.
+    /// Reads the value from well-formed JSON.
     ///
     /// # Errors
-    /// Everything that is wrong with them.
-    fn from_wire(wire: Self::Wire) -> Result<Self, ValidationErrors>;
+    /// All that is not valid in it.
+    fn from_body(body: &RawValue) -> Result<Self, ValidationErrors>;
+}
 
-    /// Reads the value out of well-formed JSON: one object with the fields, unless a body has another form.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
+/// A body that is one object.
+pub trait ObjectBody: FromFields {
+    /// The name of its schema in the OpenAPI document.
+    const SCHEMA: &'static str;
+    /// What the body is read for.
+    const PURPOSE: Purpose;
+}
+
+impl<T: ObjectBody> FromBody for T {
     fn from_body(body: &RawValue) -> Result<Self, ValidationErrors> {
-        Self::from_wire(wire(body)?)
+        body_object(body, T::PURPOSE)
     }
 }
 
-/// The fields of a JSON object. A field takes any value, so nothing is wrong yet but the object itself.
+/// Reads a value from a body, or an element of one, that is one object.
 ///
 /// # Errors
-/// No object, which serde would not see (it reads an array into a struct's fields), or a field that stands there twice.
-pub(crate) fn wire<T: DeserializeOwned>(body: &RawValue) -> Result<T, ValidationErrors> {
-    if !body.get().starts_with('{') {
-        return Err(ValidationErrors::one("body", "must be a JSON object"));
-    }
-    // All that is left to fail is a field that stands there twice, or a name that is no Unicode text, which the syntax
-    // allows.
-    serde_json::from_str(body.get()).map_err(|error| {
-        let twice = error.is_data();
-        ValidationErrors::one(
-            "body",
-            if twice { "must not have a field twice" } else { "must hold only valid Unicode text" },
-        )
+/// All that is not valid in it.
+pub(super) fn body_object<T: FromFields>(body: &RawValue, purpose: Purpose) -> Result<T, ValidationErrors> {
+    read_object(body, purpose).map_err(|errors| errors.name_whole(BODY))
+}
+
+/// Reads the elements of a body that is an array, each still to be read.
+///
+/// # Errors
+/// The body is not an array.
+pub(super) fn body_elements(body: &RawValue) -> Result<Vec<&RawValue>, ValidationErrors> {
+    serde_json::from_str(body.get())
+        .map_err(|_| ValidationErrors::one(BODY, InvalidValue::WrongType { expected: "a JSON array" }))
+}
+
+/// Reads JSON whose fields are still to be read.
+///
+/// # Errors
+/// The body is not well-formed JSON.
+pub(crate) fn parse_json(body: &[u8]) -> Result<&RawValue, ValidationErrors> {
+    serde_json::from_slice(body).map_err(|error| {
+        ValidationErrors::one(BODY, InvalidValue::Syntax { line: error.line(), column: error.column() })
     })
 }
 
-/// Reads the elements of a body that is an array, each by itself.
-///
-/// # Errors
-/// No array.
-pub(crate) fn elements(body: &RawValue) -> Result<Vec<&RawValue>, ValidationErrors> {
-    serde_json::from_str(body.get()).map_err(|_| ValidationErrors::one("body", "must be a JSON array"))
-}
-
-pub(crate) fn malformed(error: &serde_json::Error) -> ValidationErrors {
-    ValidationErrors::one("body", format_args!("is not valid JSON (line {}, column {})", error.line(), error.column()))
-}
-
-/// A value that comes out of a request's query.
-pub trait FromQuery: Sized {
-    /// Reads the value, noting every fault. What it returns beside a fault is not used.
-    fn read(query: &Query, errors: &mut ValidationErrors) -> Self;
-}
+/// The name of the body as a whole in validation errors.
+pub(super) const BODY: &str = "body";

@@ -1,13 +1,15 @@
 //! Bulk uploads on the wire: rows in, and a report of what became of each.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
-use super::body::{FromBody, FromQuery, elements, malformed, wire};
-use super::contact::ContactForm;
-use super::query::Query;
+use super::body::{BODY, body_elements, parse_json};
+use super::fields::{Cells, FieldDescription, Fields, FromFields, Purpose};
+use super::query::{FromQuery, Query};
+use crate::domain::email::MAX_EMAIL_BYTES;
 use crate::domain::text::choice;
-use crate::domain::{Contact, ContactId, ContactPatch, Email, FullName, NewContact, Upsert, ValidationErrors};
+use crate::domain::{
+    Contact, ContactId, ContactPatch, Email, FullName, NewContact, PathSegment, Upsert, ValidationErrors,
+};
 use crate::endpoint::param;
 use crate::repositories::{Plan, Row, RowOutcome};
 
@@ -38,7 +40,7 @@ pub struct BulkQuery {
 impl FromQuery for BulkQuery {
     fn read(query: &Query, errors: &mut ValidationErrors) -> Self {
         Self {
-            on_error: query.read(errors, &param::ON_ERROR, OnError::parse).unwrap_or(OnError::Abort),
+            on_error: query.read(errors, &param::ON_ERROR, str::parse).unwrap_or(OnError::Abort),
             dry_run: query.flag(errors, &param::DRY_RUN),
         }
     }
@@ -62,61 +64,98 @@ impl From<ValidationErrors> for UploadError {
     }
 }
 
-/// The rows of a bulk upload, each read by itself.
+impl FromFields for Upsert {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let patch = ContactPatch::read(fields)?;
+        Some(Self { new: NewContact::new(&patch)?, patch })
+    }
+}
+
+/// The columns of a CSV file: the fields of a contact to create.
+pub fn columns() -> Vec<FieldDescription> {
+    let mut fields = Fields::describing(Purpose::Create);
+    // Nothing is sent; the fields have noted what was asked for.
+    let _ = Upsert::read(&mut fields);
+    fields.into_descriptions()
+}
+
+/// The rows of a bulk upload, each read independently of the others.
 #[derive(Debug, Default)]
 pub struct Upload {
-    /// The rows in which nothing is wrong, each with its number, from 1.
-    pub good: Vec<Row>,
-    faulty: Vec<FaultyRow>,
+    /// The valid rows, each with its number, from 1.
+    pub valid: Vec<Row>,
+    invalid: Vec<InvalidRow>,
 }
 
 /// A row that is not written, and why.
 #[derive(Debug, Clone)]
-struct FaultyRow {
+struct InvalidRow {
     number: usize,
     email: Option<String>,
-    faults: ValidationErrors,
+    errors: ValidationErrors,
 }
 
 impl Upload {
     /// Reads the rows of a JSON array.
     ///
     /// # Errors
-    /// No array, or too many rows.
+    /// The body is not an array, or it has too many rows.
     pub fn from_json(body: &[u8]) -> Result<Self, UploadError> {
-        let body: &RawValue = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
-        Self::from_rows(elements(body)?.into_iter().map(wire))
-    }
-
-    /// Reads rows whose form is known, or what is wrong with that.
-    ///
-    /// # Errors
-    /// Too many rows.
-    pub fn from_rows(rows: impl Iterator<Item = Result<ContactForm, ValidationErrors>>) -> Result<Self, UploadError> {
         let mut upload = Self::default();
-        for (number, form) in (1..).zip(rows) {
-            if number > MAX_ROWS {
-                return Err(UploadError::TooManyRows { limit: MAX_ROWS });
-            }
-            let email = form.as_ref().ok().and_then(ContactForm::sent_email).map(ToOwned::to_owned);
-            match form.and_then(upsert) {
-                Ok(row) => upload.good.push((number, row)),
-                Err(faults) => upload.faulty.push(FaultyRow { number, email, faults }),
-            }
+        for element in body_elements(parse_json(body)?)? {
+            let fields = Fields::of_object(element, Purpose::Create);
+            upload.add_row(fields.map_err(|kind| ValidationErrors::one(BODY, kind)))?;
         }
         Ok(upload)
     }
 
-    /// What becomes of each row by this plan.
+    /// Reads the rows of a CSV file: the cells of each, or why it has none.
+    ///
+    /// # Errors
+    /// The upload has too many rows.
+    pub fn from_rows(rows: impl Iterator<Item = Result<Cells, ValidationErrors>>) -> Result<Self, UploadError> {
+        let mut upload = Self::default();
+        for row in rows {
+            let fields = row.as_ref().map(|cells| Fields::of_row(cells, Purpose::Create));
+            upload.add_row(fields.map_err(Clone::clone))?;
+        }
+        Ok(upload)
+    }
+
+    /// Reads the next row: its fields, or why it has none.
+    ///
+    /// # Errors
+    /// The upload has too many rows.
+    fn add_row(&mut self, fields: Result<Fields<'_>, ValidationErrors>) -> Result<(), UploadError> {
+        let number = self.valid.len() + self.invalid.len() + 1;
+        if number > MAX_ROWS {
+            return Err(UploadError::TooManyRows { limit: MAX_ROWS });
+        }
+        let (email, row) = match fields {
+            Ok(mut fields) => {
+                let upsert = Upsert::read(&mut fields);
+                let email = fields.text("email").filter(|email| is_presentable(email));
+                (email, fields.finish(upsert).map_err(|errors| errors.name_whole(BODY)))
+            }
+            Err(errors) => (None, Err(errors)),
+        };
+        match row {
+            Ok(upsert) => self.valid.push((number, upsert)),
+            Err(errors) => self.invalid.push(InvalidRow { number, email, errors }),
+        }
+        Ok(())
+    }
+
+    /// The outcome of every row by this plan.
     pub fn report<'a>(&self, plan: &'a Plan<'a>) -> Report<'a> {
-        let mut report = Report { details: Vec::new(), skipped: self.faulty.clone() };
+        let mut report = Report { details: Vec::new(), skipped: self.invalid.clone() };
         for (number, outcome) in plan.outcomes() {
             match outcome {
                 RowOutcome::Created(contact) => report.details.push(Detail { number, contact, created: true }),
                 RowOutcome::Updated(contact) => report.details.push(Detail { number, contact, created: false }),
-                RowOutcome::Refused(email, faults) => {
-                    let (email, faults) = (Some(email.as_str().to_owned()), faults.clone());
-                    report.skipped.push(FaultyRow { number, email, faults });
+                RowOutcome::Refused(email, errors) => {
+                    let (email, errors) = (Some(email.as_str().to_owned()), errors.clone());
+                    report.skipped.push(InvalidRow { number, email, errors });
                 }
             }
         }
@@ -130,7 +169,7 @@ impl Upload {
 #[derive(Debug)]
 pub struct Report<'a> {
     details: Vec<Detail<'a>>,
-    skipped: Vec<FaultyRow>,
+    skipped: Vec<InvalidRow>,
 }
 
 #[derive(Debug)]
@@ -151,11 +190,9 @@ impl Report<'_> {
         }
         let mut errors = ValidationErrors::default();
         for row in self.skipped.iter().take(MAX_NAMED) {
-            errors.nest(format_args!("row {}:", row.number), row.faults.clone());
+            errors.nest(PathSegment::Row(row.number), row.errors.clone());
         }
-        if let Some(unnamed) = self.skipped.len().checked_sub(MAX_NAMED).filter(|unnamed| *unnamed > 0) {
-            errors.add("and", format_args!("{unnamed} more rows"));
-        }
+        errors.omit_rows(self.skipped.len().saturating_sub(MAX_NAMED));
         errors.finish(Some(()))
     }
 
@@ -164,13 +201,13 @@ impl Report<'_> {
         let created = self.details.iter().filter(|row| row.created).count();
         let detail = |Detail { contact, created, .. }: &Detail<'a>| DetailView {
             id: Some(contact.id).filter(|_| !(dry_run && *created)),
-            email: &contact.email,
-            full_name: &contact.full_name,
+            email: &contact.details.email,
+            full_name: &contact.details.full_name,
         };
-        let skipped = |FaultyRow { number, email, faults }: &'a FaultyRow| SkippedView {
+        let skipped = |InvalidRow { number, email, errors }: &'a InvalidRow| SkippedView {
             row: *number,
             email: email.as_deref(),
-            detail: faults.sentence(),
+            detail: errors.to_string(),
         };
         ReportView {
             inserted: self.details.len(),
@@ -229,8 +266,7 @@ struct SkippedView<'a> {
     detail: String,
 }
 
-/// A row means both: what a contact is if it is new, and what it changes if it is there.
-fn upsert(form: ContactForm) -> Result<Upsert, ValidationErrors> {
-    let new = NewContact::from_wire(form.clone())?;
-    Ok(Upsert { new, patch: ContactPatch::from_wire(form)? })
+/// `true` for the text of an email that a report may repeat: short, and without control characters.
+fn is_presentable(email: &str) -> bool {
+    email.len() <= MAX_EMAIL_BYTES && !email.contains(char::is_control)
 }

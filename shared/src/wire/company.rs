@@ -1,11 +1,10 @@
-//! Companies on the wire.
+//! Companies: the query that clients send, and the view that they are shown.
 
 use serde::Serialize;
 
-use super::body::FromQuery;
-use super::query::Query;
+use super::query::{FromQuery, Query};
 use super::view::Resource;
-use crate::domain::{Company, CompanyFilter, CompanyId, CompanyKey, CompanyName, OrgId, ValidationErrors, time};
+use crate::domain::{Company, CompanyFilter, CompanyId, CompanyName, OrgId, ValidationErrors, time};
 use crate::endpoint::param;
 
 /// A company, as it is shown.
@@ -24,10 +23,10 @@ pub struct CompanyView<'a> {
 }
 
 impl<'a> CompanyView<'a> {
-    /// What is shown of a company.
+    /// The view of a company.
     fn of(company: &'a Company) -> Self {
-        let Company { id, org_id, name } = company;
-        Self { id: *id, org_id: *org_id, name, created_at: time::to_seconds(company.created_at()) }
+        let Company { id, org_id, name, created_at } = company;
+        Self { id: *id, org_id: *org_id, name, created_at: time::to_seconds(*created_at) }
     }
 }
 
@@ -39,6 +38,6 @@ impl Resource for Company {
 
 impl FromQuery for CompanyFilter {
     fn read(query: &Query, errors: &mut ValidationErrors) -> Self {
-        Self { name: query.read(errors, &param::NAME, CompanyKey::parse) }
+        Self { name: query.read(errors, &param::NAME, str::parse) }
     }
 }

@@ -1,170 +1,91 @@
-//! Contacts on the wire: the bodies and queries that clients send, and what they are shown.
+//! Contacts: the bodies and queries that clients send, and the views that they are shown.
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+#[cfg(feature = "openapi")]
+use utoipa::openapi::{RefOr, Schema};
 
 use super::activity::ActivityView;
-use super::body::{FromBody, FromQuery};
-use super::query::Query;
+use super::body::ObjectBody;
+#[cfg(feature = "openapi")]
+use super::fields::Component;
+use super::fields::{FieldValue, Fields, FromFields, Purpose};
+use super::query::{FromQuery, Query};
 use super::view::Resource;
-use crate::domain::email::MAX_ADDRESS;
 use crate::domain::json::key_order;
 use crate::domain::{
-    CompanyKey, CompanyName, Contact, ContactFilter, ContactId, ContactPatch, Email, Field, FullName, Id, ImportId,
-    InvalidValue, JsonObject, LinkedinProfile, Locale, NewContact, OrgId, Patch, Timeline, TimelineFilter,
-    TimelinePage, TimelinePosition, Timezone, ValidationErrors, time,
+    CompanyKey, Contact, ContactDetails, ContactFilter, ContactId, ContactPatch, Email, Enrichment, ImportId,
+    InvalidValue, JsonObject, NewContact, OrgId, Patch, Timeline, TimelineFilter, TimelinePage, TimelinePosition,
+    ValidationErrors, time,
 };
 use crate::endpoint::param::{self, MAX_PAGE};
 
-/// The body of a contact to create or to update.
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(as = ContactUpdate))]
-pub struct ContactForm {
-    /// Full name of the contact.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("John Doe"), min_length = 1, max_length = 200))]
-    #[serde(default)]
-    full_name: Field<String>,
-    /// Email address, unique within the organization.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email", examples("john.doe@example.com")))]
-    #[serde(default)]
-    email: Field<String>,
-    /// LinkedIn profile of the person, in any usual spelling.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("https://linkedin.com/in/johndoe")))]
-    #[serde(default)]
-    linkedin_profile: Field<String>,
-    /// Company name; the company is created if it does not exist.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("Tech Corp"), max_length = 200))]
-    #[serde(default)]
-    company: Field<String>,
-    /// BCP 47 language tag.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("en-US")))]
-    #[serde(default)]
-    locale: Field<String>,
-    /// IANA time zone name.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("America/New_York")))]
-    #[serde(default)]
-    timezone: Field<String>,
-    /// Enrichment data; on an update it is merged (RFC 7396).
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
-    #[serde(default)]
-    metadata: Field<Box<RawValue>>,
-    /// Another name for `metadata`, so that a contact that was read can be sent back.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
-    #[serde(default)]
-    enrichment: Field<Box<RawValue>>,
-}
-
-impl ContactForm {
-    /// The form with these texts, by the names of its fields, as a file with columns has them. `None` is not sent.
-    pub fn from_texts(text: impl Fn(&str) -> Option<String>) -> Self {
-        let text_of = |name| text(name).map_or(Field::Absent, Field::Sent);
-        let json_of = |name| match text(name).map(RawValue::from_string) {
-            None => Field::Absent,
-            Some(Ok(raw)) => Field::Sent(raw),
-            Some(Err(_)) => Field::Mistyped(InvalidValue("must be a JSON object")),
-        };
-        Self {
-            full_name: text_of("full_name"),
-            email: text_of("email"),
-            linkedin_profile: text_of("linkedin_profile"),
-            company: text_of("company"),
-            locale: text_of("locale"),
-            timezone: text_of("timezone"),
-            metadata: json_of("metadata"),
-            enrichment: json_of("enrichment"),
-        }
-    }
-
-    /// The address, to the letter, if a text was sent as one that could be one by its length and has no control characters.
-    pub(super) fn sent_email(&self) -> Option<&str> {
-        match &self.email {
-            Field::Sent(text) => {
-                Some(text.as_str()).filter(|text| text.len() <= MAX_ADDRESS && !text.contains(char::is_control))
-            }
-            Field::Absent | Field::Null | Field::Mistyped(_) => None,
-        }
+impl FromFields for ContactPatch {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self {
+            full_name: fields.required("full_name", "Full name of the contact."),
+            email: fields.required("email", "Email address, unique within the organization."),
+            linkedin_profile: fields
+                .required("linkedin_profile", "LinkedIn profile of the person, in any usual spelling."),
+            company: fields.optional("company", "Company name; the company is created if it does not exist."),
+            locale: fields.optional("locale", "BCP 47 language tag."),
+            timezone: fields.optional("timezone", "IANA time zone name."),
+            enrichment: read_enrichment(fields),
+        })
     }
 }
 
-impl FromBody for NewContact {
-    type Wire = ContactForm;
+impl ObjectBody for ContactPatch {
+    const SCHEMA: &'static str = "ContactUpdate";
+    const PURPOSE: Purpose = Purpose::Update;
+}
 
-    fn from_wire(form: ContactForm) -> Result<Self, ValidationErrors> {
-        let mut errors = ValidationErrors::default();
-        let full_name = errors.required("full_name", form.full_name, |text| FullName::parse(&text));
-        let email = errors.required("email", form.email, |text| Email::parse(&text));
-        let linkedin_profile =
-            errors.required("linkedin_profile", form.linkedin_profile, |text| LinkedinProfile::parse(&text));
-        let company = errors.optional("company", form.company, |text| CompanyName::parse_optional(&text)).flatten();
-        let locale = errors.optional("locale", form.locale, |text| Locale::parse(&text));
-        let timezone = errors.optional("timezone", form.timezone, |text| Timezone::parse(&text));
-        let sent_order = [&form.metadata, &form.enrichment].into_iter().find_map(sent_order).unwrap_or_default();
-        let enrichment = match metadata(&mut errors, form.metadata, form.enrichment) {
-            Patch::Keep | Patch::Clear => JsonObject::default(),
-            Patch::Set(sent) => sent.without_nulls(),
-        };
-        let kept: Vec<_> = sent_order.into_iter().filter(|key| enrichment.get(key).is_some()).collect();
-        // In alphabetical order they come out anyway.
-        let enrichment_order = if kept.is_sorted() { Vec::new() } else { kept };
-        let required = full_name.zip(email).zip(linkedin_profile);
-        errors.finish(required.map(|((full_name, email), linkedin_profile)| Self {
-            full_name,
-            email,
-            linkedin_profile,
-            company,
-            locale,
-            timezone,
-            enrichment,
-            enrichment_order,
-        }))
+impl FromFields for NewContact {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Self::new(&ContactPatch::read(fields)?)
     }
 }
 
-impl FromBody for ContactPatch {
-    type Wire = ContactForm;
-
-    fn from_wire(form: ContactForm) -> Result<Self, ValidationErrors> {
-        let mut errors = ValidationErrors::default();
-        let patch = Self {
-            full_name: errors.not_null("full_name", form.full_name, |text| FullName::parse(&text)),
-            email: errors.not_null("email", form.email, |text| Email::parse(&text)),
-            linkedin_profile: errors
-                .not_null("linkedin_profile", form.linkedin_profile, |text| LinkedinProfile::parse(&text)),
-            company: errors.patch("company", form.company, |text| CompanyName::parse_optional(&text)),
-            locale: errors.patch("locale", form.locale, |text| Locale::parse(&text).map(Some)),
-            timezone: errors.patch("timezone", form.timezone, |text| Timezone::parse(&text).map(Some)),
-            enrichment: metadata(&mut errors, form.metadata, form.enrichment),
-        };
-        errors.finish(Some(patch))
-    }
+impl ObjectBody for NewContact {
+    const SCHEMA: &'static str = "NewContact";
+    const PURPOSE: Purpose = Purpose::Create;
 }
 
-/// The keys of an object that was sent, in their order.
-fn sent_order(field: &Field<Box<RawValue>>) -> Option<Vec<String>> {
-    match field {
-        Field::Sent(raw) => Some(key_order(raw)),
-        Field::Absent | Field::Null | Field::Mistyped(_) => None,
-    }
-}
-
-/// The metadata under either of its names; under both only if they say the same.
-fn metadata(
-    errors: &mut ValidationErrors,
-    metadata: Field<Box<RawValue>>,
-    enrichment: Field<Box<RawValue>>,
-) -> Patch<JsonObject> {
-    let mut parse = |name, field| errors.patch(name, field, |raw: Box<RawValue>| JsonObject::parse(&raw).map(Some));
-    match (parse("metadata", metadata), parse("enrichment", enrichment)) {
+/// Reads the metadata under either of its names; under both only if they are equal.
+fn read_enrichment(fields: &mut Fields<'_>) -> Patch<Enrichment> {
+    let metadata = fields.optional("metadata", "Enrichment data; an update merges it (RFC 7396).");
+    let enrichment = fields.optional::<Enrichment>(
+        "enrichment",
+        "Another name for `metadata`, so that a contact that was read can be sent back.",
+    );
+    let is_empty = |patch: &Patch<Enrichment>| patch.value().is_none_or(|sent| sent.object.is_empty());
+    match (metadata, enrichment) {
         (metadata, Patch::Keep) => metadata,
         (Patch::Keep, enrichment) => enrichment,
-        (metadata, enrichment) if metadata == enrichment => metadata,
-        // Nothing, in the two ways in which it is written and shown.
-        (Patch::Set(nothing), Patch::Clear) | (Patch::Clear, Patch::Set(nothing)) if nothing.is_empty() => Patch::Clear,
+        (Patch::Set(metadata), Patch::Set(enrichment)) if metadata.object == enrichment.object => Patch::Set(metadata),
+        // `null` and `{}` both mean no metadata.
+        (metadata, enrichment) if is_empty(&metadata) && is_empty(&enrichment) => Patch::Clear,
         _ => {
-            errors.add("metadata", "must be the same as enrichment where both are sent");
+            fields.add("metadata", InvalidValue::Rule("must be the same as enrichment where both are sent"));
             Patch::Keep
         }
+    }
+}
+
+impl FieldValue for Enrichment {
+    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
+        Ok(Self { object: JsonObject::parse(json)?, key_order: key_order(json) })
+    }
+
+    fn from_cell(cell: &str) -> Result<Self, InvalidValue> {
+        let json: &RawValue =
+            serde_json::from_str(cell).map_err(|_| InvalidValue::WrongType { expected: "a JSON object" })?;
+        Self::from_json(json)
+    }
+
+    #[cfg(feature = "openapi")]
+    fn schema(components: &mut Vec<Component>) -> RefOr<Schema> {
+        JsonObject::schema(components)
     }
 }
 
@@ -173,24 +94,15 @@ fn metadata(
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Contact))]
 pub struct ContactView<'a> {
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", examples("550e8400-e29b-41d4-a716-446655440000")))]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     id: ContactId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", examples("123e4567-e89b-12d3-a456-426614174000")))]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     org_id: OrgId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("John Doe")))]
-    full_name: &'a FullName,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email", examples("john.doe@example.com")))]
-    email: &'a Email,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uri", examples("https://www.linkedin.com/in/johndoe")))]
-    linkedin_profile: &'a LinkedinProfile,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("Tech Corp")))]
-    company: Option<&'a CompanyName>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("en-US")))]
-    locale: Option<&'a Locale>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("America/New_York")))]
-    timezone: Option<&'a Timezone>,
+    #[serde(flatten)]
+    details: &'a ContactDetails,
+    /// All metadata that was ever sent, merged.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required))]
-    enrichment: Option<Enrichment<'a>>,
+    enrichment: Option<EnrichmentView<'a>>,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
     created_at: String,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
@@ -198,46 +110,34 @@ pub struct ContactView<'a> {
 }
 
 impl<'a> ContactView<'a> {
-    /// What is shown of a contact.
+    /// The view of a contact.
     pub fn of(contact: &'a Contact) -> Self {
-        let Contact {
-            id,
-            org_id,
-            full_name,
-            email,
-            linkedin_profile,
-            company,
-            locale,
-            timezone,
-            enrichment,
-            enrichment_order,
-            updated_at,
-            ..
-        } = contact;
         Self {
-            id: *id,
-            org_id: *org_id,
-            full_name,
-            email,
-            linkedin_profile,
-            company: company.as_ref(),
-            locale: locale.as_ref(),
-            timezone: timezone.as_ref(),
-            enrichment: Some(Enrichment(enrichment, enrichment_order)).filter(|_| !enrichment.is_empty()),
-            created_at: time::to_seconds(contact.created_at()),
-            updated_at: time::to_seconds(*updated_at),
+            id: contact.id,
+            org_id: contact.org_id,
+            details: &contact.details,
+            enrichment: EnrichmentView::of(&contact.enrichment),
+            created_at: time::to_seconds(contact.created_at),
+            updated_at: time::to_seconds(contact.updated_at),
         }
     }
 }
 
-/// What is known of a contact, in the order in which it was first sent.
+/// The enrichment of a contact, its members in the order in which they were first sent.
 #[derive(Debug)]
-struct Enrichment<'a>(&'a JsonObject, &'a [String]);
+struct EnrichmentView<'a>(&'a Enrichment);
 
-impl Serialize for Enrichment<'_> {
+impl<'a> EnrichmentView<'a> {
+    /// `None`, shown as `null`, where there is none.
+    fn of(enrichment: &'a Enrichment) -> Option<Self> {
+        if enrichment.object.is_empty() { None } else { Some(Self(enrichment)) }
+    }
+}
+
+impl Serialize for EnrichmentView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(object, order) = self;
-        serializer.collect_map(object.in_order(order))
+        let Enrichment { object, key_order } = self.0;
+        serializer.collect_map(object.in_order(key_order))
     }
 }
 
@@ -264,28 +164,19 @@ pub struct ContactWithTimeline(pub Contact, pub Timeline);
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = ContactWithTimeline))]
 pub struct ContactWithTimelineView<'a> {
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", examples("550e8400-e29b-41d4-a716-446655440000")))]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     id: ContactId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", examples("123e4567-e89b-12d3-a456-426614174000")))]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     org_id: OrgId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("John Doe")))]
-    full_name: &'a FullName,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email", examples("john.doe@example.com")))]
-    email: &'a Email,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uri", examples("https://www.linkedin.com/in/johndoe")))]
-    linkedin_profile: &'a LinkedinProfile,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("Tech Corp")))]
-    company: Option<&'a CompanyName>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("en-US")))]
-    locale: Option<&'a Locale>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("America/New_York")))]
-    timezone: Option<&'a Timezone>,
-    /// The account it belongs to. No part of this API sets it: always `null`.
+    #[serde(flatten)]
+    details: &'a ContactDetails,
+    /// The account of the contact. No part of this API sets it: always `null`.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
     account_id: Option<()>,
+    /// All metadata that was ever sent, merged.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required))]
-    enrichment: Option<Enrichment<'a>>,
-    /// Whether the platform should enrich it. No part of this API sets it: always `null`.
+    enrichment: Option<EnrichmentView<'a>>,
+    /// Whether the platform should enrich the contact. No part of this API sets it: always `null`.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>, required))]
     should_enrich_data: Option<()>,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
@@ -298,28 +189,11 @@ pub struct ContactWithTimelineView<'a> {
 impl Resource for ContactWithTimeline {
     fn view(&self) -> impl Serialize {
         let Self(contact, timeline) = self;
-        let ContactView {
-            id,
-            org_id,
-            full_name,
-            email,
-            linkedin_profile,
-            company,
-            locale,
-            timezone,
-            enrichment,
-            created_at,
-            updated_at,
-        } = ContactView::of(contact);
+        let ContactView { id, org_id, details, enrichment, created_at, updated_at } = ContactView::of(contact);
         ContactWithTimelineView {
             id,
             org_id,
-            full_name,
-            email,
-            linkedin_profile,
-            company,
-            locale,
-            timezone,
+            details,
             account_id: None,
             enrichment,
             should_enrich_data: None,
@@ -339,7 +213,7 @@ impl Resource for ContactWithTimeline {
 pub struct TimelineQuery(pub TimelinePage);
 
 impl TimelineQuery {
-    /// The address of the page that follows this one, if one does.
+    /// The URL of the next page; `None` on the last one.
     pub fn next(&self, id: ContactId, timeline: &Timeline) -> Option<String> {
         let TimelinePage { filter, page, limit, .. } = &self.0;
         let filter = match filter {
@@ -367,16 +241,16 @@ impl FromQuery for TimelineQuery {
 impl FromQuery for ContactFilter {
     fn read(query: &Query, errors: &mut ValidationErrors) -> Self {
         Self {
-            import_id: query.read(errors, &param::IMPORT_ID, ImportId::parse),
-            email: query.read(errors, &param::EMAIL, |text| Email::parse(&plus(text))),
-            company: query.read(errors, &param::COMPANY, CompanyKey::parse),
+            import_id: query.read(errors, &param::IMPORT_ID, |id| id.parse::<ImportId>()),
+            email: query.read(errors, &param::EMAIL, |text| plus(text).parse::<Email>()),
+            company: query.read(errors, &param::COMPANY, |name| name.parse::<CompanyKey>()),
             created_after: query.read(errors, &param::CREATED_AFTER, |text| time::parse(&plus(text))),
             updated_after: query.read(errors, &param::UPDATED_AFTER, |text| time::parse(&plus(text))),
         }
     }
 }
 
-/// A `+` that was not encoded arrives as a space, which neither an address nor a time has inside.
+/// A `+` that was not encoded arrives as a space, which neither an email nor a time has inside.
 fn plus(text: &str) -> String {
     text.trim().replace(' ', "+")
 }

@@ -1,72 +1,86 @@
-//! Leads on the wire, and the imports they are made of.
+//! Leads: the bodies and queries that clients send, and the views that they are shown.
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::value::RawValue;
+#[cfg(feature = "openapi")]
+use utoipa::openapi::{
+    KnownFormat, RefOr, Schema, SchemaFormat, Type,
+    schema::{Array, ObjectBuilder},
+};
 use uuid::Uuid;
 
-use super::body::{FromBody, FromQuery};
-use super::query::Query;
+use super::body::ObjectBody;
+#[cfg(feature = "openapi")]
+use super::fields::Component;
+use super::fields::{FieldValue, Fields, FromFields, Purpose};
+use super::query::{FromQuery, Query};
 use super::view::Resource;
 use crate::domain::ids::parse_uuids;
 use crate::domain::json::Number;
-use crate::domain::lead::phase;
-use crate::domain::text::non_blank;
 use crate::domain::{
-    CampaignId, ContactId, Field, Id, ImportId, InvalidValue, Lead, LeadFilter, LeadId, LeadPatch, LeadStatus, Linked,
+    CampaignId, ContactId, ImportId, InvalidValue, Lead, LeadFilter, LeadId, LeadPatch, LeadStatus, Linked,
     ValidationErrors, time,
 };
 use crate::endpoint::param;
 
-/// The most imports that are linked in one call.
-const MAX_IMPORTS: usize = 100;
-
-/// The body of a call that links imports.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(as = CampaignImports))]
-pub struct ImportIdsForm {
-    /// The imports whose contacts become leads.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>, min_items = 1, max_items = 100))]
-    #[serde(default)]
-    import_ids: Field<Vec<String>>,
-}
-
-/// Imports to link, each once.
+/// The imports to link, each once: 1 to 100 of them.
 #[derive(Debug)]
 pub struct ImportIds(pub BTreeSet<ImportId>);
 
-impl FromBody for ImportIds {
-    type Wire = ImportIdsForm;
+impl ImportIds {
+    /// The most imports of one request.
+    const MAX: usize = 100;
+}
 
-    fn from_wire(form: ImportIdsForm) -> Result<Self, ValidationErrors> {
-        let mut errors = ValidationErrors::default();
-        let import_ids = errors.required("import_ids", form.import_ids, |ids| import_ids(&ids));
-        errors.finish(import_ids.map(Self))
+impl FieldValue for ImportIds {
+    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
+        let ids: Vec<String> = serde_json::from_str(json.get())
+            .map_err(|_| InvalidValue::WrongType { expected: "an array of strings" })?;
+        if !(1..=Self::MAX).contains(&ids.len()) {
+            return Err(InvalidValue::WrongCount { min: 1, max: Self::MAX, elements: "imports" });
+        }
+        Ok(Self(parse_uuids(&ids)?.into_iter().map(ImportId::from).collect()))
+    }
+
+    fn from_cell(_: &str) -> Result<Self, InvalidValue> {
+        Err(InvalidValue::WrongType { expected: "an array of strings" })
+    }
+
+    #[cfg(feature = "openapi")]
+    fn schema(_: &mut Vec<Component>) -> RefOr<Schema> {
+        let id =
+            ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+        Array::builder().items(id).min_items(Some(1)).max_items(Some(Self::MAX)).into()
     }
 }
 
-fn import_ids(ids: &[String]) -> Result<BTreeSet<ImportId>, InvalidValue> {
-    if ids.is_empty() || ids.len() > MAX_IMPORTS {
-        return Err(InvalidValue("must hold 1 to 100 imports"));
+impl FromFields for ImportIds {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        fields.required("import_ids", "Imports whose contacts become leads.")
     }
-    Ok(parse_uuids(ids)?.into_iter().map(ImportId::from).collect())
 }
 
-/// What linking imports to a campaign did.
+impl ObjectBody for ImportIds {
+    const SCHEMA: &'static str = "CampaignImports";
+    const PURPOSE: Purpose = Purpose::Create;
+}
+
+/// The result of linking imports to a campaign.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Linked))]
 pub(crate) struct LinkedView {
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     campaign_id: CampaignId,
-    /// How many imports there were.
+    /// Number of linked imports.
     linked_imports: usize,
-    /// How many contacts they have, each counted once.
+    /// Number of their contacts, each counted once.
     considered_contacts: usize,
-    /// How many of those did not become leads by this call.
+    /// Number of those that did not become leads by this call.
     excluded_contacts: usize,
-    /// How many of those did.
+    /// Number of those that became leads by this call.
     inserted_leads: usize,
 }
 
@@ -82,37 +96,19 @@ impl Resource for Linked {
     }
 }
 
-/// The body of a lead to update.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(as = LeadUpdate))]
-pub struct LeadForm {
-    /// How far the campaign has come with it.
-    #[cfg_attr(feature = "openapi", schema(value_type = LeadStatus))]
-    #[serde(default)]
-    lead_status: Field<String>,
-    /// How promising it is, on the client's own scale.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<f64>))]
-    #[serde(default)]
-    lead_score: Field<Number>,
-    /// Where it stands, in the client's own words.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 100))]
-    #[serde(default)]
-    lead_phase: Field<String>,
+impl FromFields for LeadPatch {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self {
+            lead_status: fields.defaulted("lead_status", "Progress of the campaign with this lead."),
+            lead_score: fields.optional("lead_score", "Score, on the client's own scale."),
+            lead_phase: fields.optional("lead_phase", "Phase, in the client's own words."),
+        })
+    }
 }
 
-impl FromBody for LeadPatch {
-    type Wire = LeadForm;
-
-    fn from_wire(form: LeadForm) -> Result<Self, ValidationErrors> {
-        let mut errors = ValidationErrors::default();
-        let patch = Self {
-            lead_status: errors.not_null("lead_status", form.lead_status, |text| LeadStatus::parse(&text)),
-            lead_score: errors.patch("lead_score", form.lead_score, |score| Ok(Some(score))),
-            lead_phase: errors.patch("lead_phase", form.lead_phase, |text| non_blank(&text, phase)),
-        };
-        errors.finish(Some(patch))
-    }
+impl ObjectBody for LeadPatch {
+    const SCHEMA: &'static str = "LeadUpdate";
+    const PURPOSE: Purpose = Purpose::Update;
 }
 
 /// A lead, as it is shown.
@@ -120,20 +116,20 @@ impl FromBody for LeadPatch {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Lead))]
 pub struct LeadView<'a> {
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     id: LeadId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     campaign_id: CampaignId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     contact_id: ContactId,
     lead_status: LeadStatus,
     #[cfg_attr(feature = "openapi", schema(value_type = Option<f64>, required))]
     lead_score: Option<&'a Number>,
     #[cfg_attr(feature = "openapi", schema(required))]
     lead_phase: Option<&'a str>,
-    /// Always: a lead is made of a contact.
+    /// Always `true`: a lead is made of a contact.
     is_contact: bool,
-    /// The step of the campaign it is at, once a sender has stored one.
+    /// Campaign step of the lead, once a sender has stored one.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "uuid", required))]
     current_lead_step_id: Option<Uuid>,
     #[cfg_attr(feature = "openapi", schema(format = "date-time"))]
@@ -143,15 +139,15 @@ pub struct LeadView<'a> {
 }
 
 impl<'a> LeadView<'a> {
-    /// What is shown of a lead.
+    /// The view of a lead.
     fn of(lead: &'a Lead) -> Self {
         Self {
             id: lead.id(),
-            campaign_id: lead.place.campaign_id,
-            contact_id: lead.place.contact_id,
-            lead_status: lead.lead_status,
+            campaign_id: lead.key.campaign_id,
+            contact_id: lead.key.contact_id,
+            lead_status: lead.details.lead_status,
             lead_score: lead.lead_score.as_ref(),
-            lead_phase: lead.lead_phase.as_deref(),
+            lead_phase: lead.details.lead_phase.as_ref().map(|phase| phase.as_str()),
             is_contact: true,
             current_lead_step_id: lead.current_lead_step_id,
             created_at: time::to_seconds(lead.created_at),
@@ -169,9 +165,9 @@ impl Resource for Lead {
 impl FromQuery for LeadFilter {
     fn read(query: &Query, errors: &mut ValidationErrors) -> Self {
         Self {
-            campaign_id: query.read(errors, &param::OF_CAMPAIGN, CampaignId::parse),
-            status: query.read(errors, &param::STATUS, LeadStatus::parse),
-            contact_id: query.read(errors, &param::OF_CONTACT, ContactId::parse),
+            campaign_id: query.read(errors, &param::OF_CAMPAIGN, str::parse),
+            status: query.read(errors, &param::STATUS, str::parse),
+            contact_id: query.read(errors, &param::OF_CONTACT, str::parse),
         }
     }
 }

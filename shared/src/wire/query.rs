@@ -2,7 +2,6 @@
 
 use uuid::Uuid;
 
-use super::body::FromQuery;
 use crate::domain::{InvalidValue, ValidationErrors};
 use crate::dynamodb::{Cursor, SortPosition};
 use crate::endpoint::{Param, ParamKind, param};
@@ -26,8 +25,8 @@ impl Query {
     ) -> Option<T> {
         let mut values = self.0.iter().filter(|(name, _)| name == param.name).map(|(_, value)| value);
         let value = values.next()?;
-        let read = if values.next().is_some() { Err(InvalidValue("must be given once")) } else { parse(value) };
-        read.map_err(|fault| errors.add(param.name, fault)).ok()
+        let read = if values.next().is_some() { Err(InvalidValue::Rule("must be given once")) } else { parse(value) };
+        errors.check(param.name, read)
     }
 
     /// Reads a parameter that is `true` or, as where it was not sent, `false`.
@@ -35,24 +34,21 @@ impl Query {
         let value = self.read(errors, param, |value| match value {
             "true" => Ok(true),
             "false" => Ok(false),
-            _ => Err(InvalidValue("must be true or false")),
+            _ => Err(InvalidValue::WrongType { expected: "true or false" }),
         });
         value.unwrap_or(false)
     }
 
-    /// Reads a parameter that is an integer.
+    /// Reads an integer parameter; its default where it was not sent or an error was added.
     pub(super) fn integer(&self, errors: &mut ValidationErrors, param: &Param) -> u32 {
         let ParamKind::Integer { min, max, default } = param.kind else { return 0 };
-        let fault = || format!("must be an integer from {min} to {max}");
-        let value = self.read(errors, param, |value| Ok(value.to_owned()));
-        value.map_or(default, |value| {
-            let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-            let number = value.parse().ok().filter(|number| digits && (min..=max).contains(number));
-            number.unwrap_or_else(|| {
-                errors.add(param.name, fault());
-                default
-            })
-        })
+        let value = self.read(errors, param, |value| {
+            let number = value.parse().ok().filter(|number| (min..=max).contains(number));
+            // `parse` takes a sign, too.
+            let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+            number.filter(|_| digits).ok_or(InvalidValue::OutOfRange { min, max })
+        });
+        value.unwrap_or(default)
     }
 
     /// The query with another cursor, encoded.
@@ -62,6 +58,12 @@ impl Query {
         query.extend_pairs(others).append_pair(param::CURSOR.name, &cursor.to_string());
         query.finish()
     }
+}
+
+/// A value that a query holds.
+pub trait FromQuery: Sized {
+    /// Reads the value and adds every error. What it returns beside an error is not used.
+    fn read(query: &Query, errors: &mut ValidationErrors) -> Self;
 }
 
 /// The query of a list: which rows, and which part of them.

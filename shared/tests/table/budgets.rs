@@ -343,7 +343,7 @@ async fn an_api_key_is_made_in_one_call_found_through_the_index_and_revoked_in_t
     let principal = test.principal(&test.org).await;
     let secret = ApiKeySecret::generate(true).unwrap();
     let scopes = [Scope::Read].into_iter().collect();
-    let new = NewApiKey { name: "a".to_owned(), scopes, valid_until: None, live: true };
+    let new = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true };
     let ctx = test.ctx();
     let keys = ctx.api_keys(&principal);
     let key = keys.draft(new, &secret);
@@ -383,7 +383,7 @@ async fn an_api_key_is_looked_up_once_a_while_and_not_for_a_typing_error() {
     let none = [calls(typed).await, calls(typed).await];
     assert_eq!(none, [(false, 1), (false, 0)], "there is no such key, and it is not asked for each time");
     let scopes = [Scope::Read].into_iter().collect();
-    let new = NewApiKey { name: "a".to_owned(), scopes, valid_until: None, live: true };
+    let new = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true };
     let keys = test.ctx().api_keys(&test.principal(&test.org).await);
     let key = keys.draft(new, &secret);
     keys.create(&secret.hash(), &key, None).await.unwrap();

@@ -43,7 +43,7 @@ pub(crate) async fn send(
 ) -> Result<(usize, usize)> {
     let contacts = ctx.contacts(&test.principal(&test.org).await);
     let import_id = contacts.known_import(import_id).await?;
-    let plan = contacts.plan(&upload.good, import_id).await?;
+    let plan = contacts.plan(&upload.valid, import_id).await?;
     let plan = contacts.carry_out(plan).await?;
     let (mut created, mut updated) = (0, 0);
     for (row, outcome) in plan.outcomes() {
@@ -63,7 +63,7 @@ async fn stored(test: &TestApp) -> BTreeMap<String, Contact> {
     loop {
         let page = contacts.list(&ContactFilter::default(), 1000, cursor).await.unwrap();
         for contact in page.rows {
-            let email = contact.email.as_str().to_owned();
+            let email = contact.details.email.as_str().to_owned();
             assert!(stored.insert(email.clone(), contact).is_none(), "{email} is two contacts'");
         }
         cursor = page.next;
@@ -216,7 +216,7 @@ async fn others_may_write_between_the_plan_and_the_deed() {
     let rows = upload([row(0), changed, row(2), row(3), row(4)]);
     let ctx = patient(&test);
     let contacts = ctx.contacts(&principal);
-    let plan = contacts.plan(&rows.good, Some(import_id)).await.unwrap();
+    let plan = contacts.plan(&rows.valid, Some(import_id)).await.unwrap();
 
     let others = test.ctx().contacts(&principal);
     let theirs = test.create(&test.org, row(0), None).await.id;
@@ -232,8 +232,8 @@ async fn others_may_write_between_the_plan_and_the_deed() {
     assert_eq!(after.len(), 6, "the one that moved is another contact now");
     assert_eq!((of(0).id, of(1).id, of(4).id), (theirs, id(1), again));
     assert!(of(2).id != id(2) && of(3).id != id(3));
-    assert_eq!(of(1).locale.as_ref().map(shared::domain::Locale::as_str), Some("es-ES"));
-    assert!(of(1).enrichment.get("seen").is_some(), "what was written meanwhile is still there");
+    assert_eq!(of(1).details.locale.as_ref().map(shared::domain::Locale::as_str), Some("es-ES"));
+    assert!(of(1).enrichment.object.get("seen").is_some(), "what was written meanwhile is still there");
     assert!((0..5).all(|n| of(n).import_ids.contains(&import_id)));
     assert!(after["jane.moved@example.com"].import_ids.is_empty());
     assert_eq!((test.count("email_lock").await, test.count("membership").await), (6, 5));
@@ -249,7 +249,7 @@ async fn a_contact_may_be_found_under_two_addresses() {
     test.put_item(&lock, json!({"type": {"S": "email_lock"}, "contact_id": {"S": moved.to_string()}})).await;
     let (ctx, rows) = (patient(&test), upload((0..3).map(row)));
     let contacts = ctx.contacts(&test.principal(&test.org).await);
-    let plan = contacts.plan(&rows.good, None).await.unwrap();
+    let plan = contacts.plan(&rows.valid, None).await.unwrap();
     let updated =
         |(row, outcome)| matches!(outcome, RowOutcome::Updated(contact) if contact.id == moved).then_some(row);
     assert_eq!(plan.outcomes().filter_map(updated).collect::<Vec<_>>(), [2], "it is at the address that it has");
@@ -284,10 +284,11 @@ async fn a_contact_is_no_member_of_more_imports_than_it_can_hold() {
     let put = async |imports: usize| {
         let imports: Vec<_> = (0..imports).map(|_| uuid::Uuid::new_v4().to_string()).collect();
         let item = json!({
-            "type": {"S": "contact"}, "id": {"S": contact.id.to_string()}, "org_id": {"S": contact.org_id.to_string()},
-            "full_name": {"S": "Jane Doe"}, "email": {"S": contact.email.as_str()},
-            "linkedin_profile": {"S": contact.linkedin_profile.as_str()},
-            "updated_at": {"S": "2024-04-18T10:15:00.000Z"}, "version": {"N": "1"}, "gathered_bytes": {"N": "0"},
+            "type": {"S": "contact"},
+            "full_name": {"S": "Jane Doe"}, "email": {"S": contact.details.email.as_str()},
+            "linkedin_profile": {"S": contact.details.linkedin_profile.as_str()},
+            "created_at": {"S": "2024-04-18T10:15:00.000Z"}, "updated_at": {"S": "2024-04-18T10:15:00.000Z"},
+            "version": {"N": "1"}, "growing_bytes": {"N": "0"},
             "enrichment": {"M": {"a": {"S": "b"}}}, "import_ids": {"SS": imports},
         });
         test.put_item(&keys::contact(contact.org_id, contact.id), item).await;
@@ -296,7 +297,7 @@ async fn a_contact_is_no_member_of_more_imports_than_it_can_hold() {
         put(imports).await;
         let (ctx, rows) = (patient(&test), upload([row(0)]));
         let contacts = ctx.contacts(&test.principal(&test.org).await);
-        let plan = contacts.carry_out(contacts.plan(&rows.good, Some(import_id)).await.unwrap()).await.unwrap();
+        let plan = contacts.carry_out(contacts.plan(&rows.valid, Some(import_id)).await.unwrap()).await.unwrap();
         let outcomes: Vec<_> = plan.outcomes().map(|(_, outcome)| outcome).collect();
         match &outcomes[..] {
             [RowOutcome::Updated(_)] => assert!(accepted, "{imports}"),

@@ -274,7 +274,7 @@ async fn an_api_key_is_made_once_whatever_becomes_of_its_transaction() {
         let before = test.count("api_key").await;
         let secret = ApiKeySecret::generate(true).unwrap();
         let scopes = [Scope::Read].into_iter().collect();
-        let said = NewApiKey { name: "a".to_owned(), scopes, valid_until: None, live: true };
+        let said = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true };
         let idempotency_key = IdempotencyKey { method: "POST", path: "/api-keys".to_owned(), key: "key-1".to_owned() };
         let idempotency_record =
             IdempotencyRecord { idempotency_key, fingerprint: "f".to_owned(), answer: String::new() };
@@ -323,7 +323,7 @@ async fn leads_are_read_and_changed_whatever_fails_once() {
             let lead = test.lead().await;
             let proxy = test.behind_faults().await;
             let principal = test.principal(&test.org).await;
-            let filter = LeadFilter { campaign_id: Some(lead.place.campaign_id), ..LeadFilter::default() };
+            let filter = LeadFilter { campaign_id: Some(lead.key.campaign_id), ..LeadFilter::default() };
             let leads = test.ctx().leads(&principal);
             if operation != Operation::UpdateItem {
                 proxy.inject(operation, fault.clone());
@@ -337,7 +337,7 @@ async fn leads_are_read_and_changed_whatever_fails_once() {
             }
             proxy.inject(operation, fault.clone());
             let updated = leads.update(lead.id(), &read(json!({"lead_status": "ended"}))).await.unwrap();
-            assert_eq!(updated.lead_status, LeadStatus::Ended, "{operation:?} {fault:?}");
+            assert_eq!(updated.details.lead_status, LeadStatus::Ended, "{operation:?} {fault:?}");
             assert_eq!(leads.get(lead.id()).await, Ok(updated), "{operation:?} {fault:?}");
         }
     }

@@ -33,7 +33,7 @@ async fn leads(test: &TestApp) -> Vec<String> {
     let items = test.items().await.into_iter().filter(|item| item.contains(r#""type":"lead""#));
     let contact = |item: String| {
         let item: serde_json::Value = serde_json::from_str(&item).unwrap();
-        item["contact_id"].as_str().unwrap().to_owned()
+        item["pk"].as_str().unwrap().rsplit('#').next().unwrap().to_owned()
     };
     items.map(contact).collect()
 }
@@ -140,7 +140,7 @@ async fn whatever_its_status_a_lead_of_the_campaign_is_left_out_and_left_alone()
         let outcome = ctx.leads(&principal).link(campaign, &BTreeSet::from([import])).await;
         assert_eq!(outcome, Ok(linked(campaign, 1, 0)), "{status:?}");
         assert_eq!(ctx.consumed_capacity().calls, 4, "{status:?}: no write is tried but that of the import");
-        assert_eq!(test.leads_of(contact).await[0].lead_status, *status);
+        assert_eq!(test.leads_of(contact).await[0].details.lead_status, *status);
     }
 }
 

@@ -72,7 +72,7 @@ async fn updates_of_different_keys_all_win() {
         });
         assert!(join_all(updates).await.iter().all(Result::is_ok));
         let stored = test.stored(contact.id).await.unwrap();
-        let enrichment = serde_json::to_value(&stored.enrichment).unwrap();
+        let enrichment = serde_json::to_value(&stored.enrichment.object).unwrap();
         let keys = if nested { &enrichment["inner"] } else { &enrichment };
         let keys: BTreeSet<_> = keys.as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys, (0..writers).map(|n| format!("key{n}")).collect());
@@ -122,7 +122,7 @@ async fn swapped_addresses_leave_locks_and_contacts_one_to_one() {
     }
     assert_eq!((count(&test, "contact").await, count(&test, "email_lock").await), (5, 5));
     for id in contacts {
-        let email = test.stored(id).await.unwrap().email;
+        let email = test.stored(id).await.unwrap().details.email;
         let filter = ContactFilter { email: Some(email), ..ContactFilter::default() };
         let found = test.ctx().contacts(&principal).list(&filter, 10, None).await.unwrap();
         assert_eq!(found.rows.iter().map(|contact| contact.id).collect::<Vec<_>>(), [id]);
@@ -188,7 +188,7 @@ async fn updates_of_one_contact_to_one_new_address_all_succeed() {
     let changes = patch(json!({"email": "new@example.com"}));
     let updates = (0..10).map(|_| async { test.ctx().contacts(&principal).update(contact.id, &changes, None).await });
     for outcome in join_all(updates).await {
-        assert_eq!(outcome.map(|contact| contact.email), Ok(Email::parse("new@example.com").unwrap()));
+        assert_eq!(outcome.map(|contact| contact.details.email), Ok(Email::parse("new@example.com").unwrap()));
     }
     assert_eq!((count(&test, "contact").await, count(&test, "email_lock").await), (1, 1));
     assert_eq!(test.stored(contact.id).await.map(|contact| contact.version), Some(2), "one of them moved it");

@@ -31,13 +31,15 @@ impl Model {
         let shown = |activity: &&Activity| match page.filter {
             TimelineFilter::Any => true,
             TimelineFilter::Active if active.is_empty() => true,
-            TimelineFilter::Active => activity.campaign_id.is_some_and(|id| active.contains(&id)),
+            TimelineFilter::Active => activity.details.campaign_id.is_some_and(|id| active.contains(&id)),
             TimelineFilter::Campaign(wanted) => {
-                activity.campaign_id == Some(wanted) && self.campaigns.iter().any(|(id, _)| *id == wanted)
+                activity.details.campaign_id == Some(wanted) && self.campaigns.iter().any(|(id, _)| *id == wanted)
             }
         };
         let mut all: Vec<_> = self.contacts[contact].1.iter().filter(shown).cloned().collect();
-        all.sort_by(|one, other| (one.event_time, one.id.as_str()).cmp(&(other.event_time, other.id.as_str())));
+        all.sort_by(|one, other| {
+            (one.details.event_time, one.id.as_str()).cmp(&(other.details.event_time, other.id.as_str()))
+        });
         let (page, limit) = (page.page as usize, page.limit as usize);
         let more = all.len() > (page + 1) * limit;
         (all.into_iter().skip(page * limit).take(limit).collect(), more)
@@ -81,7 +83,9 @@ async fn change(test: &TestApp, model: &mut Model, rng: &mut Rng, elsewhere: Cam
             let drafted = repository.draft(new);
             repository.record(&drafted, |_| None).await.unwrap();
             for activity in drafted {
-                let same = |known: &Activity| known.event_time == activity.event_time && known.id == activity.id;
+                let same = |known: &Activity| {
+                    known.details.event_time == activity.details.event_time && known.id == activity.id
+                };
                 if !stored.iter().any(same) {
                     stored.push(activity);
                 }

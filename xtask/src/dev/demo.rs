@@ -219,8 +219,8 @@ fn draft_campaign(ctx: &RequestContext, principal: &Principal, status: CampaignS
         "status": status.as_str(),
         "availability_data": {"start_working": "09:00", "end_working": "18:00"},
     });
-    let NewCampaign { settings, .. } = read(&body)?;
-    Ok(ctx.campaigns(principal).draft(settings, None))
+    let NewCampaign { details, .. } = read(&body)?;
+    Ok(ctx.campaigns(principal).draft(details, None))
 }
 
 async fn contacts(
@@ -296,13 +296,18 @@ async fn example(
 async fn put_example_key(table: &Table, principal: &Principal) -> Result<()> {
     let secret = ApiKeySecret::parse(EXAMPLE_KEY).context("the key in the example events is not one")?;
     let scopes = [Scope::Admin].into_iter().collect();
-    let new = NewApiKey { name: "example events".to_owned(), scopes, valid_until: None, live: false };
-    let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), principal.org_id(), new, &secret);
+    let new = NewApiKey {
+        name: "example events".parse().context("the name of a demo key is not valid")?,
+        scopes,
+        valid_until: None,
+        live: false,
+    };
+    let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), principal.org_id(), new, &secret, Utc::now());
     api_keys::store(table, &secret.hash(), &key).await.map_err(failed)
 }
 
 fn example_contact(principal: &Principal, import_id: ImportId) -> Result<Contact> {
-    Ok(Contact::new(id(EXAMPLE_CONTACT)?, principal.org_id(), Some(import_id), lead(0)?))
+    Ok(Contact::new(id(EXAMPLE_CONTACT)?, principal.org_id(), Some(import_id), lead(0)?, Utc::now()))
 }
 
 fn example_import(ctx: &RequestContext, principal: &Principal) -> Result<Import> {

@@ -64,7 +64,7 @@ fn accepts_and_normalizes() {
 
 fn refuses(cases: &[&str]) {
     for given in cases {
-        assert_eq!(Email::parse(given), Err(InvalidValue("must be a valid email address")), "{given:?}");
+        assert_eq!(Email::parse(given), Err(InvalidValue::Rule("must be a valid email address")), "{given:?}");
     }
 }
 

@@ -27,7 +27,7 @@ const CONTACT_BYTES: usize = 100_000_000;
 const VALUE_BYTES: usize = 100;
 /// What is said of more.
 const TOO_MUCH: InvalidValue =
-    InvalidValue("of the contacts that these rows update is too much for one call: send fewer rows at once");
+    InvalidValue::Rule("of the contacts that these rows update is too much for one call: send fewer rows at once");
 /// How many reads of contacts are under way at once: an answer may have 16 MB, and twenty times as much in memory.
 const READS_AT_ONCE: usize = 2;
 
@@ -91,7 +91,7 @@ impl<'a> Rows<'a> {
         let mut places = HashMap::<_, usize>::new();
         let mut addresses = Vec::<Self>::new();
         for row in rows {
-            match places.entry(&row.1.new.email) {
+            match places.entry(&row.1.new.details.email) {
                 Entry::Occupied(place) => addresses[*place.get()].others.push(row),
                 Entry::Vacant(place) => {
                     place.insert(addresses.len());
@@ -107,7 +107,7 @@ impl<'a> Rows<'a> {
     }
 
     fn email(&self) -> &'a Email {
-        &self.first.1.new.email
+        &self.first.1.new.details.email
     }
 }
 
@@ -176,7 +176,10 @@ impl<'a> Planned<'a> {
     /// The company that the contact gets.
     fn new_company(&self) -> Option<&CompanyName> {
         let (next, there) = self.write()?;
-        next.company.as_ref().filter(|company| there.and_then(|there| there.company.as_ref()) != Some(company))
+        next.details
+            .company
+            .as_ref()
+            .filter(|company| there.and_then(|there| there.details.company.as_ref()) != Some(company))
     }
 
     /// How many items its write has, and how many bytes they may come to.
@@ -186,7 +189,7 @@ impl<'a> Planned<'a> {
         let Some((next, there)) = self.write() else { return (0, 0) };
         let memberships = next.import_ids.len() - there.map_or(0, |there| there.import_ids.len());
         let items = 1 + memberships + usize::from(there.is_none());
-        (items, next.gathered_len() + OTHERS)
+        (items, next.growing_len() + OTHERS)
     }
 }
 
@@ -250,7 +253,7 @@ impl Contacts {
             // A contact that was deleted, or has got another address, since its lock was read is none of this address;
             // if the lock is still there it refuses the write.
             let is_at_address =
-                |id: &&ContactId| contacts.get(id).is_some_and(|contact| contact.email == *rows.email());
+                |id: &&ContactId| contacts.get(id).is_some_and(|contact| contact.details.email == *rows.email());
             let there = holders.get(&lock.pk).filter(is_at_address).and_then(|id| contacts.remove(id));
             Planned::new(rows, there, self, import_id)
         });
@@ -265,7 +268,7 @@ impl Contacts {
         while let Some(items) = reads.try_next().await? {
             for contact in items.into_iter().map(from_item) {
                 let contact = contact?;
-                bytes += contact.gathered_len() + contact.enrichment.count() * VALUE_BYTES;
+                bytes += contact.growing_len() + contact.enrichment.object.count() * VALUE_BYTES;
                 contacts.insert(contact.id, contact);
             }
             if bytes > CONTACT_BYTES {

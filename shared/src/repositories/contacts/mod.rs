@@ -16,7 +16,9 @@ use super::idempotency::IdempotencyRecord;
 use super::{OrgTable, cascade};
 use crate::dynamodb::Backoff;
 use crate::dynamodb::expression::Expression;
-use crate::dynamodb::item::{Item, Type, item, key_in, map, number, object_of, record, sort_key, text, value_of};
+use crate::dynamodb::item::{
+    Item, Type, changed_attributes, item, key_in, map, number, object_of, record, sort_key, text, value_of,
+};
 use crate::dynamodb::keys::{self, Key, PK, Parent};
 use crate::dynamodb::table_client::Reading;
 use crate::dynamodb::transaction::{MAX_ITEMS, Transaction};
@@ -25,15 +27,15 @@ use crate::dynamodb::{Error, Kind, Result};
 use crate::domain::ids::uuid_at;
 use crate::domain::json::MAX_STORED_BYTES;
 use crate::domain::{
-    CompanyName, Contact, ContactId, ContactPatch, Email, FullName, ImportId, Json, JsonObject, LinkedinProfile,
-    Locale, NewContact, OrgId, Patch, RequiredVersion, Timezone, time,
+    CompanyName, Contact, ContactDetails, ContactId, ContactPatch, Email, Enrichment, ImportId, Json, JsonObject,
+    NewContact, Patch, RequiredVersion, time,
 };
 pub use bulk::{Plan, Row, RowOutcome};
 
 const EMAIL: &str = "email";
 const ENRICHMENT: &str = "enrichment";
-/// An upper bound of [`Contact::gathered_len`], which an update without a read can hold to its limit.
-const GATHERED_BYTES: &str = "gathered_bytes";
+/// An upper bound of [`Contact::growing_len`], which an update without a read can hold to its limit.
+const GROWING_BYTES: &str = "growing_bytes";
 /// The keys that the enrichment was created with, in their order.
 const ENRICHMENT_ORDER: &str = "enrichment_order";
 const IMPORT_IDS: &str = "import_ids";
@@ -45,30 +47,22 @@ const CONTACT_ID: &str = "contact_id";
 #[derive(Debug)]
 pub struct Contacts(pub(crate) OrgTable);
 
-/// What a contact's item holds beside its keys and its enrichment.
+/// The attributes of a contact's item, beside its keys and its enrichment.
 #[derive(Serialize, Deserialize)]
 struct ContactItem {
-    id: ContactId,
-    org_id: OrgId,
-    full_name: FullName,
-    email: Email,
-    linkedin_profile: LinkedinProfile,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    company: Option<CompanyName>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    locale: Option<Locale>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    timezone: Option<Timezone>,
+    #[serde(flatten)]
+    details: ContactDetails,
+    #[serde(with = "time::millis")]
+    created_at: DateTime<Utc>,
     #[serde(with = "time::millis")]
     updated_at: DateTime<Utc>,
     version: u64,
     #[serde(default)]
-    gathered_bytes: usize,
+    growing_bytes: usize,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     enrichment_order: Vec<String>,
     #[serde(default, with = "serde_dynamo::string_set", skip_serializing_if = "BTreeSet::is_empty")]
     import_ids: BTreeSet<ImportId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     write_id: Option<Uuid>,
 }
 
@@ -93,7 +87,7 @@ enum Part {
 impl Contacts {
     /// A contact of this organization, made now and not yet stored.
     pub fn draft(&self, new: NewContact, import_id: Option<ImportId>) -> Contact {
-        Contact::new(uuid_at(self.0.now).into(), self.0.org, import_id, new)
+        Contact::new(uuid_at(self.0.now).into(), self.0.org, import_id, new, self.0.now)
     }
 
     /// Stores a new contact with the lock of its address, its membership of an import, its company where that is new,
@@ -103,7 +97,7 @@ impl Contacts {
     /// [`Error::NotFound`] for the import, [`Error::EmailTaken`], [`Error::AlreadyAnswered`], or the database's.
     pub async fn create(&self, contact: &Contact, idempotency_record: Option<&IdempotencyRecord>) -> Result<()> {
         let ((), mut new_company) =
-            tokio::try_join!(self.ensure_imports(contact), self.if_new(contact.company.as_ref()))?;
+            tokio::try_join!(self.ensure_imports(contact), self.if_new(contact.details.company.as_ref()))?;
         loop {
             let mut transaction = self.transaction();
             self.put_new(&mut transaction, contact, [Part::Contact, Part::Lock, Part::Child])?;
@@ -113,7 +107,7 @@ impl Contacts {
             let refused = self.0.commit(transaction, Part::IdempotencyRecord, idempotency_record).await?;
             let is = |part| refused.contains(&part);
             if is(Part::Lock) {
-                return Err(Error::EmailTaken(contact.email.clone()));
+                return Err(Error::EmailTaken(contact.details.email.clone()));
             } else if is(Part::Contact) {
                 return Err(Error::Unexpected("a new contact's id is taken".to_owned()));
             }
@@ -141,9 +135,9 @@ impl Contacts {
         const NOT_FOUND: Error = Error::NotFound(Kind::Contact);
         let key = keys::contact(self.0.org, id);
         let write_id = Uuid::new_v4();
-        let mut new_company = self.if_new(patch.company.set()).await?;
+        let mut new_company = self.if_new(patch.company.value()).await?;
         let mut seen = None;
-        if let (None, Some(expression)) = (new_company, self.blind_update(patch, required, write_id)) {
+        if let (None, Some(expression)) = (new_company, self.blind_update(patch, required, write_id)?) {
             match self.0.client.update(&key, expression).await? {
                 Ok(item) => return from_item(item),
                 Err(None) => return Err(NOT_FOUND),
@@ -204,7 +198,7 @@ impl Contacts {
             if done {
                 let mut transaction = self.transaction();
                 transaction.delete_if(Part::Contact, &key, as_read());
-                transaction.delete_if(Part::Lock, &keys::email_lock(self.0.org, &contact.email), lock_of(id));
+                transaction.delete_if(Part::Lock, &keys::email_lock(self.0.org, &contact.details.email), lock_of(id));
                 transaction.put(Part::Child, cascade::tombstone(self.0.org, Parent::Contact(id), self.0.now)?);
                 for child in &children {
                     transaction.delete(Part::Child, child);
@@ -224,31 +218,25 @@ impl Contacts {
         patch: &ContactPatch,
         required: Option<&RequiredVersion>,
         write_id: Uuid,
-    ) -> Option<Expression> {
+    ) -> Result<Option<Expression>> {
         const MAX_KEYS: usize = 80;
-        let ContactPatch { full_name, email, linkedin_profile, company, locale, timezone, enrichment } = patch;
+        let ContactPatch { enrichment, email, .. } = patch;
+        let mut changes = changed_attributes(patch)?;
+        // A new email is never written without a read: it is a condition here, and its refusal serves as the read.
+        changes.remove(EMAIL);
         let mut expression = Expression::default();
-        let mut set = |name: &str, value: Option<&str>| {
-            if let Some(value) = value {
-                expression.set(&[name], text(value));
-            }
-        };
-        set("full_name", full_name.as_ref().map(FullName::as_str));
-        set("linkedin_profile", linkedin_profile.as_ref().map(LinkedinProfile::as_str));
-        expression.patch("company", company, |company| text(company.as_str()));
-        expression.patch("locale", locale, |locale| text(locale.as_str()));
-        expression.patch("timezone", timezone, |timezone| text(timezone.as_str()));
+        expression.change(changes);
         match enrichment {
             Patch::Keep => {}
             Patch::Clear => {
                 expression.set(&[ENRICHMENT], map(&JsonObject::default()));
                 expression.forget(ENRICHMENT_ORDER);
             }
-            Patch::Set(changes) => {
+            Patch::Set(Enrichment { object: changes, .. }) => {
                 if changes.members().len() > MAX_KEYS
                     || changes.members().any(|(_, value)| matches!(value, Json::Object(_)))
                 {
-                    return None;
+                    return Ok(None);
                 }
                 for (key, value) in changes.members() {
                     match value {
@@ -257,21 +245,20 @@ impl Contacts {
                     }
                 }
                 let grows = changes.stored_len();
-                expression.add(GATHERED_BYTES, number(grows));
-                expression.require_at_most(GATHERED_BYTES, number(MAX_STORED_BYTES.saturating_sub(grows)));
+                expression.add(GROWING_BYTES, number(grows));
+                expression.require_at_most(GROWING_BYTES, number(MAX_STORED_BYTES.saturating_sub(grows)));
             }
         }
         if let Some(email) = email {
-            // A new address is never written blindly: the refusal serves as the read.
             expression.require(EMAIL, text(email.as_str()));
         }
         if expression.changes_nothing() {
-            return None;
+            return Ok(None);
         }
         expression.require_present(PK);
         if let Some(RequiredVersion::OneOf(versions)) = required {
             if versions.is_empty() {
-                return None;
+                return Ok(None);
             }
             expression.require_one_of(VERSION, versions.iter().map(number));
         }
@@ -281,21 +268,25 @@ impl Contacts {
         }
         expression.note("updated_at", text(time::to_millis(self.0.now)));
         expression.add(VERSION, number(1));
-        Some(expression)
+        Ok(Some(expression))
     }
 
     /// Writes the next version of a contact on condition of this one; moves its lock and makes its company with it.
     /// `false` where another write came first.
     async fn replace(&self, contact: &Contact, next: &Contact, new_company: &mut Option<&CompanyName>) -> Result<bool> {
         let same_version = same_version(contact);
-        if next.email == contact.email && new_company.is_none() {
+        if next.details.email == contact.details.email && new_company.is_none() {
             return Ok(self.0.client.put_if(to_item(next)?, same_version).await?.is_ok());
         }
         let mut transaction = self.transaction();
         transaction.put_if(Part::Contact, to_item(next)?, same_version);
-        if next.email != contact.email {
-            transaction.put_new(Part::Lock, self.lock(&next.email, next.id)?);
-            transaction.delete_if(Part::OldLock, &keys::email_lock(self.0.org, &contact.email), lock_of(contact.id));
+        if next.details.email != contact.details.email {
+            transaction.put_new(Part::Lock, self.lock(&next.details.email, next.id)?);
+            transaction.delete_if(
+                Part::OldLock,
+                &keys::email_lock(self.0.org, &contact.details.email),
+                lock_of(contact.id),
+            );
         }
         if let Some(name) = *new_company {
             self.0.create_company(&mut transaction, Part::Company, name)?;
@@ -307,7 +298,7 @@ impl Contacts {
         }
         // Only against a contact that is still as it was read does a taken address mean what it says.
         if is(Part::Lock) && !is(Part::Contact) {
-            return Err(Error::EmailTaken(next.email.clone()));
+            return Err(Error::EmailTaken(next.details.email.clone()));
         }
         Ok(refused.is_empty())
     }
@@ -320,7 +311,7 @@ impl Contacts {
         [of_contact, of_lock, of_membership]: [P; 3],
     ) -> Result<()> {
         transaction.put_new(of_contact, to_item(contact)?);
-        transaction.put_new(of_lock, self.lock(&contact.email, contact.id)?);
+        transaction.put_new(of_lock, self.lock(&contact.details.email, contact.id)?);
         for import_id in &contact.import_ids {
             transaction.put(of_membership, self.membership(*import_id, contact.id)?);
         }
@@ -373,7 +364,7 @@ impl Contacts {
 
 /// The contact still has the address and the imports that its lock and its memberships were found by.
 fn as_read(contact: &Contact, required: Option<&RequiredVersion>) -> Expression {
-    let mut condition = Expression::equals(EMAIL, text(contact.email.as_str()));
+    let mut condition = Expression::equals(EMAIL, text(contact.details.email.as_str()));
     let imports: Vec<_> = contact.import_ids.iter().map(ToString::to_string).collect();
     condition.require_same(IMPORT_IDS, Some(AttributeValue::Ss(imports)).filter(|_| !contact.import_ids.is_empty()));
     if required.is_some() {
@@ -393,78 +384,38 @@ fn lock_of(contact_id: ContactId) -> Expression {
 
 /// A contact's item.
 pub(super) fn to_item(contact: &Contact) -> Result<Item> {
-    let Contact {
-        id,
-        org_id,
-        full_name,
-        email,
-        linkedin_profile,
-        company,
-        locale,
-        timezone,
-        enrichment,
-        enrichment_order,
-        updated_at,
-        version,
-        import_ids,
-        write_id,
-    } = contact;
     let record = ContactItem {
-        id: *id,
-        org_id: *org_id,
-        full_name: full_name.clone(),
-        email: email.clone(),
-        linkedin_profile: linkedin_profile.clone(),
-        company: company.clone(),
-        locale: locale.clone(),
-        timezone: timezone.clone(),
-        updated_at: *updated_at,
-        version: *version,
-        gathered_bytes: contact.gathered_len(),
-        enrichment_order: enrichment_order.clone(),
-        import_ids: import_ids.clone(),
-        write_id: *write_id,
+        details: contact.details.clone(),
+        created_at: contact.created_at,
+        updated_at: contact.updated_at,
+        version: contact.version,
+        growing_bytes: contact.growing_len(),
+        enrichment_order: contact.enrichment.key_order.clone(),
+        import_ids: contact.import_ids.clone(),
+        write_id: contact.write_id,
     };
-    let mut item = item(&keys::contact(*org_id, *id), Type::Contact, &record)?;
-    item.insert(ENRICHMENT.to_owned(), map(enrichment));
+    let mut item = item(&keys::contact(contact.org_id, contact.id), Type::Contact, &record)?;
+    item.insert(ENRICHMENT.to_owned(), map(&contact.enrichment.object));
     Ok(item)
 }
 
 /// A stored contact.
 pub(super) fn from_item(mut item: Item) -> Result<Contact> {
-    let unreadable = Error::Unreadable(sort_key(&item));
-    let enrichment = item.remove(ENRICHMENT).as_ref().and_then(object_of).ok_or(unreadable)?;
-    let ContactItem {
-        id,
-        org_id,
-        full_name,
-        email,
-        linkedin_profile,
-        company,
-        locale,
-        timezone,
-        updated_at,
-        version,
-        enrichment_order,
-        import_ids,
-        write_id,
-        gathered_bytes: _,
-    } = record(item, Type::Contact)?;
+    let unreadable = || Error::Unreadable(sort_key(&item));
+    let (org_id, id) = key_in(&item).and_then(|key| keys::contact_of(&key)).ok_or_else(unreadable)?;
+    let enrichment = item.get(ENRICHMENT).and_then(object_of).ok_or_else(unreadable)?;
+    item.remove(ENRICHMENT);
+    let record: ContactItem = record(item, Type::Contact)?;
     Ok(Contact {
         id,
         org_id,
-        full_name,
-        email,
-        linkedin_profile,
-        company,
-        locale,
-        timezone,
-        enrichment,
-        enrichment_order,
-        updated_at,
-        version,
-        import_ids,
-        write_id,
+        details: record.details,
+        enrichment: Enrichment { object: enrichment, key_order: record.enrichment_order },
+        created_at: record.created_at,
+        updated_at: record.updated_at,
+        version: record.version,
+        import_ids: record.import_ids,
+        write_id: record.write_id,
     })
 }
 

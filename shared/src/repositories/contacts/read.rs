@@ -49,7 +49,7 @@ impl Contacts {
         loop {
             for item in read.items {
                 let activity = activities::from_item(item)?;
-                if page.filter.shows(activity.campaign_id, &active) {
+                if page.filter.matches(activity.details.campaign_id, &active) {
                     seen += 1;
                     if seen > skipped.saturating_add(limit) {
                         return Ok((contact, Timeline { activities, more: true }));
@@ -79,7 +79,7 @@ impl Contacts {
         };
         let rows = contacts.into_iter().map(|(id, contact)| {
             let bytes = contact.as_ref().map_or(0, shown_len);
-            Row { place: id.into(), shown: contact.filter(|contact| filter.shows(contact)), bytes }
+            Row { place: id.into(), shown: contact.filter(|contact| filter.matches(contact)), bytes }
         });
         Ok(Rows { rows: rows.collect(), more: more.map(Uuid::from) })
     }
@@ -157,9 +157,9 @@ const MEMBERS_A_READ: usize = 100;
 /// About how long a contact is in an answer, in bytes.
 fn shown_len(contact: &Contact) -> usize {
     const REST: usize = 500;
-    let company = contact.company.as_ref().map_or(0, |company| company.as_str().len());
-    let profile = contact.linkedin_profile.as_str().len();
-    contact.enrichment.serialized_len() + contact.full_name.as_str().len() + company + profile + REST
+    let company = contact.details.company.as_ref().map_or(0, |company| company.as_str().len());
+    let profile = contact.details.linkedin_profile.as_str().len();
+    contact.enrichment.object.serialized_len() + contact.details.full_name.as_str().len() + company + profile + REST
 }
 
 /// Contacts in the order of a list, those that are gone meanwhile as nothing, and the place to go on after.

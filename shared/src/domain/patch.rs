@@ -1,0 +1,66 @@
+//! The effect of an update on one field.
+
+use serde::{Serialize, Serializer};
+
+/// What an update does to an optional field.
+///
+/// Serializes as the new value, or as `null` where the field is cleared.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Patch<T> {
+    /// The field was not sent: it keeps its value.
+    #[default]
+    Keep,
+    /// The field is cleared.
+    Clear,
+    /// The field gets a new value.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// `true` if the field keeps its value.
+    pub fn is_keep(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+
+    /// The new value.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Keep | Self::Clear => None,
+        }
+    }
+
+    /// The new value, consuming the patch.
+    pub fn into_value(self) -> Option<T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Keep | Self::Clear => None,
+        }
+    }
+
+    /// The field after the update.
+    ///
+    /// ```
+    /// # use shared::domain::Patch;
+    /// assert_eq!(Patch::Keep.applied_to(&Some(1)), Some(1));
+    /// assert_eq!(Patch::Clear.applied_to(&Some(1)), None);
+    /// assert_eq!(Patch::Set(2).applied_to(&Some(1)), Some(2));
+    /// ```
+    #[must_use]
+    pub fn applied_to(&self, current: &Option<T>) -> Option<T>
+    where
+        T: Clone,
+    {
+        match self {
+            Self::Keep => current.clone(),
+            Self::Clear => None,
+            Self::Set(value) => Some(value.clone()),
+        }
+    }
+}
+
+impl<T: Serialize> Serialize for Patch<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
+    }
+}
