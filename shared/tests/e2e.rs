@@ -1,8 +1,8 @@
-//! Black-box tests of the API over HTTP.
+//! Black-box tests: the API over HTTP, as its clients use it.
 //!
-//! `cargo xtask e2e` runs them against an API that it starts, or against a deployed one. To run them by hand, set
+//! `cargo xtask e2e` starts an API and runs them; with `--url` they test a deployed one. To run them by hand, set
 //! `E2E_SESSION` to the session file that `cargo dev` writes, and `API_URL` if the API has another URL than the session.
-//! Existing data does not matter, except that contacts with the emails of the documents are deleted.
+//! Existing data does no harm, and stays, except for contacts with the emails of the documents, which are deleted.
 
 #![expect(
     clippy::unwrap_used,
