@@ -2,6 +2,8 @@
 //! description, and the crate's own arrows. Each failure says what to edit.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "contract/documents.rs"]
+mod documents;
 #[path = "contract/layers.rs"]
 mod layers;
 #[path = "contract/template.rs"]

@@ -1,8 +1,8 @@
-//! The API as its clients see it: over HTTP, from outside.
+//! Black-box tests: the API over HTTP, as its clients use it.
 //!
-//! `cargo xtask e2e` runs it, against an API of its own or a deployed one. By hand, it wants in `E2E_SESSION` the
-//! session file that `cargo dev` writes, and in `API_URL` the address if it is another one than the session's. Whatever
-//! is there already does not matter to it, but for two addresses of the documentation's examples, which it deletes.
+//! `cargo xtask e2e` starts an API and runs them; with `--url` they test a deployed one. To run them by hand, set
+//! `E2E_SESSION` to the session file that `cargo dev` writes, and `API_URL` if the API has another URL than the session.
+//! Existing data does no harm, and stays, except for contacts with the emails of the documents, which are deleted.
 
 #![expect(
     clippy::unwrap_used,
@@ -19,6 +19,8 @@ mod canaries;
 mod cascade;
 #[path = "e2e/client.rs"]
 mod client;
+#[path = "e2e/documents.rs"]
+mod documents;
 #[path = "e2e/import_flow.rs"]
 mod import_flow;
 #[path = "e2e/large.rs"]
@@ -29,8 +31,6 @@ mod pages;
 mod protocol;
 #[path = "e2e/races.rs"]
 mod races;
-#[path = "e2e/readme.rs"]
-mod readme;
 #[path = "e2e/refusals.rs"]
 mod refusals;
 #[path = "e2e/timeline.rs"]

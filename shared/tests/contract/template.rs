@@ -78,7 +78,7 @@ fn policies(actions: &[&str]) -> Value {
 }
 
 /// The template, its intrinsic functions in their long form: `!Ref Table` is `{"Ref": "Table"}`.
-fn template() -> Value {
+pub(super) fn template() -> Value {
     let text = text("template.yaml");
     let documents = Yaml::load_from_str(&text).unwrap_or_else(|error| panic!("template.yaml: {error}"));
     to_json(&documents[0])
