@@ -1,4 +1,4 @@
-//! `cargo xtask admin-key`: what no request can make, an organization and its first admin key.
+//! `cargo xtask admin-key`: creates an API key without a request, as is needed for the first key of an organization.
 
 use std::env;
 
@@ -10,63 +10,71 @@ use shared::dynamodb::{RetryPolicy, Table};
 use shared::repositories::api_keys;
 use uuid::Uuid;
 
-use crate::dev::{ANYBODY, engine_url};
+use crate::dev::{DatabaseUrl, LOCAL_CREDENTIALS};
 
-/// What `cargo xtask admin-key` can be told.
+/// The options of `cargo xtask admin-key`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The table: the stack's output `TableName`, or contacts-dev under `cargo dev`
+    /// The name of the table: the output `TableName` of the stack, or contacts-dev for `cargo dev`
     #[arg(long, value_name = "NAME")]
     table: String,
-    /// Make the key for this organization instead of a new one
-    #[arg(long, value_name = "UUID", value_parser = org)]
+    /// Create the key for this organization, instead of a new one
+    #[arg(long, value_name = "UUID", value_parser = parse_org_id)]
     org: Option<OrgId>,
-    /// What to call the key
-    #[arg(long, default_value = "Admin", value_parser = name)]
+    /// The name of the key
+    #[arg(long, default_value = "Admin", value_parser = parse_name)]
     name: Line<100>,
-    /// Use this engine instead of DynamoDB. `AWS_*` variables say as whom and in which region; an engine that is named
-    /// here can do without
-    #[arg(long, value_name = "URL", value_parser = engine_url)]
-    dynamodb_url: Option<String>,
+    /// Use the local engine at this URL, instead of DynamoDB
+    ///
+    /// Region and credentials come from the AWS_* environment variables; without them, a local engine is given
+    /// placeholders.
+    #[arg(long, value_name = "URL")]
+    dynamodb_url: Option<DatabaseUrl>,
 }
 
-fn org(text: &str) -> Result<OrgId, String> {
-    OrgId::parse(text).map_err(|fault| fault.to_string())
+fn parse_org_id(text: &str) -> Result<OrgId, InvalidValue> {
+    OrgId::parse(text)
 }
 
-fn name(text: &str) -> Result<Line<100>, String> {
-    text.parse().map_err(|error: InvalidValue| error.to_string())
+fn parse_name(text: &str) -> Result<Line<100>, InvalidValue> {
+    text.parse()
 }
 
-/// Makes a key, and prints it this once.
-#[expect(clippy::print_stdout, reason = "this is what the operator is waiting for")]
+/// Creates a key and prints it.
+#[expect(clippy::print_stdout, reason = "the output of the command")]
 pub(crate) async fn run(options: Options) -> Result<()> {
-    let (org, secret) = make(options, |name| env::var(name).ok()).await?;
-    println!("organization: {org}\nadmin key:    {}", secret.in_clear());
+    let (org_id, secret) = create_key(options, |name| env::var(name).ok()).await?;
+    println!("organization: {org_id}\nadmin key:    {}", secret.in_clear());
     Ok(())
 }
 
-/// Stores a key for an organization; what is not said is the environment's `variable`.
-async fn make(options: Options, variable: impl Fn(&str) -> Option<String>) -> Result<(OrgId, ApiKeySecret)> {
+/// Creates a key. `variable` reads an environment variable.
+async fn create_key(options: Options, variable: impl Fn(&str) -> Option<String>) -> Result<(OrgId, ApiKeySecret)> {
     let Options { table, org, name, dynamodb_url } = options;
-    let config = Config::read(|variable_name| match variable_name {
+    let config = Config::read(|name| match name {
         "TABLE_NAME" => Some(table.clone()),
-        "AWS_ENDPOINT_URL_DYNAMODB" if dynamodb_url.is_some() => dynamodb_url.clone(),
+        "AWS_ENDPOINT_URL_DYNAMODB" if dynamodb_url.is_some() => dynamodb_url.as_ref().map(ToString::to_string),
         name if name.starts_with("AWS_") => {
-            let anybody = ANYBODY.iter().find(|(known, _)| *known == name && dynamodb_url.is_some());
-            variable(name).or_else(|| anybody.map(|(_, value)| (*value).to_owned()))
+            let is_local = dynamodb_url.is_some();
+            variable(name).or_else(|| if is_local { local_credential(name) } else { None })
         }
-        // Whose tokens the functions believe is no matter here.
+        // The remaining variables configure tokens, which this command does not use.
         _ => None,
     });
     let database = config.map_err(|error| anyhow!(error))?.database;
-    let org = org.unwrap_or_else(|| Uuid::new_v4().into());
-    let secret = ApiKeySecret::generate(true).map_err(|_| anyhow!("the system has no randomness to give"))?;
+    let org_id = org.unwrap_or_else(|| Uuid::new_v4().into());
+    let secret = ApiKeySecret::generate(true)
+        .map_err(|_| anyhow!("the operating system's random number generator failed: run this again"))?;
     let new = NewApiKey { name, scopes: [Scope::Admin].into_iter().collect(), valid_until: None, live: true };
-    let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), org, new, &secret, Utc::now());
+    let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), org_id, new, &secret, Utc::now());
     let stored = api_keys::store(&Table::new(&database, RetryPolicy::default()), &secret.hash(), &key).await;
     stored.with_context(|| format!("cannot write to the table {table}"))?;
-    Ok((org, secret))
+    Ok((org_id, secret))
+}
+
+fn local_credential(variable: &str) -> Option<String> {
+    let (_, value) = LOCAL_CREDENTIALS.iter().find(|(name, _)| *name == variable)?;
+    Some((*value).to_owned())
 }
 
 #[cfg(test)]
@@ -81,11 +89,12 @@ mod tests {
     const TABLE: &str = "contacts";
 
     fn options(engine: &Engine) -> Options {
-        Options { table: TABLE.to_owned(), org: None, name: "Admin".parse().unwrap(), dynamodb_url: Some(engine.url()) }
-    }
-
-    fn anybody(name: &str) -> Option<String> {
-        ANYBODY.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        Options {
+            table: TABLE.to_owned(),
+            org: None,
+            name: "Admin".parse().unwrap(),
+            dynamodb_url: Some(engine.url().parse().unwrap()),
+        }
     }
 
     async fn engine() -> (Engine, App) {
@@ -93,7 +102,7 @@ mod tests {
         let config = Config::read(|name| match name {
             "TABLE_NAME" => Some(TABLE.to_owned()),
             "AWS_ENDPOINT_URL_DYNAMODB" => Some(engine.url()),
-            name => anybody(name),
+            name => local_credential(name),
         })
         .unwrap();
         Table::new(&config.database, RetryPolicy::default()).create_if_missing(None).await.unwrap();
@@ -101,11 +110,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_opens_its_organization() {
+    async fn a_key_gives_admin_access_to_its_organization() {
         let (engine, app) = engine().await;
-        let (first, secret) = make(options(&engine), anybody).await.unwrap();
-        let (second, other) = make(options(&engine), |_| None).await.unwrap();
-        let (again, third) = make(Options { org: Some(first), ..options(&engine) }, |_| None).await.unwrap();
+        let (first, secret) = create_key(options(&engine), local_credential).await.unwrap();
+        let (second, other) = create_key(options(&engine), |_| None).await.unwrap();
+        let (again, third) = create_key(Options { org: Some(first), ..options(&engine) }, |_| None).await.unwrap();
         assert!(first != second && again == first && secret != third);
         for (org, secret) in [(first, secret), (second, other), (first, third)] {
             assert!(secret.in_clear().starts_with("sk_live_"));
@@ -121,23 +130,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_variable_is_named() {
+    async fn a_missing_environment_variable_is_named() {
         let (engine, _) = engine().await;
-        for (missing, _) in ANYBODY {
+        for (missing, _) in LOCAL_CREDENTIALS {
             let deployed = Options { dynamodb_url: None, ..options(&engine) };
-            let error = make(deployed, |name| anybody(name).filter(|_| name != missing)).await.unwrap_err();
+            let variable = |name: &str| if name == missing { None } else { local_credential(name) };
+            let error = create_key(deployed, variable).await.unwrap_err();
             assert_eq!(format!("{error:#}"), format!("set the environment variable {missing}"));
         }
+    }
+
+    #[tokio::test]
+    async fn a_missing_table_is_named() {
+        let (engine, _) = engine().await;
         let nowhere = Options { table: "nowhere".to_owned(), ..options(&engine) };
-        let error = format!("{:#}", make(nowhere, |_| None).await.unwrap_err());
+        let error = format!("{:#}", create_key(nowhere, |_| None).await.unwrap_err());
         assert!(error.starts_with("cannot write to the table nowhere: "), "{error}");
         assert!(error.contains("ResourceNotFoundException") && !error.contains('\n'), "{error}");
     }
 
     #[test]
-    fn an_organization_and_a_name_are_what_the_api_takes() {
-        assert_eq!(org("42"), Err("must be a valid UUID".to_owned()));
-        assert_eq!(name(" Ops ").unwrap().as_str(), "Ops");
-        assert_eq!(name(" "), Err("must not be blank".to_owned()));
+    fn an_organization_and_a_name_are_validated_as_in_the_api() {
+        assert_eq!(parse_org_id("42"), Err(ids::INVALID_UUID));
+        assert_eq!(parse_name(" Ops ").unwrap().as_str(), "Ops");
+        assert_eq!(parse_name(" "), Err(InvalidValue::Blank));
     }
 }

@@ -1,195 +1,264 @@
-//! Everything that has to hold before a change lands, in one command. A step that cannot run fails.
+//! `cargo xtask ci`: all checks that a change has to pass. A check that cannot run fails.
+
+mod dynamodb_local;
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 
+use self::dynamodb_local::DynamoDbLocal;
 use crate::{sync, template, tools};
 
-/// The functions that are built for release: one that writes and one that reads. A release link takes a minute, and
-/// every function is linked alike.
+/// The functions of the release build: one that writes and one that reads. Linking one takes a minute, and all functions
+/// are linked alike.
 const RELEASED: [&str; 2] = ["create-contact", "get-contact"];
 
-/// All tests but the black box's.
+/// All tests but the end-to-end tests.
 const TESTS: [&str; 3] = ["test", "--workspace", "--no-fail-fast"];
 
-/// Something that has to hold.
-type Step = fn(&Path) -> Result<Tally>;
+/// The options of `cargo xtask ci`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Run this step only; can be given several times
+    #[arg(long = "step", value_name = "NAME")]
+    steps: Vec<Step>,
+    /// List the steps, and run none
+    #[arg(long, conflicts_with = "steps")]
+    list: bool,
+}
 
-/// How many tests a step ran.
+/// A check. The variants are in the order in which they run.
+#[derive(Clone, Copy, ValueEnum)]
+enum Step {
+    /// Checks the format of the Rust code
+    Format,
+    /// Lints all Rust code; warnings are errors
+    Clippy,
+    /// Builds the documentation of the code; warnings are errors
+    Docs,
+    /// Checks licences, sources and banned crates against deny.toml
+    Licenses,
+    /// Runs all tests but the end-to-end tests, on the embedded engine
+    Tests,
+    /// Checks that the generated files are up to date
+    GeneratedFiles,
+    /// Lints template.yaml, as written and expanded, and checks its permissions
+    Template,
+    /// Runs the end-to-end tests
+    E2e,
+    /// Runs the end-to-end tests of many writers while database calls fail
+    E2eFaults,
+    /// Runs the tests of `tests` on DynamoDB Local
+    DynamodbLocal,
+    /// Builds and packages two functions for release
+    ReleaseBuild,
+}
+
+/// Numbers of tests.
 #[derive(Default, Clone, Copy)]
-struct Tally {
+struct TestCounts {
     passed: u32,
     failed: u32,
 }
 
-/// Runs every step, also after one has failed, and says at the end which ran and how they ended.
-pub(crate) fn ci(root: &Path) -> Result<()> {
-    let steps: [(&str, Step); 11] = [
-        ("format", |root| cargo(root, &["fmt", "--all", "--check"])),
-        ("clippy", |root| {
-            cargo(root, &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
-        }),
-        ("documentation", |root| cargo(root, &["doc", "--workspace", "--no-deps", "--document-private-items"])),
-        ("licences and sources", licences),
-        ("tests", |root| run(&mut command(root, &TESTS))),
-        ("generated files", |root| sync::sync(root, true).map(|()| Tally::default())),
-        ("template", |root| template::check(root).map(|()| Tally::default())),
-        ("black box", |root| cargo(root, &["xtask", "e2e"])),
-        ("black box under faults", |root| cargo(root, &["xtask", "e2e", "--faults"])),
-        ("second engine", second_engine),
-        ("release build", |root| template::build(root, &RELEASED).map(|()| Tally::default())),
-    ];
-    let mut total = Tally::default();
-    let mut report = Vec::new();
-    for (name, step) in steps {
-        announce(&format!("step: {name}"))?;
+/// The result of a step.
+struct Outcome {
+    step: Step,
+    duration: Duration,
+    result: Result<TestCounts>,
+}
+
+/// Runs the chosen steps, or all. A failed step does not stop the others; the summary at the end lists them all.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    if options.list {
+        return Step::value_variants().iter().try_for_each(|step| print_line(&step.listing()));
+    }
+    let steps = if options.steps.is_empty() { Step::value_variants() } else { &options.steps };
+    let outcomes = steps.iter().map(|step| step.run_timed(root)).collect::<Result<Vec<_>>>()?;
+    summarize(&outcomes)
+}
+
+impl Step {
+    fn run(self, root: &Path) -> Result<TestCounts> {
+        match self {
+            Self::Format => cargo(root, &["fmt", "--all", "--check"]),
+            Self::Clippy => {
+                cargo(root, &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
+            }
+            Self::Docs => cargo(root, &["doc", "--workspace", "--no-deps", "--document-private-items"]),
+            Self::Licenses => check_dependencies(root),
+            Self::Tests => cargo(root, &TESTS),
+            Self::GeneratedFiles => sync::sync(root, true).map(|()| TestCounts::default()),
+            Self::Template => template::check(root).map(|()| TestCounts::default()),
+            Self::E2e => cargo(root, &["xtask", "e2e"]),
+            Self::E2eFaults => cargo(root, &["xtask", "e2e", "--faults"]),
+            Self::DynamodbLocal => test_on_dynamodb_local(root),
+            Self::ReleaseBuild => template::build(root, &RELEASED).map(|()| TestCounts::default()),
+        }
+    }
+
+    /// Runs the step between two lines that announce it and its error. An `Err` is a failure to print.
+    fn run_timed(self, root: &Path) -> Result<Outcome> {
+        print_line(&format!("step: {}", self.name()))?;
         let started = Instant::now();
-        let outcome = step(root);
-        let seconds = started.elapsed().as_secs();
-        match outcome {
-            Ok(tally) => {
-                total.passed += tally.passed;
-                total.failed += tally.failed;
-                let tests = if tally.passed > 0 { format!(", {} tests", tally.passed) } else { String::new() };
-                report.push((true, format!("ok      {name} ({seconds} s{tests})")));
+        let result = self.run(root);
+        let duration = started.elapsed();
+        if let Err(error) = &result {
+            print_line(&format!("{}: {error:#}", self.name()))?;
+        }
+        Ok(Outcome { step: self, duration, result })
+    }
+
+    /// The name that `--step` takes.
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// A line of `--list`: the name and what the step does.
+    fn listing(self) -> String {
+        let help = self.to_possible_value().and_then(|value| value.get_help().map(ToString::to_string));
+        format!("{:<16} {}", self.name(), help.unwrap_or_default())
+    }
+}
+
+/// Prints one line per step and the totals. Fails if a step failed.
+fn summarize(outcomes: &[Outcome]) -> Result<()> {
+    let mut passed = 0;
+    let mut failed = 0;
+    let mut failed_steps = 0;
+    print_line("summary:")?;
+    for Outcome { step, duration, result } in outcomes {
+        let (name, seconds) = (step.name(), duration.as_secs());
+        match result {
+            Ok(counts) => {
+                passed += counts.passed;
+                failed += counts.failed;
+                let tests = if counts.passed > 0 { format!(", {} tests", counts.passed) } else { String::new() };
+                print_line(&format!("ok      {name} ({seconds} s{tests})"))?;
             }
             Err(error) => {
-                announce(&format!("{name}: {error:#}"))?;
-                total.failed += 1;
-                report.push((false, format!("FAILED  {name} ({seconds} s): {error:#}")));
+                failed += 1;
+                failed_steps += 1;
+                print_line(&format!("FAILED  {name} ({seconds} s): {error:#}"))?;
             }
         }
     }
-    announce("what ran:")?;
-    for (_, line) in &report {
-        announce(line)?;
-    }
-    announce(&format!("{} passed, {} failed", total.passed, total.failed))?;
-    let failed = report.iter().filter(|(ok, _)| !ok).count();
-    ensure!(failed == 0, "{failed} of {} steps failed", report.len());
+    print_line(&format!("{passed} passed, {failed} failed"))?;
+    ensure!(failed_steps == 0, "{failed_steps} of {} steps failed; their output is above", outcomes.len());
     Ok(())
 }
 
-fn announce(line: &str) -> Result<()> {
+fn print_line(line: &str) -> Result<()> {
     writeln!(std::io::stdout().lock(), "{line}").context("cannot write to standard output")
 }
 
-fn cargo(root: &Path, arguments: &[&str]) -> Result<Tally> {
-    run(command(root, arguments).env("RUSTDOCFLAGS", "-D warnings"))
+fn cargo(root: &Path, arguments: &[&str]) -> Result<TestCounts> {
+    run_counting_tests(&mut cargo_command(root, arguments))
 }
 
-/// Cargo, as a developer would call it.
-fn command(root: &Path, arguments: &[&str]) -> Command {
+/// Cargo, with the environment that it has when a developer calls it.
+fn cargo_command(root: &Path, arguments: &[&str]) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.args(arguments).current_dir(root);
     for variable in tools::own_package_variables() {
         cargo.env_remove(variable);
     }
+    if arguments.contains(&"doc") {
+        cargo.env("RUSTDOCFLAGS", "-D warnings");
+    }
     cargo
 }
 
-/// Runs a command, passing on what it prints, and counts the tests in it.
-fn run(command: &mut Command) -> Result<Tally> {
+/// Runs a command, prints its output, and counts the tests in it.
+fn run_counting_tests(command: &mut Command) -> Result<TestCounts> {
+    let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .with_context(|| format!("cannot run {command:?}"))?;
-    let mut tally = Tally::default();
-    for line in BufReader::new(child.stdout.take().context("its output is piped")?).lines() {
-        let line = line?;
-        if let Some(counted) = counts(&line) {
-            tally.passed += counted.passed;
-            tally.failed += counted.failed;
+        .with_context(|| format!("cannot run {program}: install it"))?;
+    let stdout = child.stdout.take().context("the output is not piped")?;
+    let mut total = TestCounts::default();
+    for line in BufReader::new(stdout).lines() {
+        let line = line.with_context(|| format!("cannot read the output of {program}"))?;
+        if let Some(counts) = parse_test_counts(&line) {
+            total.passed += counts.passed;
+            total.failed += counts.failed;
         }
-        announce(&line)?;
+        print_line(&line)?;
     }
     let status = child.wait()?;
-    if status.success() { Ok(tally) } else { bail!("{status}") }
+    ensure!(status.success(), "{program} failed ({status}); its output is above");
+    Ok(total)
 }
 
-/// The counts of a test runner's closing line: `test result: ok. 12 passed; 0 failed; …`.
-fn counts(line: &str) -> Option<Tally> {
+/// The counts in the last line of a test binary: `test result: ok. 12 passed; 0 failed; …`.
+fn parse_test_counts(line: &str) -> Option<TestCounts> {
     let mut words = line.strip_prefix("test result: ")?.split_whitespace().skip(1);
-    let mut count = || -> Option<u32> {
-        let number = words.next()?.parse().ok()?;
-        words.next()?;
-        Some(number)
-    };
-    Some(Tally { passed: count()?, failed: count()? })
+    let passed = words.next()?.parse().ok()?;
+    let failed = words.nth(1)?.parse().ok()?;
+    Some(TestCounts { passed, failed })
 }
 
-/// Holds what comes in from outside to `deny.toml`; not the advisories, which need a network that CI may not have.
-fn licences(root: &Path) -> Result<Tally> {
+/// Checks the dependencies against `deny.toml`, without the advisories: those need a network, which CI may not have.
+fn check_dependencies(root: &Path) -> Result<TestCounts> {
     let checks = ["--offline", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
-    run(Command::new(tools::cargo_deny(root)?).args(checks).current_dir(root))
+    run_counting_tests(Command::new(tools::cargo_deny(root)?).args(checks).current_dir(root))
 }
 
-/// Runs the tests on AWS's own local engine: the same command, so that nothing is built again.
-fn second_engine(root: &Path) -> Result<Tally> {
+/// Runs the same command as [`Step::Tests`], so that Cargo builds nothing again.
+fn test_on_dynamodb_local(root: &Path) -> Result<TestCounts> {
     let engine = DynamoDbLocal::start(&tools::dynamodb_local(root)?)?;
-    run(command(root, &TESTS).env("TEST_DYNAMODB_URL", &engine.url))
-}
-
-/// AWS's local engine, in memory. It is stopped when this is dropped.
-struct DynamoDbLocal {
-    process: Child,
-    url: String,
-}
-
-impl DynamoDbLocal {
-    fn start(home: &Path) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let process = Command::new("java")
-            .args([
-                "-Djava.library.path=./DynamoDBLocal_lib",
-                "-jar",
-                "DynamoDBLocal.jar",
-                "-inMemory",
-                "-sharedDb",
-                "-port",
-            ])
-            .arg(port.to_string())
-            .current_dir(home)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("cannot run java")?;
-        let engine = Self { process, url: format!("http://127.0.0.1:{port}") };
-        let deadline = Instant::now() + Duration::from_mins(1);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if Instant::now() > deadline {
-                bail!("DynamoDB Local does not answer after a minute");
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Ok(engine)
-    }
-}
-
-impl Drop for DynamoDbLocal {
-    fn drop(&mut self) {
-        // It may have ended by itself, which is as good.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+    run_counting_tests(cargo_command(root, &TESTS).env("TEST_DYNAMODB_URL", engine.url()))
 }
 
 #[cfg(test)]
 mod tests {
+    use anyhow::anyhow;
+
     use super::*;
 
+    fn outcome(result: Result<TestCounts>) -> Outcome {
+        Outcome { step: Step::Format, duration: Duration::from_secs(1), result }
+    }
+
     #[test]
-    fn tests_are_counted_by_their_runners_closing_line() {
-        let tally =
-            counts("test result: ok. 27 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 19.13s")
-                .unwrap();
-        assert_eq!((tally.passed, tally.failed), (27, 1));
-        assert!(counts("running 27 tests").is_none());
+    fn tests_are_counted_by_the_last_line_of_a_test_binary() {
+        let line = "test result: ok. 27 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 19.13s";
+        let counts = parse_test_counts(line).unwrap();
+        assert_eq!((counts.passed, counts.failed), (27, 1));
+        for line in ["running 27 tests", "test result: ok.", "test result: ok. many passed; 1 failed;"] {
+            assert!(parse_test_counts(line).is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_step_has_a_name_and_a_line_of_help() {
+        for step in Step::value_variants() {
+            let listing = step.listing();
+            let (name, help) = listing.split_once(' ').unwrap();
+            assert!(!name.is_empty() && !help.trim().is_empty(), "{listing}");
+            assert!(listing.len() <= 100, "{listing}");
+        }
+    }
+
+    #[test]
+    fn one_failed_step_fails_the_command() {
+        let ok = || outcome(Ok(TestCounts::default()));
+        summarize(&[ok(), ok()]).unwrap();
+        let error = summarize(&[ok(), outcome(Err(anyhow!("not formatted")))]).unwrap_err().to_string();
+        assert_eq!(error, "1 of 2 steps failed; their output is above");
+    }
+
+    #[test]
+    fn a_command_that_fails_or_is_missing_is_an_error() {
+        let failed = run_counting_tests(Command::new("sh").args(["-c", "exit 3"])).map(|counts| counts.passed);
+        assert_eq!(failed.unwrap_err().to_string(), "sh failed (exit status: 3); its output is above");
+        let missing = run_counting_tests(&mut Command::new("no-such-tool")).map(|counts| counts.passed);
+        assert_eq!(missing.unwrap_err().to_string(), "cannot run no-such-tool: install it");
     }
 }

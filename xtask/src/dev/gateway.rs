@@ -1,10 +1,9 @@
 //! The local gateway: `cargo lambda watch`, which runs the functions.
 
 use std::path::Path;
-use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow};
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
@@ -15,99 +14,110 @@ use shared::Endpoint;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-use super::process::{Group, Output};
+use super::process::{Output, ProcessGroup};
 
-/// Processes per function. More than one, so that a local test meets the races of the deployed API.
+/// Processes per function. More than one, so that local tests meet the races of the deployed API.
 const CONCURRENCY: &str = "4";
+/// The longest that all functions together may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(90);
+/// The longest that one request may take while functions start.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The local gateway and the functions behind it.
-pub(crate) struct Gateway {
+/// How to run `cargo lambda watch`.
+pub(super) struct GatewayOptions<'a> {
+    pub(super) root: &'a Path,
+    /// The path of the cargo-lambda binary.
+    pub(super) cargo_lambda: &'a Path,
+    pub(super) port: u16,
+    /// The file with the functions' environment.
+    pub(super) env_file: &'a Path,
+    pub(super) release: bool,
+    pub(super) output: &'a Output,
+}
+
+/// The running gateway, with the functions as its child processes.
+pub(super) struct Gateway {
     port: u16,
-    group: Group,
+    group: ProcessGroup,
 }
 
 impl Gateway {
-    /// Starts it; functions start when they are first asked.
-    pub(crate) async fn start(
-        root: &Path,
-        cargo_lambda: &Path,
-        port: u16,
-        env_file: &Path,
-        release: bool,
-        output: &Output,
-    ) -> Result<Self> {
+    /// Starts the gateway. A function starts at its first request.
+    pub(super) async fn start(options: &GatewayOptions<'_>) -> Result<Self> {
+        let GatewayOptions { root, cargo_lambda, port, env_file, release, output } = options;
         let mut command = Command::new(cargo_lambda);
-        // Its own log has a line for every process that comes and, wrongly as an error, for every one that goes.
+        // At the default level the gateway logs the start of every process, and its end as an error.
         command.env("RUST_LOG", "warn,watchexec=off");
-        // No `--timeout`: it also ends a function's wait for its next request, which kills the function for good.
+        // No `--timeout`: it limits also the wait for the next request, and kills an idle function for good.
         command.args(["lambda", "watch", "--quiet", "--ignore-changes"]);
         command.args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()]);
         command.args(["--concurrency", CONCURRENCY]).arg("--env-file").arg(env_file).current_dir(root);
-        if release {
+        if *release {
             command.arg("--release");
         }
-        Ok(Self { port, group: Group::spawn_piped(command, output).await? })
+        Ok(Self { port: *port, group: ProcessGroup::spawn_piped(command, output).await? })
     }
 
-    /// Where it is.
-    pub(crate) fn url(&self) -> String {
+    /// The base URL of the API.
+    pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Waits until every function runs and a request with this key is answered.
-    pub(crate) async fn ready(&mut self, admin_key: &str) -> Result<()> {
-        const LONGEST: Duration = Duration::from_secs(90);
+    /// Waits until every function has started and a request with this key succeeds.
+    pub(super) async fn wait_until_ready(&mut self, admin_key: &str) -> Result<()> {
         let url = self.url();
-        let all_answer = async {
+        let all_respond = async {
             for endpoint in Endpoint::ALL {
-                until(&url, *endpoint, None, StatusCode::UNAUTHORIZED).await;
+                // Without a key a function responds as soon as it runs, and does nothing.
+                wait_for_status(&url, *endpoint, None, StatusCode::UNAUTHORIZED).await?;
             }
-            until(&url, Endpoint::ListContacts, Some(admin_key), StatusCode::OK).await;
+            wait_for_status(&url, Endpoint::ListContacts, Some(admin_key), StatusCode::OK).await
         };
         tokio::select! {
-            answered = timeout(LONGEST, all_answer) => {
-                answered.context("the API does not answer; its output says why")
+            ready = timeout(START_TIMEOUT, all_respond) => {
+                let seconds = START_TIMEOUT.as_secs();
+                ready.with_context(|| format!("the API at {url} is not ready after {seconds} s; see its output"))?
             }
-            status = self.group.wait() => bail!("{}", ended(status)),
+            error = Self::exit_error(&mut self.group) => Err(error),
         }
     }
 
-    /// Waits until it ends by itself; why, in words.
-    pub(crate) async fn ended(&mut self) -> String {
-        ended(self.group.wait().await)
+    /// Waits until the gateway exits by itself, and returns that as an error.
+    pub(super) async fn exited(&mut self) -> Error {
+        Self::exit_error(&mut self.group).await
     }
 
-    /// Ends it and the functions.
-    pub(crate) async fn stop(self) {
+    /// Stops the gateway and the functions.
+    pub(super) async fn stop(self) {
         self.group.stop().await;
     }
-}
 
-fn ended(status: std::io::Result<ExitStatus>) -> String {
-    match status {
-        Ok(status) => format!("cargo lambda watch ended by itself ({status}); its output says why"),
-        Err(error) => format!("cargo lambda watch was lost: {error}"),
+    async fn exit_error(group: &mut ProcessGroup) -> Error {
+        match group.wait().await {
+            Ok(status) => anyhow!("cargo lambda watch exited unexpectedly ({status}); see its output"),
+            Err(error) => Error::new(error).context("cannot wait for cargo lambda watch"),
+        }
     }
 }
 
-/// Asks until the answer has this status.
-async fn until(url: &str, endpoint: Endpoint, key: Option<&str>, wanted: StatusCode) {
-    const PATIENCE: Duration = Duration::from_secs(15);
-    const PAUSE: Duration = Duration::from_millis(100);
+/// Repeats a request until the response has this status.
+async fn wait_for_status(url: &str, endpoint: Endpoint, api_key: Option<&str>, expected: StatusCode) -> Result<()> {
     let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(HttpConnector::new());
     let spec = endpoint.spec();
-    // Any value will do for a path's parameters: nobody gets as far as to read them.
+    // Without a valid key, the values of path parameters do not matter: `/contacts/{contact_id}` is `/contacts/contact_id`.
     let path = spec.path.replace(['{', '}'], "");
     loop {
         let mut request = Request::builder().method(spec.method.as_str()).uri(format!("{url}{path}/"));
-        if let Some(key) = key {
-            request = request.header("x-api-key", key);
+        if let Some(api_key) = api_key {
+            request = request.header("x-api-key", api_key);
         }
-        let Ok(request) = request.body(Empty::new()) else { return };
-        let answer = timeout(PATIENCE, client.request(request)).await;
-        if matches!(answer, Ok(Ok(answer)) if answer.status() == wanted) {
-            return;
+        let response = timeout(REQUEST_TIMEOUT, client.request(request.body(Empty::new())?)).await;
+        if let Ok(Ok(response)) = response
+            && response.status() == expected
+        {
+            return Ok(());
         }
-        sleep(PAUSE).await;
+        sleep(POLL_INTERVAL).await;
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::fs::File;
-use tokio::io::{AsyncRead, AsyncWrite, copy};
+use tokio::io::{AsyncRead, AsyncWrite, copy, stderr, stdout};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -15,11 +15,11 @@ use tokio::time::timeout;
 
 use crate::tools;
 
-/// How long a process may take to end when it is asked to.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long a process may take to exit after SIGTERM, before it is killed.
+const GRACE_PERIOD: Duration = Duration::from_secs(5);
 
-/// Ends when the developer, or whoever started this, wants it to end.
-pub(crate) fn signalled() -> Result<impl Future<Output = ()>> {
+/// Completes at SIGINT, SIGTERM or SIGHUP. From the call on, those signals no longer end this process.
+pub(crate) fn termination_signal() -> Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -32,96 +32,106 @@ pub(crate) fn signalled() -> Result<impl Future<Output = ()>> {
     })
 }
 
-/// Where the output of a process goes.
+/// The destination of a process's output.
 #[derive(Debug, Clone)]
 pub(crate) enum Output {
-    /// To the developer.
     Terminal,
-    /// Into a file, both streams.
+    /// One file for standard output and standard error.
     File(PathBuf),
 }
 
-/// A process in a process group of its own, which is killed when this is dropped: Ctrl-C in a terminal reaches the
-/// owner alone, who then ends it in good order.
-pub(crate) struct Group {
-    child: Child,
+/// A process in its own process group, which is terminated when this is dropped.
+///
+/// Ctrl-C in a terminal signals only the owner's group, so the owner decides when and in which order its processes
+/// stop.
+pub(crate) struct ProcessGroup {
+    leader: Child,
+    /// `None` once the leader has exited and been waited for.
     id: Option<Pid>,
-    streams: JoinSet<()>,
+    output_copies: JoinSet<()>,
 }
 
-impl Group {
-    /// Starts a process.
+impl ProcessGroup {
+    /// Starts a process with the terminal as its output.
     pub(crate) fn spawn(mut command: Command) -> Result<Self> {
-        let name = command.as_std().get_program().to_string_lossy().into_owned();
-        tools::own_package_variables().for_each(|name| _ = command.env_remove(name));
+        let program = command.as_std().get_program().to_string_lossy().into_owned();
+        for variable in tools::own_package_variables() {
+            command.env_remove(variable);
+        }
         command.process_group(0).stdin(Stdio::null());
-        let child = command.spawn().with_context(|| format!("cannot run {name}: install it"))?;
-        let id = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
-        Ok(Self { child, id, streams: JoinSet::new() })
+        let leader = command.spawn().with_context(|| format!("cannot run {program}: install it"))?;
+        let id = leader.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        Ok(Self { leader, id, output_copies: JoinSet::new() })
     }
 
-    /// Starts a process whose output is passed on. Its descendants inherit the pipes, so that their end tells that all
-    /// of them are gone.
+    /// Starts a process whose output is copied through pipes. Its descendants inherit the pipes, so [`stop`](Self::stop)
+    /// can tell by the end of the pipes that all of them have exited.
     pub(crate) async fn spawn_piped(mut command: Command, output: &Output) -> Result<Self> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let (stdout, stderr): (Box<dyn AsyncWrite + Send + Unpin>, Box<dyn AsyncWrite + Send + Unpin>) = match output {
-            Output::Terminal => (Box::new(tokio::io::stdout()), Box::new(tokio::io::stderr())),
+        let group = match output {
+            Output::Terminal => Self::spawn(command)?.copy_output(stdout(), stderr()),
             Output::File(path) => {
-                let cannot = || format!("cannot write {}", path.display());
-                File::create(path).await.with_context(cannot)?;
-                let file = File::options().append(true).open(path).await.with_context(cannot)?;
-                (Box::new(file.try_clone().await?), Box::new(file))
+                let error = || format!("cannot write {}", path.display());
+                File::create(path).await.with_context(error)?;
+                let file = File::options().append(true).open(path).await.with_context(error)?;
+                let clone = file.try_clone().await.with_context(error)?;
+                Self::spawn(command)?.copy_output(file, clone)
             }
         };
-        let mut group = Self::spawn(command)?;
-        let (from_stdout, from_stderr) = (group.child.stdout.take(), group.child.stderr.take());
-        group.pass_on(from_stdout, stdout);
-        group.pass_on(from_stderr, stderr);
         Ok(group)
     }
 
-    /// Waits until the process ends by itself.
+    /// Waits until the process exits by itself.
     pub(crate) async fn wait(&mut self) -> std::io::Result<ExitStatus> {
-        let status = self.child.wait().await;
+        let status = self.leader.wait().await;
         self.id = None;
         status
     }
 
-    /// Asks the process to end, makes it end if it does not, and waits until its descendants have ended too.
+    /// Terminates the process, kills the group if it takes too long, and waits until all descendants have exited.
     pub(crate) async fn stop(mut self) {
         if let Some(id) = self.id {
-            // It is a child that nobody has waited for: the id is its own still.
+            // The process has not been waited for, so the operating system has not reused its id. An error means that it
+            // has exited.
             let _ = kill_process(id, Signal::TERM);
         }
-        if timeout(GRACE, self.wait()).await.is_err() {
-            self.kill(Signal::KILL);
+        if timeout(GRACE_PERIOD, self.wait()).await.is_err() {
+            self.signal_group(Signal::KILL);
         }
-        let streams = async { while self.streams.join_next().await.is_some() {} };
-        let _ = timeout(GRACE, streams).await;
+        let end_of_output = async { while self.output_copies.join_next().await.is_some() {} };
+        // A descendant that left the group may hold a pipe open; it is not ours to wait for.
+        let _ = timeout(GRACE_PERIOD, end_of_output).await;
     }
 
-    fn pass_on(
-        &mut self,
-        from: Option<impl AsyncRead + Send + Unpin + 'static>,
-        mut to: impl AsyncWrite + Send + Unpin + 'static,
-    ) {
-        if let Some(mut from) = from {
-            self.streams.spawn(async move {
-                // Whoever does not want to read it any more need not.
-                let _ = copy(&mut from, &mut to).await;
-            });
+    fn copy_output(
+        mut self,
+        stdout: impl AsyncWrite + Send + Unpin + 'static,
+        stderr: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Self {
+        if let Some(source) = self.leader.stdout.take() {
+            self.output_copies.spawn(copy_all(source, stdout));
         }
+        if let Some(source) = self.leader.stderr.take() {
+            self.output_copies.spawn(copy_all(source, stderr));
+        }
+        self
     }
 
-    fn kill(&self, signal: Signal) {
+    fn signal_group(&self, signal: Signal) {
         if let Some(id) = self.id {
+            // An error means that the group has exited.
             let _ = kill_process_group(id, signal);
         }
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
-        self.kill(Signal::TERM);
+        self.signal_group(Signal::TERM);
     }
+}
+
+async fn copy_all(mut source: impl AsyncRead + Unpin, mut destination: impl AsyncWrite + Unpin) {
+    // A closed terminal or a full disk does not stop the API.
+    let _ = copy(&mut source, &mut destination).await;
 }

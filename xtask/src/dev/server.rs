@@ -1,4 +1,4 @@
-//! The whole API on this machine: engine, table, demo data, gateway, functions.
+//! A complete local API: database, table, demo data, gateway, functions, and the worker's event source.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use shared::app::App;
 use shared::config::Config;
 use shared::dynamodb::{RetryPolicy, Table, keys};
@@ -17,268 +17,248 @@ use shared::testing::fault::{FaultProxy, Kind};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
-use super::demo::{self, Demo, Session};
-use super::gateway::Gateway;
-use super::process::{Group, Output};
-use super::stream::{Pump, expire};
-use crate::write_whole;
+use super::database::{Database, RunningDatabase};
+use super::demo::{Demo, Session, new_jwt_secret};
+use super::gateway::{Gateway, GatewayOptions};
+use super::process::{Output, ProcessGroup};
+use super::stream::{EventSourceMapping, remove_expired_items};
+use super::warn;
+use crate::files::{remove_if_present, write_atomically};
 
-/// The table's name. Not the deployed one's, so that the demo data cannot get in there.
+/// The name of the table. A deployed table has another one, so the demo data cannot get into it by accident.
 pub(super) const TABLE: &str = "contacts-dev";
-/// The variable that says where the engine is.
+/// The environment variable with the URL of the database.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
-/// The region and credentials that a local engine wants some of, whichever.
-pub(crate) const ANYBODY: [(&str, &str); 3] =
-    [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")];
+/// Environment variables by name.
+pub(super) type Variables = BTreeMap<&'static str, String>;
 
-/// Where the data is.
-#[derive(Debug)]
-pub(crate) enum Database {
-    /// In a file of the embedded engine.
-    File,
-    /// In the embedded engine's memory.
-    Memory,
-    /// In another engine, or in DynamoDB.
-    At(String),
-}
-
-/// How often, and by which luck, calls of the database are to fail.
+/// Random failures of database calls.
 #[derive(Debug)]
 pub(crate) struct Faults {
+    /// The seed of the random numbers: the same seed gives the same failures.
     pub(crate) seed: u64,
+    /// The fraction of the calls that fail.
     pub(crate) rate: f64,
 }
 
-/// What to start.
+/// What to run and where.
 pub(crate) struct Setup<'a> {
-    /// The project.
+    /// The root of the checkout.
     pub(crate) root: &'a Path,
-    /// Where the data and the session are kept.
+    /// The directory of the data and the session file.
     pub(crate) directory: &'a Path,
+    /// The path of the cargo-lambda binary.
     pub(crate) cargo_lambda: &'a Path,
-    /// The gateway's port.
+    /// The port of the API.
     pub(crate) port: u16,
     pub(crate) database: Database,
-    /// Whether the functions are optimized.
+    /// Whether to build the functions with optimizations.
     pub(crate) release: bool,
-    /// Where the functions' output goes.
+    /// The destination of the functions' output.
     pub(crate) output: Output,
     pub(crate) faults: Option<Faults>,
 }
 
-/// The API, started. It is to be stopped, not dropped.
+/// A running API. It has to be stopped with [`stop`](Self::stop), which waits for its processes.
 pub(crate) struct Server {
-    /// What DynamoDB and Lambda do between them: it ends before the functions do.
+    /// Tasks that call the functions or the engine. They stop first.
     background: JoinSet<()>,
-    /// Until it joins them: the functions must be there first.
-    pump: Option<Pump>,
     gateway: Gateway,
+    /// Becomes a background task as soon as the functions are ready.
+    event_source: Option<EventSourceMapping>,
     session: Session,
     session_file: PathBuf,
-    // What the functions lean on ends after them.
+    // The functions depend on these, so they are dropped last.
     _proxy: Option<FaultProxy>,
     _engine: Option<Arc<Engine>>,
     _lock: File,
 }
 
 impl Server {
-    /// Starts everything. The first answer may take a moment yet: see [`ready`](Self::ready).
+    /// Builds and starts everything. Requests can fail until [`wait_until_ready`](Self::wait_until_ready) returns.
     pub(crate) async fn start(setup: &Setup<'_>) -> Result<Self> {
         let Setup { root, directory, cargo_lambda, port, database, release, output, faults } = setup;
-        ensure_free(*port)?;
-        fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        ensure_port_is_free(*port)?;
+        fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
         let lock = lock(directory)?;
         let session_file = directory.join("session.json");
-        remove(&session_file)?;
-        build(root, *release).await?;
+        remove_if_present(&session_file)?;
+        build_functions(root, *release).await?;
 
-        let engine = engine(directory, database).await?.map(Arc::new);
-        let dynamodb_url = match (database, &engine) {
-            (Database::At(url), _) => url.clone(),
-            (_, Some(engine)) => engine.url(),
-            (_, None) => bail!("there is no engine"),
-        };
-        let demo_file = demo_file(directory, database);
-        let stored = demo_file.as_deref().and_then(Demo::load);
-        let jwt_secret = stored.as_ref().map_or_else(demo::new_secret, |demo| demo.jwt_secret.clone());
-        let mut settings = settings(&dynamodb_url, &jwt_secret, engine.is_some());
-        let demo = demo_data(&settings, stored, jwt_secret).await?;
-        if let Some(file) = &demo_file {
-            write_whole(file, &serde_json::to_string_pretty(&demo)?)?;
+        let demo_file = database.demo_file(directory);
+        let database = database.start(directory).await?;
+        let (demo, mut variables) = prepare_demo(&database, demo_file.as_deref()).await?;
+        let proxy = start_fault_proxy(&database, faults.as_ref()).await?;
+        if let Some(proxy) = &proxy {
+            variables.insert(ENDPOINT, proxy.endpoint());
         }
+        let env_file = &directory.join("env");
+        write_env_file(env_file, &variables)?;
+        let gateway = GatewayOptions { root, cargo_lambda, port: *port, env_file, release: *release, output };
+        let gateway = Gateway::start(&gateway).await?;
 
-        let proxy = match faults {
-            None => None,
-            Some(Faults { seed, rate }) => {
-                let proxy = FaultProxy::start(&dynamodb_url).await.context("cannot start the fault proxy")?;
-                proxy.randomly(*seed, *rate, Kind::ALL);
-                settings.insert(ENDPOINT, proxy.endpoint());
-                Some(proxy)
-            }
-        };
-        let env_file = directory.join("env");
-        let lines: Vec<_> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        write_whole(&env_file, &lines.join("\n"))?;
-        let gateway = Gateway::start(root, cargo_lambda, *port, &env_file, *release, output).await?;
         let mut background = JoinSet::new();
-        if let Some(engine) = &engine {
-            background.spawn(expire(engine.clone()));
+        if let Some(engine) = &database.engine {
+            background.spawn(remove_expired_items(engine.clone()));
         }
-        let pump = Pump::new(&dynamodb_url, TABLE, &settings, &gateway.url());
-        let session = demo.session(gateway.url(), dynamodb_url, TABLE);
-        Ok(Self { background, pump, gateway, session, session_file, _proxy: proxy, _engine: engine, _lock: lock })
+        Ok(Self {
+            background,
+            event_source: EventSourceMapping::new(&database.url, TABLE, &variables, &gateway.url()),
+            session: demo.into_session(gateway.url(), &database.url, TABLE),
+            session_file,
+            gateway,
+            _proxy: proxy,
+            _engine: database.engine,
+            _lock: lock,
+        })
     }
 
-    /// Waits until requests can be answered, and writes the session's file.
-    pub(crate) async fn ready(&mut self) -> Result<&Session> {
+    /// Waits until all functions respond, and writes the session file.
+    pub(crate) async fn wait_until_ready(&mut self) -> Result<&Session> {
         let admin_key = self.session.orgs.first().map(|org| org.admin_key.as_str()).unwrap_or_default();
-        self.gateway.ready(admin_key).await?;
-        if let Some(pump) = self.pump.take() {
-            self.background.spawn(pump.run());
+        self.gateway.wait_until_ready(admin_key).await?;
+        if let Some(event_source) = self.event_source.take() {
+            self.background.spawn(event_source.run());
         }
-        write_whole(&self.session_file, &serde_json::to_string_pretty(&self.session)?)?;
+        write_atomically(&self.session_file, &serde_json::to_string_pretty(&self.session)?)?;
         Ok(&self.session)
     }
 
-    /// Waits until the gateway ends by itself; why, in words.
-    pub(crate) async fn ended(&mut self) -> String {
-        self.gateway.ended().await
+    /// Waits until the gateway exits by itself, and returns that as an error.
+    pub(crate) async fn exited(&mut self) -> Error {
+        self.gateway.exited().await
     }
 
-    /// Ends everything.
+    /// Stops everything, and waits until all processes have exited.
     pub(crate) async fn stop(mut self) {
         self.background.shutdown().await;
         self.gateway.stop().await;
-        // A file left behind is removed by the next start.
-        let _ = remove(&self.session_file);
+        if let Err(error) = remove_if_present(&self.session_file) {
+            warn(&format!("{error:#}"));
+        }
     }
 }
 
-/// What the functions are told, beside what this process is told: the names and values of their environment.
-pub(super) fn settings(dynamodb_url: &str, jwt_secret: &str, embedded: bool) -> BTreeMap<&'static str, String> {
-    let mut settings = BTreeMap::from([
+/// Creates the table and the demo data if they are missing. Returns the demo data and the functions' environment.
+async fn prepare_demo(database: &RunningDatabase, demo_file: Option<&Path>) -> Result<(Demo, Variables)> {
+    let stored = demo_file.and_then(Demo::load);
+    let jwt_secret = stored.as_ref().map_or_else(new_jwt_secret, |demo| demo.jwt_secret.clone());
+    let variables = function_variables(database, &jwt_secret);
+    let demo = create_missing_data(database, &variables, stored, jwt_secret).await?;
+    if let Some(file) = demo_file {
+        write_atomically(file, &serde_json::to_string_pretty(&demo)?)?;
+    }
+    Ok((demo, variables))
+}
+
+/// The environment variables that the functions get in addition to this process's own.
+pub(super) fn function_variables(database: &RunningDatabase, jwt_secret: &str) -> Variables {
+    let mut variables = BTreeMap::from([
         ("TABLE_NAME", TABLE.to_owned()),
-        (ENDPOINT, dynamodb_url.to_owned()),
+        (ENDPOINT, database.url.to_string()),
         ("JWT_ALGORITHM", "HS256".to_owned()),
         ("JWT_SECRET", jwt_secret.to_owned()),
     ]);
-    // DynamoDB wants the caller's, which stay where they are and get into no file.
-    for (name, value) in ANYBODY {
-        if embedded || env::var_os(name).is_none() {
-            settings.insert(name, value.to_owned());
-        }
-    }
-    settings
+    variables.extend(database.credentials().map(|(name, value)| (name, value.to_owned())));
+    variables
 }
 
-/// Makes sure that the table is there and has the demo data.
-pub(super) async fn demo_data(
-    settings: &BTreeMap<&str, String>,
+async fn create_missing_data(
+    database: &RunningDatabase,
+    variables: &Variables,
     stored: Option<Demo>,
     jwt_secret: String,
 ) -> Result<Demo> {
-    let variable = |name: &str| settings.get(name).cloned().or_else(|| env::var(name).ok());
+    let url = &database.url;
+    let variable = |name: &str| variables.get(name).cloned().or_else(|| env::var(name).ok());
     let config = Config::read(variable).map_err(|error| anyhow!(error))?;
     let table = Table::new(&config.database, RetryPolicy::default());
-    let url = config.database.endpoint.clone().unwrap_or_default();
-    table
-        .create_if_missing(Some(keys::stream()))
-        .await
-        .map_err(|error| anyhow!("cannot make the table at {url}: {error}"))?;
+    let created = table.create_if_missing(Some(keys::stream())).await;
+    created.map_err(|error| anyhow!("cannot create the table {TABLE} at {url}: {error}"))?;
     let app = App::new(&config);
-    match stored {
-        Some(demo) if demo.is_in(&app).await => {
-            demo.restore_example(&app).await?;
-            Ok(demo)
+    if let Some(demo) = stored
+        && demo.is_in(&app).await
+    {
+        if let Err(error) = demo.restore_example(&app).await {
+            warn(&format!("cannot restore the objects of the example events: {error:#}"));
         }
-        // Never seeded, or into another table, or not to the end.
-        // A key that everybody can read in `events/` must not open a table that others can reach.
-        _ => Demo::seed(jwt_secret, &table, &app, url.starts_with("http://")).await,
+        return Ok(demo);
     }
+    // The example key is public, so it must not give access to a table that others can reach.
+    let seeded = Demo::seed(jwt_secret, &table, &app, url.is_local()).await;
+    seeded.with_context(|| format!("cannot write the demo data to the table {TABLE} at {url}"))
 }
 
-async fn engine(directory: &Path, database: &Database) -> Result<Option<Engine>> {
-    let started = match database {
-        Database::At(_) => return Ok(None),
-        Database::Memory => Engine::in_memory().await,
-        Database::File => Engine::in_file(&directory.join("contacts.sqlite"), 0).await,
-    };
-    started.map(Some).map_err(|error| anyhow!("cannot start the embedded engine: {error}"))
+async fn start_fault_proxy(database: &RunningDatabase, faults: Option<&Faults>) -> Result<Option<FaultProxy>> {
+    let Some(Faults { seed, rate }) = faults else { return Ok(None) };
+    let proxy = FaultProxy::start(database.url.as_str()).await.context("cannot start the fault proxy")?;
+    proxy.randomly(*seed, *rate, Kind::ALL);
+    Ok(Some(proxy))
 }
 
-/// Where the credentials of a database that stays are kept, beside it: it knows only their hashes.
-fn demo_file(directory: &Path, database: &Database) -> Option<PathBuf> {
-    match database {
-        Database::Memory => None,
-        Database::File => Some(directory.join("demo.json")),
-        Database::At(url) => {
-            let name: String = url.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-            Some(directory.join(format!("demo-{name}.json")))
-        }
-    }
+fn write_env_file(file: &Path, variables: &Variables) -> Result<()> {
+    let lines: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    write_atomically(file, &lines.join("\n"))
 }
 
-/// Builds all functions, so that the first request to each need not wait for it.
-async fn build(root: &Path, release: bool) -> Result<()> {
+/// Builds all functions at once. The gateway would build each one at its first request.
+async fn build_functions(root: &Path, release: bool) -> Result<()> {
     let mut cargo = Command::new("cargo");
-    cargo.arg("build").args(release.then_some("--release")).current_dir(root);
-    let status = Group::spawn(cargo)?.wait().await?;
-    ensure!(status.success(), "the functions do not build; mend what cargo says above");
+    cargo.arg("build").current_dir(root);
+    if release {
+        cargo.arg("--release");
+    }
+    let status = ProcessGroup::spawn(cargo)?.wait().await?;
+    ensure!(status.success(), "cannot build the functions: fix the errors that cargo reports above");
     Ok(())
 }
 
-fn ensure_free(port: u16) -> Result<()> {
+fn ensure_port_is_free(port: u16) -> Result<()> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            bail!("port {port} is in use; stop what listens there, or choose another one with --port")
+            bail!("port {port} is in use: stop the process that listens on it, or choose another port with --port")
         }
         Err(error) => Err(error).with_context(|| format!("cannot listen on port {port}")),
     }
 }
 
-/// Keeps a second one off the same data; until the file is closed.
+/// Locks a directory against a second API with the same data, until the file is closed.
 fn lock(directory: &Path) -> Result<File> {
-    let file = File::create(directory.join("lock"))?;
+    let path = directory.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            bail!("`cargo dev` is running in this project already; stop it before starting another")
+            bail!("another command uses the data in {}: stop it and run this again", directory.display())
         }
-        Err(TryLockError::Error(error)) => Err(error.into()),
-    }
-}
-
-fn remove(file: &Path) -> Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", file.display()))
-        }
-        Err(_) | Ok(()) => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::TempDir;
 
     #[test]
-    fn a_port_in_use_is_one_line() {
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = taken.local_addr().unwrap().port();
-        let line = ensure_free(port).unwrap_err().to_string();
-        assert!(line.starts_with(&format!("port {port} is in use")) && !line.contains('\n'), "{line}");
-        drop(taken);
-        ensure_free(port).unwrap();
+    fn a_port_in_use_is_an_error_of_one_line() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let error = ensure_port_is_free(port).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("port {port} is in use")) && !error.contains('\n'), "{error}");
+        drop(listener);
+        ensure_port_is_free(port).unwrap();
     }
 
     #[test]
-    fn each_database_keeps_its_own_credentials() {
-        let file = |database| demo_file(Path::new("d"), &database);
-        assert_eq!(file(Database::Memory), None);
-        assert_eq!(file(Database::File), Some("d/demo.json".into()));
-        let at = Database::At("http://127.0.0.1:8000".to_owned());
-        assert_eq!(file(at), Some("d/demo-http---127-0-0-1-8000.json".into()));
+    fn a_directory_is_locked_until_the_lock_is_dropped() {
+        let directory = TempDir::new("lock");
+        let held = lock(&directory.0).unwrap();
+        let error = lock(&directory.0).unwrap_err().to_string();
+        assert!(error.starts_with("another command uses the data in"), "{error}");
+        drop(held);
+        lock(&directory.0).unwrap();
     }
 }
