@@ -12,7 +12,7 @@ use crate::dynamodb::ConsumedCapacity;
 /// What a request's log line says.
 #[derive(Debug)]
 pub(crate) struct Line<'a> {
-    pub(crate) operation: &'static str,
+    pub(crate) operation: &'a str,
     pub(crate) request_id: &'a str,
     pub(crate) org_id: Option<OrgId>,
     pub(crate) status: u16,

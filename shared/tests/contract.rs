@@ -1,5 +1,5 @@
-//! Everything that must agree, agrees: the route table, the folders, the template, the router, the example events, the
-//! description, and the crate's own arrows. Each failure says what to edit.
+//! The files that must agree with the route table: folders, template, router, example events, `openapi.json`. And the
+//! layers of the crate. Each failure says what to edit.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "contract/documents.rs"]
@@ -17,7 +17,7 @@ use std::{env, fs};
 
 use serde_json::{Map, Value, json};
 use shared::dynamodb::Parent;
-use shared::endpoint::{Header, Spec};
+use shared::endpoint::Spec;
 use shared::{Endpoint, endpoint, openapi};
 
 fn root() -> PathBuf {
@@ -29,13 +29,13 @@ fn text(file: impl AsRef<Path>) -> String {
     fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-fn specs() -> impl Iterator<Item = Spec> + Clone {
+fn specs() -> impl Iterator<Item = &'static Spec> + Clone {
     Endpoint::ALL.iter().map(|endpoint| endpoint.spec())
 }
 
-/// The names of all functions: the endpoints', and the worker's.
+/// The names of all functions: the endpoints' and the worker's.
 fn functions() -> impl Iterator<Item = String> {
-    specs().map(|spec| spec.name).chain([endpoint::WORKER]).map(str::to_owned)
+    Endpoint::ALL.iter().map(|endpoint| endpoint.name()).chain([endpoint::WORKER]).map(str::to_owned)
 }
 
 fn with_and_without_slash(path: &str) -> [String; 2] {
@@ -59,7 +59,7 @@ fn cargo_metadata() -> Value {
     serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).unwrap()
 }
 
-/// Holds what is there to what should be, in any order and with neither too few nor too many.
+/// Asserts that two collections hold the same items, in any order.
 #[track_caller]
 fn assert_same<T: PartialEq + Debug>(
     wanted: impl IntoIterator<Item = T>,
@@ -78,27 +78,10 @@ fn assert_same<T: PartialEq + Debug>(
 }
 
 #[test]
-fn one_name_is_written_in_four_cases() {
-    for endpoint in Endpoint::ALL {
-        let Spec { name, operation_id, .. } = endpoint.spec();
-        let variant: String =
-            name.split('-').map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect::<Vec<_>>().concat();
-        assert_eq!(variant, format!("{endpoint:?}"), "shared/src/endpoint.rs: give {endpoint:?} the name it has");
-        assert_eq!(operation_id, name.replace('-', "_"), "shared/src/endpoint.rs: operation_id of {endpoint:?}");
-    }
-}
-
-#[test]
-fn every_endpoint_is_listed_and_has_a_route_of_its_own() {
-    let source = text("shared/src/endpoint.rs");
-    let variants = source.split_once("pub enum Endpoint {").unwrap().1.split_once("\n}").unwrap().0;
-    let variants = variants.lines().filter_map(|line| line.trim().strip_suffix(',')).map(str::to_owned);
-    let listed = Endpoint::ALL.iter().map(|endpoint| format!("{endpoint:?}"));
-    assert_same(variants, listed, "shared/src/endpoint.rs: list each variant in Endpoint::ALL, once");
-
+fn every_endpoint_has_its_own_route() {
     let routes = specs().map(|spec| format!("{} {}", spec.method.as_str(), spec.path));
     let distinct: BTreeSet<_> = routes.clone().collect();
-    assert_same(distinct, routes, "shared/src/endpoint.rs: give each endpoint a route of its own");
+    assert_same(distinct, routes, "shared/src/endpoint/table.rs: give each endpoint a route of its own");
 }
 
 #[test]
@@ -133,35 +116,6 @@ fn functions_folder() -> PathBuf {
 }
 
 #[test]
-fn every_main_runs_its_own_endpoint_and_fits_on_a_screen() {
-    const LINES_OF_MAIN: usize = 60;
-    const LINES_OF_HANDLE: usize = 40;
-    for endpoint in Endpoint::ALL {
-        let file = format!("functions/{}/src/main.rs", endpoint.spec().name);
-        let source = text(&file);
-        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
-        let run = format!("shared::run(Endpoint::{endpoint:?}, handle)");
-        assert_eq!(code.matches(&run).count(), 1, "{file}: `main` must call `{run}`");
-        assert_eq!(code.matches("Endpoint::").count(), 1, "{file}: name no other endpoint than {endpoint:?}");
-        let lines = code.lines().count();
-        assert!(lines <= LINES_OF_MAIN, "{file}: {lines} lines before the tests; move what is shared into shared/src");
-        let handle = code.lines().skip_while(|line| !line.starts_with("async fn handle("));
-        let lines = handle.take_while(|line| *line != "}").count() + 1;
-        assert!(
-            (2..=LINES_OF_HANDLE).contains(&lines),
-            "{file}: `handle` has {lines} lines, more than a screen or none"
-        );
-    }
-}
-
-#[test]
-fn the_workers_main_runs_the_worker() {
-    let file = format!("functions/{}/src/main.rs", endpoint::WORKER);
-    let run = "shared::worker::run()";
-    assert_eq!(text(&file).matches(run).count(), 1, "{file}: `main` must call `{run}`");
-}
-
-#[test]
 fn the_workers_example_event_is_the_removal_of_a_parent() {
     let file = format!("events/{}.json", endpoint::WORKER);
     let event: Value = serde_json::from_str(&text(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -182,7 +136,7 @@ fn every_function_has_an_example_event() {
 
     for endpoint in Endpoint::ALL {
         let spec = endpoint.spec();
-        let file = format!("events/{}.json", spec.name);
+        let file = format!("events/{}.json", endpoint.name());
         let event: Value = serde_json::from_str(&text(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         let path = event["rawPath"].as_str().unwrap_or_default();
         let values = endpoint.path_values(path);
@@ -199,19 +153,24 @@ fn every_function_has_an_example_event() {
             ("/pathParameters", values),
         ] {
             let found = event.pointer(pointer).cloned().unwrap_or_default();
-            assert_eq!(found, wanted, "{file}: set {pointer} to what Endpoint::{endpoint:?} says (right)");
+            assert_eq!(found, wanted, "{file}: set {pointer} to what Endpoint::{endpoint:?} declares (right)");
         }
-        assert_eq!(event["body"].is_string(), spec.body.is_some(), "{file}: a body is what the endpoint takes");
+        assert_eq!(
+            event["body"].is_string(),
+            spec.body.is_some(),
+            "{file}: an event has a body if the endpoint takes one"
+        );
     }
 }
 
 #[test]
 fn the_local_router_routes_as_the_route_table_says() {
     let mut wanted = Map::new();
-    for spec in specs() {
+    for endpoint in Endpoint::ALL {
+        let spec = endpoint.spec();
         for path in with_and_without_slash(spec.path) {
             let routes = wanted.entry(path).or_insert_with(|| json!([])).as_array_mut().unwrap();
-            routes.push(json!({"method": spec.method.as_str(), "function": spec.name}));
+            routes.push(json!({"method": spec.method.as_str(), "function": endpoint.name()}));
         }
     }
     let router = cargo_metadata().pointer("/metadata/lambda/watch/router").cloned().unwrap_or_default();
@@ -220,20 +179,20 @@ fn the_local_router_routes_as_the_route_table_says() {
 }
 
 #[test]
-fn the_committed_description_is_the_generated_one() {
+fn the_committed_description_is_up_to_date() {
     let generated = openapi::text().unwrap();
     let same = text("shared/openapi.json") == generated;
-    assert!(same, "shared/openapi.json is not what shared/src/openapi.rs generates: run `cargo xtask sync`");
+    assert!(same, "shared/openapi.json is not what shared/src/openapi generates: run `cargo xtask sync`");
 }
 
 #[test]
-fn what_a_request_names_and_needs_may_be_missing() {
+fn an_endpoint_that_names_a_resource_can_respond_404() {
     let description = serde_json::to_value(openapi::document()).unwrap();
     for spec in specs() {
-        let answers = &description["paths"][spec.path][spec.method.as_str().to_ascii_lowercase()]["responses"];
-        let does_without_import = answers["207"].is_object();
-        let needs_import = spec.headers.contains(&Header::ImportId) && !does_without_import;
-        let edit = "shared/src/domain/kind.rs, Kind::of_path_id: which kind of thing does its id name?";
-        assert_eq!(answers["404"].is_object(), spec.path.contains('{') || needs_import, "{}: {edit}", spec.path);
+        let method = spec.method.as_str().to_ascii_lowercase();
+        let responses = &description["paths"][spec.path][method]["responses"];
+        let names_a_resource = spec.path.contains('{') || spec.requires_import();
+        let edit = "shared/src/domain/kind.rs, Kind::of_path_id: which kind of resource does its id name?";
+        assert_eq!(responses["404"].is_object(), names_a_resource, "{}: {edit}", spec.path);
     }
 }

@@ -1,30 +1,31 @@
-//! `template.yaml`: what the linters say of it, in its short form and expanded, and what they do not see.
+//! Checks and builds of `template.yaml`: the linters, on its short form and on what SAM expands it to, and the least
+//! privilege that the linters do not check.
 //!
-//! That it agrees with the code (routes, binaries, each endpoint's actions, the table) is held by
-//! `shared/tests/contract.rs`.
+//! `shared/tests/contract.rs` checks that it agrees with the code (routes, binaries, policies, the table).
 
 use std::{env, fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+use shared::Endpoint;
 
 use crate::tools;
 
-/// Any region will do, for AWS is asked nothing.
+/// Any region will do: no command calls AWS.
 const REGION: &str = "us-east-1";
 
-/// Rules of `cfn-lint-serverless` that do not fit: WS1000 wants X-Ray; WS1004 wants a log group per function and does
-/// not know that functions can share one; ES6000 wants dead letters to have a queue for dead letters.
-const NOT_OURS: [&str; 3] = ["WS1000", "WS1004", "ES6000"];
+/// Rules of `cfn-lint-serverless` that do not fit: WS1000 demands X-Ray; WS1004 demands a log group per function and does
+/// not know that functions can share one; ES6000 demands a dead-letter queue for the dead-letter queue.
+const IGNORED_RULES: [&str; 3] = ["WS1000", "WS1004", "ES6000"];
 
-/// The managed policies there may be. SAM attaches the first to every role it makes, which allows but to write logs, and
-/// the second to the role of a function with a stream for its event, which allows to read streams.
+/// The allowed managed policies. SAM attaches the first, which allows to write logs, to every role, and the second, which
+/// allows to read streams, to the role of a function that a stream triggers.
 const MANAGED_POLICIES: [&str; 2] = [
     "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
     "arn:aws:iam::aws:policy/service-role/AWSLambdaDynamoDBExecutionRole",
 ];
 
-/// Lints `template.yaml` as it is written and as it is deployed, and holds it to least privilege.
+/// Lints `template.yaml` as it is written and as it is deployed, and checks for excess privileges.
 pub(crate) fn check(root: &Path) -> Result<()> {
     let python = tools::python_tools(root)?;
     tools::quietly(sam(root, &python).args(["validate", "--lint", "--region", REGION]))?;
@@ -37,23 +38,23 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 
     let mut lint = Command::new(python.join("cfn-lint"));
     lint.arg("--template").arg(&file).args(["--regions", REGION, "--append-rules", "cfn_lint_serverless.rules"]);
-    lint.arg("--ignore-checks").args(NOT_OURS);
-    tools::quietly(offline(&mut lint)).context("template.yaml, expanded by SAM, is faulty")?;
+    lint.arg("--ignore-checks").args(IGNORED_RULES);
+    tools::quietly(offline(&mut lint)).context("the linter rejects template.yaml as SAM expands it")?;
 
     let excess = excess_privileges(&serde_json::from_str(&expanded)?);
     ensure!(excess.is_empty(), "template.yaml allows more than it should:\n{}", excess.join("\n"));
     Ok(())
 }
 
-/// `sam build` of some functions, named like their binaries (`create-contact`), for the architecture of this machine,
-/// whose standard library is here. Leaves each one's artifacts in `target/sam/<function>`.
+/// Runs `sam build` for some functions, given by the names of their binaries (`create-contact`). It builds for this
+/// machine's architecture, because another one's standard library may be missing, into `target/sam/<function>`.
 pub(crate) fn build(root: &Path, functions: &[&str]) -> Result<()> {
     let cargo_lambda = tools::cargo_lambda(root)?;
     let python = tools::python_tools(root)?;
     let path = tools::path_with(&[cargo_lambda.parent().unwrap_or(root), &python])?;
     let architecture = architecture()?;
 
-    // Links all of them side by side. `sam build` goes one by one, and now finds the work done.
+    // Links all of them in parallel. `sam build`, which builds one by one, then finds them up to date.
     let mut cargo = Command::new("cargo");
     cargo.args(["lambda", "build", "--release"]).arg(format!("--{}", architecture.replace('_', "-")));
     cargo.args(functions.iter().flat_map(|function| ["--bin", function])).current_dir(root).env("PATH", &path);
@@ -61,7 +62,7 @@ pub(crate) fn build(root: &Path, functions: &[&str]) -> Result<()> {
 
     for function in functions {
         let mut sam = sam(root, &python);
-        sam.args(["build", &logical_id(function), "--region", REGION, "--build-dir"]);
+        sam.args(["build", &logical_id(function)?, "--region", REGION, "--build-dir"]);
         sam.arg(root.join("target/sam").join(function)).env("PATH", &path);
         sam.arg("--parameter-overrides").arg(format!("Architecture={architecture}"));
         tools::quietly(&mut sam)?;
@@ -75,7 +76,7 @@ fn sam(root: &Path, python: &Path) -> Command {
     sam
 }
 
-/// Keeps a command from looking for an AWS account: neither the developer's nor the machine's has a say here.
+/// Keeps a command from using an AWS account of the developer or the machine.
 fn offline(command: &mut Command) -> &mut Command {
     command
         .env("SAM_CLI_TELEMETRY", "0")
@@ -93,16 +94,13 @@ fn architecture() -> Result<&'static str> {
     }
 }
 
-/// `create-contact` is `CreateContactFunction` in the template.
-fn logical_id(function: &str) -> String {
-    let words = function.split('-').map(|word| {
-        let mut letters = word.chars();
-        letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
-    });
-    words.chain(["Function".to_owned()]).collect()
+/// The logical id of an endpoint's function in the template, by the name of its binary.
+fn logical_id(function: &str) -> Result<String> {
+    let endpoint = Endpoint::ALL.iter().find(|endpoint| endpoint.name() == function);
+    Ok(endpoint.with_context(|| format!("{function} is not the function of an endpoint"))?.logical_id())
 }
 
-/// Every way in which an expanded template allows more than named actions on named resources, a line each.
+/// The statements of an expanded template that allow more than named actions on named resources, one line each.
 fn excess_privileges(template: &Value) -> Vec<String> {
     let resources = template["Resources"].as_object().into_iter().flatten();
     let excess = resources.flat_map(|(id, resource)| {
@@ -117,7 +115,7 @@ fn excess_privileges(template: &Value) -> Vec<String> {
 fn excess_of_statement(statement: &Value) -> Vec<String> {
     let (actions, resources) = (strings(&statement["Action"]), strings(&statement["Resource"]));
     let inverted = ["NotAction", "NotResource"].into_iter().filter(|key| statement.get(key).is_some());
-    let inverted = inverted.map(|key| format!("{key} allows whatever it does not name"));
+    let inverted = inverted.map(|key| format!("{key} allows everything else"));
     let wild = actions.iter().chain(&resources).filter(|text| text.contains(['*', '?']));
     let wild = wild.map(|text| format!("wildcard {text}"));
     let scans = actions.iter().filter(|action| is_scan(action));
@@ -125,19 +123,19 @@ fn excess_of_statement(statement: &Value) -> Vec<String> {
     inverted.chain(wild).chain(scans).collect()
 }
 
-/// Whether an action can read the table from end to end; `PartiQL`'s SELECT can. IAM ignores the case of actions.
+/// Whether an action can read the whole table, as `PartiQL`'s SELECT can. IAM ignores the case of actions.
 fn is_scan(action: &str) -> bool {
     let action = action.to_ascii_lowercase();
     action == "dynamodb:scan" || action.starts_with("dynamodb:partiql")
 }
 
-/// The policy statements that allow something, wherever they are.
+/// The policy statements with the effect `Allow`, at any depth.
 fn statements(value: &Value) -> Vec<&Value> {
     let allows = value.get("Effect").is_some_and(|effect| effect == "Allow");
     allows.then_some(value).into_iter().chain(children(value).flat_map(statements)).collect()
 }
 
-/// Every string in it, however deep in lists and intrinsic functions.
+/// The strings in a value, at any depth of lists and intrinsic functions.
 fn strings(value: &Value) -> Vec<&str> {
     value.as_str().into_iter().chain(children(value).flat_map(strings)).collect()
 }
@@ -163,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn named_actions_on_named_resources_are_what_a_function_may_have() {
+    fn named_actions_on_named_resources_are_allowed() {
         let resources =
             [json!(TABLE), json!({"Fn::GetAtt": ["Table", "Arn"]}), json!({"Fn::Sub": "${Table.Arn}/index/gsi1"})];
         for resource in resources {
@@ -173,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_wider_is_named() {
+    fn wider_statements_are_reported() {
         for (statement, finding) in [
             (json!({"Action": "dynamodb:*", "Resource": TABLE}), "Role: wildcard dynamodb:*"),
             (json!({"Action": ["dynamodb:Get?tem"], "Resource": TABLE}), "Role: wildcard dynamodb:Get?tem"),
@@ -188,14 +186,8 @@ mod tests {
                 json!({"Action": "dynamodb:PartiQLSelect", "Resource": TABLE}),
                 "Role: dynamodb:PartiQLSelect reads the whole table",
             ),
-            (
-                json!({"NotAction": "dynamodb:Scan", "Resource": TABLE}),
-                "Role: NotAction allows whatever it does not name",
-            ),
-            (
-                json!({"Action": "dynamodb:GetItem", "NotResource": TABLE}),
-                "Role: NotResource allows whatever it does not name",
-            ),
+            (json!({"NotAction": "dynamodb:Scan", "Resource": TABLE}), "Role: NotAction allows everything else"),
+            (json!({"Action": "dynamodb:GetItem", "NotResource": TABLE}), "Role: NotResource allows everything else"),
         ] {
             let mut statement = statement;
             statement["Effect"] = "Allow".into();
@@ -206,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_managed_policy_is_nobody_s_minimum() {
+    fn other_managed_policies_are_reported() {
         let arn = "arn:aws:iam::aws:policy/AmazonDynamoDBFullAccess";
         let template =
             json!({"Resources": {"Role": {"Properties": {"ManagedPolicyArns": [MANAGED_POLICIES[0], arn]}}}});
@@ -214,8 +206,8 @@ mod tests {
     }
 
     #[test]
-    fn a_function_has_the_name_of_its_binary() {
-        assert_eq!(logical_id("create-contact"), "CreateContactFunction");
-        assert_eq!(logical_id("bulk"), "BulkFunction");
+    fn only_the_functions_of_endpoints_can_be_built() {
+        assert_eq!(logical_id("create-contact").unwrap(), "CreateContactFunction");
+        assert!(logical_id("bulk").unwrap_err().to_string().starts_with("bulk is not"));
     }
 }

@@ -13,7 +13,7 @@ const ENDPOINT: Endpoint = Endpoint::BulkUploadContacts;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, leases
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, idempotency_locks
 );
 
 async fn send(app: &TestApp, request: TestRequest) -> TestResponse {

@@ -3,9 +3,11 @@
 use shared::domain::ImportId;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};
 
+const ENDPOINT: Endpoint = Endpoint::DeleteImport;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
-    shared::run(Endpoint::DeleteImport, handle).await
+    shared::run(ENDPOINT, handle).await
 }
 
 async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {

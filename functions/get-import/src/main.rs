@@ -4,9 +4,11 @@ use shared::domain::ImportId;
 use shared::wire::ImportWithCount;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};
 
+const ENDPOINT: Endpoint = Endpoint::GetImport;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
-    shared::run(Endpoint::GetImport, handle).await
+    shared::run(ENDPOINT, handle).await
 }
 
 async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {

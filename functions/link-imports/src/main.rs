@@ -4,9 +4,11 @@ use shared::domain::CampaignId;
 use shared::wire::ImportIds;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};
 
+const ENDPOINT: Endpoint = Endpoint::LinkImports;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
-    shared::run(Endpoint::LinkImports, handle).await
+    shared::run(ENDPOINT, handle).await
 }
 
 async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {

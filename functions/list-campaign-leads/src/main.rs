@@ -3,9 +3,11 @@
 use shared::wire::ListQuery;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};
 
+const ENDPOINT: Endpoint = Endpoint::ListCampaignLeads;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
-    shared::run(Endpoint::ListCampaignLeads, handle).await
+    shared::run(ENDPOINT, handle).await
 }
 
 async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {

@@ -4,9 +4,11 @@ use shared::domain::ContactId;
 use shared::wire::NewActivities;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};
 
+const ENDPOINT: Endpoint = Endpoint::RecordActivities;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
-    shared::run(Endpoint::RecordActivities, handle).await
+    shared::run(ENDPOINT, handle).await
 }
 
 async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {

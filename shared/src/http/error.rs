@@ -79,7 +79,7 @@ impl ApiError {
             Self::MethodNotAllowed { allowed } => Response::error(405, "Method not allowed").with("allow", allowed),
             Self::Unauthorized => {
                 let challenge = r#"Bearer realm="contacts", ApiKey realm="contacts""#;
-                Response::error(401, "InvalidValue or missing authentication credentials")
+                Response::error(401, "Invalid or missing authentication credentials")
                     .with("www-authenticate", challenge)
             }
             Self::Forbidden => Response::error(403, "You do not have permission to access this resource"),

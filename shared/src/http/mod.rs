@@ -11,4 +11,4 @@ pub use error::ApiError;
 pub use event::Event;
 pub use request::{Body, Request};
 pub use response::Response;
-pub use serve::{run, serve};
+pub use serve::{Handler, run, serve};

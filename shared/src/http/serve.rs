@@ -34,14 +34,27 @@ const RESERVE: Duration = Duration::from_millis(500);
 /// What is kept back of a request's time for giving its key free again.
 const RELEASE: Duration = Duration::from_secs(1);
 
+/// The part of an endpoint that is its own: an `async fn` from a request that has been let in to the response.
+pub trait Handler: Fn(RequestContext, Request) -> <Self as Handler>::Future + Copy {
+    /// The future that a call returns.
+    type Future: Future<Output = Result<Response, ApiError>>;
+}
+
+impl<H, F> Handler for H
+where
+    H: Fn(RequestContext, Request) -> F + Copy,
+    F: Future<Output = Result<Response, ApiError>>,
+{
+    type Future = F;
+}
+
 /// Runs an endpoint's function: what every `main` does.
 ///
 /// # Errors
 /// The configuration's, or the runtime's.
-pub async fn run<H, F>(endpoint: Endpoint, handle: H) -> Result<(), lambda_runtime::Error>
+pub async fn run<H>(endpoint: Endpoint, handle: H) -> Result<(), lambda_runtime::Error>
 where
-    H: Fn(RequestContext, Request) -> F + Copy + Send + Sync + 'static,
-    F: Future<Output = Result<Response, ApiError>> + Send + 'static,
+    H: Handler<Future: Send> + Send + Sync + 'static,
 {
     telemetry::init();
     let app = App::new(&Config::from_env()?);
@@ -59,17 +72,13 @@ where
 }
 
 /// Answers one request, whatever it is. Logs one line about it.
-pub async fn serve<H, F>(
+pub async fn serve(
     app: &App,
     endpoint: Endpoint,
-    handle: H,
+    handle: impl Handler,
     event: Event,
     deadline: Instant,
-) -> ApiGatewayV2httpResponse
-where
-    H: Fn(RequestContext, Request) -> F,
-    F: Future<Output = Result<Response, ApiError>>,
-{
+) -> ApiGatewayV2httpResponse {
     static WARM: AtomicBool = AtomicBool::new(false);
     let cold = !WARM.swap(true, Ordering::Relaxed);
     let started = Instant::now();
@@ -84,7 +93,7 @@ where
     };
     let response = outcome.unwrap_or_else(ApiError::into_response).with("x-request-id", &request_id);
     telemetry::log_request(&telemetry::Line {
-        operation: endpoint.spec().operation_id,
+        operation: &endpoint.operation_id(),
         request_id: &request_id,
         org_id: caller.get().copied(),
         status: response.status,
@@ -96,17 +105,13 @@ where
     response.into()
 }
 
-async fn answer<H, F>(
+async fn answer(
     ctx: &RequestContext,
     endpoint: Endpoint,
-    handle: H,
+    handle: impl Handler,
     event: Event,
     caller: &OnceLock<OrgId>,
-) -> Result<Response, ApiError>
-where
-    H: Fn(RequestContext, Request) -> F,
-    F: Future<Output = Result<Response, ApiError>>,
-{
+) -> Result<Response, ApiError> {
     let spec = endpoint.spec();
     let path_values = endpoint.path_values(&event.raw_path).ok_or(ApiError::NoRoute)?;
     if event.request_context.http.method != spec.method.as_str() {
@@ -135,11 +140,7 @@ where
 }
 
 /// Lets the endpoint answer, unless the client has the answer already.
-async fn respond<H, F>(ctx: &RequestContext, handle: H, request: Request) -> Result<Response, ApiError>
-where
-    H: Fn(RequestContext, Request) -> F,
-    F: Future<Output = Result<Response, ApiError>>,
-{
+async fn respond(ctx: &RequestContext, handle: impl Handler, request: Request) -> Result<Response, ApiError> {
     let if_none_match = request.headers.if_none_match.clone();
     let Some((idempotency_key, repeat)) = request.idempotency_key().zip(request.endpoint.spec().repeat()) else {
         let response = handle(ctx.clone(), request).await?;
@@ -156,17 +157,13 @@ where
 }
 
 /// Lets the endpoint answer, unless an answer is kept under the request's key: then `again` makes one of that.
-async fn respond_once<H, F>(
+async fn respond_once(
     ctx: &RequestContext,
-    handle: H,
+    handle: impl Handler,
     request: Request,
     idempotency_key: &IdempotencyKey,
     again: impl Fn(&StoredResponse) -> Result<Response, ApiError>,
-) -> Result<Response, ApiError>
-where
-    H: Fn(RequestContext, Request) -> F,
-    F: Future<Output = Result<Response, ApiError>>,
-{
+) -> Result<Response, ApiError> {
     let (idempotency_records, fingerprint) = (ctx.idempotency_records(request.principal()), request.fingerprint());
     let again =
         |kept: &StoredResponse| if kept.fingerprint == fingerprint { again(kept) } else { Err(ApiError::KeyReused) };
@@ -184,16 +181,12 @@ where
 }
 
 /// Lets the endpoint answer, unless another request under the request's key is under way.
-async fn respond_alone<H, F>(
+async fn respond_alone(
     ctx: &RequestContext,
-    handle: H,
+    handle: impl Handler,
     request: Request,
     idempotency_key: &IdempotencyKey,
-) -> Result<Response, ApiError>
-where
-    H: Fn(RequestContext, Request) -> F,
-    F: Future<Output = Result<Response, ApiError>>,
-{
+) -> Result<Response, ApiError> {
     let idempotency_records = ctx.idempotency_records(request.principal());
     let idempotency_lock = idempotency_records.hold(idempotency_key, &request.fingerprint()).await?;
     let outcome = handle(ctx.ending_earlier(RELEASE), request).await;
@@ -214,8 +207,8 @@ fn body(event: &Event, spec: BodySpec) -> Result<Body, ApiError> {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let media = spec.media.iter().find(|media| media.as_str().eq_ignore_ascii_case(essence));
     let media = *media.ok_or(ApiError::UnsupportedMediaType { supported: spec.media })?;
-    let bytes = Some(event.body()).filter(|bytes| bytes.len() <= spec.max);
-    let bytes = bytes.ok_or(ApiError::BodyTooLarge { limit: spec.max })?;
+    let bytes = Some(event.body()).filter(|bytes| bytes.len() <= spec.limit);
+    let bytes = bytes.ok_or(ApiError::BodyTooLarge { limit: spec.limit })?;
     Ok(Body { media, content_type: content_type.to_owned(), bytes })
 }
 

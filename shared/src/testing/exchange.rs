@@ -21,8 +21,7 @@ impl TestRequest {
 
     /// The example event of an endpoint, as `events/` has it.
     pub fn example(endpoint: Endpoint) -> Self {
-        let file =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(format!("{}.json", endpoint.spec().name));
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(format!("{}.json", endpoint.name()));
         let text = std::fs::read_to_string(&file).expect("every endpoint has an example event");
         Self(serde_json::from_str(&text).expect("an example event is JSON"))
     }

@@ -11,7 +11,6 @@ pub mod fault;
 pub mod rules;
 pub mod tenant;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -34,7 +33,7 @@ use crate::domain::{
 use crate::dynamodb::keys::{self, Key, PK, SK};
 use crate::dynamodb::{RetryPolicy, Table};
 use crate::endpoint::Endpoint;
-use crate::http::{ApiError, Request, Response, serve};
+use crate::http::{Handler, serve};
 use crate::repositories::api_keys;
 use crate::wire::{FromBody, NewActivities, NewCampaign};
 
@@ -107,45 +106,29 @@ impl TestApp {
     }
 
     /// Answers a request as the endpoint's function would.
-    pub async fn send<H, F>(&self, endpoint: Endpoint, handle: H, request: &TestRequest) -> TestResponse
-    where
-        H: Fn(RequestContext, Request) -> F,
-        F: Future<Output = Result<Response, ApiError>>,
-    {
+    pub async fn send(&self, endpoint: Endpoint, handle: impl Handler, request: &TestRequest) -> TestResponse {
         self.send_by(deadline(), endpoint, handle, request).await
     }
 
     /// Answers a request that has until then.
-    pub async fn send_by<H, F>(
+    pub async fn send_by(
         &self,
         deadline: Instant,
         endpoint: Endpoint,
-        handle: H,
+        handle: impl Handler,
         request: &TestRequest,
-    ) -> TestResponse
-    where
-        H: Fn(RequestContext, Request) -> F,
-        F: Future<Output = Result<Response, ApiError>>,
-    {
+    ) -> TestResponse {
         let response = Box::pin(serve(&self.app, endpoint, handle, request.event(), deadline)).await;
         TestResponse::new(&response)
     }
 
     /// A page of the list of the organization that a test acts as.
-    pub async fn list<H, F>(&self, endpoint: Endpoint, handle: H, query: &str) -> TestResponse
-    where
-        H: Fn(RequestContext, Request) -> F,
-        F: Future<Output = Result<Response, ApiError>>,
-    {
+    pub async fn list(&self, endpoint: Endpoint, handle: impl Handler, query: &str) -> TestResponse {
         self.send(endpoint, handle, &TestRequest::to(endpoint, &self.org).query(query)).await
     }
 
     /// Every page of that list from this query on.
-    pub async fn pages<H, F>(&self, endpoint: Endpoint, handle: H, query: &str) -> Vec<TestResponse>
-    where
-        H: Fn(RequestContext, Request) -> F + Copy,
-        F: Future<Output = Result<Response, ApiError>>,
-    {
+    pub async fn pages(&self, endpoint: Endpoint, handle: impl Handler, query: &str) -> Vec<TestResponse> {
         let mut pages = vec![self.list(endpoint, handle, query).await];
         while let Some(next) = pages.last().and_then(|page| page.next(endpoint)) {
             pages.push(self.list(endpoint, handle, &next).await);

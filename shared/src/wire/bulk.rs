@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use super::body::{BODY, body_elements, parse_json};
 use super::fields::{Cells, FieldDescription, Fields, FromFields, Purpose};
+use super::param;
 use super::query::{FromQuery, Query};
 use crate::domain::email::MAX_EMAIL_BYTES;
 use crate::domain::text::choice;
 use crate::domain::{
     Contact, ContactId, ContactPatch, Email, FullName, NewContact, PathSegment, Upsert, ValidationErrors,
 };
-use crate::endpoint::param;
 use crate::repositories::{Plan, Row, RowOutcome};
 
 /// The most rows of one upload.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::body::ObjectBody;
 use super::fields::{Described, Fields, FromFields, Purpose};
+use super::param;
 use super::query::{FromQuery, Query};
 use super::view::Resource;
 use crate::domain::ids::parse_uuid;
@@ -11,7 +12,6 @@ use crate::domain::{
     Availability, Campaign, CampaignDetails, CampaignFilter, CampaignId, CampaignPatch, InvalidValue, LeadMagnet,
     LeadMagnetId, OrgId, ValidationErrors, time,
 };
-use crate::endpoint::param;
 
 impl FromFields for CampaignPatch {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
+use super::param;
 use super::query::{FromQuery, Query};
 use super::view::Resource;
 use crate::domain::{Company, CompanyFilter, CompanyId, CompanyName, OrgId, ValidationErrors, time};
-use crate::endpoint::param;
 
 /// A company, as it is shown.
 #[derive(Debug, Serialize)]

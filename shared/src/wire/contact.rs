@@ -10,6 +10,7 @@ use super::body::ObjectBody;
 #[cfg(feature = "openapi")]
 use super::fields::Component;
 use super::fields::{FieldValue, Fields, FromFields, Purpose};
+use super::param::{self, MAX_PAGE};
 use super::query::{FromQuery, Query};
 use super::view::Resource;
 use crate::domain::json::key_order;
@@ -18,7 +19,6 @@ use crate::domain::{
     InvalidValue, JsonObject, NewContact, OrgId, Patch, Timeline, TimelineFilter, TimelinePage, TimelinePosition,
     ValidationErrors, time,
 };
-use crate::endpoint::param::{self, MAX_PAGE};
 
 impl FromFields for ContactPatch {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {

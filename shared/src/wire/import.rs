@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::body::ObjectBody;
 use super::fields::{Fields, FromFields, Purpose};
+use super::param;
 use super::query::{FromQuery, Query};
 use super::view::Resource;
 use crate::domain::{
     Import, ImportDetails, ImportFilter, ImportId, ImportPatch, NewImport, OrgId, ValidationErrors, time,
 };
-use crate::endpoint::param;
 
 impl FromFields for ImportPatch {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {

@@ -15,6 +15,7 @@ use super::body::ObjectBody;
 #[cfg(feature = "openapi")]
 use super::fields::Component;
 use super::fields::{FieldValue, Fields, FromFields, Purpose};
+use super::param;
 use super::query::{FromQuery, Query};
 use super::view::Resource;
 use crate::domain::ids::parse_uuids;
@@ -23,7 +24,6 @@ use crate::domain::{
     CampaignId, ContactId, ImportId, InvalidValue, Lead, LeadFilter, LeadId, LeadPatch, LeadStatus, Linked,
     ValidationErrors, time,
 };
-use crate::endpoint::param;
 
 /// The imports to link, each once: 1 to 100 of them.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ mod contact;
 pub(crate) mod fields;
 mod import;
 mod lead;
+pub mod param;
 mod query;
 mod values;
 mod view;
@@ -24,7 +25,6 @@ pub use company::CompanyView;
 pub use contact::{ContactView, ContactWithTimeline, ContactWithTimelineView, TimelineQuery};
 pub use fields::{Cells, FieldDescription, Fields, FromFields, Purpose};
 pub use import::{ImportView, ImportWithCount, ImportWithCountView};
-#[cfg(feature = "openapi")]
 pub(crate) use lead::LinkedView;
 pub use lead::{ImportIds, LeadView};
 pub use query::{FromQuery, ListQuery, Query};

@@ -2,9 +2,9 @@
 
 use uuid::Uuid;
 
+use super::param::{self, Param, ParamKind};
 use crate::domain::{InvalidValue, ValidationErrors};
 use crate::dynamodb::{Cursor, SortPosition};
-use crate::endpoint::{Param, ParamKind, param};
 
 /// The parameters of a request, decoded.
 #[derive(Debug, Default)]

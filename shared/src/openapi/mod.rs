@@ -1,0 +1,101 @@
+//! The description of the API: OpenAPI 3.1, generated from the route table and committed as `openapi.json`.
+//!
+//! Nothing here names an endpoint: parameters, statuses, headers and bodies follow from each [`Spec`](crate::endpoint::Spec).
+
+mod operation;
+mod parameter;
+mod response;
+
+use utoipa::openapi::schema::{Components, KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{
+    ComponentsBuilder, HttpMethod, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths, Server,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::endpoint::{Endpoint, Method};
+use crate::wire::Detail;
+
+const REQUEST_ID: &str = "X-Request-ID";
+const API_KEY: &str = "ApiKeyAuth";
+const BEARER: &str = "BearerAuth";
+
+const ABOUT: &str = "Contacts of an organization with their timelines, the imports that loaded them, and the campaigns \
+    that address them.\n\n\
+    Every path is served with and without a trailing slash. The body of every error is `{\"detail\": \"<one sentence>\"}`; \
+    a 400 names all invalid fields at once. A resource of another organization is treated as if it did not exist. \
+    Unknown fields are ignored.";
+
+/// The document.
+pub fn document() -> OpenApi {
+    let info = InfoBuilder::new().title("Contacts API").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT));
+    let license = LicenseBuilder::new().name(env!("CARGO_PKG_LICENSE")).identifier(Some(env!("CARGO_PKG_LICENSE")));
+    let mut paths = Paths::new();
+    for endpoint in Endpoint::ALL {
+        let spec = endpoint.spec();
+        paths.add_path_operation(spec.path, vec![method(spec.method)], operation::of(*endpoint));
+    }
+    OpenApiBuilder::new()
+        .info(info.license(Some(license.build())).build())
+        .servers(Some([Server::new("/")]))
+        .paths(paths)
+        .components(Some(components()))
+        .build()
+}
+
+/// The document as it is committed: indented, with a line break at its end.
+///
+/// # Errors
+/// A bug in the generator: JSON can represent every part of the document.
+pub fn text() -> serde_json::Result<String> {
+    Ok(document().to_pretty_json()? + "\n")
+}
+
+fn components() -> Components {
+    let api_key = ApiKeyValue::with_description(
+        "X-API-Key",
+        "A key of the organization; it takes precedence over a token in the same request",
+    );
+    let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+    let bearer = bearer.description(Some("A token with `sub`, `org_id` and `exp`, and optionally `scope`"));
+    let mut components = ComponentsBuilder::new()
+        .schema(Detail::name(), Detail::schema())
+        .security_scheme(API_KEY, SecurityScheme::ApiKey(ApiKey::Header(api_key)))
+        .security_scheme(BEARER, SecurityScheme::Http(bearer.build()))
+        .parameter(REQUEST_ID, parameter::request_id());
+    for endpoint in Endpoint::ALL {
+        let spec = endpoint.spec();
+        let success = (spec.success.describe)();
+        components = components.schema(success.name, success.schema).schemas_from_iter(success.referenced);
+        if let Some(body) = spec.body {
+            let described = (body.describe)();
+            components = components.schema(described.name, described.schema).schemas_from_iter(described.referenced);
+        }
+    }
+    for (name, description) in response::HEADERS {
+        components = components.header(name, response::header(description));
+    }
+    components.build()
+}
+
+fn method(method: Method) -> HttpMethod {
+    match method {
+        Method::Get => HttpMethod::Get,
+        Method::Post => HttpMethod::Post,
+        Method::Put => HttpMethod::Put,
+        Method::Patch => HttpMethod::Patch,
+        Method::Delete => HttpMethod::Delete,
+    }
+}
+
+fn string() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn uuid() -> ObjectBuilder {
+    string().format(Some(SchemaFormat::Custom("uuid".to_owned())))
+}
+
+fn date_time() -> ObjectBuilder {
+    string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+}

@@ -1,0 +1,70 @@
+//! The parameters of an operation: in its path, its query and its headers.
+
+use serde_json::Value;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+
+use super::{REQUEST_ID, date_time, string, uuid};
+use crate::endpoint::{ACTIVITY_ID, Header, Repeat};
+use crate::wire::param::{Param, ParamKind};
+
+pub(super) fn in_path(name: &str) -> Parameter {
+    let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
+    parameter.schema(Some(if name == ACTIVITY_ID { string() } else { uuid() })).build()
+}
+
+pub(super) fn in_query(param: &Param) -> Parameter {
+    let schema = match param.kind {
+        ParamKind::Text => string(),
+        ParamKind::Uuid => uuid(),
+        ParamKind::Time => date_time(),
+        ParamKind::Boolean => ObjectBuilder::new().schema_type(Type::Boolean).default(Some(Value::from(false))),
+        ParamKind::Integer { min, max, default } => ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(min))
+            .maximum(Some(max))
+            .default(Some(Value::from(default))),
+    };
+    let parameter = ParameterBuilder::new().name(param.name).parameter_in(ParameterIn::Query).schema(Some(schema));
+    parameter.required(Required::False).description(Some(param.description)).build()
+}
+
+pub(super) fn in_header(header: Header) -> Parameter {
+    let (description, schema) = match header {
+        Header::ImportId => ("Import that the contact is linked to", uuid()),
+        Header::IdempotencyKey(repeat) => (idempotency(repeat), visible_ascii(255)),
+        Header::IfMatch => ("`ETag` of the version that may be changed, a list of them, or `*`", string()),
+        Header::IfNoneMatch => ("`ETag` of the response that the client has, a list of them, or `*`", string()),
+    };
+    optional_header(header.name(), description, schema)
+}
+
+pub(super) fn request_id() -> Parameter {
+    optional_header(REQUEST_ID, "Id of the request, by which its log line is found", visible_ascii(128))
+}
+
+const fn idempotency(repeat: Repeat) -> &'static str {
+    match repeat {
+        Repeat::Replayed => {
+            "Makes the request safe to repeat: for 24 hours, repeats with the same key have no further effect and get \
+             the same response"
+        }
+        Repeat::Run => {
+            "Keeps the request from running twice at once: a repeat with the same key gets 409 while the request is in \
+             progress. After that the repeat runs again, which is harmless"
+        }
+        Repeat::Refused(_) => {
+            "Makes the request safe to repeat: for 24 hours, repeats with the same key have no further effect and get 409"
+        }
+    }
+}
+
+fn optional_header(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {
+    let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
+    parameter.description(Some(description)).schema(Some(schema)).build()
+}
+
+fn visible_ascii(max: usize) -> ObjectBuilder {
+    string().min_length(Some(1)).max_length(Some(max)).pattern(Some("^[!-~]+$"))
+}

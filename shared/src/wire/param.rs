@@ -1,0 +1,124 @@
+//! The query parameters of the API: read from queries by their [`Param`], listed by endpoints in the route table, and
+//! described in `openapi.json`.
+
+/// A query parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Param {
+    /// Its name in a query.
+    pub name: &'static str,
+    /// Its effect, for clients.
+    pub description: &'static str,
+    /// The type of its value.
+    pub kind: ParamKind,
+}
+
+/// The type of a query parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamKind {
+    /// Any text.
+    Text,
+    /// A UUID.
+    Uuid,
+    /// An RFC 3339 time.
+    Time,
+    /// `true` or `false`; `false` by default.
+    Boolean,
+    /// An integer in a range.
+    Integer {
+        /// The smallest value.
+        min: u32,
+        /// The largest value.
+        max: u32,
+        /// The value of an absent parameter.
+        default: u32,
+    },
+}
+
+/// The last page of a timeline that a client can request by number.
+pub const MAX_PAGE: u32 = 1_000_000;
+
+/// The campaign whose activities a timeline shows.
+pub const CAMPAIGN_ID: Param = Param {
+    name: "campaign_id",
+    description: "Campaign whose activities are shown. `all`, the default: those of the active campaigns, or every \
+                  activity if no campaign is active; `any`: every activity",
+    kind: ParamKind::Text,
+};
+/// The position in a timeline at which a page begins.
+pub const AFTER: Param = Param {
+    name: "after",
+    description: "Position at which the page begins, as given by the `Link` header of the previous page. Pages that \
+                  are followed by their links neither repeat nor skip an activity, even while new ones are recorded",
+    kind: ParamKind::Text,
+};
+/// The number of a timeline's page.
+pub const PAGE: Param = Param {
+    name: "page",
+    description: "Page of the timeline, from 0",
+    kind: ParamKind::Integer { min: 0, max: MAX_PAGE, default: 0 },
+};
+/// The page size of a timeline.
+pub const ACTIVITY_LIMIT: Param = Param {
+    name: "limit",
+    description: "Activities per page",
+    kind: ParamKind::Integer { min: 1, max: 200, default: 50 },
+};
+/// The page size of a list.
+pub const LIMIT: Param = Param {
+    name: "limit",
+    description: "Most rows per page. A page may have fewer: only a missing `Link` header marks the end of the list",
+    kind: ParamKind::Integer { min: 1, max: 1000, default: 1000 },
+};
+/// The position in a list at which a page begins.
+pub const CURSOR: Param = Param {
+    name: "cursor",
+    description: "Position at which the page begins, as given by the `Link` header of the previous page",
+    kind: ParamKind::Text,
+};
+/// Filters contacts by import.
+pub const IMPORT_ID: Param =
+    Param { name: "import_id", description: "Only contacts of this import", kind: ParamKind::Uuid };
+/// Filters contacts by email.
+pub const EMAIL: Param =
+    Param { name: "email", description: "Only the contact with this email", kind: ParamKind::Text };
+/// Filters contacts by company.
+pub const COMPANY: Param = Param {
+    name: "company",
+    description: "Only contacts of this company, compared without case and space",
+    kind: ParamKind::Text,
+};
+/// Filters contacts by creation time.
+pub const CREATED_AFTER: Param =
+    Param { name: "created_after", description: "Only contacts created after this time", kind: ParamKind::Time };
+/// Filters contacts by the time of their last change.
+pub const UPDATED_AFTER: Param =
+    Param { name: "updated_after", description: "Only contacts changed after this time", kind: ParamKind::Time };
+/// Filters companies by name.
+pub const NAME: Param = Param {
+    name: "name",
+    description: "Only the company of this name, compared without case and space",
+    kind: ParamKind::Text,
+};
+/// The effect of an invalid row of an upload on the valid ones.
+pub const ON_ERROR: Param = Param {
+    name: "on_error",
+    description: "`abort`, the default: one invalid row, and nothing is written; `skip`: the valid rows are written",
+    kind: ParamKind::Text,
+};
+/// Switches an upload's writes off.
+pub const DRY_RUN: Param =
+    Param { name: "dry_run", description: "Report what would happen, and write nothing", kind: ParamKind::Boolean };
+/// Filters a list by status.
+pub const STATUS: Param = Param { name: "status", description: "Only rows of this status", kind: ParamKind::Text };
+/// Filters a list by campaign.
+pub const OF_CAMPAIGN: Param =
+    Param { name: "campaign_id", description: "Only rows of this campaign", kind: ParamKind::Uuid };
+/// Filters a list by contact.
+pub const OF_CONTACT: Param =
+    Param { name: "contact_id", description: "Only rows of this contact", kind: ParamKind::Uuid };
+/// Filters campaigns by ideal customer profile.
+pub const ICP_PROFILE_ID: Param = Param {
+    name: "icp_profile_id",
+    description: "Only campaigns with this ideal customer profile",
+    kind: ParamKind::Uuid,
+};
