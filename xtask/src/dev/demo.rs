@@ -340,7 +340,7 @@ fn ctx(app: &App) -> RequestContext {
     app.request_context(Instant::now() + LONGEST)
 }
 
-fn failed(error: shared::dynamodb::Error) -> anyhow::Error {
+fn failed(error: shared::repositories::Error) -> anyhow::Error {
     anyhow::Error::new(error).context("cannot seed the table")
 }
 
