@@ -1,4 +1,4 @@
-//! What a function has: for its whole life, and for one request.
+//! The state of a process, shared by its requests, and the context of one request.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,55 +13,57 @@ use crate::dynamodb::{self, CapacityMeter, ConsumedCapacity, Parent, RetryPolicy
 use crate::repositories::{
     self, Activities, ApiKeys, Campaigns, Companies, Contacts, FactCache, IdempotencyRecords, Imports, Leads, OrgTable,
 };
+use crate::system::{self, Rng, RngError};
 
-/// What lives as long as the process: the table's client, the keys seen, the clock.
+/// The state that all requests of a process share: the table's client, the caches, the clock and the source of randomness.
 #[derive(Debug, Clone)]
-pub struct App(Arc<Parts>);
+pub struct App(Arc<State>);
 
 #[derive(Debug)]
-struct Parts {
+struct State {
     table: Table,
     cache: Arc<FactCache>,
     authenticator: Authenticator,
     clock: Clock,
+    rng: Rng,
 }
 
 impl App {
-    /// A process as a function has it.
+    /// The state of a function's process, with the system's clock and randomness.
     pub fn new(config: &Config) -> Self {
-        Self::with(config, Clock::system(), RetryPolicy::default())
+        Self::with(config, system::clock(), system::rng(), RetryPolicy::default())
     }
 
-    /// A process with another clock and another retry_policy.
-    pub fn with(config: &Config, clock: Clock, retry_policy: RetryPolicy) -> Self {
+    /// The state of a process with another clock, source of randomness and retry policy.
+    pub fn with(config: &Config, clock: Clock, rng: Rng, retry_policy: RetryPolicy) -> Self {
         let table = Table::new(&config.database, retry_policy);
         let authenticator = Authenticator::new(&config.jwt, clock.clone());
-        Self(Arc::new(Parts { table, cache: Arc::default(), authenticator, clock }))
+        Self(Arc::new(State { table, cache: Arc::default(), authenticator, clock, rng }))
     }
 
-    /// Opens the connection to the table before anything is asked of it.
+    /// Opens the connection to the table by a cheap read. A failure shows at the first request.
     pub async fn connect(&self) {
-        const LONGEST: Duration = Duration::from_secs(2);
-        let client = self.0.table.client(Instant::now() + LONGEST, CapacityMeter::default());
+        const TIMEOUT: Duration = Duration::from_secs(2);
+        let client = self.0.table.client(Instant::now() + TIMEOUT, CapacityMeter::default());
         let unused_hash = ApiKeySecret::new(false, [0; 24]).hash();
-        // Whether it worked shows at the first request.
         let _ = repositories::api_keys::find(&client, &unused_hash).await;
     }
 
-    /// Makes ready for the first request: opens the connection to the table, and reads the public keys of tokens.
+    /// Prepares for the first request: opens the connection to the table, and reads the public keys of the token issuer.
     pub async fn warm_up(&self) {
         tokio::join!(self.connect(), self.0.authenticator.warm_up());
     }
 
-    /// Deletes whatever hangs on a thing that is gone, until the deadline. Gives the number of items deleted.
+    /// Deletes the children of a deleted parent until the deadline, and returns their number.
     ///
     /// # Errors
-    /// The table's.
-    pub async fn clear(&self, org: OrgId, parent: Parent, deadline: Instant) -> dynamodb::Result<usize> {
-        repositories::cascade::clear(&self.0.table.client(deadline, CapacityMeter::default()), org, parent).await
+    /// The database's; children that were deleted before stay deleted.
+    pub async fn delete_children(&self, org: OrgId, parent: Parent, deadline: Instant) -> dynamodb::Result<usize> {
+        let client = self.0.table.client(deadline, CapacityMeter::default());
+        repositories::cascade::delete_children(&client, org, parent).await
     }
 
-    /// The process, for one request.
+    /// The context of a request that arrives now.
     pub fn request_context(&self, deadline: Instant) -> RequestContext {
         let meter = CapacityMeter::default();
         let client = self.0.table.client(deadline, meter.clone());
@@ -69,9 +71,10 @@ impl App {
     }
 }
 
-/// What one request has: its way to the table, and its moment.
+/// The context of one request: its time, its deadline, its cost, and the repositories.
 ///
-/// The table is reached through a [`Principal`] only, so that no endpoint can forget to ask whose data it may touch.
+/// A repository is reached through a [`Principal`] only, so no endpoint can forget to authenticate its request, or name
+/// another organization.
 #[derive(Debug, Clone)]
 pub struct RequestContext {
     app: App,
@@ -83,71 +86,85 @@ pub struct RequestContext {
 impl RequestContext {
     /// The contacts of the caller's organization.
     pub fn contacts(&self, principal: &Principal) -> Contacts {
-        Contacts(self.table(principal))
+        Contacts { table: self.table(principal) }
     }
 
-    /// The activities of one of the caller's contacts.
+    /// The activities of a contact of the caller's organization.
     pub fn activities(&self, principal: &Principal, contact: ContactId) -> Activities {
-        Activities::of(self.table(principal), contact)
+        Activities::new(self.table(principal), contact)
     }
 
     /// The campaigns of the caller's organization.
     pub fn campaigns(&self, principal: &Principal) -> Campaigns {
-        Campaigns(self.table(principal))
+        Campaigns { table: self.table(principal) }
     }
 
     /// The imports of the caller's organization.
     pub fn imports(&self, principal: &Principal) -> Imports {
-        Imports(self.table(principal))
+        Imports { table: self.table(principal) }
     }
 
     /// The leads of the caller's organization.
     pub fn leads(&self, principal: &Principal) -> Leads {
-        Leads(self.table(principal))
+        Leads { table: self.table(principal) }
     }
 
     /// The companies of the caller's organization.
     pub fn companies(&self, principal: &Principal) -> Companies {
-        Companies(self.table(principal))
+        Companies { table: self.table(principal) }
     }
 
     /// The API keys of the caller's organization.
     pub fn api_keys(&self, principal: &Principal) -> ApiKeys {
-        ApiKeys(self.table(principal))
+        ApiKeys { table: self.table(principal) }
     }
 
-    /// The kept answers of the caller's organization.
+    /// The idempotency records of the caller's organization.
     pub fn idempotency_records(&self, principal: &Principal) -> IdempotencyRecords {
-        IdempotencyRecords(self.table(principal))
+        IdempotencyRecords { table: self.table(principal) }
     }
 
-    fn table(&self, principal: &Principal) -> OrgTable {
-        OrgTable::new(self.client.clone(), self.app.0.cache.clone(), principal.org_id(), self.now)
+    /// The time at which the request arrived, to the millisecond.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
     }
 
-    /// The same request, with its deadline earlier by so much.
-    #[must_use]
-    pub(crate) fn ending_earlier(&self, by: Duration) -> Self {
-        Self { client: self.client.ending_earlier(by), ..self.clone() }
-    }
-
-    /// Decides who is asking.
+    /// `N` random bytes, fit for a secret.
     ///
     /// # Errors
-    /// The credentials', or what was lacking to judge them.
+    /// [`RngError`]
+    pub fn random_bytes<const N: usize>(&self) -> Result<[u8; N], RngError> {
+        self.app.0.rng.bytes()
+    }
+
+    /// Authenticates the caller of the request.
+    ///
+    /// # Errors
+    /// [`AuthError`]
     pub async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Principal, AuthError> {
         self.app.0.authenticator.authenticate(credentials, &self.client).await
     }
 
-    /// What the request has cost so far.
+    /// The same request with its deadline earlier by `reserve`.
+    #[must_use]
+    pub(crate) fn with_earlier_deadline(&self, reserve: Duration) -> Self {
+        Self { client: self.client.with_earlier_deadline(reserve), ..self.clone() }
+    }
+
+    /// The database cost of the request so far.
     pub fn consumed_capacity(&self) -> ConsumedCapacity {
         self.meter.consumed_capacity()
     }
+
+    fn table(&self, principal: &Principal) -> OrgTable {
+        let State { cache, rng, .. } = &*self.app.0;
+        OrgTable::new(self.client.clone(), cache.clone(), principal.org_id(), self.now, rng.clone())
+    }
 }
 
-/// What is left of a function's time, but for what is kept back of it; `None` where its deadline is no time to come (the
-/// local gateway sends 1970).
-pub(crate) fn time_left(deadline: SystemTime, kept_back: Duration) -> Option<Duration> {
-    let left = deadline.duration_since(SystemTime::now()).ok()?.saturating_sub(kept_back);
-    (!left.is_zero()).then_some(left)
+/// The time until a function's deadline, less `reserve`; `None` for a deadline in the past, such as the year 1970 that the
+/// local gateway sends.
+pub(crate) fn time_left(deadline: SystemTime, reserve: Duration) -> Option<Duration> {
+    let left = deadline.duration_since(SystemTime::now()).ok()?.saturating_sub(reserve);
+    if left.is_zero() { None } else { Some(left) }
 }

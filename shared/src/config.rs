@@ -1,18 +1,18 @@
-//! What the environment says. Read once, at the start of the process.
+//! The configuration, which is read from environment variables once at the start of the process.
 
 use std::fmt;
 
-/// A setting that must not be printed.
+/// A setting that must not be printed; its `Debug` output is redacted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a secret.
+    /// Wraps the value of a secret.
     pub fn new(secret: impl Into<String>) -> Self {
         Self(secret.into())
     }
 
-    /// The secret itself.
+    /// The value of the secret.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -24,16 +24,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Everything a function is told.
+/// The configuration of a function.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the table is.
+    /// The table and the credentials for it.
     pub database: Database,
-    /// Whose tokens are believed.
+    /// The tokens that are accepted.
     pub jwt: Jwt,
 }
 
-/// Where the table is, and as whom to ask it.
+/// The table and the credentials for it.
 #[derive(Debug, Clone)]
 pub struct Database {
     /// `TABLE_NAME`
@@ -46,14 +46,14 @@ pub struct Database {
     pub secret_access_key: Secret,
     /// `AWS_SESSION_TOKEN`
     pub session_token: Option<Secret>,
-    /// `AWS_ENDPOINT_URL_DYNAMODB`: another engine than AWS's.
+    /// `AWS_ENDPOINT_URL_DYNAMODB`: the URL of another engine than AWS's.
     pub endpoint: Option<String>,
 }
 
-/// Whose tokens are believed. The algorithm is fixed here and never taken from a token.
+/// The JSON Web Tokens that are accepted. The algorithm is configured and never taken from a token.
 #[derive(Debug, Clone, Default)]
 pub struct Jwt {
-    /// `JWT_ALGORITHM` and where its key is; none where tokens are not used at all.
+    /// `JWT_ALGORITHM` and its keys; `None` accepts no tokens at all.
     pub keys: Option<JwtKeys>,
     /// `JWT_ISSUER`: the `iss` that a token must have.
     pub issuer: Option<String>,
@@ -61,43 +61,60 @@ pub struct Jwt {
     pub audience: Option<String>,
 }
 
-/// What a token's signature is checked with.
+/// The keys that verify the signature of a token.
 #[derive(Debug, Clone)]
 pub enum JwtKeys {
     /// `HS256`, with `JWT_SECRET`.
     Shared(Secret),
-    /// A public key out of the JWKS (RFC 7517) that `JWT_JWKS` names.
+    /// The public keys of the JWKS (RFC 7517) that `JWT_JWKS` names.
     Jwks {
-        /// The only algorithm accepted.
+        /// The only algorithm that is accepted.
         algorithm: Asymmetric,
-        /// Where it is.
+        /// The location of the JWKS.
         source: JwksSource,
     },
 }
 
-/// Where a JWKS is.
+/// The location of a JWKS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JwksSource {
-    /// In the file of this path.
+    /// The path of a file.
     File(String),
-    /// At this address, which is `https`, or `http` on this machine.
-    Address(String),
+    /// A URL with the scheme `https`, or `http` on this machine.
+    Url(String),
+}
+
+/// An environment variable that is missing or invalid. The message says what to set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A required variable is not set.
+    #[error("set the environment variable {0}")]
+    Missing(&'static str),
+    /// `JWT_ALGORITHM` is not supported.
+    #[error("set JWT_ALGORITHM to HS256, RS256, ES256 or EdDSA")]
+    UnsupportedAlgorithm,
+    /// `JWT_JWKS` is a URL that is not protected by TLS.
+    #[error("set JWT_JWKS to the path of a file or to an https:// URL")]
+    InsecureJwksUrl,
 }
 
 impl JwksSource {
-    /// Reads a path or an address.
-    fn parse(text: String) -> Result<Self, String> {
-        const THIS_MACHINE: [&str; 3] = ["127.0.0.1:", "[::1]:", "localhost:"];
-        let is_port = |text: &str| text.parse::<u16>().is_ok();
-        let is_here = |host: &str| THIS_MACHINE.iter().filter_map(|this| host.strip_prefix(this)).any(is_port);
+    /// Parses a path or a URL. Plain `http` is accepted from this machine only, because an intermediary could replace the
+    /// keys.
+    fn parse(text: String) -> Result<Self, ConfigError> {
         match text.split_once("://") {
             None => Ok(Self::File(text)),
-            Some(("https", _)) => Ok(Self::Address(text)),
-            Some(("http", rest)) if rest.split(['/', '?']).next().is_some_and(is_here) => Ok(Self::Address(text)),
-            // Whoever sits between could put a key of their own in.
-            Some(_) => Err("set JWT_JWKS to the path of a file or to an https:// address".to_owned()),
+            Some(("https", _)) => Ok(Self::Url(text)),
+            Some(("http", rest)) if is_local(rest.split(['/', '?']).next().unwrap_or_default()) => Ok(Self::Url(text)),
+            Some(_) => Err(ConfigError::InsecureJwksUrl),
         }
     }
+}
+
+/// Whether the authority of a URL is a port of this machine.
+fn is_local(authority: &str) -> bool {
+    const LOCAL_HOSTS: [&str; 3] = ["127.0.0.1:", "[::1]:", "localhost:"];
+    LOCAL_HOSTS.iter().filter_map(|host| authority.strip_prefix(host)).any(|port| port.parse::<u16>().is_ok())
 }
 
 /// The signature algorithms whose public keys a JWKS holds (RFC 7518 §3.1, RFC 8037 §3.1).
@@ -112,21 +129,21 @@ pub enum Asymmetric {
 }
 
 impl Config {
-    /// Reads the environment; a variable that is blank is not set.
+    /// Reads the environment variables of the process. A blank variable counts as not set.
     ///
     /// # Errors
-    /// One line naming the variable that is missing or wrong.
-    pub fn from_env() -> Result<Self, String> {
+    /// [`ConfigError`] for the first variable that is missing or invalid.
+    pub fn from_env() -> Result<Self, ConfigError> {
         Self::read(|name| std::env::var(name).ok())
     }
 
-    /// Reads variables from anywhere; a blank one is not set.
+    /// Reads variables from any source. A blank variable counts as not set.
     ///
     /// # Errors
-    /// One line naming the variable that is missing or wrong.
-    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+    /// As [`Config::from_env`].
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let optional = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        let required = |name: &str| optional(name).ok_or_else(|| format!("set the environment variable {name}"));
+        let required = |name: &'static str| optional(name).ok_or(ConfigError::Missing(name));
         let database = Database {
             table: required("TABLE_NAME")?,
             region: required("AWS_REGION")?,
@@ -135,16 +152,18 @@ impl Config {
             session_token: optional("AWS_SESSION_TOKEN").map(Secret),
             endpoint: optional("AWS_ENDPOINT_URL_DYNAMODB"),
         };
-        let jwks =
-            |algorithm| Ok::<_, String>(JwtKeys::Jwks { algorithm, source: JwksSource::parse(required("JWT_JWKS")?)? });
+        let jwks = |algorithm| {
+            let source = JwksSource::parse(required("JWT_JWKS")?)?;
+            Ok::<_, ConfigError>(JwtKeys::Jwks { algorithm, source })
+        };
         let keys = match optional("JWT_ALGORITHM").as_deref() {
             None => None,
-            // Deployed without a secret yet, the API works by API keys alone.
+            // A stack that is deployed without a secret accepts API keys alone.
             Some("HS256") => optional("JWT_SECRET").map(|secret| JwtKeys::Shared(Secret(secret))),
             Some("RS256") => Some(jwks(Asymmetric::Rs256)?),
             Some("ES256") => Some(jwks(Asymmetric::Es256)?),
             Some("EdDSA") => Some(jwks(Asymmetric::EdDsa)?),
-            Some(_) => return Err("set JWT_ALGORITHM to HS256, RS256, ES256 or EdDSA".to_owned()),
+            Some(_) => return Err(ConfigError::UnsupportedAlgorithm),
         };
         let jwt = Jwt { keys, issuer: optional("JWT_ISSUER"), audience: optional("JWT_AUDIENCE") };
         Ok(Self { database, jwt })
@@ -162,50 +181,49 @@ mod tests {
         ("AWS_SECRET_ACCESS_KEY", "canary"),
     ];
 
-    fn read(more: &[(&str, &str)]) -> Result<Config, String> {
-        let variables =
+    fn read(more: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let variable =
             |name: &str| more.iter().chain(&BASE).find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        Config::read(variables)
+        Config::read(variable)
+    }
+
+    fn jwks_source(text: &str) -> Result<JwksSource, ConfigError> {
+        let config = read(&[("JWT_ALGORITHM", "ES256"), ("JWT_JWKS", text)])?;
+        match config.jwt.keys {
+            Some(JwtKeys::Jwks { source, .. }) => Ok(source),
+            keys => panic!("{text}: {keys:?}"),
+        }
     }
 
     #[test]
-    fn a_missing_variable_is_named() {
-        assert_eq!(read(&[("TABLE_NAME", " ")]).unwrap_err(), "set the environment variable TABLE_NAME");
-        assert_eq!(read(&[("JWT_ALGORITHM", "RS256")]).unwrap_err(), "set the environment variable JWT_JWKS");
-        assert_eq!(
-            read(&[("JWT_ALGORITHM", "none")]).unwrap_err(),
-            "set JWT_ALGORITHM to HS256, RS256, ES256 or EdDSA"
-        );
-    }
-
-    #[test]
-    fn a_jwks_is_a_file_or_at_an_address_that_nobody_can_change_on_the_way() {
-        for (text, source) in [
-            ("/opt/jwks.json", Some(JwksSource::File("/opt/jwks.json".to_owned()))),
-            ("jwks.json", Some(JwksSource::File("jwks.json".to_owned()))),
-            ("https://id.example.com/keys", Some(JwksSource::Address("https://id.example.com/keys".to_owned()))),
-            ("http://127.0.0.1:8080/keys", Some(JwksSource::Address("http://127.0.0.1:8080/keys".to_owned()))),
-            ("http://localhost:8080/", Some(JwksSource::Address("http://localhost:8080/".to_owned()))),
-            ("http://id.example.com/keys", None),
-            ("http://localhost.example.com/keys", None),
-            ("http://127.0.0.1.example.com/keys", None),
-            ("http://localhost:80@id.example.com/keys", None),
-            ("http://127.0.0.1:x@id.example.com/", None),
-            ("file:///opt/jwks.json", None),
+    fn the_error_says_what_to_set() {
+        for (variables, message) in [
+            (vec![("TABLE_NAME", " ")], "set the environment variable TABLE_NAME"),
+            (vec![("JWT_ALGORITHM", "RS256")], "set the environment variable JWT_JWKS"),
+            (vec![("JWT_ALGORITHM", "none")], "set JWT_ALGORITHM to HS256, RS256, ES256 or EdDSA"),
         ] {
-            let config = read(&[("JWT_ALGORITHM", "ES256"), ("JWT_JWKS", text)]);
-            match (config, source) {
-                (Ok(config), Some(expected)) => {
-                    assert!(
-                        matches!(config.jwt.keys, Some(JwtKeys::Jwks { source, .. }) if source == expected),
-                        "{text}"
-                    );
-                }
-                (Err(fault), None) => {
-                    assert_eq!(fault, "set JWT_JWKS to the path of a file or to an https:// address", "{text}");
-                }
-                (config, source) => panic!("{text}: {config:?} instead of {source:?}"),
-            }
+            assert_eq!(read(&variables).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_jwks_is_a_file_or_a_url_that_no_intermediary_can_change() {
+        let file = |path: &str| Ok(JwksSource::File(path.to_owned()));
+        let url = |url: &str| Ok(JwksSource::Url(url.to_owned()));
+        for (text, source) in [
+            ("/opt/jwks.json", file("/opt/jwks.json")),
+            ("jwks.json", file("jwks.json")),
+            ("https://id.example.com/keys", url("https://id.example.com/keys")),
+            ("http://127.0.0.1:8080/keys", url("http://127.0.0.1:8080/keys")),
+            ("http://localhost:8080/", url("http://localhost:8080/")),
+            ("http://id.example.com/keys", Err(ConfigError::InsecureJwksUrl)),
+            ("http://localhost.example.com/keys", Err(ConfigError::InsecureJwksUrl)),
+            ("http://127.0.0.1.example.com/keys", Err(ConfigError::InsecureJwksUrl)),
+            ("http://localhost:80@id.example.com/keys", Err(ConfigError::InsecureJwksUrl)),
+            ("http://127.0.0.1:x@id.example.com/", Err(ConfigError::InsecureJwksUrl)),
+            ("file:///opt/jwks.json", Err(ConfigError::InsecureJwksUrl)),
+        ] {
+            assert_eq!(jwks_source(text), source, "{text}");
         }
     }
 

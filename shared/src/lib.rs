@@ -22,6 +22,7 @@ pub mod http;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod repositories;
+pub mod system;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;

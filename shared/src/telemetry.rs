@@ -1,4 +1,6 @@
-//! Logs: JSON, one line a request. Never an e-mail, a name, a URL of a person, a query string, a body, a key or a token.
+//! Logs: JSON, one line per request.
+//!
+//! No line holds an e-mail, a name, a URL of a person, a query string, a body, a key or a token.
 
 use std::time::Duration;
 
@@ -9,22 +11,24 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::domain::OrgId;
 use crate::dynamodb::ConsumedCapacity;
 
-/// What a request's log line says.
+/// The content of a request's log line.
 #[derive(Debug)]
-pub(crate) struct Line<'a> {
+pub(crate) struct RequestLog<'a> {
     pub(crate) operation: &'a str,
     pub(crate) request_id: &'a str,
+    /// The caller's organization, if the request was authenticated.
     pub(crate) org_id: Option<OrgId>,
     pub(crate) status: u16,
     pub(crate) duration: Duration,
     pub(crate) consumed_capacity: ConsumedCapacity,
+    /// `true` for the first request of a process.
     pub(crate) cold: bool,
-    pub(crate) fault: Option<&'a str>,
+    /// The internal error behind a status of 500.
+    pub(crate) error: Option<&'a str>,
 }
 
-/// Starts logging to standard output, where the platform collects it.
-///
-/// Only this crate's lines: the SDK and the runtime would log requests whole.
+/// Starts logging to standard output, which the platform collects. Logs the lines of this crate only, because the SDK and
+/// the runtime would log whole requests.
 pub fn init() {
     let lines = tracing_subscriber::fmt::layer()
         .json()
@@ -32,24 +36,24 @@ pub fn init() {
         .with_current_span(false)
         .with_span_list(false)
         .with_target(false);
-    let ours = Targets::new().with_target(env!("CARGO_PKG_NAME"), LevelFilter::INFO);
-    // A second call, as a test would make, leaves the first one's logging in place.
-    let _ = tracing_subscriber::registry().with(lines).with(ours).try_init();
+    let this_crate = Targets::new().with_target(env!("CARGO_PKG_NAME"), LevelFilter::INFO);
+    // A second call, as in a test, fails and leaves the first subscriber in place.
+    let _ = tracing_subscriber::registry().with(lines).with(this_crate).try_init();
     std::panic::set_hook(Box::new(|panic| {
-        // Where, not what: the message may hold a value.
-        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
-        tracing::error!(place, "panic");
+        // The location without the message, which may hold a personal value.
+        let location = panic.location().map(|location| format!("{}:{}", location.file(), location.line()));
+        tracing::error!(location, "panic");
     }));
 }
 
 /// Logs one request.
-pub(crate) fn log_request(line: &Line<'_>) {
-    let Line { operation, request_id, org_id, status, duration, consumed_capacity, cold, fault } = line;
+pub(crate) fn log_request(log: &RequestLog<'_>) {
+    let RequestLog { operation, request_id, org_id, status, duration, consumed_capacity, cold, error } = log;
     let org_id = org_id.map(|org_id| org_id.to_string());
     let duration_ms = (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0;
     let units = consumed_capacity.read_units + consumed_capacity.write_units;
-    match fault {
+    match error {
         None => tracing::info!(operation, request_id, org_id, status, duration_ms, units, cold),
-        Some(fault) => tracing::error!(operation, request_id, org_id, status, duration_ms, units, cold, fault),
+        Some(error) => tracing::error!(operation, request_id, org_id, status, duration_ms, units, cold, error),
     }
 }

@@ -1,7 +1,7 @@
-//! The worker on the table's stream (AWS, "DynamoDB Streams and AWS Lambda triggers").
+//! The worker on the table's stream, which deletes the children of deleted parents (see `repositories::cascade`).
 //!
-//! A batch's records are worked off in their order. At the first that fails the rest is handed back, and the stream sends
-//! it again from there (AWS, "Reporting batch item failures"): every step is safe to repeat.
+//! The records of a batch are processed in their order. If one fails, the stream delivers the batch again from that record
+//! on (AWS, "Reporting batch item failures"), so every step is safe to repeat.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::domain::OrgId;
 use crate::dynamodb::Parent;
 use crate::telemetry;
 
-/// The longest that one batch may take, where the function's own limit is not known.
-const LONGEST: Duration = Duration::from_mins(1);
-/// What is kept back of the function's time limit for handing the rest back.
+/// The longest time for one batch if the function's own time limit is not known.
+const MAX_DURATION: Duration = Duration::from_mins(1);
+/// The part of the function's time limit that is reserved for reporting a failed record.
 const RESERVE: Duration = Duration::from_secs(2);
 
-/// A batch of the stream. Only what is needed of it is read.
+/// A batch of the stream. Only the fields that are used are parsed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Batch {
@@ -44,34 +44,37 @@ struct Change {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Keys {
-    pk: Text,
-    sk: Text,
+    pk: StringAttribute,
+    sk: StringAttribute,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Text {
+struct StringAttribute {
     s: String,
 }
 
-/// Where a batch has to be sent again from: nowhere, if all of it is done.
+/// The response to a batch: the record to deliver again, with all records after it; blank if all were processed.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
-    batch_item_failures: Vec<Failure>,
+    batch_item_failures: Vec<ItemFailure>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Failure {
+struct ItemFailure {
     item_identifier: String,
 }
 
 impl Record {
-    /// What has gone, if this record says that something has.
-    fn gone(&self) -> Option<(OrgId, Parent)> {
+    /// The parent that was deleted, or whose tombstone has expired; `None` for any other record.
+    fn deleted_parent(&self) -> Option<(OrgId, Parent)> {
+        if self.event_name != "REMOVE" {
+            return None;
+        }
         let Keys { pk, sk } = &self.dynamodb.keys;
-        Parent::at(&pk.s, &sk.s).filter(|_| self.event_name == "REMOVE")
+        Parent::at(&pk.s, &sk.s)
     }
 }
 
@@ -81,31 +84,30 @@ impl Record {
 /// The configuration's, or the runtime's.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let process = App::new(&Config::from_env()?);
-    process.connect().await;
+    let app = App::new(&Config::from_env()?);
+    app.connect().await;
     lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Batch>| {
-        let process = process.clone();
+        let app = app.clone();
         async move {
             let LambdaEvent { payload, context } = event;
-            let deadline = Instant::now() + time_left(context.deadline(), RESERVE).unwrap_or(LONGEST);
-            Ok::<_, lambda_runtime::Error>(work(&process, &payload, deadline).await)
+            let deadline = Instant::now() + time_left(context.deadline(), RESERVE).unwrap_or(MAX_DURATION);
+            Ok::<_, lambda_runtime::Error>(process_batch(&app, &payload, deadline).await)
         }
     }))
     .await
 }
 
-/// Works off a batch until the deadline.
-pub async fn work(process: &App, batch: &Batch, deadline: Instant) -> Outcome {
+/// Processes a batch until the deadline.
+pub async fn process_batch(app: &App, batch: &Batch, deadline: Instant) -> Outcome {
     for record in &batch.records {
-        let Some((org, parent)) = record.gone() else { continue };
-        match process.clear(org, parent, deadline).await {
+        let Some((org, parent)) = record.deleted_parent() else { continue };
+        match app.delete_children(org, parent, deadline).await {
             Ok(0) => {}
             Ok(deleted) => tracing::info!(operation = "cascade_delete", org_id = %org, deleted),
             Err(error) => {
-                tracing::error!(operation = "cascade_delete", org_id = %org, fault = ?error);
-                return Outcome {
-                    batch_item_failures: vec![Failure { item_identifier: record.dynamodb.sequence_number.clone() }],
-                };
+                tracing::error!(operation = "cascade_delete", org_id = %org, error = %error);
+                let item_identifier = record.dynamodb.sequence_number.clone();
+                return Outcome { batch_item_failures: vec![ItemFailure { item_identifier }] };
             }
         }
     }

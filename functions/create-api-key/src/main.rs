@@ -17,7 +17,7 @@ async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiEr
         return Err(ApiError::Forbidden);
     }
     let keys = ctx.api_keys(request.principal());
-    let secret = ApiKeySecret::generate(new.live)?;
+    let secret = ApiKeySecret::new(new.live, ctx.random_bytes()?);
     let created = CreatedApiKey { key: keys.draft(new, &secret), secret };
     let response = Response::created(&created);
     keys.create(&created.secret.hash(), &created.key, request.idempotency_record(&response).as_ref()).await?;

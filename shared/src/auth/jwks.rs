@@ -1,4 +1,4 @@
-//! The public keys that tokens are signed with: a JWKS (RFC 7517) in a file or at an address, read again as keys rotate.
+//! The public keys of the token issuer: a JWKS (RFC 7517) in a file or at a URL, which is read again as keys rotate.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -21,33 +21,50 @@ use crate::config::JwksSource;
 use crate::domain::Clock;
 use crate::dynamodb::error_chain;
 
-/// How often a JWKS is read again at most, when a token names a key that is not in it or the last reading failed: the
-/// pace of a key rotation.
-const REREAD: TimeDelta = TimeDelta::seconds(10);
-/// How long a JWKS is used without reading it again: how long a withdrawn key still works.
+/// The shortest time between two reads of a JWKS, if a token names a key that is not in it or the last read failed. A new
+/// key is accepted at the latest after this time.
+const REFRESH_INTERVAL: TimeDelta = TimeDelta::seconds(10);
+/// How long a JWKS is used without reading it again: how long a withdrawn key is still accepted.
 const LIFETIME: TimeDelta = TimeDelta::minutes(5);
-/// How long nothing is read after a reading that failed, as long as there are no keys at all.
-const PAUSE: TimeDelta = TimeDelta::seconds(1);
-/// How long an address may take to answer.
-const LONGEST: Duration = Duration::from_secs(2);
-/// The largest JWKS that an address may answer with, in bytes.
-const LARGEST: usize = 1 << 20;
+/// The shortest time between two reads as long as all of them failed.
+const RETRY_INTERVAL: TimeDelta = TimeDelta::seconds(1);
+/// The time limit of a request to a URL.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
+/// The largest JWKS that is accepted from a URL, in bytes.
+const MAX_BYTES: usize = 1 << 20;
 
-/// The keys have never been read, and cannot be now.
+/// The public keys have never been read, and cannot be read now.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NoKeys;
+pub(super) struct KeysUnavailable;
 
-/// The public keys, for the life of the process.
+/// The reason why a JWKS cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum JwksError {
+    #[error("the file cannot be read: {0}")]
+    File(#[from] std::io::Error),
+    #[error("the URL is malformed: {0}")]
+    Url(String),
+    #[error("the request failed: {0}")]
+    Request(String),
+    #[error("the response has status {0}")]
+    Status(u16),
+    #[error("the response did not arrive in time")]
+    Timeout,
+    #[error("the content is not a JWKS")]
+    Malformed,
+}
+
+/// The public keys, shared by all requests of a process.
 pub(super) struct Jwks {
     source: JwksSource,
     clock: Clock,
-    last_read: RwLock<Option<Arc<Read>>>,
-    /// Held while the keys are read, so that requests at once wait for one reading: when one last failed.
+    last_read: RwLock<Option<Arc<ReadKeys>>>,
+    /// The time of the last failed read. Locked during a read, so that concurrent requests wait for one read.
     last_failure: Mutex<Option<DateTime<Utc>>>,
 }
 
-/// The keys as they were at a moment.
-struct Read {
+/// The keys as they were read.
+struct ReadKeys {
     at: DateTime<Utc>,
     keys: Vec<PublicKey>,
 }
@@ -57,96 +74,104 @@ struct PublicKey {
     key: DecodingKey,
 }
 
-/// A JWKS whose keys are read one by one: one that is not understood does not spoil the others (RFC 7517 §5).
+/// A JWKS whose keys are not parsed yet. A key that cannot be parsed is left out (RFC 7517 §5).
 #[derive(Deserialize)]
 struct KeySet {
     keys: Vec<serde_json::Value>,
 }
 
 impl Jwks {
+    /// The keys at this source. Reads nothing yet.
     pub(super) fn new(source: JwksSource, clock: Clock) -> Self {
         Self { source, clock, last_read: RwLock::default(), last_failure: Mutex::default() }
     }
 
-    /// The keys that may have signed a token: the one it names, or all where it names none.
+    /// The keys that may have signed a token: those with the id that the token names, or all keys if it names none.
     ///
     /// # Errors
-    /// [`NoKeys`] as long as they have never been read. After that, what was read is better than nobody being let in.
-    pub(super) async fn candidates(&self, kid: Option<&str>) -> Result<Vec<DecodingKey>, NoKeys> {
-        let suffices = |read: &Option<Arc<Read>>| {
-            let now = self.clock.now();
-            read.as_ref().is_some_and(|read| read.suffices(kid, now))
-        };
-        let mut read = self.last_read();
-        let known = read.as_ref().map(|read| read.candidates(kid)).unwrap_or_default();
-        if suffices(&read) {
+    /// [`KeysUnavailable`] as long as the keys have never been read. After a failed read the last keys are used on.
+    pub(super) async fn candidates(&self, kid: Option<&str>) -> Result<Vec<DecodingKey>, KeysUnavailable> {
+        let last_read = self.last_read();
+        let known = last_read.as_ref().map(|read| read.candidates(kid)).unwrap_or_default();
+        if self.suffices(last_read.as_deref(), kid) {
             return Ok(known);
         }
         let mut last_failure = match self.last_failure.try_lock() {
             Ok(last_failure) => last_failure,
-            // Whose keys are only old does not wait for another's reading.
+            // Another request is reading. A request whose keys are only old need not wait for it.
             Err(_) if !known.is_empty() => return Ok(known),
             Err(_) => self.last_failure.lock().await,
         };
-        read = self.last_read();
-        let backoff = if read.is_some() { REREAD } else { PAUSE };
-        if !suffices(&read) && last_failure.is_none_or(|failure| self.clock.now() - failure >= backoff) {
-            match self.load().await {
-                Ok(keys) => {
-                    read = Some(Arc::new(Read { at: self.clock.now(), keys }));
-                    self.last_read.write().unwrap_or_else(PoisonError::into_inner).clone_from(&read);
-                }
-                Err(reason) => {
-                    tracing::error!(reason, "JWT_JWKS cannot be read: see that a JWKS is where it says");
-                    *last_failure = Some(self.clock.now());
-                }
+        // The keys may have been read while this request waited for the lock.
+        let last_read = self.last_read();
+        if !self.suffices(last_read.as_deref(), kid) {
+            let interval = if last_read.is_some() { REFRESH_INTERVAL } else { RETRY_INTERVAL };
+            if last_failure.is_none_or(|failure| self.clock.now() - failure >= interval) {
+                self.refresh(&mut last_failure).await;
             }
         }
-        read.map(|read| read.candidates(kid)).ok_or(NoKeys)
+        self.last_read().map(|read| read.candidates(kid)).ok_or(KeysUnavailable)
     }
 
-    fn last_read(&self) -> Option<Arc<Read>> {
+    /// Whether the keys are new enough for a token that names this key.
+    fn suffices(&self, read: Option<&ReadKeys>, kid: Option<&str>) -> bool {
+        let Some(read) = read else { return false };
+        let age = self.clock.now() - read.at;
+        age < REFRESH_INTERVAL || (age < LIFETIME && !read.candidates(kid).is_empty())
+    }
+
+    fn last_read(&self) -> Option<Arc<ReadKeys>> {
         self.last_read.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn load(&self) -> Result<Vec<PublicKey>, String> {
-        let text = match &self.source {
-            JwksSource::File(path) => std::fs::read(path).map_err(|error| error.to_string())?.into(),
-            JwksSource::Address(address) => {
-                timeout(LONGEST, fetch(address)).await.unwrap_or_else(|_| Err("no answer in time".to_owned()))?
+    /// Reads the keys again, and notes the time if that fails.
+    async fn refresh(&self, last_failure: &mut Option<DateTime<Utc>>) {
+        match self.load().await {
+            Ok(keys) => {
+                let read = Arc::new(ReadKeys { at: self.clock.now(), keys });
+                *self.last_read.write().unwrap_or_else(PoisonError::into_inner) = Some(read);
             }
+            Err(error) => {
+                tracing::error!(reason = %error, "JWT_JWKS cannot be read: make sure that it names a JWKS");
+                *last_failure = Some(self.clock.now());
+            }
+        }
+    }
+
+    async fn load(&self) -> Result<Vec<PublicKey>, JwksError> {
+        let content = match &self.source {
+            JwksSource::File(path) => std::fs::read(path)?.into(),
+            JwksSource::Url(url) => timeout(FETCH_TIMEOUT, fetch(url)).await.map_err(|_| JwksError::Timeout)??,
         };
-        let set: KeySet = serde_json::from_slice(&text).map_err(|_| "it is no JWKS".to_owned())?;
-        let keys = set.keys.into_iter().filter_map(|key| {
-            let jwk: Jwk = serde_json::from_value(key).ok()?;
-            Some(PublicKey { key: DecodingKey::from_jwk(&jwk).ok()?, id: jwk.common.key_id })
-        });
-        Ok(keys.collect())
+        let set: KeySet = serde_json::from_slice(&content).map_err(|_| JwksError::Malformed)?;
+        Ok(set.keys.into_iter().filter_map(PublicKey::parse).collect())
     }
 }
 
-impl Read {
-    /// Whether it is new enough for a token that names this key.
-    fn suffices(&self, kid: Option<&str>, now: DateTime<Utc>) -> bool {
-        let age = now - self.at;
-        age < REREAD || (age < LIFETIME && !self.candidates(kid).is_empty())
-    }
-
+impl ReadKeys {
     fn candidates(&self, kid: Option<&str>) -> Vec<DecodingKey> {
-        let may_be = |key: &&PublicKey| kid.is_none() || key.id.as_deref() == kid;
-        self.keys.iter().filter(may_be).map(|known| known.key.clone()).collect()
+        let is_named = |key: &&PublicKey| kid.is_none() || key.id.as_deref() == kid;
+        self.keys.iter().filter(is_named).map(|known| known.key.clone()).collect()
     }
 }
 
-/// What is at an address. It is asked too seldom for a connection to be kept.
-async fn fetch(address: &str) -> Result<Bytes, String> {
-    let request = HttpRequest::get(address).map_err(|error| error.to_string())?;
-    // The issuer's certificate may be anybody's, so the system's authorities are asked, as the table's client need not.
-    let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
-    let answer = connector.call(request).await.map_err(|error| error_chain(&error))?;
-    if !answer.status().is_success() {
-        return Err(format!("it was answered with status {}", answer.status().as_u16()));
+impl PublicKey {
+    /// Parses a key of a JWKS; `None` for a key that cannot verify signatures.
+    fn parse(key: serde_json::Value) -> Option<Self> {
+        let jwk: Jwk = serde_json::from_value(key).ok()?;
+        Some(Self { key: DecodingKey::from_jwk(&jwk).ok()?, id: jwk.common.key_id })
     }
-    let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| error_chain(&*error))?;
-    Ok(body.to_bytes())
+}
+
+/// The content at a URL. Fetched so rarely that no connection is kept.
+async fn fetch(url: &str) -> Result<Bytes, JwksError> {
+    let request = HttpRequest::get(url).map_err(|error| JwksError::Url(error.to_string()))?;
+    // The issuer's certificate may be signed by any authority, so this client trusts those of the system.
+    let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
+    let response = connector.call(request).await.map_err(|error| JwksError::Request(error_chain(&error)))?;
+    if !response.status().is_success() {
+        return Err(JwksError::Status(response.status().as_u16()));
+    }
+    let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
+    Ok(body.map_err(|error| JwksError::Request(error_chain(&*error)))?.to_bytes())
 }

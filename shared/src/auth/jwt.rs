@@ -8,15 +8,15 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::jwks::{Jwks, NoKeys};
+use super::jwks::{Jwks, KeysUnavailable};
 use super::{AuthError, Principal};
 use crate::config::{Asymmetric, Jwt, JwtKeys};
 use crate::domain::{Clock, Scope, Scopes};
 
-/// How far the issuer's clock may be off.
+/// How far the issuer's clock may differ from the system's.
 const LEEWAY: Duration = Duration::from_mins(1);
 
-/// Checks tokens.
+/// Verifies tokens.
 pub(super) struct Verifier {
     keys: Option<Keys>,
     validation: Validation,
@@ -37,6 +37,7 @@ struct Claims {
 }
 
 impl Verifier {
+    /// A verifier of tokens that are signed with the configured keys.
     pub(super) fn new(config: &Jwt, clock: Clock) -> Self {
         let Jwt { keys, issuer, audience } = config;
         let (keys, algorithm) = match keys {
@@ -55,7 +56,7 @@ impl Verifier {
         };
         let mut validation = Validation::new(algorithm);
         let mut required = vec!["exp", "sub"];
-        // The times are checked below, by the clock that was passed in.
+        // The times are checked in `principal_at`, by the clock that was passed in.
         validation.validate_exp = false;
         validation.validate_aud = audience.is_some();
         if let Some(issuer) = issuer {
@@ -70,18 +71,18 @@ impl Verifier {
         Self { keys, validation, clock }
     }
 
-    /// Reads the public keys before the first token comes.
+    /// Reads the public keys before the first token arrives.
     pub(super) async fn warm_up(&self) {
         if let Some(Keys::Jwks(jwks)) = &self.keys {
-            // Whether it worked shows at the first token.
+            // A failure is logged, and the first token tries again.
             let _ = jwks.candidates(None).await;
         }
     }
 
-    /// Who a token speaks for.
+    /// The principal of a valid token.
     ///
     /// # Errors
-    /// [`AuthError::Unauthenticated`] for whatever reason it does not, or [`AuthError::NoKeys`].
+    /// [`AuthError::Unauthenticated`] for any other token, or [`AuthError::KeysUnavailable`].
     pub(super) async fn verify(&self, token: &str) -> Result<Principal, AuthError> {
         let now = self.clock.now();
         let claims = match &self.keys {
@@ -89,7 +90,8 @@ impl Verifier {
             Some(Keys::Shared(key)) => self.claims(token, key),
             Some(Keys::Jwks(jwks)) => {
                 let kid = decode_header(token).map_err(|_| AuthError::Unauthenticated)?.kid;
-                let candidates = jwks.candidates(kid.as_deref()).await.map_err(|NoKeys| AuthError::NoKeys)?;
+                let candidates = jwks.candidates(kid.as_deref()).await;
+                let candidates = candidates.map_err(|KeysUnavailable| AuthError::KeysUnavailable)?;
                 candidates.iter().find_map(|key| self.claims(token, key))
             }
         };
@@ -98,18 +100,21 @@ impl Verifier {
 
     fn claims(&self, token: &str, key: &DecodingKey) -> Option<Claims> {
         let token = decode::<Claims>(token, key, &self.validation).ok()?;
-        // None of the extensions that a token may insist on is understood here (RFC 7515 §4.1.11).
-        Some(token.claims).filter(|_| token.header.crit.is_none())
+        // A token with critical extensions is refused, because none is supported (RFC 7515 §4.1.11).
+        if token.header.crit.is_none() { Some(token.claims) } else { None }
     }
 }
 
 impl Claims {
+    /// The principal of the claims if they are valid at `now`.
     fn principal_at(self, now: DateTime<Utc>) -> Option<Principal> {
         let now = Duration::from_secs(u64::try_from(now.timestamp()).ok()?);
         let (exp, nbf) = (since_epoch(self.exp)?, since_epoch(self.nbf.unwrap_or(0.0))?);
-        let in_time = now < exp.saturating_add(LEEWAY) && nbf.saturating_sub(LEEWAY) <= now;
-        let org_id = Uuid::try_parse(&self.org_id).ok().filter(|_| in_time)?.into();
-        // A scope of another platform is not ours to refuse: it allows nothing here.
+        if now >= exp.saturating_add(LEEWAY) || now < nbf.saturating_sub(LEEWAY) {
+            return None;
+        }
+        let org_id = Uuid::try_parse(&self.org_id).ok()?.into();
+        // A scope that is not this API's (`openid`, say) allows nothing here, and is no reason to refuse the token.
         let scopes: Scopes = match &self.scope {
             None => [Scope::Read, Scope::Write].into_iter().collect(),
             Some(scope) => scope.split(' ').filter_map(|scope| scope.parse::<Scope>().ok()).collect(),
@@ -118,7 +123,7 @@ impl Claims {
     }
 }
 
-/// A `NumericDate`, which may have a fraction (RFC 7519 §2); `None` before 1970 and beyond all time.
+/// The time of a `NumericDate`, which may have a fraction (RFC 7519 §2); `None` for a negative or too large number.
 fn since_epoch(numeric_date: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(numeric_date).ok()
 }

@@ -1,4 +1,4 @@
-//! Who is asking: an API key or a token becomes a [`Principal`], which nothing else can make.
+//! Authentication: an API key or a JSON Web Token becomes a [`Principal`], which nothing else can construct.
 
 mod jwks;
 mod jwt;
@@ -8,15 +8,15 @@ use chrono::TimeDelta;
 use crate::config;
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{ApiKey, ApiKeySecret, Clock, OrgId, Scope, Scopes};
-use crate::dynamodb::{self, TableClient, TtlCache};
-use crate::repositories::api_keys;
+use crate::dynamodb::{TableClient, TtlCache};
+use crate::repositories::{self, api_keys};
 
-/// How long a known key is believed without asking the table again: how long a revoked one may still work.
-const KNOWN: TimeDelta = TimeDelta::seconds(60);
-/// How long an unknown key is refused without asking: how soon a new one works that was tried too early.
-const UNKNOWN: TimeDelta = TimeDelta::seconds(5);
+/// How long a key is cached: how long a revoked key may still work.
+const KEY_LIFETIME: TimeDelta = TimeDelta::seconds(60);
+/// How long it is cached that there is no such key: how long a new key that was tried too early may still be refused.
+const NO_KEY_LIFETIME: TimeDelta = TimeDelta::seconds(5);
 
-/// An authenticated caller. Its organization is the only one whose data the caller can reach.
+/// An authenticated caller. The caller can reach the data of its organization and of no other.
 #[derive(Debug, Clone)]
 pub struct Principal {
     org_id: OrgId,
@@ -29,92 +29,111 @@ impl Principal {
         self.org_id
     }
 
-    /// Whether the caller may do what needs this scope.
+    /// Whether the caller may use an endpoint of this scope.
     pub fn may(&self, needed: Scope) -> bool {
         self.scopes.allow(needed)
     }
 
-    /// Whether the caller may give these scopes to another.
+    /// Whether the caller may create a key with these scopes.
     pub fn may_grant(&self, scopes: &Scopes) -> bool {
         self.scopes.include(scopes)
     }
 }
 
-/// Why a caller is not let in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The reason why a request is not authenticated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// No credential, or one that is unknown, revoked, expired or malformed: all alike.
+    /// There is no valid credential. Whether it is unknown, revoked, expired or malformed is not told apart.
+    #[error("the request has no valid credential")]
     Unauthenticated,
-    /// The table could not be asked.
-    Table(dynamodb::Error),
-    /// The public keys that tokens are signed with could not be read.
-    NoKeys,
+    /// The table could not be read.
+    #[error(transparent)]
+    Table(#[from] repositories::Error),
+    /// The public keys of the token issuer could not be read.
+    #[error("the public keys of the token issuer could not be read")]
+    KeysUnavailable,
 }
 
 /// The credentials of a request, as they were sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Credentials<'a> {
-    /// `X-API-Key`
+    /// The header `X-API-Key`.
     pub api_key: Option<&'a str>,
-    /// `Authorization`
+    /// The header `Authorization`.
     pub authorization: Option<&'a str>,
 }
 
-/// Decides who is asking, for the life of the process.
+/// The result of a look-up in the table, as it is cached.
+#[derive(Debug, Clone)]
+enum CachedKey {
+    Found(ApiKey),
+    NotFound,
+}
+
+/// Authenticates the requests of a process.
 #[derive(Debug)]
 pub struct Authenticator {
-    keys: TtlCache<ApiKeyHash, Option<ApiKey>>,
+    keys: TtlCache<ApiKeyHash, CachedKey>,
     tokens: jwt::Verifier,
     clock: Clock,
 }
 
 impl Authenticator {
-    /// Believes the keys in the table, and the tokens that the configuration names.
+    /// Accepts the API keys in the table and the tokens of the configured issuer.
     pub fn new(config: &config::Jwt, clock: Clock) -> Self {
         Self { keys: TtlCache::default(), tokens: jwt::Verifier::new(config, clock.clone()), clock }
     }
 
-    /// Reads the public keys of tokens before the first one comes.
+    /// Reads the public keys of the token issuer before the first token arrives.
     pub(crate) async fn warm_up(&self) {
         self.tokens.warm_up().await;
     }
 
-    /// Decides who is asking. If both credentials are sent the API key decides.
+    /// Authenticates a request. If both credentials are sent, the API key decides.
     ///
     /// # Errors
-    /// [`AuthError::Unauthenticated`], or what was lacking to decide.
+    /// [`AuthError::Unauthenticated`], or the error that kept the credential from being checked.
     pub(crate) async fn authenticate(
         &self,
         credentials: Credentials<'_>,
         client: &TableClient,
     ) -> Result<Principal, AuthError> {
         match credentials {
-            Credentials { api_key: Some(key), .. } => self.by_key(key, client).await,
+            Credentials { api_key: Some(key), .. } => self.authenticate_key(key, client).await,
             Credentials { authorization: Some(header), .. } => {
-                self.tokens.verify(bearer(header).ok_or(AuthError::Unauthenticated)?).await
+                self.tokens.verify(bearer_token(header).ok_or(AuthError::Unauthenticated)?).await
             }
             Credentials { api_key: None, authorization: None } => Err(AuthError::Unauthenticated),
         }
     }
 
-    async fn by_key(&self, key: &str, client: &TableClient) -> Result<Principal, AuthError> {
+    async fn authenticate_key(&self, key: &str, client: &TableClient) -> Result<Principal, AuthError> {
         let hash = ApiKeySecret::parse(key).ok_or(AuthError::Unauthenticated)?.hash();
+        match self.find_key(hash, client).await? {
+            CachedKey::Found(key) if key.is_valid_at(self.clock.now()) => {
+                Ok(Principal { org_id: key.org_id, scopes: key.scopes })
+            }
+            CachedKey::Found(_) | CachedKey::NotFound => Err(AuthError::Unauthenticated),
+        }
+    }
+
+    /// Finds a key in the cache or the table.
+    async fn find_key(&self, hash: ApiKeyHash, client: &TableClient) -> Result<CachedKey, AuthError> {
         let now = self.clock.now();
-        let found = if let Some(remembered) = self.keys.get(&hash, now) {
-            remembered
-        } else {
-            let found = api_keys::find(client, &hash).await.map_err(AuthError::Table)?;
-            let lifetime = if found.is_some() { KNOWN } else { UNKNOWN };
-            self.keys.put(hash, found.clone(), now, lifetime);
-            found
+        if let Some(cached) = self.keys.get(&hash, now) {
+            return Ok(cached);
+        }
+        let (result, lifetime) = match api_keys::find(client, &hash).await? {
+            Some(key) => (CachedKey::Found(key), KEY_LIFETIME),
+            None => (CachedKey::NotFound, NO_KEY_LIFETIME),
         };
-        let valid = found.filter(|key| key.is_valid_at(now)).ok_or(AuthError::Unauthenticated)?;
-        Ok(Principal { org_id: valid.org_id, scopes: valid.scopes })
+        self.keys.insert(hash, result.clone(), now, lifetime);
+        Ok(result)
     }
 }
 
-/// The token of an `Authorization` header; the scheme's case does not matter (RFC 9110 §11.1).
-fn bearer(header: &str) -> Option<&str> {
+/// The token of an `Authorization` header with the scheme `Bearer` in any case (RFC 9110 §11.1).
+fn bearer_token(header: &str) -> Option<&str> {
     let (scheme, token) = header.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    if scheme.eq_ignore_ascii_case("bearer") { Some(token.trim()) } else { None }
 }

@@ -1,10 +1,10 @@
-//! What the calls of one request cost.
+//! The calls of one request and the capacity that they consume.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_dynamodb::types::ConsumedCapacity as ReportedCapacity;
 
-/// The cost of a request so far.
+/// The database cost of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ConsumedCapacity {
     /// Calls sent, retries included.
@@ -47,7 +47,7 @@ impl CapacityMeter {
         self.lock().write_units += units(reported);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, ConsumedCapacity> {
+    fn lock(&self) -> MutexGuard<'_, ConsumedCapacity> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -56,7 +56,7 @@ fn units<'a>(reported: impl IntoIterator<Item = &'a ReportedCapacity>) -> f64 {
     reported.into_iter().filter_map(ReportedCapacity::capacity_units).sum()
 }
 
-/// A call that was sent and has no response yet.
+/// A call without its response yet; counted as in flight until it is dropped.
 pub(super) struct CallInFlight<'a>(&'a CapacityMeter);
 
 impl Drop for CallInFlight<'_> {

@@ -1,4 +1,24 @@
-//! Where a list goes on.
+//! Cursors: where the next page of a list begins.
+//!
+//! **Problem.** A client reads a list page by page while others create and delete rows. The link to the next page must
+//! neither repeat nor skip a row, must not reach another organization, and must stay valid for days.
+//!
+//! **Approach.** A cursor is the position of the last row of a page in the list's own order: an id, a company's folded
+//! name, or a lead's two ids, in URL-safe base64 without padding. The next page begins after that position, whether its row
+//! still exists or not. The partition is not in the cursor; it is made from the caller's organization for every request. A
+//! cursor is opaque to clients but neither secret nor signed: a made-up one is a position like any other in the caller's
+//! own list. `repositories::listing` reads the pages.
+//!
+//! **Rejected.**
+//! - Page numbers and offsets: a row that is deleted meanwhile makes the next page skip one, and DynamoDB would read and
+//!   charge everything before the page.
+//! - DynamoDB's `LastEvaluatedKey`, encrypted: it holds partition keys, so it must be protected; the protection needs a key
+//!   that is stored, rotated and shared by all functions; and it ties every client's link to the table's layout.
+//! - A snapshot of the list on the server: state per client, for lists that hardly any client reads twice.
+//!
+//! **If this is changed.** Clients hold cursors, so every form that was ever handed out has to be read. A position has to
+//! determine the order completely, or rows that share one are skipped. A position that a write can change (a timestamp of
+//! the last update, say) lets a row move behind a client that has already passed, or in front of it once more.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,21 +26,20 @@ use uuid::Uuid;
 
 use crate::domain::{CompanyKey, InvalidValue, LeadKey};
 
-/// The place after a row in a list. Opaque to clients, and worth nothing to them: it is a place in the list's order, not
-/// a key, so that no cursor can reach another organization's rows.
+/// The position in a list after which the next page begins. Its text is URL-safe base64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor<P = Uuid>(pub(crate) P);
 
-/// A place in the order of a list.
+/// The position of a row in the order of its list.
 pub trait SortPosition: Clone {
-    /// The place as bytes.
+    /// The position as bytes.
     fn to_bytes(&self) -> Vec<u8>;
 
-    /// Reads a place back; `None` for bytes that are none.
+    /// Reads a position; `None` for bytes that [`SortPosition::to_bytes`] cannot have made.
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
 }
 
-/// In lists by id.
+/// The position in a list that is ordered by id.
 impl SortPosition for Uuid {
     fn to_bytes(&self) -> Vec<u8> {
         self.as_bytes().to_vec()
@@ -31,7 +50,7 @@ impl SortPosition for Uuid {
     }
 }
 
-/// In the list of companies.
+/// The position in the list of companies.
 impl SortPosition for CompanyKey {
     fn to_bytes(&self) -> Vec<u8> {
         self.as_str().into()
@@ -39,11 +58,12 @@ impl SortPosition for CompanyKey {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
-        Self::parse(text).ok().filter(|key| key.as_str() == text)
+        let key = Self::parse(text).ok()?;
+        if key.as_str() == text { Some(key) } else { None }
     }
 }
 
-/// In the list of leads.
+/// The position in a list of leads.
 impl SortPosition for LeadKey {
     fn to_bytes(&self) -> Vec<u8> {
         [Uuid::from(self.campaign_id), Uuid::from(self.contact_id)].map(Uuid::into_bytes).concat()
@@ -59,16 +79,13 @@ impl SortPosition for LeadKey {
 }
 
 impl<P: SortPosition> Cursor<P> {
-    /// Reads a cursor from a link.
+    /// Reads a cursor from the query of a link.
     ///
     /// # Errors
-    /// What no list of this kind gave out.
+    /// The text is not a cursor of a list of this kind.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-        bytes
-            .and_then(|bytes| P::from_bytes(&bytes))
-            .map(Self)
-            .ok_or(InvalidValue::Rule("must be the cursor of a Link header"))
+        let position = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| P::from_bytes(&bytes));
+        position.map(Self).ok_or(InvalidValue::Rule("must be the cursor of a Link header"))
     }
 }
 
@@ -83,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_read_back_and_nothing_else_is_one() {
+    fn a_cursor_by_id_is_read_back_and_other_texts_are_refused() {
         let cursor = Cursor(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001));
         assert_eq!(Cursor::parse(&cursor.to_string()), Ok(cursor));
         for text in ["", "x", "AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAAAA", "ORG#1"] {
@@ -92,9 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn a_place_among_leads_is_two_ids() {
-        let place = LeadKey { campaign_id: Uuid::from_u128(1).into(), contact_id: Uuid::from_u128(2 << 64).into() };
-        assert_eq!(Cursor::parse(&Cursor(place).to_string()), Ok(Cursor(place)));
+    fn a_cursor_of_leads_is_two_ids() {
+        let position = LeadKey { campaign_id: Uuid::from_u128(1).into(), contact_id: Uuid::from_u128(2 << 64).into() };
+        assert_eq!(Cursor::parse(&Cursor(position).to_string()), Ok(Cursor(position)));
         for length in [0, 15, 16, 17, 31, 33] {
             let text = URL_SAFE_NO_PAD.encode(vec![0; length]);
             assert!(Cursor::<LeadKey>::parse(&text).is_err(), "{length}");
@@ -102,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_among_companies_is_a_key_and_no_name() {
+    fn a_cursor_of_companies_is_a_folded_name() {
         let cursor = Cursor(CompanyKey::parse("Société Générale").unwrap());
         assert_eq!(Cursor::parse(&cursor.to_string()), Ok(cursor));
         for bytes in [&b""[..], b"acme", b"AC ME", b"\xff"] {

@@ -1,78 +1,69 @@
-//! Update and condition expressions, with their placeholders numbered.
+//! Update and condition expressions with their placeholders.
+//!
+//! DynamoDB takes an update and a condition as two texts which share one map of names and one map of values. [`Update`]
+//! numbers its placeholders `#u0` and `:u0`, [`Condition`] its own `#c0` and `:c0`, so that one of each fits into one
+//! request. Placeholders are short because an expression is limited to 4 KB.
 
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use super::keys::PK;
 use crate::domain::Patch;
 
-/// An expression in the making: what to set and remove, and what must hold.
+/// The changes that one write makes to one item.
 ///
-/// Placeholders are as short as they can be: an expression is at most 4 KB.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Expression {
-    pub(crate) names: HashMap<String, String>,
-    pub(crate) values: HashMap<String, AttributeValue>,
+/// There are two kinds. `set`, `remove` and `patch` change what a client sees: [`Condition::and_differs`] is about these.
+/// `touch`, `discard`, `increment`, `add_members` and `remove_members` are bookkeeping (a timestamp, a version, a write
+/// id) that goes along with a change and is not a difference by itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Update {
+    placeholders: Placeholders,
     set: Vec<String>,
     remove: Vec<String>,
     add: Vec<String>,
     delete: Vec<String>,
-    all: Vec<String>,
-    any: Vec<String>,
+    /// One clause per change, true if the stored item does not have its outcome yet.
+    differences: Vec<String>,
 }
 
-/// An expression's values as the database takes them: an empty map it refuses.
-pub(crate) fn given(values: HashMap<String, AttributeValue>) -> Option<HashMap<String, AttributeValue>> {
-    Some(values).filter(|values| !values.is_empty())
+/// The condition on which a write is made: clauses that all have to hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Condition {
+    placeholders: Placeholders,
+    clauses: Vec<String>,
 }
 
-impl Expression {
-    /// The condition that there is such an attribute.
-    pub(crate) fn present(attribute: &str) -> Self {
-        let mut condition = Self::default();
-        condition.require_present(attribute);
-        condition
+/// The names and values that the expressions of one request refer to.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct ExpressionAttributes {
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Update {
+    /// An update without any change.
+    pub(crate) fn new() -> Self {
+        let (set, remove, add, delete, differences) = Default::default();
+        Self { placeholders: Placeholders::new('u'), set, remove, add, delete, differences }
     }
 
-    /// The condition that there is no such attribute.
-    pub(crate) fn absent(attribute: &str) -> Self {
-        let mut condition = Self::default();
-        condition.require_absent(attribute);
-        condition
-    }
-
-    /// The condition that the attribute has this value.
-    pub(crate) fn equals(attribute: &str, value: AttributeValue) -> Self {
-        let mut condition = Self::default();
-        condition.require(attribute, value);
-        condition
-    }
-
-    /// Sets an attribute, or a member of a map as `[map, member]`; the item differs if it had another value.
+    /// Changes an attribute, or a member of a map as `[map, member]`, to this value.
     pub(crate) fn set(&mut self, path: &[&str], value: AttributeValue) {
-        let (path, value) = (self.path(path), self.value(value));
+        let (path, value) = (self.placeholders.path(path), self.placeholders.value(value));
         self.set.push(format!("{path}={value}"));
-        // Of an attribute that is not there `<>` is true.
-        self.any.push(format!("{path}<>{value}"));
+        // `<>` is true of an attribute that the item does not have.
+        self.differences.push(format!("{path}<>{value}"));
     }
 
-    /// Removes an attribute or a member of a map; the item differs if it had one.
+    /// Removes an attribute, or a member of a map as `[map, member]`.
     pub(crate) fn remove(&mut self, path: &[&str]) {
-        let path = self.path(path);
-        self.any.push(format!("attribute_exists({path})"));
+        let path = self.placeholders.path(path);
+        self.differences.push(format!("attribute_exists({path})"));
         self.remove.push(path);
     }
 
-    /// Changes an attribute that can be removed.
-    pub(crate) fn patch<T>(&mut self, attribute: &str, patch: &Patch<T>, value: impl Fn(&T) -> AttributeValue) {
-        match patch {
-            Patch::Keep => {}
-            Patch::Clear => self.remove(&[attribute]),
-            Patch::Set(new) => self.set(&[attribute], value(new)),
-        }
-    }
-
-    /// Makes the changes of a patch.
+    /// Sets and removes the attributes that a patch changes.
     pub(crate) fn change(&mut self, changes: BTreeMap<String, Option<AttributeValue>>) {
         for (attribute, value) in changes {
             match value {
@@ -82,120 +73,359 @@ impl Expression {
         }
     }
 
-    /// Sets an attribute without asking whether that makes a difference.
-    pub(crate) fn note(&mut self, attribute: &str, value: AttributeValue) {
-        let (path, value) = (self.path(&[attribute]), self.value(value));
-        self.set.push(format!("{path}={value}"));
-    }
-
-    /// Removes an attribute without asking whether that makes a difference.
-    pub(crate) fn forget(&mut self, attribute: &str) {
-        let path = self.path(&[attribute]);
-        self.remove.push(path);
-    }
-
-    /// Adds to a number, without asking whether that makes a difference.
-    pub(crate) fn add(&mut self, attribute: &str, value: AttributeValue) {
-        let (path, value) = (self.path(&[attribute]), self.value(value));
-        self.set.push(format!("{path}={path}+{value}"));
-    }
-
-    /// Adds members to a set.
-    pub(crate) fn add_members(&mut self, attribute: &str, members: AttributeValue) {
-        let (path, members) = (self.path(&[attribute]), self.value(members));
-        self.add.push(format!("{path} {members}"));
-    }
-
-    /// Removes members from a set. A set without members is no attribute any more.
-    pub(crate) fn remove_members(&mut self, attribute: &str, members: AttributeValue) {
-        let (path, members) = (self.path(&[attribute]), self.value(members));
-        self.delete.push(format!("{path} {members}"));
-    }
-
-    /// Requires that the attribute has this value.
-    pub(crate) fn require(&mut self, attribute: &str, value: AttributeValue) {
-        self.compare(attribute, "=", value);
-    }
-
-    /// Requires that the number is at most this.
-    pub(crate) fn require_at_most(&mut self, attribute: &str, value: AttributeValue) {
-        self.compare(attribute, "<=", value);
-    }
-
-    /// Requires that the attribute has this value, or is not there where there is none.
-    pub(crate) fn require_same(&mut self, attribute: &str, value: Option<AttributeValue>) {
-        match value {
-            Some(value) => self.require(attribute, value),
-            None => self.require_absent(attribute),
+    /// Sets, removes or keeps an attribute as the patch says.
+    pub(crate) fn patch<T>(&mut self, attribute: &str, patch: &Patch<T>, value: impl Fn(&T) -> AttributeValue) {
+        match patch {
+            Patch::Keep => {}
+            Patch::Clear => self.remove(&[attribute]),
+            Patch::Set(new) => self.set(&[attribute], value(new)),
         }
     }
 
-    /// Requires that the attribute is one of these.
-    pub(crate) fn require_one_of(&mut self, attribute: &str, values: impl IntoIterator<Item = AttributeValue>) {
-        let path = self.path(&[attribute]);
-        let values: Vec<_> = values.into_iter().map(|value| self.value(value)).collect();
-        self.all.push(format!("{path} IN ({})", values.join(",")));
+    /// Sets an attribute as bookkeeping.
+    pub(crate) fn touch(&mut self, attribute: &str, value: AttributeValue) {
+        let (path, value) = (self.placeholders.path(&[attribute]), self.placeholders.value(value));
+        self.set.push(format!("{path}={value}"));
     }
 
-    /// Requires that there is such an attribute.
-    pub(crate) fn require_present(&mut self, attribute: &str) {
-        let path = self.path(&[attribute]);
-        self.all.push(format!("attribute_exists({path})"));
+    /// Removes an attribute as bookkeeping.
+    pub(crate) fn discard(&mut self, attribute: &str) {
+        let path = self.placeholders.path(&[attribute]);
+        self.remove.push(path);
     }
 
-    /// Requires that there is no such attribute.
-    pub(crate) fn require_absent(&mut self, attribute: &str) {
-        let path = self.path(&[attribute]);
-        self.all.push(format!("attribute_not_exists({path})"));
+    /// Adds to a number as bookkeeping.
+    pub(crate) fn increment(&mut self, attribute: &str, by: AttributeValue) {
+        let (path, by) = (self.placeholders.path(&[attribute]), self.placeholders.value(by));
+        self.set.push(format!("{path}={path}+{by}"));
     }
 
-    /// Requires that there is no such attribute, or a number below this.
-    pub(crate) fn require_absent_or_below(&mut self, attribute: &str, value: AttributeValue) {
-        let (path, value) = (self.path(&[attribute]), self.value(value));
-        self.all.push(format!("(attribute_not_exists({path}) OR {path}<{value})"));
+    /// Adds members to a set as bookkeeping.
+    pub(crate) fn add_members(&mut self, attribute: &str, members: AttributeValue) {
+        let (path, members) = (self.placeholders.path(&[attribute]), self.placeholders.value(members));
+        self.add.push(format!("{path} {members}"));
     }
 
-    /// Whether nothing would be changed, whatever the item.
-    pub(crate) fn changes_nothing(&self) -> bool {
-        self.any.is_empty()
+    /// Removes members from a set as bookkeeping. DynamoDB removes a set that has no members left.
+    pub(crate) fn remove_members(&mut self, attribute: &str, members: AttributeValue) {
+        let (path, members) = (self.placeholders.path(&[attribute]), self.placeholders.value(members));
+        self.delete.push(format!("{path} {members}"));
     }
 
-    /// The update expression.
-    pub(crate) fn update(&self) -> String {
-        let clause = |verb: &str, parts: &[String]| (!parts.is_empty()).then(|| format!("{verb} {}", parts.join(",")));
-        let clauses = [("SET", &self.set), ("REMOVE", &self.remove), ("ADD", &self.add), ("DELETE", &self.delete)];
-        clauses.into_iter().filter_map(|(verb, parts)| clause(verb, parts)).collect::<Vec<_>>().join(" ")
+    /// Whether it has a change besides bookkeeping.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.differences.is_empty()
     }
 
-    /// The condition: all requirements, and a difference where differences were noted.
-    pub(crate) fn condition(&self) -> String {
-        let differs = (!self.any.is_empty()).then(|| format!("({})", self.any.join(" OR ")));
-        self.all.iter().cloned().chain(differs).collect::<Vec<_>>().join(" AND ")
+    /// The text of the update expression, and what it refers to.
+    pub(crate) fn render(self) -> (String, ExpressionAttributes) {
+        let mut clauses = Vec::new();
+        for (verb, actions) in [("SET", self.set), ("REMOVE", self.remove), ("ADD", self.add), ("DELETE", self.delete)]
+        {
+            if !actions.is_empty() {
+                clauses.push(format!("{verb} {}", actions.join(",")));
+            }
+        }
+        (clauses.join(" "), self.placeholders.into_attributes())
+    }
+}
+
+impl Condition {
+    fn new() -> Self {
+        Self { placeholders: Placeholders::new('c'), clauses: Vec::new() }
     }
 
-    fn compare(&mut self, attribute: &str, operator: &str, value: AttributeValue) {
-        let (path, value) = (self.path(&[attribute]), self.value(value));
-        self.all.push(format!("{path}{operator}{value}"));
+    /// The item exists.
+    pub(crate) fn exists() -> Self {
+        let mut condition = Self::new();
+        let path = condition.placeholders.path(&[PK]);
+        condition.clauses.push(format!("attribute_exists({path})"));
+        condition
     }
 
-    /// The placeholder of a path. A name that occurs again keeps its first placeholder.
+    /// No item exists.
+    pub(crate) fn not_exists() -> Self {
+        Self::new().and_absent(PK)
+    }
+
+    /// The attribute has this value.
+    pub(crate) fn equals(attribute: &str, value: AttributeValue) -> Self {
+        Self::new().and_equals(attribute, value)
+    }
+
+    /// The item has no such attribute, or a number below this.
+    pub(crate) fn absent_or_below(attribute: &str, value: AttributeValue) -> Self {
+        let mut condition = Self::new();
+        let (path, value) = (condition.placeholders.path(&[attribute]), condition.placeholders.value(value));
+        condition.clauses.push(format!("(attribute_not_exists({path}) OR {path}<{value})"));
+        condition
+    }
+
+    /// And the attribute has this value.
+    pub(crate) fn and_equals(self, attribute: &str, value: AttributeValue) -> Self {
+        self.and_compare(attribute, "=", value)
+    }
+
+    /// And the attribute has this value, or is absent if there is none.
+    pub(crate) fn and_same(self, attribute: &str, value: Option<AttributeValue>) -> Self {
+        match value {
+            Some(value) => self.and_equals(attribute, value),
+            None => self.and_absent(attribute),
+        }
+    }
+
+    /// And the number is at most this.
+    pub(crate) fn and_at_most(self, attribute: &str, value: AttributeValue) -> Self {
+        self.and_compare(attribute, "<=", value)
+    }
+
+    /// And the attribute has one of these values, of which there is at least one.
+    pub(crate) fn and_one_of(mut self, attribute: &str, values: impl IntoIterator<Item = AttributeValue>) -> Self {
+        let path = self.placeholders.path(&[attribute]);
+        let values: Vec<_> = values.into_iter().map(|value| self.placeholders.value(value)).collect();
+        self.clauses.push(format!("{path} IN ({})", values.join(",")));
+        self
+    }
+
+    /// And the item has no such attribute.
+    pub(crate) fn and_absent(mut self, attribute: &str) -> Self {
+        let path = self.placeholders.path(&[attribute]);
+        self.clauses.push(format!("attribute_not_exists({path})"));
+        self
+    }
+
+    /// And at least one change of `update` makes a difference to the item.
+    ///
+    /// An UpdateItem is sent on the condition "exists and something differs": one write that would change nothing is
+    /// refused, costs no read, and leaves the timestamp and the version alone. The refusal shows the stored item, which
+    /// tells "no such item" from "nothing to change".
+    ///
+    /// The clause uses the placeholders of `update`, so that no value is sent twice: both go into the same request.
+    /// An update without changes adds no clause.
+    pub(crate) fn and_differs(mut self, update: &Update) -> Self {
+        if update.has_changes() {
+            self.clauses.push(format!("({})", update.differences.join(" OR ")));
+        }
+        self
+    }
+
+    /// The text of the condition expression, and what it refers to.
+    pub(crate) fn render(self) -> (String, ExpressionAttributes) {
+        (self.clauses.join(" AND "), self.placeholders.into_attributes())
+    }
+
+    fn and_compare(mut self, attribute: &str, operator: &str, value: AttributeValue) -> Self {
+        let (path, value) = (self.placeholders.path(&[attribute]), self.placeholders.value(value));
+        self.clauses.push(format!("{path}{operator}{value}"));
+        self
+    }
+}
+
+impl ExpressionAttributes {
+    /// The attributes of two expressions of one request.
+    pub(crate) fn merge(mut self, other: Self) -> Self {
+        self.names.extend(other.names);
+        self.values.extend(other.values);
+        self
+    }
+
+    /// The names and the values as a request takes them. DynamoDB rejects an empty map.
+    pub(crate) fn into_maps(self) -> (Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>) {
+        let names = if self.names.is_empty() { None } else { Some(self.names) };
+        let values = if self.values.is_empty() { None } else { Some(self.values) };
+        (names, values)
+    }
+}
+
+/// The placeholders of one expression, numbered in the order of their first use.
+#[derive(Debug, Clone)]
+struct Placeholders {
+    prefix: char,
+    names: Vec<String>,
+    values: Vec<AttributeValue>,
+}
+
+impl Placeholders {
+    fn new(prefix: char) -> Self {
+        Self { prefix, names: Vec::new(), values: Vec::new() }
+    }
+
+    /// The placeholders of a path, joined by dots.
     fn path(&mut self, path: &[&str]) -> String {
         let names: Vec<_> = path.iter().map(|name| self.name(name)).collect();
         names.join(".")
     }
 
+    /// The placeholder of a name; a name that occurs again keeps its first one.
     fn name(&mut self, name: &str) -> String {
-        let known = self.names.iter().find(|(_, known)| *known == name).map(|(placeholder, _)| placeholder.clone());
-        known.unwrap_or_else(|| {
-            let placeholder = format!("#{}", self.names.len());
-            self.names.insert(placeholder.clone(), name.to_owned());
-            placeholder
-        })
+        let number = self.names.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.names.len() - 1
+        });
+        format!("#{}{number}", self.prefix)
     }
 
+    /// A new placeholder for a value.
     fn value(&mut self, value: AttributeValue) -> String {
-        let placeholder = format!(":{}", self.values.len());
-        self.values.insert(placeholder.clone(), value);
-        placeholder
+        self.values.push(value);
+        format!(":{}{}", self.prefix, self.values.len() - 1)
+    }
+
+    fn into_attributes(self) -> ExpressionAttributes {
+        let Self { prefix, names, values } = self;
+        ExpressionAttributes {
+            names: (0..).map(|number| format!("#{prefix}{number}")).zip(names).collect(),
+            values: (0..).map(|number| format!(":{prefix}{number}")).zip(values).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> AttributeValue {
+        AttributeValue::S(text.to_owned())
+    }
+
+    fn number(number: u32) -> AttributeValue {
+        AttributeValue::N(number.to_string())
+    }
+
+    fn attributes<const N: usize, const V: usize>(
+        names: [(&str, &str); N],
+        values: [(&str, AttributeValue); V],
+    ) -> ExpressionAttributes {
+        ExpressionAttributes {
+            names: names.map(|(placeholder, name)| (placeholder.to_owned(), name.to_owned())).into(),
+            values: values.map(|(placeholder, value)| (placeholder.to_owned(), value)).into(),
+        }
+    }
+
+    #[test]
+    fn an_update_renders_each_kind_of_action_once() {
+        let mut update = Update::new();
+        update.set(&["full_name"], text("Jane Doe"));
+        update.remove(&["enrichment", "source"]);
+        update.set(&["enrichment", "score"], number(7));
+        update.discard("enrichment_order");
+        update.touch("updated_at", text("2024-10-06T12:00:00.000Z"));
+        update.increment("version", number(1));
+        update.add_members("joined", AttributeValue::Ss(vec!["a".to_owned()]));
+        update.remove_members("left", AttributeValue::Ss(vec!["b".to_owned()]));
+        let (expression, placeholders) = update.render();
+        assert_eq!(
+            expression,
+            "SET #u0=:u0,#u1.#u3=:u1,#u5=:u2,#u6=#u6+:u3 REMOVE #u1.#u2,#u4 ADD #u7 :u4 DELETE #u8 :u5"
+        );
+        let names = [
+            ("#u0", "full_name"),
+            ("#u1", "enrichment"),
+            ("#u2", "source"),
+            ("#u3", "score"),
+            ("#u4", "enrichment_order"),
+            ("#u5", "updated_at"),
+            ("#u6", "version"),
+            ("#u7", "joined"),
+            ("#u8", "left"),
+        ];
+        let values = [
+            (":u0", text("Jane Doe")),
+            (":u1", number(7)),
+            (":u2", text("2024-10-06T12:00:00.000Z")),
+            (":u3", number(1)),
+            (":u4", AttributeValue::Ss(vec!["a".to_owned()])),
+            (":u5", AttributeValue::Ss(vec!["b".to_owned()])),
+        ];
+        assert_eq!(placeholders, attributes(names, values));
+    }
+
+    #[test]
+    fn a_patch_sets_removes_or_keeps() {
+        let mut update = Update::new();
+        update.patch("locale", &Patch::Set("es-ES"), |locale| text(locale));
+        update.patch("timezone", &Patch::Clear, |timezone: &&str| text(timezone));
+        update.patch("company", &Patch::Keep, |company: &&str| text(company));
+        let (expression, placeholders) = update.render();
+        assert_eq!(expression, "SET #u0=:u0 REMOVE #u1");
+        let names = [("#u0", "locale"), ("#u1", "timezone")];
+        assert_eq!(placeholders, attributes(names, [(":u0", text("es-ES"))]));
+    }
+
+    #[test]
+    fn bookkeeping_is_not_a_difference() {
+        let mut update = Update::new();
+        update.touch("updated_at", text("2024-10-06T12:00:00.000Z"));
+        update.discard("enrichment_order");
+        update.increment("version", number(1));
+        assert!(!update.has_changes());
+        let (condition, _) = Condition::exists().and_differs(&update).render();
+        assert_eq!(condition, "attribute_exists(#c0)");
+        update.remove(&["locale"]);
+        update.set(&["timezone"], text("Europe/Madrid"));
+        assert!(update.has_changes());
+        let (condition, _) = Condition::exists().and_differs(&update).render();
+        assert_eq!(condition, "attribute_exists(#c0) AND (attribute_exists(#u3) OR #u4<>:u2)");
+    }
+
+    #[test]
+    fn a_condition_renders_all_its_clauses() {
+        let condition = Condition::exists()
+            .and_equals("email", text("jane@example.com"))
+            .and_same("company", None)
+            .and_same("locale", Some(text("es-ES")))
+            .and_at_most("gathered_bytes", number(100))
+            .and_one_of("version", [number(1), number(2)])
+            .and_absent("revoked_at");
+        let (expression, placeholders) = condition.render();
+        assert_eq!(
+            expression,
+            "attribute_exists(#c0) AND #c1=:c0 AND attribute_not_exists(#c2) AND #c3=:c1 AND #c4<=:c2 AND #c5 IN (:c3,:c4) \
+             AND attribute_not_exists(#c6)"
+        );
+        let names = [
+            ("#c0", "pk"),
+            ("#c1", "email"),
+            ("#c2", "company"),
+            ("#c3", "locale"),
+            ("#c4", "gathered_bytes"),
+            ("#c5", "version"),
+            ("#c6", "revoked_at"),
+        ];
+        let values = [
+            (":c0", text("jane@example.com")),
+            (":c1", text("es-ES")),
+            (":c2", number(100)),
+            (":c3", number(1)),
+            (":c4", number(2)),
+        ];
+        assert_eq!(placeholders, attributes(names, values));
+    }
+
+    #[test]
+    fn a_condition_without_values_has_no_map_of_values() {
+        let (expression, placeholders) = Condition::not_exists().render();
+        assert_eq!(expression, "attribute_not_exists(#c0)");
+        assert_eq!(placeholders.into_maps(), (Some(HashMap::from([("#c0".to_owned(), "pk".to_owned())])), None));
+    }
+
+    #[test]
+    fn an_attribute_may_be_absent_or_below_a_bound() {
+        let (expression, placeholders) = Condition::absent_or_below("expires_at", number(60)).render();
+        assert_eq!(expression, "(attribute_not_exists(#c0) OR #c0<:c0)");
+        assert_eq!(placeholders, attributes([("#c0", "expires_at")], [(":c0", number(60))]));
+    }
+
+    #[test]
+    fn an_update_and_a_condition_fit_into_one_request() {
+        let mut update = Update::new();
+        update.set(&["locale"], text("es-ES"));
+        let condition = Condition::equals("locale", text("en-US")).and_differs(&update);
+        let (condition, of_condition) = condition.render();
+        let (expression, of_update) = update.render();
+        assert_eq!((&*expression, &*condition), ("SET #u0=:u0", "#c0=:c0 AND (#u0<>:u0)"));
+        let expected =
+            attributes([("#u0", "locale"), ("#c0", "locale")], [(":u0", text("es-ES")), (":c0", text("en-US"))]);
+        assert_eq!(of_update.merge(of_condition), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! Items: what the table stores, and reading it back as if anybody could have written it.
+//! The codec of items: what the table stores, and reading it back without trusting it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,19 +7,19 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{Error, Result};
-use super::keys::{Key, PK, SK};
+use super::keys::{self, Key, PK, SK};
 use crate::domain::json::Number;
 use crate::domain::{Json, JsonObject};
 
-/// An item as the SDK has it.
+/// An item as the SDK represents it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// The attribute that says what an item is.
+/// The attribute with an item's type.
 pub(crate) const TYPE: &str = "type";
 
-/// What an item is. [`record`] reads no item as another type than its own.
+/// The type of an item. [`decode`] does not read an item as another type than its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Type {
+pub(crate) enum ItemType {
     Contact,
     EmailLock,
     Company,
@@ -36,7 +36,8 @@ pub(crate) enum Type {
     Lead,
 }
 
-impl Type {
+impl ItemType {
+    /// The type as it is stored.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Contact => "contact",
@@ -57,99 +58,116 @@ impl Type {
     }
 }
 
-/// A key as the SDK takes it.
-pub(crate) fn key_of(key: &Key) -> Item {
-    HashMap::from([(PK.to_owned(), text(&key.pk)), (SK.to_owned(), text(&key.sk))])
-}
-
-/// An item of this type at this key, with the attributes of `record`.
+/// An item of this type under this key, with the attributes of `record`.
 ///
 /// # Errors
-/// A record that is no map of attributes, which none of ours is.
-pub(crate) fn item(key: &Key, kind: Type, record: &impl Serialize) -> Result<Item> {
+/// [`Error::Unexpected`] for a record that does not serialize to a map, which is a defect.
+pub(crate) fn encode(key: &Key, item_type: ItemType, record: &impl Serialize) -> Result<Item> {
     let mut item: Item = serde_dynamo::aws_sdk_dynamodb_1::to_item(record)
-        .map_err(|_| Error::Unexpected(format!("{} record", kind.as_str())))?;
-    // What is not set is not an attribute.
+        .map_err(|_| Error::Unexpected(format!("a record of type {} is not a map", item_type.as_str())))?;
+    // A field without a value is not an attribute.
     item.retain(|_, value| !value.is_null());
-    item.extend(key_of(key));
-    item.insert(TYPE.to_owned(), text(kind.as_str()));
+    item.extend(key_attributes(key));
+    item.insert(TYPE.to_owned(), text(item_type.as_str()));
     Ok(item)
 }
 
 /// The attributes that a patch changes, by name: the new value, or `None` for an attribute to remove.
 ///
 /// # Errors
-/// A patch that does not serialize as a map of attributes, which none of ours is.
+/// [`Error::Unexpected`] for a patch that does not serialize to a map, which is a defect.
 pub(crate) fn changed_attributes(patch: &impl Serialize) -> Result<BTreeMap<String, Option<AttributeValue>>> {
     let item: Item = serde_dynamo::aws_sdk_dynamodb_1::to_item(patch)
-        .map_err(|_| Error::Unexpected("a patch is not a map of attributes".to_owned()))?;
-    Ok(item.into_iter().map(|(name, value)| (name, Some(value).filter(|value| !value.is_null()))).collect())
+        .map_err(|_| Error::Unexpected("a patch is not a map".to_owned()))?;
+    let mut changes = BTreeMap::new();
+    for (name, value) in item {
+        let value = if value.is_null() { None } else { Some(value) };
+        changes.insert(name, value);
+    }
+    Ok(changes)
 }
 
-/// Reads an item that should be of this type.
+/// Reads an item of this type.
 ///
 /// # Errors
-/// [`Error::Unreadable`]. It names the item by its sort key and says nothing of its values, which may be personal data.
-pub(crate) fn record<T: DeserializeOwned>(item: Item, kind: Type) -> Result<T> {
-    let sort_key = sort_key(&item);
+/// [`Error::Unreadable`] for an item of another type or with other attributes.
+pub(crate) fn decode<T: DeserializeOwned>(item: Item, item_type: ItemType) -> Result<T> {
+    let error = unreadable(&item, item_type);
     match item.get(TYPE) {
-        Some(AttributeValue::S(stored)) if stored == kind.as_str() => {
-            serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|_| Error::Unreadable(sort_key))
+        Some(AttributeValue::S(stored)) if stored == item_type.as_str() => {
+            serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|_| error)
         }
-        _ => Err(Error::Unreadable(sort_key)),
+        _ => Err(error),
     }
 }
 
-/// Where an item lies, if it says so.
-pub(crate) fn key_in(item: &Item) -> Option<Key> {
+/// The error of an item that should be of this type and cannot be read.
+pub(crate) fn unreadable(item: &Item, item_type: ItemType) -> Error {
+    Error::Unreadable { item_type: item_type.as_str(), key_kind: keys::kind_of_sort_key(sort_key(item)) }
+}
+
+/// A key as the SDK represents it.
+pub(super) fn key_attributes(key: &Key) -> Item {
+    HashMap::from([(PK.to_owned(), text(&key.pk)), (SK.to_owned(), text(&key.sk))])
+}
+
+/// The key that an item is stored under; `None` for an item without its key attributes.
+pub(crate) fn key_of(item: &Item) -> Option<Key> {
     Some(Key { pk: string(item, PK)?, sk: string(item, SK)? })
 }
 
-/// An item's sort key, to name it by.
-pub(crate) fn sort_key(item: &Item) -> String {
-    string(item, SK).unwrap_or_else(|| "an item without a sort key".to_owned())
+/// An item's sort key; blank for an item without one.
+pub(crate) fn sort_key(item: &Item) -> &str {
+    match item.get(SK) {
+        Some(AttributeValue::S(sort_key)) => sort_key,
+        _ => "",
+    }
 }
 
-/// An attribute that is a text.
+/// The value of a string attribute; `None` for an absent attribute or one of another type.
 pub(crate) fn string(item: &Item, attribute: &str) -> Option<String> {
-    item.get(attribute).and_then(|value| value.as_s().ok()).cloned()
+    match item.get(attribute) {
+        Some(AttributeValue::S(value)) => Some(value.clone()),
+        _ => None,
+    }
 }
 
-/// A text.
+/// A string as an attribute value.
 pub(crate) fn text(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
-/// A number.
+/// A number as an attribute value.
 pub(crate) fn number(number: impl std::fmt::Display) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// A JSON object as a map, each value as the database's own type.
+/// A JSON object as a map of attribute values.
 pub(crate) fn map(object: &JsonObject) -> AttributeValue {
-    AttributeValue::M(object.members().map(|(key, value)| (key.to_owned(), value_of(value))).collect())
+    AttributeValue::M(object.members().map(|(key, value)| (key.to_owned(), json_to_value(value))).collect())
 }
 
-/// A JSON value as the database's own type.
-pub(crate) fn value_of(json: &Json) -> AttributeValue {
+/// A JSON value as the attribute value of the corresponding type.
+pub(crate) fn json_to_value(json: &Json) -> AttributeValue {
     match json {
         Json::Null => AttributeValue::Null(true),
         Json::Bool(value) => AttributeValue::Bool(*value),
         Json::Number(value) => AttributeValue::N(value.as_str().to_owned()),
         Json::String(value) => AttributeValue::S(value.clone()),
-        Json::Array(items) => AttributeValue::L(items.iter().map(value_of).collect()),
+        Json::Array(items) => AttributeValue::L(items.iter().map(json_to_value).collect()),
         Json::Object(object) => map(object),
     }
 }
 
-/// A stored map as the JSON object it was; `None` where something in it is no JSON, such as a set.
-pub(crate) fn object_of(value: &AttributeValue) -> Option<JsonObject> {
+/// A stored map as a JSON object; `None` for another type, or if it holds a value that is not JSON, such as a set.
+pub(crate) fn value_to_object(value: &AttributeValue) -> Option<JsonObject> {
     match value_to_json(value)? {
         Json::Object(object) => Some(object),
         _ => None,
     }
 }
 
+/// A stored value as JSON; `None` for a value that is not JSON, such as a set.
 pub(crate) fn value_to_json(value: &AttributeValue) -> Option<Json> {
     Some(match value {
         AttributeValue::Null(_) => Json::Null,
@@ -165,8 +183,8 @@ pub(crate) fn value_to_json(value: &AttributeValue) -> Option<Json> {
     })
 }
 
-/// What one of the SDK's builders makes.
-#[expect(clippy::expect_used, reason = "the builders fail for a missing member only, and each caller names them all")]
-pub(crate) fn expect_built<T>(result: std::result::Result<T, aws_sdk_dynamodb::error::BuildError>) -> T {
+/// The value that one of the SDK's builders makes.
+#[expect(clippy::expect_used, reason = "the builders fail for a missing member only, and each caller sets them all")]
+pub(super) fn expect_built<T>(result: std::result::Result<T, aws_sdk_dynamodb::error::BuildError>) -> T {
     result.expect("every required member is set")
 }

@@ -1,9 +1,32 @@
-//! Every key of the table, and the table itself. Nothing else formats a key.
+//! Every key of the table. Nothing else formats or parses one.
 //!
-//! Every partition but an API key's begins with the organization, so that no request can name another's item. Contacts
-//! lie in creation order in their organization's partition (their ids are version 7), which makes the list one
-//! consistent Query. An e-mail's lock has a partition of its own under the address's hash: the organization's partition
-//! is written once a create, and no log of keys holds an address.
+//! **Problem.** One table holds the items of all organizations and all types. A request must reach those of its own
+//! organization only, a list must be one cheap Query in a stable order, and a burst of creates must not meet in one hot
+//! partition.
+//!
+//! **Approach.**
+//! - Every partition key but an API key's begins with the organization (`ORG#<org>`), which comes from the credential and
+//!   never from the request. An API key is stored under the hash of its secret, since it is how the organization is found.
+//! - Contacts, companies, imports and campaigns share the organization's partition, told apart by the prefix of their sort
+//!   key. Ids are version 7 UUIDs, so the order of sort keys is the order of creation, and a list needs no index.
+//! - The children of a contact or an import have a partition of their own (`ORG#<org>#CONTACT#<contact>`): activities in
+//!   the order of their event times, which are stored with a fixed width, leads by campaign, and the parent's tombstone.
+//! - The lock of an e-mail has its own partition under the hash of the e-mail. A create then costs the organization's
+//!   partition one write, and a log of keys holds no e-mail.
+//! - Two indexes hold keys only: [`GSI1`] finds leads by campaign and API keys by organization, [`GSI2`] finds a lead by its
+//!   id. What they name is read from the table, which is consistent.
+//!
+//! **Rejected.** A table per type: a transaction over five types is as easy in one table, and one stream feeds one worker.
+//! An index for lists in creation order: it doubles the price of each write and is eventually consistent. The e-mail in
+//! the lock's key: keys are logged. Sharded partitions for contacts: a list would be one Query per shard; as
+//! [`contact`] takes both the organization and the contact, shards can be added in `contact_partition` alone.
+//!
+//! **If this is changed.** Stored items keep their keys: another format needs a migration. A prefix that is a prefix of
+//! another one mixes their ranges (see `above`). A sort key of another width breaks the order of the timeline. A key
+//! without the organization in front lets one tenant reach another's data. The template repeats the key schema and the
+//! stream's filter; `tests/contract` compares them.
+//!
+//! Known limit: one partition takes 1,000 write units per second, so one organization creates about 500 contacts per second.
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
@@ -24,17 +47,18 @@ use crate::domain::{
 pub const PK: &str = "pk";
 /// The sort key's attribute.
 pub const SK: &str = "sk";
-/// The attribute by which DynamoDB removes an item, in epoch seconds. Only a hint: expiry is checked in code.
+/// The attribute after whose time, in epoch seconds, DynamoDB removes an item. The removal may be days late, so readers check
+/// the time themselves.
 pub const TTL: &str = "expires_at";
 
-/// An index: its name and its key attributes.
+/// A global secondary index: its name and its key attributes.
 #[derive(Debug, Clone, Copy)]
 pub struct Index {
-    /// The index's name.
+    /// The name.
     pub name: &'static str,
-    /// Its partition key's attribute.
+    /// The attribute of its partition key.
     pub pk: &'static str,
-    /// Its sort key's attribute.
+    /// The attribute of its sort key.
     pub sk: &'static str,
 }
 
@@ -43,7 +67,7 @@ pub const GSI1: Index = Index { name: "gsi1", pk: "gsi1pk", sk: "gsi1sk" };
 /// Leads by their id.
 pub const GSI2: Index = Index { name: "gsi2", pk: "gsi2pk", sk: "gsi2sk" };
 
-/// Where an item lies.
+/// The primary key of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The partition key.
@@ -53,12 +77,12 @@ pub struct Key {
 }
 
 impl Key {
-    fn new(pk: String, sk: impl Into<String>) -> Self {
+    pub(super) fn new(pk: String, sk: impl Into<String>) -> Self {
         Self { pk, sk: sk.into() }
     }
 }
 
-/// A run of items in one partition, in the order of their sort keys: from `first` to `last`, both included.
+/// The items of one partition whose sort keys are between `first` and `last`, both included.
 #[derive(Debug, Clone)]
 pub struct Range {
     /// The partition.
@@ -70,12 +94,12 @@ pub struct Range {
 }
 
 impl Range {
-    /// Every item of the partition whose sort key begins with `prefix`.
+    /// The items of a partition whose sort keys begin with `prefix`.
     fn prefix(pk: String, prefix: &str) -> Self {
         Self { pk, first: prefix.to_owned(), last: above(prefix) }
     }
 
-    /// The part of it from this sort key on.
+    /// The part of the range from this sort key on.
     pub(crate) fn starting_at(mut self, sk: &str) -> Self {
         if sk > self.first.as_str() {
             sk.clone_into(&mut self.first);
@@ -83,7 +107,7 @@ impl Range {
         self
     }
 
-    /// The part of it up to this sort key.
+    /// The part of the range up to this sort key.
     pub(crate) fn ending_at(mut self, sk: &str) -> Self {
         if sk < self.last.as_str() {
             sk.clone_into(&mut self.last);
@@ -91,13 +115,13 @@ impl Range {
         self
     }
 
-    /// Whether nothing lies in it. The database refuses to read such a range.
+    /// Whether no sort key is in the range. DynamoDB refuses to query such a range.
     pub(crate) fn is_empty(&self) -> bool {
         self.first > self.last
     }
 }
 
-/// The least text above every text that begins with `prefix`: `$` is the character that follows the `#` at its end.
+/// The upper bound of the sort keys that begin with `prefix`. `$` follows the `#` at the end of a prefix in ASCII.
 fn above(prefix: &str) -> String {
     format!("{}$", prefix.trim_end_matches('#'))
 }
@@ -107,12 +131,12 @@ pub fn contact(org: OrgId, contact: ContactId) -> Key {
     Key::new(contact_partition(org, contact), format!("{CONTACT}{contact}"))
 }
 
-/// The contact whose item has this key.
-pub fn contact_of(key: &Key) -> Option<(OrgId, ContactId)> {
-    Some((organization_of(&key.pk)?, ContactId::parse(key.sk.strip_prefix(CONTACT)?).ok()?))
+/// The contact whose own item has this key; `None` for any other key.
+pub fn parse_contact(key: &Key) -> Option<(OrgId, ContactId)> {
+    Some((parse_organization(&key.pk)?, parse_id(&key.sk, CONTACT)?))
 }
 
-/// The organization's contacts created after `after`, to the millisecond.
+/// The contacts of an organization, or those created after `after`, to the millisecond.
 pub fn contacts(org: OrgId, after: Option<DateTime<Utc>>) -> Range {
     let mut range = Range::prefix(organization(org), CONTACT);
     if let Some(after) = after {
@@ -122,22 +146,17 @@ pub fn contacts(org: OrgId, after: Option<DateTime<Utc>>) -> Range {
     range
 }
 
-/// The lock that makes an address one contact's within its organization.
+/// The lock that keeps an e-mail unique within an organization.
 pub fn email_lock(org: OrgId, email: &Email) -> Key {
     Key::new(format!("{}#EMAIL#{}", organization(org), sha256(&[email.as_str()])), "EMAIL")
 }
 
-/// The organization of an item in the organization's partition.
-pub fn organization_of(pk: &str) -> Option<OrgId> {
-    pk.strip_prefix("ORG#").and_then(|id| OrgId::parse(id).ok())
-}
-
-/// A company, by the name it is compared by.
+/// A company, by its folded name.
 pub fn company(org: OrgId, company: &CompanyKey) -> Key {
     Key::new(organization(org), format!("{COMPANY}{}", company.as_str()))
 }
 
-/// The organization's companies.
+/// The companies of an organization, in the order of their folded names.
 pub fn companies(org: OrgId) -> Range {
     Range::prefix(organization(org), COMPANY)
 }
@@ -147,12 +166,12 @@ pub fn import(org: OrgId, import: ImportId) -> Key {
     Key::new(organization(org), format!("{IMPORT}{import}"))
 }
 
-/// The import whose item has this key.
-pub fn import_of(key: &Key) -> Option<(OrgId, ImportId)> {
-    Some((organization_of(&key.pk)?, ImportId::parse(key.sk.strip_prefix(IMPORT)?).ok()?))
+/// The import whose own item has this key; `None` for any other key.
+pub fn parse_import(key: &Key) -> Option<(OrgId, ImportId)> {
+    Some((parse_organization(&key.pk)?, parse_id(&key.sk, IMPORT)?))
 }
 
-/// The organization's imports.
+/// The imports of an organization, oldest first.
 pub fn imports(org: OrgId) -> Range {
     Range::prefix(organization(org), IMPORT)
 }
@@ -162,13 +181,13 @@ pub fn membership(org: OrgId, import: ImportId, contact: ContactId) -> Key {
     Key::new(import_children(org, import), format!("{MEMBER}{contact}"))
 }
 
-/// The members of an import.
+/// The memberships of an import, in the order in which their contacts were created.
 pub fn memberships(org: OrgId, import: ImportId) -> Range {
     Range::prefix(import_children(org, import), MEMBER)
 }
 
-/// The contact that a membership is of: what its sort key says.
-pub fn member(sort_key: &str) -> Option<ContactId> {
+/// The contact of a membership, read from its sort key; `None` for any other sort key.
+pub fn parse_membership_sort_key(sort_key: &str) -> Option<ContactId> {
     sort_key.strip_prefix(MEMBER).and_then(|id| ContactId::parse(id).ok())
 }
 
@@ -177,37 +196,37 @@ pub fn campaign(org: OrgId, campaign: CampaignId) -> Key {
     Key::new(organization(org), format!("{CAMPAIGN}{campaign}"))
 }
 
-/// The campaign whose item has this key.
-pub fn campaign_of(key: &Key) -> Option<(OrgId, CampaignId)> {
-    Some((organization_of(&key.pk)?, CampaignId::parse(key.sk.strip_prefix(CAMPAIGN)?).ok()?))
+/// The campaign whose own item has this key; `None` for any other key.
+pub fn parse_campaign(key: &Key) -> Option<(OrgId, CampaignId)> {
+    Some((parse_organization(&key.pk)?, parse_id(&key.sk, CAMPAIGN)?))
 }
 
-/// The organization's campaigns.
+/// The campaigns of an organization, oldest first.
 pub fn campaigns(org: OrgId) -> Range {
     Range::prefix(organization(org), CAMPAIGN)
 }
 
-/// What a campaign offers its leads.
+/// The lead magnet of a campaign.
 pub fn lead_magnet(org: OrgId, lead_magnet: LeadMagnetId) -> Key {
     Key::new(organization(org), format!("LEAD_MAGNET#{lead_magnet}"))
 }
 
-/// The set of the organization's active campaigns.
+/// The set of active campaigns of an organization.
 pub fn active_campaigns(org: OrgId) -> Key {
     Key::new(organization(org), "ACTIVE_CAMPAIGNS")
 }
 
-/// A contact's activities, oldest first.
+/// The activities of a contact, oldest first.
 pub fn activities(org: OrgId, contact: ContactId) -> Range {
     Range::prefix(contact_children(org, contact), ACTIVITY)
 }
 
-/// One activity: the fixed width of its time makes the order of keys the order of events.
+/// An activity. The fixed width of its time makes the order of sort keys the order of events.
 pub fn activity(org: OrgId, contact: ContactId, event_time: DateTime<Utc>, id: &ActivityId) -> Key {
     Key::new(contact_children(org, contact), format!("{ACTIVITY}{}#{}", time::to_millis(event_time), id.as_str()))
 }
 
-/// A contact's leads.
+/// The leads of a contact, in the order of their campaigns.
 pub fn leads(org: OrgId, contact: ContactId) -> Range {
     Range::prefix(contact_children(org, contact), LEAD)
 }
@@ -217,160 +236,131 @@ pub fn lead(org: OrgId, LeadKey { campaign_id, contact_id }: LeadKey) -> Key {
     Key::new(contact_children(org, contact_id), format!("{LEAD}{campaign_id}"))
 }
 
-/// The lead whose item has this key.
-pub fn lead_of(key: &Key) -> Option<LeadKey> {
-    let (_, contact) = key.pk.split_once(&format!("#{CONTACT}"))?;
-    Some(LeadKey { campaign_id: lead_campaign(&key.sk)?, contact_id: ContactId::parse(contact).ok()? })
+/// The lead whose item has this key; `None` for any other key.
+pub fn parse_lead(key: &Key) -> Option<LeadKey> {
+    let (_, contact_id) = key.pk.split_once(&format!("#{CONTACT}"))?;
+    Some(LeadKey { campaign_id: parse_lead_sort_key(&key.sk)?, contact_id: ContactId::parse(contact_id).ok()? })
 }
 
-/// The campaign of a contact's lead: what its sort key says.
-pub fn lead_campaign(sort_key: &str) -> Option<CampaignId> {
-    sort_key.strip_prefix(LEAD).and_then(|id| CampaignId::parse(id).ok())
+/// The campaign of a lead, read from its sort key in the table; `None` for any other sort key.
+pub fn parse_lead_sort_key(sort_key: &str) -> Option<CampaignId> {
+    parse_id(sort_key, LEAD)
 }
 
-/// What a lead's item holds for the indexes. Each id has a partition of its own in [`GSI2`], so that linking thousands of
-/// contacts fills one partition of one index only.
+/// The index attributes of a lead's item. Each id has a partition of its own in [`GSI2`], so that linking thousands of
+/// contacts loads one partition of one index only.
 pub fn lead_in_indexes(org: OrgId, place: LeadKey) -> [(&'static str, String); 4] {
     let by_campaign = leads_by_campaign(org, None);
     let by_id = leads_by_id(org, place.lead_id());
-    let sk = lead_sort_key(place);
+    let sk = lead_index_sort_key(place);
     [(GSI1.pk, by_campaign.pk), (GSI1.sk, sk.clone()), (GSI2.pk, by_id.pk), (GSI2.sk, sk)]
 }
 
-/// The organization's leads in [`GSI1`], or those of one campaign.
+/// The leads of an organization in [`GSI1`], or those of one campaign.
 pub fn leads_by_campaign(org: OrgId, campaign: Option<CampaignId>) -> Range {
     let prefix = campaign.map_or_else(|| LEAD.to_owned(), |campaign| format!("{LEAD}{campaign}#"));
     Range::prefix(format!("{}#LEADS", organization(org)), &prefix)
 }
 
-/// The lead with this id in [`GSI2`]: one, or none.
+/// The lead with this id in [`GSI2`]: at most one.
 pub fn leads_by_id(org: OrgId, lead: LeadId) -> Range {
     Range::prefix(format!("{}#{LEAD}{lead}", organization(org)), LEAD)
 }
 
-/// A lead's sort key in both indexes.
-pub fn lead_sort_key(LeadKey { campaign_id, contact_id }: LeadKey) -> String {
+/// The sort key of a lead in both indexes.
+pub fn lead_index_sort_key(LeadKey { campaign_id, contact_id }: LeadKey) -> String {
     format!("{LEAD}{campaign_id}#{contact_id}")
 }
 
-/// The lead that a sort key of the indexes names.
-pub fn parse_lead_sort_key(index_sk: &str) -> Option<LeadKey> {
+/// The lead of a sort key in the indexes; `None` for any other sort key.
+pub fn parse_lead_index_sort_key(index_sk: &str) -> Option<LeadKey> {
     let (campaign, contact) = index_sk.strip_prefix(LEAD)?.split_once('#')?;
     Some(LeadKey { campaign_id: CampaignId::parse(campaign).ok()?, contact_id: ContactId::parse(contact).ok()? })
 }
 
-/// A thing that others hang on: when it goes, they go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parent {
-    /// Of activities and leads.
-    Contact(ContactId),
-    /// Of memberships.
-    Import(ImportId),
-    /// Of leads.
-    Campaign(CampaignId),
-}
-
-/// Where the items lie that hang on a parent.
-#[derive(Debug, Clone)]
-pub enum Children {
-    /// In a partition.
-    In(Range),
-    /// Wherever an index says, which follows the table a moment later.
-    Indexed(Index, Range),
-}
-
-impl Parent {
-    /// Its own item.
-    pub fn key(self, org: OrgId) -> Key {
-        match self {
-            Self::Contact(id) => contact(org, id),
-            Self::Import(id) => import(org, id),
-            Self::Campaign(id) => campaign(org, id),
-        }
-    }
-
-    /// What tells late writers, and the worker that clears up after it, that it is gone.
-    pub fn tombstone(self, org: OrgId) -> Key {
-        let partition = match self {
-            Self::Contact(id) => contact_children(org, id),
-            Self::Import(id) => import_children(org, id),
-            Self::Campaign(id) => format!("{}#{CAMPAIGN}{id}", organization(org)),
-        };
-        Key::new(partition, TOMBSTONE)
-    }
-
-    /// The items that hang on it, apart from the tombstone.
-    pub fn children(self, org: OrgId) -> Vec<Children> {
-        match self {
-            Self::Contact(id) => vec![Children::In(activities(org, id)), Children::In(leads(org, id))],
-            Self::Import(id) => vec![Children::In(memberships(org, id))],
-            Self::Campaign(id) => vec![Children::Indexed(GSI1, leads_by_campaign(org, Some(id)))],
-        }
-    }
-
-    /// The parent whose own item, or whose tombstone, lies at this key; `None` for any other key.
-    pub fn at(pk: &str, sk: &str) -> Option<(OrgId, Self)> {
-        let (org, path) = pk.strip_prefix("ORG#")?.split_once('#').unwrap_or((&pk["ORG#".len()..], ""));
-        let name = if sk == TOMBSTONE { path } else { Some(sk).filter(|_| path.is_empty())? };
-        let parent = name.strip_prefix(CONTACT).and_then(|id| ContactId::parse(id).ok()).map(Self::Contact);
-        let parent = parent.or_else(|| Some(Self::Import(ImportId::parse(name.strip_prefix(IMPORT)?).ok()?)));
-        let parent = parent.or_else(|| Some(Self::Campaign(CampaignId::parse(name.strip_prefix(CAMPAIGN)?).ok()?)));
-        Some((OrgId::parse(org).ok()?, parent?))
-    }
-}
-
-/// An API key, by the hash of its secret. The only key without an organization: it is how the organization is found.
+/// An API key, by the hash of its secret. The only key without an organization, because it is how the organization is found.
 pub fn api_key(hash: &ApiKeyHash) -> Key {
     Key::new(format!("KEY#{}", hash.as_str()), "KEY")
 }
 
-/// What an API key's item holds for [`GSI1`].
+/// The index attributes of an API key's item.
 pub fn api_key_in_index(org: OrgId, id: ApiKeyId) -> [(&'static str, String); 2] {
-    [(GSI1.pk, api_key_partition(org)), (GSI1.sk, api_key_place(id))]
+    [(GSI1.pk, api_key_partition(org)), (GSI1.sk, api_key_index_sort_key(id))]
 }
 
-/// The organization's API keys in [`GSI1`], oldest first: the order of their ids.
+/// The API keys of an organization in [`GSI1`], oldest first.
 pub fn api_keys(org: OrgId) -> Range {
-    let place = |id: Uuid| api_key_place(id.into());
-    Range { pk: api_key_partition(org), first: place(Uuid::nil()), last: place(Uuid::max()) }
+    let [first, last] = [Uuid::nil(), Uuid::max()].map(|id| api_key_index_sort_key(id.into()));
+    Range { pk: api_key_partition(org), first, last }
 }
 
-/// The API key with this id in [`GSI1`]: one, or none.
+/// The API key with this id in [`GSI1`]: at most one.
 pub fn api_key_by_id(org: OrgId, id: ApiKeyId) -> Range {
-    Range { pk: api_key_partition(org), first: api_key_place(id), last: api_key_place(id) }
+    Range { pk: api_key_partition(org), first: api_key_index_sort_key(id), last: api_key_index_sort_key(id) }
 }
 
-/// An API key's sort key in [`GSI1`].
-pub fn api_key_place(id: ApiKeyId) -> String {
+/// The sort key of an API key in [`GSI1`].
+pub fn api_key_index_sort_key(id: ApiKeyId) -> String {
     id.to_string()
 }
 
-/// The API key that a sort key of [`GSI1`] names.
-pub fn api_key_at(index_sk: &str) -> Option<ApiKeyId> {
+/// The API key of a sort key in [`GSI1`]; `None` for any other sort key.
+pub fn parse_api_key_index_sort_key(index_sk: &str) -> Option<ApiKeyId> {
     ApiKeyId::parse(index_sk).ok()
 }
 
-/// What was answered to an `Idempotency-Key`.
+/// The record or the lock of an `Idempotency-Key`.
 pub fn idempotency(org: OrgId, method: &str, path: &str, key: &str) -> Key {
-    // Neither a method nor a path holds a line break, so no two triples give one text.
+    // Neither a method nor a path holds a line break, so different triples have different hashes.
     Key::new(format!("{}#IDEMPOTENCY#{}", organization(org), sha256(&[method, path, key])), "IDEMPOTENCY")
 }
 
-const CONTACT: &str = "CONTACT#";
+/// The kind of a sort key of the table, for logs: its prefix, and none of its values, which may be personal data.
+pub(super) fn kind_of_sort_key(sort_key: &str) -> &'static str {
+    const KINDS: [&str; 13] = [
+        "ACTIVE_CAMPAIGNS",
+        "ACTIVITY",
+        "CAMPAIGN",
+        "COMPANY",
+        "CONTACT",
+        "EMAIL",
+        "IDEMPOTENCY",
+        "IMPORT",
+        "KEY",
+        "LEAD",
+        "LEAD_MAGNET",
+        "MEMBER",
+        "TOMBSTONE",
+    ];
+    let prefix = sort_key.split('#').next().unwrap_or_default();
+    KINDS.into_iter().find(|kind| *kind == prefix).unwrap_or("unknown")
+}
+
+pub(super) const CONTACT: &str = "CONTACT#";
+pub(super) const IMPORT: &str = "IMPORT#";
+pub(super) const CAMPAIGN: &str = "CAMPAIGN#";
+const ORG: &str = "ORG#";
 const COMPANY: &str = "COMPANY#";
-const IMPORT: &str = "IMPORT#";
-const CAMPAIGN: &str = "CAMPAIGN#";
-const TOMBSTONE: &str = "TOMBSTONE";
 const MEMBER: &str = "MEMBER#";
 const ACTIVITY: &str = "ACTIVITY#";
 const LEAD: &str = "LEAD#";
 
-fn organization(org: OrgId) -> String {
-    format!("ORG#{org}")
+pub(super) fn organization(org: OrgId) -> String {
+    format!("{ORG}{org}")
 }
 
-/// The partition of a contact's own item. It takes the contact, so that a large organization can be spread over
-/// several partitions here and nowhere else.
+/// The organization of a partition that is its own; `None` for any other partition.
+pub(crate) fn parse_organization(pk: &str) -> Option<OrgId> {
+    parse_id(pk, ORG)
+}
+
+/// The id that follows a prefix.
+fn parse_id<T: Id>(key: &str, prefix: &str) -> Option<T> {
+    T::parse(key.strip_prefix(prefix)?).ok()
+}
+
+/// The partition of a contact's own item. Takes the contact, so that a large organization can be spread over several
+/// partitions here and nowhere else.
 fn contact_partition(org: OrgId, _contact: ContactId) -> String {
     organization(org)
 }
@@ -379,11 +369,11 @@ fn api_key_partition(org: OrgId) -> String {
     format!("{}#KEYS", organization(org))
 }
 
-fn contact_children(org: OrgId, contact: ContactId) -> String {
+pub(super) fn contact_children(org: OrgId, contact: ContactId) -> String {
     format!("{}#{CONTACT}{contact}", organization(org))
 }
 
-fn import_children(org: OrgId, import: ImportId) -> String {
+pub(super) fn import_children(org: OrgId, import: ImportId) -> String {
     format!("{}#{IMPORT}{import}", organization(org))
 }
 
@@ -391,7 +381,7 @@ fn sha256(parts: &[&str]) -> String {
     hex::encode(Sha256::digest(parts.join("\n")))
 }
 
-/// The attributes that keys and indexes are made of.
+/// The attributes of the table's key and of its indexes.
 pub fn attribute_definitions() -> Vec<AttributeDefinition> {
     [PK, SK, GSI1.pk, GSI1.sk, GSI2.pk, GSI2.sk].map(string_attribute).into()
 }
@@ -401,23 +391,23 @@ pub fn key_schema() -> Vec<KeySchemaElement> {
     schema(PK, SK)
 }
 
-/// The table's indexes. They hold keys only: what they find is read from the table, consistently.
+/// The table's indexes, which hold keys only.
 pub fn indexes() -> Vec<GlobalSecondaryIndex> {
     [GSI1, GSI2].map(global_index).into()
 }
 
-/// How the table is paid for.
+/// The table's billing mode.
 pub fn billing_mode() -> BillingMode {
     BillingMode::PayPerRequest
 }
 
-/// What the table's stream tells its worker.
+/// The table's stream, which the worker reads.
 pub fn stream() -> StreamSpecification {
     let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewAndOldImages);
     expect_built(stream.build())
 }
 
-/// How the table forgets.
+/// The table's time to live.
 pub fn time_to_live() -> TimeToLiveSpecification {
     expect_built(TimeToLiveSpecification::builder().enabled(true).attribute_name(TTL).build())
 }
@@ -462,7 +452,6 @@ mod tests {
             active_campaigns(org()),
             activity(org(), contact_id, DateTime::UNIX_EPOCH, &activity_id("act_1")),
             lead(org(), LeadKey { campaign_id: Uuid::from_u128(4).into(), contact_id }),
-            Parent::Contact(contact_id).tombstone(org()),
             idempotency(org(), "POST", "/contacts", "k"),
         ] {
             assert!(key.pk == start || key.pk.starts_with(&format!("{start}#")), "{key:?}");
@@ -471,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_holds_its_items_and_no_other() {
+    fn a_range_contains_its_items_and_no_others() {
         let contact_id = ContactId::from(Uuid::max());
         let holds = |range: &Range, key: &Key| range.pk == key.pk && range.first <= key.sk && key.sk <= range.last;
         assert!(holds(&contacts(org(), None), &contact(org(), contact_id)));
@@ -479,7 +468,6 @@ mod tests {
         let activity = activity(org(), contact_id, DateTime::UNIX_EPOCH, &activity_id("zzz"));
         assert!(holds(&activities(org(), contact_id), &activity));
         assert!(!holds(&leads(org(), contact_id), &activity));
-        assert!(!holds(&activities(org(), contact_id), &Parent::Contact(contact_id).tombstone(org())));
         for name in ["!", "Acme", "株式会社アクメ", "\u{10ffff}x"] {
             let company = company(org(), &CompanyKey::parse(name).unwrap());
             assert!(holds(&companies(org()), &company), "{name}");
@@ -488,11 +476,12 @@ mod tests {
     }
 
     #[test]
-    fn created_after_is_a_bound_on_the_key() {
-        let moment = time::parse("2024-10-06T12:00:00.500Z").unwrap();
-        let at = |millis| contact(org(), ids::uuid_at(moment + chrono::TimeDelta::milliseconds(millis)).into()).sk;
-        let range = contacts(org(), Some(moment));
-        assert!(at(0) < range.first && range.first <= at(1));
+    fn created_after_is_an_exclusive_bound_to_the_millisecond() {
+        let bound = time::parse("2024-10-06T12:00:00.500Z").unwrap();
+        let created = |timestamp| contact(org(), crate::system::rng().uuid_v7(timestamp).into()).sk;
+        let range = contacts(org(), Some(bound));
+        assert!(created(bound) < range.first);
+        assert!(range.first <= created(bound + chrono::TimeDelta::milliseconds(1)));
     }
 
     #[test]
@@ -503,7 +492,10 @@ mod tests {
         };
         let holds = |range: &Range, pk: &str, sk: &str| range.pk == pk && *range.first <= *sk && *sk <= *range.last;
         let [(_, pk1), (_, sk1), (_, pk2), (_, sk2)] = lead_in_indexes(org(), place(7, 8));
-        assert_eq!((parse_lead_sort_key(&sk1), parse_lead_sort_key(&sk2)), (Some(place(7, 8)), Some(place(7, 8))));
+        assert_eq!(
+            (parse_lead_index_sort_key(&sk1), parse_lead_index_sort_key(&sk2)),
+            (Some(place(7, 8)), Some(place(7, 8)))
+        );
         assert!(holds(&leads_by_campaign(org(), None), &pk1, &sk1));
         assert!(holds(&leads_by_campaign(org(), Some(place(7, 8).campaign_id)), &pk1, &sk1));
         assert!(!holds(&leads_by_campaign(org(), Some(place(6, 8).campaign_id)), &pk1, &sk1));
@@ -515,7 +507,7 @@ mod tests {
             &lead(org(), place(7, 8)).sk
         ));
         for sk in ["", "LEAD#", "LEAD#x#y", "CAMPAIGN#1#2", &lead(org(), place(7, 8)).sk] {
-            assert_eq!(parse_lead_sort_key(sk), None, "{sk}");
+            assert_eq!(parse_lead_index_sort_key(sk), None, "{sk}");
         }
     }
 
@@ -524,16 +516,16 @@ mod tests {
         let holds = |range: &Range, pk: &str, sk: &str| range.pk == pk && *range.first <= *sk && *sk <= *range.last;
         for id in [Uuid::nil(), Uuid::from_u128(7), Uuid::max()].map(ApiKeyId::from) {
             let [(_, pk), (_, sk)] = api_key_in_index(org(), id);
-            assert_eq!(api_key_at(&sk), Some(id));
+            assert_eq!(parse_api_key_index_sort_key(&sk), Some(id));
             assert!(holds(&api_keys(org()), &pk, &sk) && holds(&api_key_by_id(org(), id), &pk, &sk), "{id}");
             assert!(!holds(&api_key_by_id(org(), Uuid::from_u128(8).into()), &pk, &sk), "{id}");
             assert!(!holds(&leads_by_campaign(org(), None), &pk, &sk), "{id}");
         }
-        assert_eq!(api_key_at("LEAD#x"), None);
+        assert_eq!(parse_api_key_index_sort_key("LEAD#x"), None);
     }
 
     #[test]
-    fn a_part_of_a_range_lies_in_it() {
+    fn a_bound_narrows_a_range() {
         let range =
             |first: &str, last: &str| Range { pk: String::new(), first: first.to_owned(), last: last.to_owned() };
         let ends = |range: Range| (range.first, range.last);
@@ -555,32 +547,25 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_is_known_by_its_own_key_and_by_its_tombstones() {
-        let id = Uuid::from_u128(7);
-        for parent in [Parent::Contact(id.into()), Parent::Import(id.into()), Parent::Campaign(id.into())] {
-            for key in [parent.key(org()), parent.tombstone(org())] {
-                assert_eq!(Parent::at(&key.pk, &key.sk), Some((org(), parent)), "{key:?}");
-            }
-        }
-        let child = activity(org(), id.into(), DateTime::UNIX_EPOCH, &activity_id("a"));
-        let lock = email_lock(org(), &Email::parse("jane@example.com").unwrap());
-        for (pk, sk) in [
-            (&*child.pk, &*child.sk),
-            (&lock.pk, &lock.sk),
-            ("ORG#", "TOMBSTONE"),
-            ("", ""),
-            ("KEY#1", "KEY"),
-            ("ORG#x", "CONTACT#y"),
-        ] {
-            assert_eq!(Parent::at(pk, sk), None, "{pk} {sk}");
-        }
+    fn a_memberships_sort_key_names_its_contact() {
+        let contact_id = ContactId::from(Uuid::from_u128(2));
+        let key = membership(org(), ImportId::from(Uuid::from_u128(3)), contact_id);
+        assert_eq!(parse_membership_sort_key(&key.sk), Some(contact_id));
+        assert_eq!(parse_membership_sort_key("MEMBER#x"), None);
     }
 
     #[test]
-    fn a_membership_names_its_contact() {
-        let contact_id = ContactId::from(Uuid::from_u128(2));
-        let key = membership(org(), ImportId::from(Uuid::from_u128(3)), contact_id);
-        assert_eq!(member(&key.sk), Some(contact_id));
-        assert_eq!(member("MEMBER#x"), None);
+    fn the_kind_of_a_sort_key_says_nothing_personal() {
+        let company = company(org(), &CompanyKey::parse("Jane Doe Ltd").unwrap());
+        for (sort_key, kind) in [
+            (&*company.sk, "COMPANY"),
+            (&*contact(org(), ContactId::from(Uuid::max())).sk, "CONTACT"),
+            (&*active_campaigns(org()).sk, "ACTIVE_CAMPAIGNS"),
+            ("TOMBSTONE", "TOMBSTONE"),
+            ("jane@example.com", "unknown"),
+            ("", "unknown"),
+        ] {
+            assert_eq!(kind_of_sort_key(sort_key), kind, "{sort_key}");
+        }
     }
 }

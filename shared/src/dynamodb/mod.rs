@@ -1,17 +1,20 @@
-//! The mechanics of DynamoDB: everything that knows the SDK and nothing that knows a use case.
+//! The mechanics of DynamoDB: the only module that calls the SDK, and one that knows no use case.
 //!
-//! [`Table`] is the table for the life of the process, [`TableClient`] is one request's view of it: every call, its
-//! retries, its deadline and its cost. `keys` says where each item lies, `item` how values become attributes, `expression`
-//! and `transaction` build the writes. The SDK's client is private to this module; the operations on contacts,
-//! imports and campaigns are written with these parts in [`repositories`](crate::repositories).
+//! [`Table`] lives as long as the process, a `TableClient` as long as one request. Reads and writes of single items and
+//! ranges are in `table_client`, transactions in `transaction`, their retries and deadline in `retry`. `keys` and `parent`
+//! say where items are stored, `item` how values become attributes, `expression` how updates and conditions are written,
+//! `cursor` how a list continues. The SDK's client is private to this module; the operations on contacts, imports and
+//! campaigns are in [`repositories`](crate::repositories).
 
 mod capacity;
 mod client;
+pub(crate) mod conditional;
 mod cursor;
 mod error;
 pub(crate) mod expression;
 pub(crate) mod item;
 pub mod keys;
+mod parent;
 mod retry;
 #[cfg(feature = "testing")]
 pub mod setup;
@@ -25,32 +28,37 @@ use aws_sdk_dynamodb::Client;
 use tokio::time::Instant;
 
 pub use capacity::{CapacityMeter, ConsumedCapacity};
+pub(crate) use conditional::Conditional;
 pub use cursor::{Cursor, SortPosition};
 pub(crate) use error::error_chain;
-pub use error::{Error, Kind, Result};
-pub use keys::Parent;
+pub use error::{Error, Result};
+pub(crate) use parent::Children;
+pub use parent::Parent;
 pub(crate) use retry::Backoff;
 pub use retry::RetryPolicy;
 pub(crate) use table_client::TableClient;
 pub(crate) use ttl_cache::TtlCache;
 
 use crate::config::Database;
+use crate::system::{self, Rng};
 
-/// The table, for the life of the process.
+/// The table, shared by all requests of a process.
 #[derive(Debug, Clone)]
 pub struct Table {
     client: Client,
     name: Arc<str>,
+    rng: Rng,
     retry_policy: RetryPolicy,
 }
 
 impl Table {
-    /// The table that the configuration names. Opens no connection.
+    /// The table of this configuration. Opens no connection.
     pub fn new(database: &Database, retry_policy: RetryPolicy) -> Self {
-        Self { client: client::new(database), name: database.table.as_str().into(), retry_policy }
+        let (client, name) = (client::new(database), database.table.as_str().into());
+        Self { client, name, rng: system::rng(), retry_policy }
     }
 
-    /// A client for one request: its calls end at `deadline` and are counted by `meter`.
+    /// A client for one request, whose calls end at `deadline` and are counted by `meter`.
     pub(crate) fn client(&self, deadline: Instant, meter: CapacityMeter) -> TableClient {
         TableClient::new(self, deadline, meter)
     }

@@ -1,10 +1,31 @@
-//! The one retry policy, with the deadline of the request.
+//! The retry policy and the deadline of every call.
 //!
-//! The SDK's own retries are off: they know neither the request's deadline nor which failures of a transaction are worth
-//! another attempt, and two policies multiply each other's attempts. Every call goes through [`TableClient::retry`]: a
-//! transient failure is sent again after a backoff with full jitter, until the deadline; then the result is
-//! [`Error::Unavailable`]. A response that was lost is a transient failure too, so every write has to be safe to repeat:
-//! a transaction by its request token, a conditional write by what its refusal shows.
+//! **Problem.** A request has a deadline, which the gateway and the function's own time limit set. DynamoDB throttles,
+//! transactions conflict, connections break, and a response may be lost after its write was applied. A client should see
+//! none of this as long as there is time, and a clear 503 when there is not.
+//!
+//! **Approach.** Every call goes through [`TableClient::retry`]. It sends the call with a time limit of its own, sends it
+//! again after a transient failure and a backoff with full jitter (AWS, "Exponential Backoff And Jitter"), and gives
+//! [`Error::Unavailable`] when the next attempt would begin after the deadline. Loops above it (unprocessed keys of a
+//! batch, a version that another writer changed) wait with the same [`TableClient::wait`], under the same deadline.
+//! Transient are: throttling, transaction conflicts, server errors, broken connections, unreadable responses, and an
+//! attempt that exceeded its time limit. All other refusals are returned at once.
+//!
+//! A lost response is a transient failure too, so a write may be sent again although it was applied. Each write is
+//! therefore safe to repeat: a transaction by its request token, a conditional write by what its refusal shows (a
+//! `write_id`, a `holder`, or the very values that were to be written), a deletion by its nature.
+//!
+//! **Rejected.**
+//! - The SDK's own retries: they know neither the deadline nor which cancellations of a transaction are transient, and two
+//!   policies on top of each other multiply their attempts.
+//! - A fixed number of attempts: it gives up with time left, or goes on without any.
+//! - One time limit for all attempts: short, it never lets a slow call through; long, it wastes the time of a request whose
+//!   connection is dead. So the first limit is short, and each attempt has twice as long as the one before.
+//! - Backoff without jitter: transactions that conflicted once would conflict again.
+//!
+//! **If this is changed.** A write that is not safe to repeat turns a lost response into a false conflict or a double
+//! write. A failure that is wrongly called transient uses up the whole deadline; the fault tests (`tests/table/faults.rs`)
+//! try every failure before and after every call.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -17,8 +38,9 @@ use tokio::time::{Instant, timeout};
 use super::error::{Error, Result};
 use super::table_client::TableClient;
 use super::transaction;
+use crate::system::Rng;
 
-/// How long a call waits: for one response, and between two attempts.
+/// The time limits of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
     /// The time limit of the first attempt; each further attempt has twice as long.
@@ -33,40 +55,51 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The growing delays between attempts (AWS, "Exponential Backoff And Jitter").
+/// The growing delays between attempts.
 #[derive(Debug, Default)]
-pub(crate) struct Backoff(u32);
-
-impl Backoff {
-    /// The next delay: a random part of a ceiling that doubles with every attempt ("full jitter").
-    fn next(&mut self, max: Duration) -> Duration {
-        const FIRST: Duration = Duration::from_millis(25);
-        let ceiling = FIRST.saturating_mul(1 << self.0.min(16)).min(max);
-        self.0 += 1;
-        ceiling.mul_f64(f64::from(random()) / f64::from(u32::MAX))
-    }
+pub(crate) struct Backoff {
+    attempts: u32,
 }
 
-/// Thirty-two random bits; the maximum where the system has no randomness, which costs only the jitter.
-fn random() -> u32 {
-    getrandom::u32().unwrap_or(u32::MAX)
+impl Backoff {
+    /// The next delay: a random part of a ceiling that doubles with every attempt.
+    fn next(&mut self, max: Duration, rng: &Rng) -> Duration {
+        const FIRST: Duration = Duration::from_millis(25);
+        let ceiling = FIRST.saturating_mul(1 << self.attempts.min(16)).min(max);
+        self.attempts += 1;
+        // Without randomness the delay is the whole ceiling, which costs only the jitter.
+        let random = rng.bytes().map_or(u32::MAX, u32::from_be_bytes);
+        ceiling.mul_f64(f64::from(random) / f64::from(u32::MAX))
+    }
 }
 
 /// A failure that another attempt would not change.
 pub(super) enum Failure<E> {
     /// DynamoDB refused the operation of this name.
-    Service(&'static str, E),
+    Refused(&'static str, E),
     /// The call could not be made, or not before the deadline.
-    Table(Error),
+    Failed(Error),
+}
+
+impl<E: ProvideErrorMetadata> Failure<E> {
+    /// The failure as an error, where no refusal is expected.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Failed(error) => error,
+            Self::Refused(operation, error) => {
+                Error::Unexpected(format!("{operation} failed with {}", error.code().unwrap_or("no code")))
+            }
+        }
+    }
 }
 
 impl TableClient {
-    /// Waits before another attempt, with full jitter (AWS, "Exponential Backoff And Jitter").
+    /// Waits before another attempt.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the deadline comes first.
+    /// [`Error::Unavailable`] if the deadline comes first.
     pub(crate) async fn wait(&self, backoff: &mut Backoff) -> Result<()> {
-        let wake = Instant::now() + backoff.next(self.retry_policy.max_backoff);
+        let wake = Instant::now() + backoff.next(self.retry_policy.max_backoff, &self.rng);
         if wake >= self.deadline {
             return Err(Error::Unavailable);
         }
@@ -74,59 +107,49 @@ impl TableClient {
         Ok(())
     }
 
-    /// The one retry policy: what is transient is tried again until the deadline. The SDK's own retries are off.
+    /// Sends a call until it succeeds or is refused for good, at the longest until the deadline.
     pub(super) async fn retry<T, E, Fut>(
         &self,
         operation: &'static str,
         send: impl Fn() -> Fut,
-        transient: fn(&E) -> bool,
+        is_transient: fn(&E) -> bool,
     ) -> std::result::Result<T, Failure<E>>
     where
         E: ProvideErrorMetadata + Debug,
         Fut: Future<Output = std::result::Result<T, SdkError<E>>>,
     {
         let mut backoff = Backoff::default();
-        let mut attempt = self.retry_policy.attempt_timeout;
+        let mut attempt_timeout = self.retry_policy.attempt_timeout;
         loop {
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            let answer = {
+            let time_left = self.deadline.saturating_duration_since(Instant::now());
+            let result = {
                 let _in_flight = self.meter.begin_call();
-                timeout(left.min(attempt), send()).await
+                timeout(time_left.min(attempt_timeout), send()).await
             };
-            // What took too long once may need longer the next time.
-            attempt = attempt.saturating_mul(2);
-            match answer {
+            match result {
                 Ok(Ok(output)) => return Ok(output),
                 Ok(Err(SdkError::ConstructionFailure(_))) => {
-                    return Err(Failure::Table(Error::Unexpected(format!("{operation}: construction"))));
+                    return Err(Failure::Failed(Error::Unexpected(format!("{operation} could not be constructed"))));
                 }
                 Ok(Err(SdkError::ServiceError(refusal)))
-                    if !transient(refusal.err()) && !refusal.raw().status().is_server_error() =>
+                    if !is_transient(refusal.err()) && !refusal.raw().status().is_server_error() =>
                 {
-                    return Err(Failure::Service(operation, refusal.into_err()));
+                    return Err(Failure::Refused(operation, refusal.into_err()));
                 }
-                // A fault that passes, a broken connection, an answer that is none, or no answer in time.
-                Ok(Err(_)) | Err(_) => self.wait(&mut backoff).await.map_err(Failure::Table)?,
+                // A transient refusal, a broken connection, an unreadable response, or none in time.
+                Ok(Err(_)) | Err(_) => self.wait(&mut backoff).await.map_err(Failure::Failed)?,
             }
+            attempt_timeout = attempt_timeout.saturating_mul(2);
         }
     }
 }
 
-impl<E: ProvideErrorMetadata + Debug> Failure<E> {
-    pub(super) fn unexpected(self) -> Error {
-        match self {
-            Self::Table(error) => error,
-            Self::Service(operation, error) => {
-                Error::Unexpected(format!("{operation}: {}", error.code().unwrap_or("no code")))
-            }
-        }
-    }
-}
-
+/// Whether a refusal is due to the load or to a conflict with another writer.
 pub(super) fn is_transient(error: &impl ProvideErrorMetadata) -> bool {
-    // An answer without a code is not one of the database's; something on the way made it.
-    error.code().is_none_or(|code| {
-        matches!(
+    match error.code() {
+        // A response without a code is not DynamoDB's; something on the way to it made it.
+        None => true,
+        Some(code) => matches!(
             code,
             "ThrottlingException"
                 | "ProvisionedThroughputExceededException"
@@ -135,10 +158,11 @@ pub(super) fn is_transient(error: &impl ProvideErrorMetadata) -> bool {
                 | "TransactionConflictException"
                 | "TransactionInProgressException"
                 | "ReplicatedWriteConflictException"
-        )
-    })
+        ),
+    }
 }
 
+/// Whether a transaction was cancelled or refused due to the load or to a conflict with another writer.
 pub(super) fn is_transient_cancellation(error: &TransactWriteItemsError) -> bool {
     match error {
         TransactWriteItemsError::TransactionCanceledException(cancelled) => {

@@ -1,5 +1,7 @@
-//! Making the table on a local engine, from the same `keys` that every item goes by. The deployed table is the
-//! template's, which a test holds to `keys`.
+//! Creation and inspection of a table on a local engine, for tests and `cargo dev`.
+//!
+//! The table is created from the definitions in `keys`. The deployed table is created by the template, which a contract
+//! test compares with them.
 
 use std::time::Duration;
 
@@ -9,16 +11,16 @@ use aws_sdk_dynamodb::types::{PutRequest, StreamSpecification, WriteRequest};
 use tokio::time::Instant;
 
 use super::error::error_chain;
-use super::item::Item;
-use super::transaction::Transaction;
+use super::item::{Item, expect_built};
 use super::{CapacityMeter, Table, keys};
 
 impl Table {
-    /// Makes the table unless it is there, with the stream that its worker reads, or with none where nobody does: both
-    /// local engines read a stream's records with every write. `true` where it was made.
+    /// Creates the table unless it exists; `true` if it was created.
+    ///
+    /// A table without a worker needs no `stream`, which slows down every write on both local engines.
     ///
     /// # Errors
-    /// A description of what the engine said.
+    /// The engine's error as text.
     pub async fn create_if_missing(&self, stream: Option<StreamSpecification>) -> Result<bool, String> {
         let create = self
             .client
@@ -30,70 +32,69 @@ impl Table {
             .billing_mode(keys::billing_mode())
             .set_stream_specification(stream);
         match create.send().await {
-            Ok(_) => self.until_active().await?,
+            Ok(_) => self.wait_until_active().await?,
             Err(error) if error.code() == Some("ResourceInUseException") => {
-                return self.until_active().await.map(|()| false);
+                return self.wait_until_active().await.map(|()| false);
             }
             Err(error) => return Err(error_chain(&error)),
         }
-        let forget =
+        let time_to_live =
             self.client.update_time_to_live().table_name(&*self.name).time_to_live_specification(keys::time_to_live());
-        forget.send().await.map_err(|error| error_chain(&error))?;
+        time_to_live.send().await.map_err(|error| error_chain(&error))?;
         Ok(true)
     }
 
-    /// Waits until the table can be used: DynamoDB takes some seconds to make one.
-    async fn until_active(&self) -> Result<(), String> {
-        const LONGEST: Duration = Duration::from_mins(2);
-        let active = self.client.wait_until_table_exists().table_name(&*self.name).wait(LONGEST).await;
+    /// Waits until the table is active, which takes DynamoDB some seconds.
+    async fn wait_until_active(&self) -> Result<(), String> {
+        const TIMEOUT: Duration = Duration::from_mins(2);
+        let active = self.client.wait_until_table_exists().table_name(&*self.name).wait(TIMEOUT).await;
         active.map(drop).map_err(|error| error_chain(&error))
     }
 
-    /// Stores any item, in DynamoDB's JSON: what tests say others have written.
+    /// Stores any item, given in DynamoDB's JSON.
     ///
     /// # Errors
-    /// The database's, or what in the text is no item.
+    /// The database's error as text, or the reason why the JSON is not an item.
     pub async fn put_item(&self, item: serde_json::Value) -> Result<(), String> {
         let item: serde_dynamo::Item = serde_json::from_value(item).map_err(|error| error.to_string())?;
         self.put(item.into()).await.map_err(|error| error.to_string())
     }
 
-    /// Writes an item over whatever lies there.
+    /// Writes an item, replacing the stored one.
     pub(crate) async fn put(&self, item: Item) -> super::Result<()> {
         let client = self.client(Instant::now() + Duration::from_secs(25), CapacityMeter::default());
-        let mut transaction = Transaction::new(client.table_name());
+        let mut transaction = client.transaction();
         transaction.put((), item);
-        client.commit(transaction).await.map(drop)
+        client.commit(transaction).await.map(|_| ())
     }
 
-    /// Stores many items, in DynamoDB's JSON.
+    /// Stores many items, given in DynamoDB's JSON.
     ///
     /// # Errors
-    /// A description of what the engine said, or what in the text is no item.
+    /// The engine's error as text, or the reason why the JSON is not an item.
     pub async fn put_items(&self, items: Vec<serde_json::Value>) -> Result<(), String> {
-        const ITEMS_A_CALL: usize = 25;
-        for chunk in items.chunks(ITEMS_A_CALL) {
-            let write = |item: &serde_json::Value| {
+        const MAX_ITEMS_PER_CALL: usize = 25;
+        for chunk in items.chunks(MAX_ITEMS_PER_CALL) {
+            let mut writes = Vec::with_capacity(chunk.len());
+            for item in chunk {
                 let item: serde_dynamo::Item =
                     serde_json::from_value(item.clone()).map_err(|error| error.to_string())?;
-                let put =
-                    PutRequest::builder().set_item(Some(item.into())).build().map_err(|error| error_chain(&error))?;
-                Ok::<_, String>(WriteRequest::builder().put_request(put).build())
-            };
-            let writes = chunk.iter().map(write).collect::<Result<Vec<_>, _>>()?;
+                let put = expect_built(PutRequest::builder().set_item(Some(item.into())).build());
+                writes.push(WriteRequest::builder().put_request(put).build());
+            }
             let write = self.client.batch_write_item().request_items(&*self.name, writes);
-            let left = write.send().await.map_err(|error| error_chain(&error))?.unprocessed_items;
-            if left.is_some_and(|left| !left.is_empty()) {
+            let output = write.send().await.map_err(|error| error_chain(&error))?;
+            if output.unprocessed_items.is_some_and(|unprocessed| !unprocessed.is_empty()) {
                 return Err("the engine left items unprocessed".to_owned());
             }
         }
         Ok(())
     }
 
-    /// Every item of the table, each as text. For tests, which count and search them.
+    /// Every item of the table as JSON text, for tests that count and search items.
     ///
     /// # Errors
-    /// A description of what the engine said.
+    /// The engine's error as text.
     pub async fn dump(&self) -> Result<Vec<String>, String> {
         let mut items = Vec::new();
         let mut pages =

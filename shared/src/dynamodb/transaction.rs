@@ -1,115 +1,169 @@
-//! Transactions whose cancellation reasons are read by index.
+//! Transactions (`TransactWriteItems`) and the reasons for which they are cancelled.
 
-use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;
+use aws_sdk_dynamodb::types::{
+    CancellationReason, ConditionCheck, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update as UpdateItem,
+};
 
+use super::conditional::Conditional;
 use super::error::{Error, Result};
-use super::expression::{Expression, given};
-use super::item::{Item, expect_built, key_of};
-use super::keys::{Key, PK};
+use super::expression::{Condition, Update};
+use super::item::{Item, expect_built, key_attributes};
+use super::keys::Key;
+use super::retry::{Failure, is_transient_cancellation};
+use super::table_client::TableClient;
 
-/// The most items DynamoDB takes in one transaction.
+/// The most items that DynamoDB takes in one transaction.
 pub(crate) const MAX_ITEMS: usize = 100;
 
-/// Writes that commit together or not at all. Each is a part `P` of what the writer means, by which a refusal names it.
-pub(crate) struct Transaction<P> {
-    pub(crate) items: Vec<TransactWriteItem>,
-    pub(crate) parts: Vec<P>,
+/// Writes that commit together or not at all.
+///
+/// Each item has a label `L` of the writer's choice. DynamoDB gives one cancellation reason per item, in their order; the
+/// labels of the refused items tell the writer which of its conditions failed.
+pub(crate) struct Transaction<L> {
     table: String,
+    items: Vec<TransactWriteItem>,
+    labels: Vec<L>,
 }
 
-impl<P: Copy> Transaction<P> {
-    pub(crate) fn new(table: &str) -> Self {
-        Self { items: Vec::new(), parts: Vec::new(), table: table.to_owned() }
+impl<L: Copy> Transaction<L> {
+    /// A transaction on this table, without items.
+    pub(super) fn new(table: &str) -> Self {
+        Self { table: table.to_owned(), items: Vec::new(), labels: Vec::new() }
     }
 
-    /// Writes an item over whatever lies there.
-    pub(crate) fn put(&mut self, part: P, item: Item) {
+    /// Whether it has no items.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Writes an item, replacing the stored one.
+    pub(crate) fn put(&mut self, label: L, item: Item) {
         let put = Put::builder().table_name(&self.table).set_item(Some(item));
-        self.push(part, |write| write.put(expect_built(put.build())));
+        self.push(label, |write| write.put(expect_built(put.build())));
     }
 
-    /// Writes an item where none lies yet.
-    pub(crate) fn put_new(&mut self, part: P, item: Item) {
-        self.put_if(part, item, Expression::absent(PK));
+    /// Writes an item that must not exist yet.
+    pub(crate) fn put_new(&mut self, label: L, item: Item) {
+        self.put_if(label, item, Condition::not_exists());
     }
 
-    /// Writes an item if a condition on what lies there holds.
-    pub(crate) fn put_if(&mut self, part: P, item: Item, condition: Expression) {
+    /// Writes an item if the condition holds for the stored one.
+    pub(crate) fn put_if(&mut self, label: L, item: Item, condition: Condition) {
+        let (condition, attributes) = condition.render();
+        let (names, values) = attributes.into_maps();
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item))
-            .condition_expression(condition.condition())
-            .set_expression_attribute_names(Some(condition.names))
-            .set_expression_attribute_values(given(condition.values));
-        self.push(part, |write| write.put(expect_built(put.build())));
+            .condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values);
+        self.push(label, |write| write.put(expect_built(put.build())));
     }
 
-    /// Changes an item, or makes it.
-    pub(crate) fn update(&mut self, part: P, key: &Key, change: Expression) {
-        let update = Update::builder()
+    /// Changes an item, or creates it.
+    pub(crate) fn update(&mut self, label: L, key: &Key, update: Update) {
+        let (expression, attributes) = update.render();
+        let (names, values) = attributes.into_maps();
+        let update = UpdateItem::builder()
             .table_name(&self.table)
-            .set_key(Some(key_of(key)))
-            .update_expression(change.update())
-            .set_expression_attribute_names(Some(change.names))
-            .set_expression_attribute_values(given(change.values));
-        self.push(part, |write| write.update(expect_built(update.build())));
+            .set_key(Some(key_attributes(key)))
+            .update_expression(expression)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values);
+        self.push(label, |write| write.update(expect_built(update.build())));
     }
 
-    /// Deletes an item.
-    pub(crate) fn delete(&mut self, part: P, key: &Key) {
-        let delete = Delete::builder().table_name(&self.table).set_key(Some(key_of(key)));
-        self.push(part, |write| write.delete(expect_built(delete.build())));
+    /// Deletes an item if it exists.
+    pub(crate) fn delete(&mut self, label: L, key: &Key) {
+        let delete = Delete::builder().table_name(&self.table).set_key(Some(key_attributes(key)));
+        self.push(label, |write| write.delete(expect_built(delete.build())));
     }
 
-    /// Deletes an item if a condition on it holds.
-    pub(crate) fn delete_if(&mut self, part: P, key: &Key, condition: Expression) {
+    /// Deletes an item if the condition holds for it.
+    pub(crate) fn delete_if(&mut self, label: L, key: &Key, condition: Condition) {
+        let (condition, attributes) = condition.render();
+        let (names, values) = attributes.into_maps();
         let delete = Delete::builder()
             .table_name(&self.table)
-            .set_key(Some(key_of(key)))
-            .condition_expression(condition.condition())
-            .set_expression_attribute_names(Some(condition.names))
-            .set_expression_attribute_values(given(condition.values));
-        self.push(part, |write| write.delete(expect_built(delete.build())));
+            .set_key(Some(key_attributes(key)))
+            .condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values);
+        self.push(label, |write| write.delete(expect_built(delete.build())));
     }
 
-    /// Writes nothing, but holds the rest to a condition on this item.
-    pub(crate) fn check(&mut self, part: P, key: &Key, condition: Expression) {
+    /// Makes the transaction depend on a condition on an item that it does not write.
+    pub(crate) fn check(&mut self, label: L, key: &Key, condition: Condition) {
+        let (condition, attributes) = condition.render();
+        let (names, values) = attributes.into_maps();
         let check = ConditionCheck::builder()
             .table_name(&self.table)
-            .set_key(Some(key_of(key)))
-            .condition_expression(condition.condition())
-            .set_expression_attribute_names(Some(condition.names))
-            .set_expression_attribute_values(given(condition.values));
-        self.push(part, |write| write.condition_check(expect_built(check.build())));
+            .set_key(Some(key_attributes(key)))
+            .condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values);
+        self.push(label, |write| write.condition_check(expect_built(check.build())));
     }
 
-    fn push(
-        &mut self,
-        part: P,
-        write: impl FnOnce(
-            aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder,
-        ) -> aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder,
-    ) {
+    fn push(&mut self, label: L, write: impl FnOnce(TransactWriteItemBuilder) -> TransactWriteItemBuilder) {
         self.items.push(write(TransactWriteItem::builder()).build());
-        self.parts.push(part);
+        self.labels.push(label);
     }
 }
 
-/// Whether a cancellation is worth another attempt: somebody else's transaction or the load was in the way, also beside
-/// a condition that failed, since that may be the other transaction's doing.
-pub(crate) fn is_transient(reasons: &[CancellationReason]) -> bool {
-    // Without reasons nothing is known, and trying again is safe under the same token.
+impl TableClient {
+    /// Commits a transaction. A refusal holds the labels of the items whose conditions failed, at least one.
+    ///
+    /// All attempts carry one request token, so that an attempt whose predecessor committed without its response arriving
+    /// succeeds instead of failing its own conditions.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if conflicts or the load last until the deadline, or [`Error::Unexpected`].
+    pub(crate) async fn commit<L: Copy>(&self, transaction: Transaction<L>) -> Result<Conditional<(), Vec<L>>> {
+        let Transaction { items, labels, .. } = transaction;
+        let write = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .client_request_token(self.rng.uuid_v4().hyphenated().to_string())
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match self.retry("TransactWriteItems", || write.clone().send(), is_transient_cancellation).await {
+            Ok(output) => {
+                self.meter.add_writes(output.consumed_capacity());
+                Ok(Conditional::Applied(()))
+            }
+            Err(Failure::Refused(_, TransactWriteItemsError::TransactionCanceledException(cancelled))) => {
+                refused_labels(cancelled.cancellation_reasons(), &labels).map(Conditional::Refused)
+            }
+            Err(failure) => Err(failure.into_error()),
+        }
+    }
+}
+
+/// Whether a cancelled transaction is worth another attempt: it collided with another transaction or with the load. A
+/// condition that failed beside that may have failed because of the other transaction, so it counts only on its own.
+pub(super) fn is_transient(reasons: &[CancellationReason]) -> bool {
+    // Without reasons the cause is unknown, and another attempt is safe under the same token.
     let transient = |code| matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded");
     reasons.is_empty() || codes(reasons).any(transient)
 }
 
-/// The parts whose conditions a final cancellation names, by the index of its reasons.
-pub(crate) fn refused<P: Copy>(reasons: &[CancellationReason], parts: &[P]) -> Result<Vec<P>> {
-    if let Some(code) = codes(reasons).find(|code| !matches!(*code, "None" | "ConditionalCheckFailed")) {
-        return Err(Error::Unexpected(format!("TransactWriteItems: {code}")));
+/// The labels of the items whose conditions failed.
+fn refused_labels<L: Copy>(reasons: &[CancellationReason], labels: &[L]) -> Result<Vec<L>> {
+    let mut refused = Vec::new();
+    for (code, label) in codes(reasons).zip(labels) {
+        match code {
+            "None" => {}
+            "ConditionalCheckFailed" => refused.push(*label),
+            code => return Err(Error::Unexpected(format!("TransactWriteItems was cancelled with {code}"))),
+        }
     }
-    let refused = codes(reasons).zip(parts).filter(|(code, _)| *code == "ConditionalCheckFailed");
-    Ok(refused.map(|(_, part)| *part).collect())
+    if refused.is_empty() {
+        return Err(Error::Unexpected("TransactWriteItems was cancelled without a failed condition".to_owned()));
+    }
+    Ok(refused)
 }
 
 fn codes(reasons: &[CancellationReason]) -> impl Iterator<Item = &str> {

@@ -1,42 +1,45 @@
-//! What a process remembers between requests, so that it need not ask the table again.
+//! A cache of facts that a process has learned, so that a later request need not read them from the table.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// A bounded map whose entries end. Wall time, since a sandbox may be frozen between two requests.
+/// A bounded map whose entries expire. Uses wall time, because a sandbox may be frozen between two requests.
 #[derive(Debug)]
 pub(crate) struct TtlCache<K, V>(Mutex<HashMap<K, (DateTime<Utc>, V)>>);
 
 impl<K: Eq + Hash, V: Clone> TtlCache<K, V> {
     const CAPACITY: usize = 10_000;
 
-    /// What is remembered under this key at this moment.
+    /// The value under this key, unless it has expired at `now`.
     pub(crate) fn get(&self, key: &K, now: DateTime<Utc>) -> Option<V> {
-        self.entries().get(key).filter(|(end, _)| now < *end).map(|(_, value)| value.clone())
+        match self.entries().get(key) {
+            Some((expires_at, value)) if now < *expires_at => Some(value.clone()),
+            _ => None,
+        }
     }
 
-    /// Remembers a value for so long.
-    pub(crate) fn put(&self, key: K, value: V, now: DateTime<Utc>, lifetime: TimeDelta) {
+    /// Caches a value for this lifetime.
+    pub(crate) fn insert(&self, key: K, value: V, now: DateTime<Utc>, lifetime: TimeDelta) {
         let mut entries = self.entries();
         if entries.len() >= Self::CAPACITY {
-            entries.retain(|_, (end, _)| now < *end);
+            entries.retain(|_, (expires_at, _)| now < *expires_at);
         }
         if entries.len() >= Self::CAPACITY {
-            // Forgetting everything costs a look-up each; keeping an order of use would cost every request.
+            // Dropping all entries costs one read each; tracking their use would cost every request.
             entries.clear();
         }
         entries.insert(key, (now + lifetime, value));
     }
 
-    /// Forgets what is remembered under this key.
-    pub(crate) fn forget(&self, key: &K) {
+    /// Drops the value under this key.
+    pub(crate) fn remove(&self, key: &K) {
         self.entries().remove(key);
     }
 
-    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<K, (DateTime<Utc>, V)>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<K, (DateTime<Utc>, V)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -51,19 +54,32 @@ impl<K, V> Default for TtlCache<K, V> {
 mod tests {
     use super::*;
 
+    const LIFETIME: TimeDelta = TimeDelta::seconds(5);
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
     #[test]
-    fn an_entry_ends_and_the_map_is_bounded() {
-        let memory = TtlCache::default();
-        let now = DateTime::UNIX_EPOCH;
-        memory.put(0, "zero", now, TimeDelta::seconds(5));
-        assert_eq!(memory.get(&0, now + TimeDelta::milliseconds(4_999)), Some("zero"));
-        assert_eq!(memory.get(&0, now + TimeDelta::seconds(5)), None);
-        memory.put(1, "one", now, TimeDelta::seconds(5));
-        memory.forget(&0);
-        assert_eq!((memory.get(&0, now), memory.get(&1, now)), (None, Some("one")));
-        for key in 0..=TtlCache::<i32, &str>::CAPACITY {
-            memory.put(i32::try_from(key).unwrap(), "x", now, TimeDelta::seconds(5));
+    fn an_entry_expires() {
+        let cache = TtlCache::default();
+        cache.insert(0, "zero", NOW, LIFETIME);
+        assert_eq!(cache.get(&0, NOW + TimeDelta::milliseconds(4_999)), Some("zero"));
+        assert_eq!(cache.get(&0, NOW + LIFETIME), None);
+    }
+
+    #[test]
+    fn a_removed_entry_is_gone() {
+        let cache = TtlCache::default();
+        cache.insert(0, "zero", NOW, LIFETIME);
+        cache.insert(1, "one", NOW, LIFETIME);
+        cache.remove(&0);
+        assert_eq!((cache.get(&0, NOW), cache.get(&1, NOW)), (None, Some("one")));
+    }
+
+    #[test]
+    fn the_number_of_entries_is_bounded() {
+        let cache = TtlCache::default();
+        for key in 0..=TtlCache::<usize, &str>::CAPACITY {
+            cache.insert(key, "x", NOW, LIFETIME);
         }
-        assert!(memory.entries().len() <= TtlCache::<i32, &str>::CAPACITY);
+        assert!(cache.entries().len() <= TtlCache::<usize, &str>::CAPACITY);
     }
 }

@@ -2,10 +2,11 @@
 //! lower rooms into HTTP.
 
 use crate::auth::AuthError;
-use crate::domain::api_key::RngError;
 use crate::domain::{InvalidValue, Kind, ValidationErrors};
 use crate::dynamodb;
 use crate::endpoint::Media;
+use crate::repositories;
+use crate::system::RngError;
 use crate::wire::UploadError;
 
 use super::response::Response;
@@ -110,24 +111,32 @@ impl ApiError {
     }
 }
 
-impl From<dynamodb::Error> for ApiError {
-    fn from(error: dynamodb::Error) -> Self {
+impl From<repositories::Error> for ApiError {
+    fn from(error: repositories::Error) -> Self {
         match error {
-            dynamodb::Error::NotFound(kind) => Self::NotFound(kind),
-            dynamodb::Error::EmailTaken(email) => Self::EmailTaken(email.as_str().to_owned()),
-            dynamodb::Error::Stale => Self::PreconditionFailed,
-            dynamodb::Error::TooLarge(fault) => Self::invalid("metadata", fault),
-            dynamodb::Error::AnswerTooLarge => Self::invalid(
+            repositories::Error::NotFound(kind) => Self::NotFound(kind),
+            repositories::Error::EmailTaken(email) => Self::EmailTaken(email.as_str().to_owned()),
+            repositories::Error::VersionMismatch => Self::PreconditionFailed,
+            repositories::Error::TooLarge(fault) => Self::invalid("metadata", fault),
+            repositories::Error::ResponseTooLarge => Self::invalid(
                 "body",
                 InvalidValue::Rule(
                     "must be smaller to be sent with an Idempotency-Key: its answer is too long to keep",
                 ),
             ),
-            dynamodb::Error::AlreadyAnswered => Self::AlreadyAnswered,
-            dynamodb::Error::KeyReused => Self::KeyReused,
-            dynamodb::Error::InProgress { seconds } => Self::InProgress { seconds },
+            repositories::Error::AlreadyCompleted => Self::AlreadyAnswered,
+            repositories::Error::KeyReused => Self::KeyReused,
+            repositories::Error::InProgress { seconds } => Self::InProgress { seconds },
+            repositories::Error::Table(error) => error.into(),
+        }
+    }
+}
+
+impl From<dynamodb::Error> for ApiError {
+    fn from(error: dynamodb::Error) -> Self {
+        match error {
             dynamodb::Error::Unavailable => Self::Unavailable,
-            error @ (dynamodb::Error::Unreadable(_) | dynamodb::Error::Unexpected(_)) => {
+            error @ (dynamodb::Error::Unreadable { .. } | dynamodb::Error::Unexpected(_)) => {
                 Self::Internal(error.to_string())
             }
         }
@@ -139,14 +148,14 @@ impl From<AuthError> for ApiError {
         match refusal {
             AuthError::Unauthenticated => Self::Unauthorized,
             AuthError::Table(error) => error.into(),
-            AuthError::NoKeys => Self::Unavailable,
+            AuthError::KeysUnavailable => Self::Unavailable,
         }
     }
 }
 
 impl From<RngError> for ApiError {
-    fn from(RngError: RngError) -> Self {
-        Self::Internal("the system has no randomness to give".to_owned())
+    fn from(error: RngError) -> Self {
+        Self::Internal(error.to_string())
     }
 }
 

@@ -137,14 +137,14 @@ impl Request {
     /// The answer to keep under the request's `Idempotency-Key`, if it has one.
     pub fn idempotency_record(&self, response: &Response) -> Option<IdempotencyRecord> {
         let idempotency_key = self.idempotency_key().filter(|_| response.is_success())?;
-        let answer = match self.endpoint.spec().repeat()? {
+        let response = match self.endpoint.spec().repeat()? {
             // A response is texts and numbers: there is nothing in it that JSON could not hold.
             Repeat::Replayed => serde_json::to_string(response).ok()?,
             // That there was one is all there is to keep: it may hold a secret.
             Repeat::Refused(_) => String::new(),
             Repeat::Run => return None,
         };
-        Some(IdempotencyRecord { idempotency_key, fingerprint: self.fingerprint(), answer })
+        Some(IdempotencyRecord { idempotency_key, fingerprint: self.fingerprint(), response })
     }
 
     /// Where the answer to the request's `Idempotency-Key` is kept, if it has one.

@@ -92,7 +92,7 @@ pub async fn serve(
         _ => None,
     };
     let response = outcome.unwrap_or_else(ApiError::into_response).with("x-request-id", &request_id);
-    telemetry::log_request(&telemetry::Line {
+    telemetry::log_request(&telemetry::RequestLog {
         operation: &endpoint.operation_id(),
         request_id: &request_id,
         org_id: caller.get().copied(),
@@ -100,7 +100,7 @@ pub async fn serve(
         duration: started.elapsed(),
         consumed_capacity: ctx.consumed_capacity(),
         cold,
-        fault: fault.as_deref(),
+        error: fault.as_deref(),
     });
     response.into()
 }
@@ -188,8 +188,8 @@ async fn respond_alone(
     idempotency_key: &IdempotencyKey,
 ) -> Result<Response, ApiError> {
     let idempotency_records = ctx.idempotency_records(request.principal());
-    let idempotency_lock = idempotency_records.hold(idempotency_key, &request.fingerprint()).await?;
-    let outcome = handle(ctx.ending_earlier(RELEASE), request).await;
+    let idempotency_lock = idempotency_records.lock(idempotency_key, &request.fingerprint()).await?;
+    let outcome = handle(ctx.with_earlier_deadline(RELEASE), request).await;
     // If this fails the key is free when its time is over.
     let _ = idempotency_records.release(idempotency_key, &idempotency_lock).await;
     outcome
@@ -197,7 +197,7 @@ async fn respond_alone(
 
 fn replay(kept: &StoredResponse) -> Result<Response, ApiError> {
     let response: Response =
-        serde_json::from_str(&kept.answer).map_err(|_| ApiError::Internal("unreadable kept answer".to_owned()))?;
+        serde_json::from_str(&kept.response).map_err(|_| ApiError::Internal("unreadable kept answer".to_owned()))?;
     Ok(response.with("idempotent-replayed", "true"))
 }
 

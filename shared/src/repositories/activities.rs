@@ -1,28 +1,26 @@
-//! Activities: what a contact's timeline is made of.
+//! Activities: the entries of a contact's timeline.
 
 use std::collections::HashSet;
 use std::pin::pin;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
-use super::OrgTable;
 use super::idempotency::IdempotencyRecord;
+use super::{Error, OrgTable, Result};
 use crate::domain::activity::{MAX_BYTES, content_len};
-use crate::domain::ids::uuid_at;
 use crate::domain::{
-    Activity, ActivityDetails, ActivityId, ActivityPatch, ContactId, InvalidValue, JsonObject, NewActivity,
+    Activity, ActivityDetails, ActivityId, ActivityPatch, ContactId, InvalidValue, JsonObject, Kind, NewActivity,
 };
-use crate::dynamodb::Backoff;
-use crate::dynamodb::expression::Expression;
-use crate::dynamodb::item::{Item, Type, item, map, object_of, record, sort_key, value_of, value_to_json};
-use crate::dynamodb::keys::{self, Key, PK};
-use crate::dynamodb::table_client::Reading;
-use crate::dynamodb::transaction::Transaction;
-use crate::dynamodb::{Error, Kind, Result};
+use crate::dynamodb::expression::{Condition, Update};
+use crate::dynamodb::item::{
+    Item, ItemType, decode, encode, json_to_value, map, sort_key, unreadable, value_to_json, value_to_object,
+};
+use crate::dynamodb::keys::{self, Key};
+use crate::dynamodb::table_client::QueryOptions;
+use crate::dynamodb::{self, Backoff, Conditional};
 
 const METADATA: &str = "metadata";
 const EVENT_TEXT: &str = "event_text";
@@ -34,7 +32,7 @@ pub struct Activities {
     contact: ContactId,
 }
 
-/// The attributes of an activity's item, beside its keys, its text and its metadata.
+/// The attributes of an activity's item except its keys, its text and its metadata.
 #[derive(Serialize, Deserialize)]
 struct ActivityItem {
     id: ActivityId,
@@ -42,27 +40,29 @@ struct ActivityItem {
     details: ActivityDetails,
 }
 
+/// The label of an item in the transaction of activities, by which a refusal names the item whose condition failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum TransactionItem {
     Activity,
     IdempotencyRecord,
 }
 
 impl Activities {
-    pub(crate) fn of(table: OrgTable, contact: ContactId) -> Self {
+    /// The activities of this contact.
+    pub(crate) fn new(table: OrgTable, contact: ContactId) -> Self {
         Self { table, contact }
     }
 
-    /// Activities of this contact, not yet stored; those without an id get one.
+    /// New activities of this contact that are not stored yet. An activity without an id gets one.
     pub fn draft(&self, new: Vec<NewActivity>) -> Vec<Activity> {
-        new.into_iter().map(|new| new.with_id(uuid_at(self.table.now))).collect()
+        new.into_iter().map(|new| new.with_id(self.table.rng.uuid_v7(self.table.now))).collect()
     }
 
-    /// Stores activities, and gives back what is stored of each, in the order given: an activity that is there already
-    /// is left as it is. With an answer to keep, which `idempotency_record` makes of what will be stored, all of it commits together.
+    /// Stores activities and returns each as it is stored, in the order given. An activity that is stored already stays
+    /// as it is. If `idempotency_record` makes a record of the stored activities, all of it commits together.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the contact, [`Error::AlreadyAnswered`], [`Error::AnswerTooLarge`], or the database's.
+    /// [`Error::NotFound`] for the contact, [`Error::AlreadyCompleted`], [`Error::ResponseTooLarge`], or the database's.
     pub async fn record(
         &self,
         activities: &[Activity],
@@ -71,35 +71,25 @@ impl Activities {
         if self.table.client.get(&keys::contact(self.table.org, self.contact)).await?.is_none() {
             return Err(Error::NotFound(Kind::Contact));
         }
-        // Of the same activity twice the first is the one.
+        // If one activity is sent twice, the first one counts.
         let mut seen = HashSet::new();
-        let first: Vec<_> =
-            activities.iter().filter(|activity| seen.insert((activity.details.event_time, &activity.id))).collect();
+        let distinct: Vec<_> = activities.iter().filter(|activity| seen.insert(identity(activity))).collect();
         let stored = if idempotency_record(activities).is_some() {
-            self.record_together(activities, &first, idempotency_record).await?
+            self.record_in_transaction(activities, &distinct, idempotency_record).await?
         } else {
-            try_join_all(first.iter().map(|activity| self.record_one(activity))).await?
+            try_join_all(distinct.iter().map(|activity| self.record_one(activity))).await?
         };
         Ok(in_order(activities, &stored))
     }
 
-    /// Merges what is learned later into an activity's metadata, and gives the activity back as it is then.
+    /// Merges a patch into an activity's metadata and returns the activity as it is afterwards.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the contact or the activity, [`Error::TooLarge`], or the database's.
     pub async fn update(&self, id: &ActivityId, patch: &ActivityPatch) -> Result<Activity> {
-        let contact = keys::contact(self.table.org, self.contact);
         let mut backoff = Backoff::default();
         loop {
-            let (contact, item) = match patch.event_time {
-                Some(event_time) => {
-                    let key = self.key(event_time, id);
-                    tokio::try_join!(self.table.client.get(&contact), self.table.client.get(&key))?
-                }
-                None => tokio::try_join!(self.table.client.get(&contact), self.find(id))?,
-            };
-            contact.ok_or(Error::NotFound(Kind::Contact))?;
-            let item = item.ok_or(Error::NotFound(Kind::Activity))?;
+            let item = self.find(id, patch.event_time).await?;
             let stored_metadata = item.get(METADATA).cloned();
             let activity = from_item(item)?;
             let mut next = activity.clone();
@@ -110,63 +100,77 @@ impl Activities {
             if content_len(next.event_text.as_ref(), &next.metadata) > MAX_BYTES {
                 return Err(Error::TooLarge(InvalidValue::Rule("would grow the activity past 20 KiB")));
             }
-            let mut change = Expression::default();
-            change.set(&[METADATA], map(&next.metadata));
-            change.require_present(PK);
-            change.require_same(METADATA, stored_metadata);
-            match self.table.client.update(&self.key(activity.details.event_time, id), change).await? {
-                Ok(_) => return Ok(next),
-                // Somebody else merged meanwhile, or this very merge was answered into the void: look again.
-                Err(_) => self.table.client.wait(&mut backoff).await?,
+            let mut update = Update::new();
+            update.set(&[METADATA], map(&next.metadata));
+            let condition = Condition::exists().and_same(METADATA, stored_metadata).and_differs(&update);
+            match self.table.client.update_if(&self.key(activity.details.event_time, id), update, condition).await? {
+                Conditional::Applied(_) => return Ok(next),
+                // Another writer has changed the metadata, or this very write has and its response was lost. Either way
+                // the next read shows it.
+                Conditional::Refused(_) => self.table.client.wait(&mut backoff).await?,
             }
         }
     }
 
     async fn record_one(&self, activity: &Activity) -> Result<Activity> {
         match self.table.client.put_new(self.to_item(activity)?).await? {
-            Ok(()) => Ok(activity.clone()),
-            Err(there) => from_item(there),
+            Conditional::Applied(()) => Ok(activity.clone()),
+            Conditional::Refused(stored) => from_item(stored),
         }
     }
 
-    /// Stores what is not there yet, and the answer, in one transaction.
-    async fn record_together(
+    /// Stores the activities that are not stored yet in one transaction with the idempotency record.
+    async fn record_in_transaction(
         &self,
         activities: &[Activity],
-        first: &[&Activity],
+        distinct: &[&Activity],
         idempotency_record: impl Fn(&[Activity]) -> Option<IdempotencyRecord>,
     ) -> Result<Vec<Activity>> {
-        let wanted: Vec<_> = first.iter().map(|activity| self.key(activity.details.event_time, &activity.id)).collect();
+        let keys: Vec<_> =
+            distinct.iter().map(|activity| self.key(activity.details.event_time, &activity.id)).collect();
         let mut backoff = Backoff::default();
         loop {
-            let there =
-                self.table.client.batch_get(&wanted).await?.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
-            let known: HashSet<_> = there.iter().map(|activity| (activity.details.event_time, &activity.id)).collect();
-            let new: Vec<_> = first
-                .iter()
-                .copied()
-                .filter(|activity| !known.contains(&(activity.details.event_time, &activity.id)))
-                .collect();
-            let stored: Vec<_> = there.iter().chain(new.iter().copied()).cloned().collect();
-            let mut transaction = Transaction::new(self.table.client.table_name());
+            let items = self.table.client.batch_get(&keys).await?;
+            let mut stored = items.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
+            let known: HashSet<_> = stored.iter().map(identity).collect();
+            let new: Vec<Activity> =
+                distinct.iter().filter(|activity| !known.contains(&identity(activity))).copied().cloned().collect();
+            let mut transaction = self.table.client.transaction();
             for activity in &new {
-                transaction.put_new(Part::Activity, self.to_item(activity)?);
+                transaction.put_new(TransactionItem::Activity, self.to_item(activity)?);
             }
-            let idempotency_record = idempotency_record(&in_order(activities, &stored));
-            let refused = self.table.commit(transaction, Part::IdempotencyRecord, idempotency_record.as_ref()).await?;
-            if refused.is_empty() {
-                return Ok(stored);
+            stored.extend(new);
+            let record = idempotency_record(&in_order(activities, &stored));
+            match self.table.commit(transaction, TransactionItem::IdempotencyRecord, record.as_ref()).await? {
+                Conditional::Applied(()) => return Ok(stored),
+                // Another request has stored one of them meanwhile.
+                Conditional::Refused(_) => self.table.client.wait(&mut backoff).await?,
             }
-            // Somebody else recorded one of them meanwhile.
-            self.table.client.wait(&mut backoff).await?;
         }
     }
 
-    /// The earliest activity with this id.
-    async fn find(&self, id: &ActivityId) -> Result<Option<Item>> {
+    /// Finds an activity and makes sure that its contact exists.
+    async fn find(&self, id: &ActivityId, event_time: Option<DateTime<Utc>>) -> Result<Item> {
+        let client = &self.table.client;
+        let contact = keys::contact(self.table.org, self.contact);
+        let (contact, activity) = match event_time {
+            Some(event_time) => {
+                let key = self.key(event_time, id);
+                tokio::try_join!(client.get(&contact), client.get(&key))?
+            }
+            None => tokio::try_join!(client.get(&contact), self.find_by_id(id))?,
+        };
+        if contact.is_none() {
+            return Err(Error::NotFound(Kind::Contact));
+        }
+        activity.ok_or(Error::NotFound(Kind::Activity))
+    }
+
+    /// Finds the earliest activity with this id, by reading the timeline.
+    async fn find_by_id(&self, id: &ActivityId) -> dynamodb::Result<Option<Item>> {
         let range = keys::activities(self.table.org, self.contact);
         let ending = format!("#{}", id.as_str());
-        let mut pages = pin!(self.table.client.pages(&range, Reading::default()));
+        let mut pages = pin!(self.table.client.pages(&range, QueryOptions::default()));
         while let Some(page) = pages.try_next().await? {
             let found = page.items.into_iter().find(|item| sort_key(item).ends_with(&ending));
             if found.is_some() {
@@ -183,31 +187,40 @@ impl Activities {
     fn to_item(&self, activity: &Activity) -> Result<Item> {
         let Activity { id, details, event_text, metadata } = activity;
         let record = ActivityItem { id: id.clone(), details: details.clone() };
-        let mut item = item(&self.key(details.event_time, id), Type::Activity, &record)?;
+        let mut item = encode(&self.key(details.event_time, id), ItemType::Activity, &record)?;
         item.insert(METADATA.to_owned(), map(metadata));
-        item.extend(event_text.as_ref().map(|text| (EVENT_TEXT.to_owned(), value_of(text))));
+        if let Some(text) = event_text {
+            item.insert(EVENT_TEXT.to_owned(), json_to_value(text));
+        }
         Ok(item)
     }
 }
 
-/// What is stored of each activity, in the order in which they were sent.
-fn in_order(sent: &[Activity], stored: &[Activity]) -> Vec<Activity> {
-    let same =
-        |one: &Activity, other: &Activity| one.details.event_time == other.details.event_time && one.id == other.id;
-    sent.iter()
-        .map(|activity| stored.iter().find(|stored| same(stored, activity)).unwrap_or(activity).clone())
-        .collect()
+/// The part of an activity that makes it one activity of its contact.
+fn identity(activity: &Activity) -> (DateTime<Utc>, &ActivityId) {
+    (activity.details.event_time, &activity.id)
 }
 
-/// A stored activity.
+/// Each sent activity as it is stored, in the order in which they were sent.
+fn in_order(sent: &[Activity], stored: &[Activity]) -> Vec<Activity> {
+    let mut ordered = Vec::with_capacity(sent.len());
+    for activity in sent {
+        let stored = stored.iter().find(|stored| identity(stored) == identity(activity));
+        ordered.push(stored.unwrap_or(activity).clone());
+    }
+    ordered
+}
+
+/// Reads an activity from its item.
 pub(super) fn from_item(mut item: Item) -> Result<Activity> {
-    let unreadable = Error::Unreadable(sort_key(&item));
-    let json = |value: AttributeValue| value_to_json(&value).ok_or_else(|| unreadable.clone());
-    let event_text = item.remove(EVENT_TEXT).map(json).transpose()?;
+    let event_text = match item.remove(EVENT_TEXT) {
+        Some(value) => Some(value_to_json(&value).ok_or_else(|| unreadable(&item, ItemType::Activity))?),
+        None => None,
+    };
     let metadata = match item.remove(METADATA) {
-        Some(value) => object_of(&value).ok_or(unreadable)?,
+        Some(value) => value_to_object(&value).ok_or_else(|| unreadable(&item, ItemType::Activity))?,
         None => JsonObject::default(),
     };
-    let ActivityItem { id, details } = record(item, Type::Activity)?;
+    let ActivityItem { id, details } = decode(item, ItemType::Activity)?;
     Ok(Activity { id, details, event_text, metadata })
 }

@@ -1,4 +1,4 @@
-//! API keys: found by the hash of their secret, listed and revoked by their id, through an index.
+//! API keys, which are found by the hash of their secret, and listed and revoked by their id through an index.
 
 use std::collections::BTreeSet;
 
@@ -6,27 +6,25 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::OrgTable;
 use super::idempotency::IdempotencyRecord;
-use super::listing::{self, Page, Row, Rows};
+use super::listing::{self, ListRow, ListRows, Page};
+use super::{Error, OrgTable, Result};
 use crate::domain::api_key::ApiKeyHash;
-use crate::domain::ids::uuid_at;
-use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Line, NewApiKey, OrgId, Scope, time};
-use crate::dynamodb::Cursor;
-use crate::dynamodb::TableClient;
-use crate::dynamodb::expression::Expression;
-use crate::dynamodb::item::{Item, Type, item, record, text};
+use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Kind, Line, NewApiKey, OrgId, Scope, time};
+use crate::dynamodb::expression::{Condition, Update};
+use crate::dynamodb::item::{Item, ItemType, decode, encode, text};
 use crate::dynamodb::keys::{self, GSI1};
-use crate::dynamodb::table_client::Reading;
-use crate::dynamodb::transaction::Transaction;
-use crate::dynamodb::{Error, Kind, Result};
+use crate::dynamodb::table_client::QueryOptions;
+use crate::dynamodb::{self, Conditional, Cursor, TableClient};
 
 const ORG_ID: &str = "org_id";
 const REVOKED_AT: &str = "revoked_at";
 
 /// The API keys of one organization.
 #[derive(Debug)]
-pub struct ApiKeys(pub(crate) OrgTable);
+pub struct ApiKeys {
+    pub(crate) table: OrgTable,
+}
 
 #[derive(Serialize, Deserialize)]
 struct ApiKeyItem {
@@ -38,41 +36,42 @@ struct ApiKeyItem {
     scopes: BTreeSet<Scope>,
     #[serde(with = "time::millis")]
     created_at: DateTime<Utc>,
-    // Not the TTL attribute: an expired key stays in its owner's list.
+    // Not the TTL attribute, because an expired key stays in its owner's list.
     #[serde(default, with = "time::optional_millis", skip_serializing_if = "Option::is_none")]
     valid_until: Option<DateTime<Utc>>,
     #[serde(default, with = "time::optional_millis", skip_serializing_if = "Option::is_none")]
     revoked_at: Option<DateTime<Utc>>,
 }
 
+/// The label of an item in an API key's transaction, by which a refusal names the item whose condition failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Key,
+enum TransactionItem {
+    ApiKey,
     IdempotencyRecord,
 }
 
 impl ApiKeys {
-    /// What is kept of a key of this organization, made now and not yet stored.
+    /// A new API key that is not stored yet.
     pub fn draft(&self, new: NewApiKey, secret: &ApiKeySecret) -> ApiKey {
-        ApiKey::new(uuid_at(self.0.now).into(), self.0.org, new, secret, self.0.now)
+        ApiKey::new(self.table.new_id(), self.table.org, new, secret, self.table.now)
     }
 
-    /// Stores a new key under the hash of its secret and, in the same transaction, that it was made.
+    /// Stores a new key under the hash of its secret, in one transaction with the idempotency record.
     ///
     /// # Errors
-    /// [`Error::AlreadyAnswered`], or the database's.
+    /// [`Error::AlreadyCompleted`], or the database's.
     pub async fn create(
         &self,
         hash: &ApiKeyHash,
         key: &ApiKey,
         idempotency_record: Option<&IdempotencyRecord>,
     ) -> Result<()> {
-        let mut transaction = Transaction::new(self.0.client.table_name());
-        transaction.put_new(Part::Key, to_item(hash, key)?);
-        self.0.commit_new(transaction, Part::IdempotencyRecord, idempotency_record).await
+        let mut transaction = self.table.client.transaction();
+        transaction.put_new(TransactionItem::ApiKey, to_item(hash, key)?);
+        self.table.commit_new(transaction, TransactionItem::IdempotencyRecord, idempotency_record).await
     }
 
-    /// A page of the organization's keys, newest first, the revoked and expired ones too.
+    /// A page of the organization's keys, newest first, including revoked and expired ones.
     ///
     /// # Errors
     /// The database's.
@@ -80,75 +79,97 @@ impl ApiKeys {
         listing::page(limit, cursor, |after, wanted| self.read(after.map(ApiKeyId::from), wanted)).await
     }
 
-    async fn read(&self, after: Option<ApiKeyId>, wanted: usize) -> Result<Rows<ApiKey>> {
-        let after = after.map(keys::api_key_place);
-        let reading = Reading { descending: true, limit: Some(wanted) };
-        let found = self.0.client.query_index(&GSI1, &keys::api_keys(self.0.org), after.as_deref(), &reading).await?;
-        let id = |index_sk: &str| keys::api_key_at(index_sk).ok_or_else(|| Error::Unreadable(index_sk.to_owned()));
-        let order = found.entries.iter().map(|entry| id(&entry.index_sk)).collect::<Result<Vec<_>>>()?;
-        let wanted: Vec<_> = found.entries.into_iter().map(|entry| entry.key).collect();
-        let keys = self.0.client.batch_get(&wanted).await?;
-        let keys = keys.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
-        let rows = listing::in_order(order, keys, |key| key.id).map(|(id, key)| {
-            let own = key.filter(|key| key.org_id == self.0.org);
-            Row { place: Uuid::from(id), shown: own, bytes: SHOWN_LEN }
-        });
-        let more = found.last.as_deref().map(id).transpose()?;
-        Ok(Rows { rows: rows.collect(), more: more.map(Uuid::from) })
+    async fn read(&self, after: Option<ApiKeyId>, wanted: usize) -> Result<ListRows<ApiKey>> {
+        let OrgTable { client, org, .. } = &self.table;
+        let start = after.map(keys::api_key_index_sort_key);
+        let options = QueryOptions { descending: true, limit: Some(wanted) };
+        let found = client.query_index(&GSI1, &keys::api_keys(*org), start.as_deref(), options).await?;
+        let (mut ids, mut item_keys) = (Vec::new(), Vec::new());
+        for entry in found.entries {
+            ids.push(parse_index_sort_key(&entry.index_sk)?);
+            item_keys.push(entry.key);
+        }
+        let items = client.batch_get(&item_keys).await?;
+        let api_keys = items.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
+        let mut rows = Vec::with_capacity(ids.len());
+        for (id, api_key) in listing::in_order(ids, api_keys, |api_key| api_key.id) {
+            let shown = match api_key {
+                Some(api_key) if api_key.org_id == *org => Some(api_key),
+                _ => None,
+            };
+            rows.push(ListRow { position: Uuid::from(id), shown, bytes: APPROXIMATE_LEN });
+        }
+        let last_evaluated = match found.last_evaluated_sk {
+            Some(index_sk) => Some(parse_index_sort_key(&index_sk)?.into()),
+            None => None,
+        };
+        Ok(ListRows { rows, last_evaluated })
     }
 
-    /// Revokes a key. One that is revoked stays so since its first time.
+    /// Revokes a key. A key that is revoked already keeps the time of its first revocation.
     ///
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn revoke(&self, id: ApiKeyId) -> Result<()> {
-        let range = keys::api_key_by_id(self.0.org, id);
-        let found = self.0.client.query_index(&GSI1, &range, None, &Reading::default()).await?;
+        let OrgTable { client, org, now, .. } = &self.table;
+        let range = keys::api_key_by_id(*org, id);
+        let found = client.query_index(&GSI1, &range, None, QueryOptions::default()).await?;
         let entry = found.entries.into_iter().next().ok_or(Error::NotFound(Kind::ApiKey))?;
-        let mut change = Expression::equals(ORG_ID, text(self.0.org.to_string()));
-        change.require_absent(REVOKED_AT);
-        change.note(REVOKED_AT, text(time::to_millis(self.0.now)));
-        match self.0.client.update(&entry.key, change).await? {
-            Ok(_) => Ok(()),
-            Err(item) => match item.map(from_item).transpose()? {
-                // Revoked before, perhaps by an earlier attempt of this very call.
-                Some(key) if key.org_id == self.0.org => Ok(()),
-                Some(_) | None => Err(Error::NotFound(Kind::ApiKey)),
-            },
-        }
+        let mut update = Update::new();
+        update.touch(REVOKED_AT, text(time::to_millis(*now)));
+        let condition = Condition::equals(ORG_ID, text(org.to_string())).and_absent(REVOKED_AT);
+        let stored = match client.update_if(&entry.key, update, condition).await? {
+            Conditional::Applied(_) => return Ok(()),
+            Conditional::Refused(None) => return Err(Error::NotFound(Kind::ApiKey)),
+            Conditional::Refused(Some(item)) => from_item(item)?,
+        };
+        // A key of this organization was revoked before, perhaps by an earlier attempt of this very call.
+        if stored.org_id == *org { Ok(()) } else { Err(Error::NotFound(Kind::ApiKey)) }
     }
 }
 
-/// The key with this hash, if there is one.
-pub(crate) async fn find(client: &TableClient, hash: &ApiKeyHash) -> Result<Option<ApiKey>> {
-    client.get(&keys::api_key(hash)).await?.map(from_item).transpose()
+fn parse_index_sort_key(index_sk: &str) -> Result<ApiKeyId> {
+    const UNREADABLE: dynamodb::Error =
+        dynamodb::Error::Unreadable { item_type: ItemType::ApiKey.as_str(), key_kind: GSI1.name };
+    Ok(keys::parse_api_key_index_sort_key(index_sk).ok_or(UNREADABLE)?)
 }
 
-/// Stores an API key under the hash of its secret, as an operator's command does.
+/// Finds a key by the hash of its secret.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn find(client: &TableClient, hash: &ApiKeyHash) -> Result<Option<ApiKey>> {
+    match client.get(&keys::api_key(hash)).await? {
+        Some(item) => Ok(Some(from_item(item)?)),
+        None => Ok(None),
+    }
+}
+
+/// Stores an API key under the hash of its secret, for operators' commands and tests.
 ///
 /// # Errors
 /// The database's.
 #[cfg(feature = "testing")]
 pub async fn store(table: &crate::dynamodb::Table, hash: &ApiKeyHash, key: &ApiKey) -> Result<()> {
-    table.put(to_item(hash, key)?).await
+    Ok(table.put(to_item(hash, key)?).await?)
 }
 
-/// A key's item, under the hash of its secret.
+/// The item of an API key.
 fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
     let ApiKey { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at } = key.clone();
     let scopes = scopes.iter().collect();
     let record = ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at };
-    let mut item = item(&keys::api_key(hash), Type::ApiKey, &record)?;
+    let mut item = encode(&keys::api_key(hash), ItemType::ApiKey, &record)?;
     item.extend(keys::api_key_in_index(org_id, id).map(|(name, value)| (name.to_owned(), text(value))));
     Ok(item)
 }
 
 fn from_item(item: Item) -> Result<ApiKey> {
     let ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at } =
-        record(item, Type::ApiKey)?;
+        decode(item, ItemType::ApiKey)?;
     let scopes = scopes.into_iter().collect();
     Ok(ApiKey { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at })
 }
 
-/// About how long a key is in an answer, in bytes.
-const SHOWN_LEN: usize = 500;
+/// The approximate length of an API key in a response, in bytes.
+const APPROXIMATE_LEN: usize = 500;

@@ -7,31 +7,29 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::OrgTable;
-use super::cascade;
 use super::idempotency::IdempotencyRecord;
 use super::listing::{self, Listed, Page};
-use crate::domain::ids::uuid_at;
+use super::{Error, OrgTable, Result, cascade};
 use crate::domain::{
-    Campaign, CampaignDetails, CampaignFilter, CampaignId, CampaignPatch, LeadMagnet, LeadMagnetId, OrgId, time,
+    Campaign, CampaignDetails, CampaignFilter, CampaignId, CampaignPatch, Kind, LeadMagnet, LeadMagnetId, OrgId, time,
 };
-use crate::dynamodb::Backoff;
-use crate::dynamodb::Cursor;
-use crate::dynamodb::expression::Expression;
-use crate::dynamodb::item::{Item, Type, item, key_in, number, record, sort_key, text};
-use crate::dynamodb::keys::{self, Key, Parent, Range};
+use crate::dynamodb::expression::{Condition, Update};
+use crate::dynamodb::item::{Item, ItemType, TYPE, decode, encode, key_of, number, text, unreadable};
+use crate::dynamodb::keys::{self, Key, Range};
 use crate::dynamodb::transaction::Transaction;
-use crate::dynamodb::{Error, Kind, Result};
+use crate::dynamodb::{Backoff, Conditional, Cursor, Parent};
 
 const VERSION: &str = "version";
-/// The members of the set of active campaigns.
+/// The set in the item of active campaigns.
 const CAMPAIGN_IDS: &str = "campaign_ids";
 
 /// The campaigns of one organization.
 #[derive(Debug)]
-pub struct Campaigns(pub(crate) OrgTable);
+pub struct Campaigns {
+    pub(crate) table: OrgTable,
+}
 
-/// The attributes of a campaign's item, beside its keys.
+/// The attributes of a campaign's item except its keys.
 #[derive(Serialize, Deserialize)]
 struct CampaignItem {
     #[serde(flatten)]
@@ -46,52 +44,53 @@ struct CampaignItem {
 
 #[derive(Deserialize)]
 struct ActiveCampaigns {
-    // A set without members is no attribute at all.
+    // DynamoDB stores no empty set, so the attribute may be absent.
     #[serde(default, with = "serde_dynamo::string_set")]
     campaign_ids: BTreeSet<CampaignId>,
 }
 
+/// The label of an item in a campaign's transaction, by which a refusal names the item whose condition failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum TransactionItem {
     Campaign,
     LeadMagnet,
-    ActiveSet,
+    ActiveCampaigns,
     Tombstone,
     IdempotencyRecord,
 }
 
 impl Campaigns {
-    /// A campaign of this organization, made now and not yet stored.
+    /// A new campaign that is not stored yet.
     pub fn draft(&self, details: CampaignDetails, lead_magnet: Option<&LeadMagnet>) -> Campaign {
-        let id = CampaignId::from(uuid_at(self.0.now));
-        let lead_magnet_id = lead_magnet.map(|_| LeadMagnetId::from(uuid_at(self.0.now)));
+        let OrgTable { org, now, .. } = self.table;
+        let lead_magnet_id = lead_magnet.map(|_| self.table.new_id());
         Campaign {
-            id,
-            org_id: self.0.org,
+            id: self.table.new_id(),
+            org_id: org,
             details,
             lead_magnet_id,
-            created_at: self.0.now,
-            updated_at: self.0.now,
+            created_at: now,
+            updated_at: now,
             version: 1,
         }
     }
 
-    /// Stores a new campaign with its lead magnet, its place among the active ones, and the answer to keep: all of it or
-    /// nothing.
+    /// Stores a new campaign in one transaction with its lead magnet, its membership in the set of active campaigns, and the
+    /// idempotency record.
     ///
     /// # Errors
-    /// [`Error::AlreadyAnswered`], or the database's.
+    /// [`Error::AlreadyCompleted`], or the database's.
     pub async fn create(
         &self,
         campaign: &Campaign,
         lead_magnet: Option<&LeadMagnet>,
         idempotency_record: Option<&IdempotencyRecord>,
     ) -> Result<()> {
-        let mut transaction = Transaction::new(self.0.client.table_name());
-        transaction.put_new(Part::Campaign, to_item(campaign)?);
+        let mut transaction = self.table.client.transaction();
+        transaction.put_new(TransactionItem::Campaign, to_item(campaign)?);
         self.put_lead_magnet(&mut transaction, campaign, lead_magnet)?;
-        self.move_among_active(&mut transaction, campaign.id, false, campaign.is_active());
-        self.0.commit_new(transaction, Part::IdempotencyRecord, idempotency_record).await
+        self.update_active_campaigns(&mut transaction, campaign.id, false, campaign.is_active());
+        self.table.commit_new(transaction, TransactionItem::IdempotencyRecord, idempotency_record).await
     }
 
     /// One campaign.
@@ -99,7 +98,7 @@ impl Campaigns {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn get(&self, id: CampaignId) -> Result<Campaign> {
-        let item = self.0.client.get(&keys::campaign(self.0.org, id)).await?;
+        let item = self.table.client.get(&keys::campaign(self.table.org, id)).await?;
         Campaign::from_item(item.ok_or(Error::NotFound(Kind::Campaign))?)
     }
 
@@ -109,35 +108,36 @@ impl Campaigns {
     /// The database's.
     pub async fn list(&self, filter: &CampaignFilter, limit: usize, cursor: Option<Cursor>) -> Result<Page<Campaign>> {
         let shows = |campaign: &Campaign| filter.matches(campaign);
-        listing::page_of(&self.0, limit, cursor, !filter.is_empty(), shows).await
+        listing::page_of_range(&self.table, limit, cursor, !filter.is_empty(), shows).await
     }
 
-    /// Changes a campaign, and gives it back as it is then. What changes nothing writes nothing. Its status and its place
-    /// among the active campaigns change together, so that the timeline's filter is right with the next read.
+    /// Changes a campaign and returns it as it is afterwards. A patch that changes nothing writes nothing. The campaign's
+    /// status and the set of active campaigns change in one transaction, so the timeline's filter is right at the next read.
     ///
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn update(&self, id: CampaignId, patch: &CampaignPatch) -> Result<Campaign> {
-        let new_lead_magnet = LeadMagnetId::from(uuid_at(self.0.now));
+        let new_lead_magnet = self.table.new_id();
         let mut backoff = Backoff::default();
         loop {
             let campaign = self.get(id).await?;
-            let Some(next) = campaign.patched(patch, new_lead_magnet, self.0.now) else { return Ok(campaign) };
-            let mut transaction = Transaction::new(self.0.client.table_name());
-            transaction.put_if(Part::Campaign, to_item(&next)?, same_version(&campaign));
+            let Some(next) = campaign.patched(patch, new_lead_magnet, self.table.now) else { return Ok(campaign) };
+            let mut transaction = self.table.client.transaction();
+            transaction.put_if(TransactionItem::Campaign, to_item(&next)?, same_version(&campaign));
             self.put_lead_magnet(&mut transaction, &next, patch.lead_magnet.value())?;
-            if let (Some(gone), None) = (campaign.lead_magnet_id, next.lead_magnet_id) {
-                transaction.delete(Part::LeadMagnet, &keys::lead_magnet(self.0.org, gone));
+            if let (Some(removed), None) = (campaign.lead_magnet_id, next.lead_magnet_id) {
+                transaction.delete(TransactionItem::LeadMagnet, &keys::lead_magnet(self.table.org, removed));
             }
-            self.move_among_active(&mut transaction, id, campaign.is_active(), next.is_active());
-            if self.0.client.commit(transaction).await?.is_empty() {
-                return Ok(next);
+            self.update_active_campaigns(&mut transaction, id, campaign.is_active(), next.is_active());
+            match self.table.client.commit(transaction).await? {
+                Conditional::Applied(()) => return Ok(next),
+                // Another writer changed the campaign since it was read.
+                Conditional::Refused(_) => self.table.client.wait(&mut backoff).await?,
             }
-            self.0.client.wait(&mut backoff).await?;
         }
     }
 
-    /// Deletes a campaign with its lead magnet. What hangs on it is hidden with it, and cleared up behind its tombstone.
+    /// Deletes a campaign with its lead magnet. Its leads are hidden at once and deleted by the worker.
     ///
     /// # Errors
     /// [`Error::NotFound`], or the database's.
@@ -145,43 +145,63 @@ impl Campaigns {
         let mut backoff = Backoff::default();
         loop {
             let campaign = self.get(id).await?;
-            let mut transaction = Transaction::new(self.0.client.table_name());
-            transaction.delete_if(Part::Campaign, &keys::campaign(self.0.org, id), same_version(&campaign));
-            transaction.put(Part::Tombstone, cascade::tombstone(self.0.org, Parent::Campaign(id), self.0.now)?);
+            let mut transaction = self.table.client.transaction();
+            transaction.delete_if(
+                TransactionItem::Campaign,
+                &keys::campaign(self.table.org, id),
+                same_version(&campaign),
+            );
+            transaction.put(
+                TransactionItem::Tombstone,
+                cascade::tombstone(self.table.org, Parent::Campaign(id), self.table.now)?,
+            );
             if let Some(lead_magnet) = campaign.lead_magnet_id {
-                transaction.delete(Part::LeadMagnet, &keys::lead_magnet(self.0.org, lead_magnet));
+                transaction.delete(TransactionItem::LeadMagnet, &keys::lead_magnet(self.table.org, lead_magnet));
             }
-            self.move_among_active(&mut transaction, id, campaign.is_active(), false);
-            if self.0.client.commit(transaction).await?.is_empty() {
-                return Ok(());
+            self.update_active_campaigns(&mut transaction, id, campaign.is_active(), false);
+            match self.table.client.commit(transaction).await? {
+                Conditional::Applied(()) => return Ok(()),
+                // Another writer changed the campaign since it was read.
+                Conditional::Refused(_) => self.table.client.wait(&mut backoff).await?,
             }
-            self.0.client.wait(&mut backoff).await?;
         }
     }
 
     fn put_lead_magnet(
         &self,
-        transaction: &mut Transaction<Part>,
+        transaction: &mut Transaction<TransactionItem>,
         campaign: &Campaign,
         lead_magnet: Option<&LeadMagnet>,
     ) -> Result<()> {
         if let Some((id, lead_magnet)) = campaign.lead_magnet_id.zip(lead_magnet) {
-            transaction.put(Part::LeadMagnet, item(&keys::lead_magnet(self.0.org, id), Type::LeadMagnet, lead_magnet)?);
+            transaction.put(
+                TransactionItem::LeadMagnet,
+                encode(&keys::lead_magnet(self.table.org, id), ItemType::LeadMagnet, lead_magnet)?,
+            );
         }
         Ok(())
     }
 
-    /// Makes a transaction keep the set of active campaigns in step with a campaign's status.
-    fn move_among_active(&self, transaction: &mut Transaction<Part>, id: CampaignId, was: bool, is: bool) {
-        let mut change = Expression::default();
-        let member = AttributeValue::Ss(vec![id.to_string()]);
-        match (was, is) {
-            (false, true) => change.add_members(CAMPAIGN_IDS, member),
-            (true, false) => change.remove_members(CAMPAIGN_IDS, member),
-            (true, true) | (false, false) => return,
+    /// Adds the change of the set of active campaigns to a transaction, if a campaign becomes or ceases to be active.
+    fn update_active_campaigns(
+        &self,
+        transaction: &mut Transaction<TransactionItem>,
+        id: CampaignId,
+        was_active: bool,
+        is_active: bool,
+    ) {
+        if was_active == is_active {
+            return;
         }
-        change.note(crate::dynamodb::item::TYPE, text(Type::ActiveCampaigns.as_str()));
-        transaction.update(Part::ActiveSet, &keys::active_campaigns(self.0.org), change);
+        let mut update = Update::new();
+        let member = AttributeValue::Ss(vec![id.to_string()]);
+        if is_active {
+            update.add_members(CAMPAIGN_IDS, member);
+        } else {
+            update.remove_members(CAMPAIGN_IDS, member);
+        }
+        update.touch(TYPE, text(ItemType::ActiveCampaigns.as_str()));
+        transaction.update(TransactionItem::ActiveCampaigns, &keys::active_campaigns(self.table.org), update);
     }
 }
 
@@ -193,41 +213,44 @@ impl Listed for Campaign {
         keys::campaigns(org)
     }
 
-    fn key(org: OrgId, place: Uuid) -> Key {
-        keys::campaign(org, place.into())
+    fn key(org: OrgId, position: Uuid) -> Key {
+        keys::campaign(org, position.into())
     }
 
     fn from_item(item: Item) -> Result<Self> {
-        let key = key_in(&item).and_then(|key| keys::campaign_of(&key));
-        let (org_id, id) = key.ok_or_else(|| Error::Unreadable(sort_key(&item)))?;
-        let CampaignItem { details, lead_magnet_id, created_at, updated_at, version } = record(item, Type::Campaign)?;
+        let key = key_of(&item).and_then(|key| keys::parse_campaign(&key));
+        let (org_id, id) = key.ok_or_else(|| unreadable(&item, ItemType::Campaign))?;
+        let CampaignItem { details, lead_magnet_id, created_at, updated_at, version } =
+            decode(item, ItemType::Campaign)?;
         Ok(Self { id, org_id, details, lead_magnet_id, created_at, updated_at, version })
     }
 
-    fn place(&self) -> Uuid {
+    fn position(&self) -> Uuid {
         self.id.into()
     }
 
-    fn shown_len(&self) -> usize {
-        const REST: usize = 2_000;
+    fn approximate_len(&self) -> usize {
+        const OTHER_FIELDS: usize = 2_000;
         const ACCOUNT: usize = 40;
         let CampaignDetails { description, provider_account_id, .. } = &self.details;
         let description = description.as_ref().map_or(0, |description| description.as_str().len());
-        description + provider_account_id.as_slice().len() * ACCOUNT + REST
+        description + provider_account_id.as_slice().len() * ACCOUNT + OTHER_FIELDS
     }
 }
 
-/// The organization's active campaigns, out of their item.
-pub(super) fn active(item: Item) -> Result<BTreeSet<CampaignId>> {
-    Ok(record::<ActiveCampaigns>(item, Type::ActiveCampaigns)?.campaign_ids)
+/// Reads the organization's active campaigns from their item.
+pub(super) fn active_campaigns(item: Item) -> Result<BTreeSet<CampaignId>> {
+    let ActiveCampaigns { campaign_ids } = decode(item, ItemType::ActiveCampaigns)?;
+    Ok(campaign_ids)
 }
 
-fn same_version(campaign: &Campaign) -> Expression {
-    Expression::equals(VERSION, number(campaign.version))
+/// The campaign has not been changed since it was read.
+fn same_version(campaign: &Campaign) -> Condition {
+    Condition::equals(VERSION, number(campaign.version))
 }
 
 fn to_item(campaign: &Campaign) -> Result<Item> {
     let Campaign { id, org_id, details, lead_magnet_id, created_at, updated_at, version } = campaign.clone();
     let record = CampaignItem { details, lead_magnet_id, created_at, updated_at, version };
-    item(&keys::campaign(org_id, id), Type::Campaign, &record)
+    Ok(encode(&keys::campaign(org_id, id), ItemType::Campaign, &record)?)
 }

@@ -1,26 +1,26 @@
-//! Companies: made by the first contact that names one.
+//! Companies, which are created by the first contact that names them.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::OrgTable;
 use super::listing::{self, Listed, Page};
-use crate::domain::ids::uuid_at;
+use super::{OrgTable, Result};
 use crate::domain::{Company, CompanyFilter, CompanyId, CompanyKey, CompanyName, OrgId, time};
-use crate::dynamodb::Cursor;
-use crate::dynamodb::item::{Item, Type, item, key_in, record, sort_key};
+use crate::dynamodb::item::{Item, ItemType, decode, encode, key_of, unreadable};
 use crate::dynamodb::keys::{self, Key, Range};
 use crate::dynamodb::transaction::{MAX_ITEMS, Transaction};
-use crate::dynamodb::{Error, Result};
+use crate::dynamodb::{Conditional, Cursor};
 
-/// No company is ever deleted, so what is known stays true.
-const REMEMBERED: TimeDelta = TimeDelta::days(1);
+/// How long the existence of a company is cached. No company is ever deleted, so it stays true.
+const CACHE_LIFETIME: TimeDelta = TimeDelta::days(1);
 
 /// The companies of one organization.
 #[derive(Debug)]
-pub struct Companies(pub(crate) OrgTable);
+pub struct Companies {
+    pub(crate) table: OrgTable,
+}
 
 #[derive(Serialize, Deserialize)]
 struct CompanyItem {
@@ -31,7 +31,7 @@ struct CompanyItem {
 }
 
 impl Companies {
-    /// A page of the organization's companies, in the order of the names they are compared by; or the one of this name.
+    /// A page of the organization's companies in the order of their folded names, or the company of one name.
     ///
     /// # Errors
     /// The database's.
@@ -42,11 +42,15 @@ impl Companies {
         cursor: Option<Cursor<CompanyKey>>,
     ) -> Result<Page<Company, CompanyKey>> {
         let Some(name) = &filter.name else {
-            return listing::page_of(&self.0, limit, cursor, false, |_| true).await;
+            return listing::page_of_range(&self.table, limit, cursor, false, |_| true).await;
         };
-        let is_after = cursor.is_none_or(|Cursor(place)| *name > place);
-        let item = self.0.client.get(&keys::company(self.0.org, name)).await?.filter(|_| is_after);
-        Ok(Page { rows: item.map(Company::from_item).transpose()?.into_iter().collect(), next: None })
+        let item = self.table.client.get(&keys::company(self.table.org, name)).await?;
+        let is_after_cursor = cursor.is_none_or(|Cursor(position)| *name > position);
+        let rows = match item {
+            Some(item) if is_after_cursor => vec![Company::from_item(item)?],
+            _ => Vec::new(),
+        };
+        Ok(Page { rows, next: None })
     }
 }
 
@@ -58,90 +62,100 @@ impl Listed for Company {
         keys::companies(org)
     }
 
-    fn key(org: OrgId, place: CompanyKey) -> Key {
-        keys::company(org, &place)
+    fn key(org: OrgId, position: CompanyKey) -> Key {
+        keys::company(org, &position)
     }
 
     fn from_item(item: Item) -> Result<Self> {
-        let org_id = key_in(&item)
-            .and_then(|key| keys::organization_of(&key.pk))
-            .ok_or_else(|| Error::Unreadable(sort_key(&item)))?;
-        let CompanyItem { id, name, created_at } = record(item, Type::Company)?;
+        let org_id = key_of(&item).and_then(|key| keys::parse_organization(&key.pk));
+        let org_id = org_id.ok_or_else(|| unreadable(&item, ItemType::Company))?;
+        let CompanyItem { id, name, created_at } = decode(item, ItemType::Company)?;
         Ok(Self { id, org_id, name, created_at })
     }
 
-    fn place(&self) -> CompanyKey {
+    fn position(&self) -> CompanyKey {
         self.name.key()
     }
 
-    fn shown_len(&self) -> usize {
-        const REST: usize = 200;
-        self.name.as_str().len() + REST
+    fn approximate_len(&self) -> usize {
+        const OTHER_FIELDS: usize = 200;
+        self.name.as_str().len() + OTHER_FIELDS
     }
 }
 
 impl OrgTable {
-    /// Whether a company of this name exists already.
+    /// Whether a company of this name exists.
     pub(super) async fn has_company(&self, key: &CompanyKey) -> Result<bool> {
-        if self.knows_company(key) {
+        if self.has_cached_company(key) {
             return Ok(true);
         }
         let exists = self.client.get(&keys::company(self.org, key)).await?.is_some();
         if exists {
-            self.remember_company(key);
+            self.cache_company(key);
         }
         Ok(exists)
     }
 
-    fn knows_company(&self, key: &CompanyKey) -> bool {
+    fn has_cached_company(&self, key: &CompanyKey) -> bool {
         self.cache.companies.get(&(self.org, key.clone()), self.now).is_some()
     }
 
-    /// Notes that a company exists.
-    pub(super) fn remember_company(&self, key: &CompanyKey) {
-        self.cache.companies.put((self.org, key.clone()), (), self.now, REMEMBERED);
+    /// Caches that a company exists.
+    pub(super) fn cache_company(&self, key: &CompanyKey) {
+        self.cache.companies.insert((self.org, key.clone()), (), self.now, CACHE_LIFETIME);
     }
 
-    /// Makes sure that there is a company of each of these names; of two spellings the first counts.
+    /// Creates the companies of these names that do not exist; the first spelling of a name counts.
     pub(super) async fn ensure_companies<'a>(&self, names: impl IntoIterator<Item = &'a CompanyName>) -> Result<()> {
-        let mut new = BTreeMap::new();
+        let mut missing = BTreeMap::new();
         for name in names {
-            new.entry(name.key()).or_insert(name);
+            missing.entry(name.key()).or_insert(name);
         }
-        new.retain(|key, _| !self.knows_company(key));
-        let keys: Vec<_> = new.keys().map(|key| keys::company(self.org, key)).collect();
+        missing.retain(|key, _| !self.has_cached_company(key));
+        let keys: Vec<_> = missing.keys().map(|key| keys::company(self.org, key)).collect();
         for item in self.client.batch_get(&keys).await? {
-            let company: CompanyItem = record(item, Type::Company)?;
-            let key = company.name.key();
-            new.remove(&key);
-            self.remember_company(&key);
+            let key = Company::from_item(item)?.name.key();
+            missing.remove(&key);
+            self.cache_company(&key);
         }
-        while !new.is_empty() {
-            let some: Vec<_> = new.iter().take(MAX_ITEMS).map(|(key, name)| (key.clone(), *name)).collect();
-            let mut transaction = Transaction::new(self.client.table_name());
-            for (part, (_, name)) in some.iter().enumerate() {
-                self.create_company(&mut transaction, part, name)?;
-            }
-            let refused = self.client.commit(transaction).await?;
-            // Where one was refused, somebody else has made it, and nothing else was written.
-            let there = some.into_iter().enumerate().filter(|(part, _)| refused.is_empty() || refused.contains(part));
-            for (_, (key, _)) in there {
-                new.remove(&key);
-                self.remember_company(&key);
+        while !missing.is_empty() {
+            let chunk: Vec<_> = missing.iter().take(MAX_ITEMS).map(|(key, name)| (key.clone(), *name)).collect();
+            for key in self.create_companies(chunk).await? {
+                missing.remove(&key);
+                self.cache_company(&key);
             }
         }
         Ok(())
     }
 
-    /// Makes a transaction create a company, in the spelling its first contact has.
-    pub(super) fn create_company<P: Copy>(
+    /// Creates companies in one transaction. Returns those that exist afterwards: all of them, or, if the transaction was
+    /// refused, those that another request has created meanwhile.
+    async fn create_companies(&self, companies: Vec<(CompanyKey, &CompanyName)>) -> Result<Vec<CompanyKey>> {
+        let mut transaction = self.client.transaction();
+        for (index, (_, name)) in companies.iter().enumerate() {
+            self.create_company(&mut transaction, index, name)?;
+        }
+        let outcome = self.client.commit(transaction).await?;
+        let mut existing = Vec::with_capacity(companies.len());
+        for (index, (key, _)) in companies.into_iter().enumerate() {
+            match &outcome {
+                Conditional::Applied(()) => existing.push(key),
+                Conditional::Refused(indexes) if indexes.contains(&index) => existing.push(key),
+                Conditional::Refused(_) => {}
+            }
+        }
+        Ok(existing)
+    }
+
+    /// Adds the creation of a company to a transaction.
+    pub(super) fn create_company<L: Copy>(
         &self,
-        transaction: &mut Transaction<P>,
-        part: P,
+        transaction: &mut Transaction<L>,
+        label: L,
         name: &CompanyName,
     ) -> Result<()> {
-        let company = CompanyItem { id: uuid_at(self.now).into(), name: name.clone(), created_at: self.now };
-        transaction.put_new(part, item(&keys::company(self.org, &name.key()), Type::Company, &company)?);
+        let company = CompanyItem { id: self.new_id(), name: name.clone(), created_at: self.now };
+        transaction.put_new(label, encode(&keys::company(self.org, &name.key()), ItemType::Company, &company)?);
         Ok(())
     }
 }

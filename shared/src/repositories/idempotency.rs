@@ -1,4 +1,35 @@
-//! What was answered to an `Idempotency-Key`, so that it can be answered again.
+//! Idempotency: a request that is sent again with the same `Idempotency-Key` has the effect of one
+//! (draft-ietf-httpapi-idempotency-key-header).
+//!
+//! **Problem.** A client whose connection broke does not know whether its POST was applied. It sends the request again,
+//! with the same key. The second request must not create a second contact, and must not report a conflict with the first.
+//! Both may also arrive at the same time, or on another function instance after a crash of the first.
+//!
+//! **Approach.** The key is scoped to organization, method and path. A fingerprint of query, headers and body tells a repeat
+//! from another request under the same key, which is an error ([`Error::KeyReused`]). The route table says for each endpoint
+//! what a repeat gets:
+//! - *Replayed* (contacts, imports, campaigns, activities): the response of the first request, byte for byte. The handler
+//!   drafts the entity with its id and timestamps, renders the response, and only then commits entity and response
+//!   ([`IdempotencyRecord`]) in one transaction ([`OrgTable::commit`]). So there is never an entity without its stored
+//!   response, nor a stored response without its entity, and a response that was lost on its way is still known.
+//! - *Refused* (API keys): 409. Their response holds a secret, so the record stores that the key was used and nothing else.
+//! - *Run again* (bulk upload, linking imports): these endpoints find by themselves what was done before, and their work
+//!   does not fit into one transaction. They run again, but not twice at once: an [`IdempotencyLock`] is held meanwhile.
+//!
+//! Two concurrent requests with one key both find no record and both commit; the record's condition lets one through. The
+//! other gets [`Error::AlreadyCompleted`], reads the record and replays it. A lock names its holder, so that a holder
+//! whose response from DynamoDB was lost recognizes its own lock. It expires by itself after a minute, longer than a
+//! request can run, in case its holder died. Records and locks carry a TTL, and readers check the time themselves.
+//!
+//! **Rejected.**
+//! - A "running" record before the work and its completion afterwards: two writes per request, and a crash between them
+//!   leaves a key blocked and nobody knowing whether the work was done.
+//! - Storing the response after the work: a crash between the two turns the repeat into a false 409.
+//! - A cache outside the table: it cannot commit together with the entity.
+//!
+//! **If this is changed.** A response that is rendered after the commit cannot be stored with it. A response that depends
+//! on what the table held differs from its replay; activities therefore render again when another writer was faster. A
+//! lock shorter than the longest request lets two bulk uploads run at once.
 
 use std::fmt::Debug;
 
@@ -7,31 +38,32 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::OrgTable;
+use super::error::{Error, Result, unexpected};
 use crate::domain::OrgId;
 use crate::domain::json::MAX_STORED_BYTES;
-use crate::dynamodb::expression::Expression;
-use crate::dynamodb::item::{Type, item, number, record, text};
+use crate::dynamodb::Conditional;
+use crate::dynamodb::expression::Condition;
+use crate::dynamodb::item::{ItemType, decode, encode, number, text};
 use crate::dynamodb::keys::{self, Key, TTL};
 use crate::dynamodb::transaction::Transaction;
-use crate::dynamodb::{Error, Result};
 
-/// How long an answer is kept.
-const LIFETIME: TimeDelta = TimeDelta::hours(24);
-/// How long a key is held: longer than a request can take.
-const HELD: TimeDelta = TimeDelta::seconds(60);
+/// How long a response is stored.
+const RECORD_LIFETIME: TimeDelta = TimeDelta::hours(24);
+/// How long a key is locked at most: longer than a request can run.
+const LOCK_LIFETIME: TimeDelta = TimeDelta::seconds(60);
 
-/// The answer to keep under an `Idempotency-Key`, committed together with what it answers.
+/// The response to store under an `Idempotency-Key`, in the transaction that it reports.
 #[derive(Debug, Clone)]
 pub struct IdempotencyRecord {
-    /// Whose key it is: the method and path it was sent to, and the key itself.
+    /// The key that the request was sent with.
     pub idempotency_key: IdempotencyKey,
-    /// What the request was: the same key with another fingerprint is a mistake.
+    /// The hash of the request. The same key with another fingerprint is an error of the client.
     pub fingerprint: String,
-    /// The answer, in a form that `http` writes and reads.
-    pub answer: String,
+    /// The serialized response; blank if a repeat is refused.
+    pub response: String,
 }
 
-/// Where an answer is kept: per method, path and key. The organization is added by the room that stores it.
+/// An `Idempotency-Key` within its organization.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey {
     /// The request's method.
@@ -42,134 +74,139 @@ pub struct IdempotencyKey {
     pub key: String,
 }
 
-/// A kept answer.
+/// The stored response of an earlier request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StoredResponse {
-    /// See [`IdempotencyRecord`].
+    /// The hash of the request.
     pub fingerprint: String,
-    /// See [`IdempotencyRecord`].
-    pub answer: String,
+    /// The serialized response; blank if a repeat is refused.
+    pub response: String,
     expires_at: i64,
 }
 
+/// The attribute that names the request which holds a lock.
 const HOLDER: &str = "holder";
 
-/// A key that is held while its request is under way.
+/// The lock of an `Idempotency-Key` while its request runs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct IdempotencyLock {
-    /// The call that holds it: how that knows its own work where the answer to it was lost.
+    /// The request that holds the lock: it recognizes its own lock if the response to locking was lost.
     holder: Uuid,
     fingerprint: String,
     expires_at: i64,
 }
 
-/// The answers of one organization.
+/// The idempotency records of one organization.
 #[derive(Debug)]
-pub struct IdempotencyRecords(pub(crate) OrgTable);
+pub struct IdempotencyRecords {
+    pub(crate) table: OrgTable,
+}
 
 impl IdempotencyRecords {
-    /// The answer kept in this idempotency_key, if it has not expired.
+    /// The response that is stored under this key, unless it has expired.
     ///
     /// # Errors
     /// The database's.
     pub async fn find(&self, idempotency_key: &IdempotencyKey) -> Result<Option<StoredResponse>> {
-        let Some(item) = self.0.client.get(&key(self.0.org, idempotency_key)).await? else { return Ok(None) };
-        let kept: StoredResponse = record(item, Type::Idempotency)?;
-        Ok(Some(kept).filter(|kept| self.0.now.timestamp() < kept.expires_at))
+        let Some(item) = self.table.client.get(&key(self.table.org, idempotency_key)).await? else { return Ok(None) };
+        let stored: StoredResponse = decode(item, ItemType::Idempotency)?;
+        let is_valid = self.table.now.timestamp() < stored.expires_at;
+        Ok(if is_valid { Some(stored) } else { None })
     }
 
-    /// Holds this idempotency_key for one call. Ends by itself after a minute, where the call does not live to release it.
+    /// Locks this key for one request. The lock expires after a minute if it is not released.
     ///
     /// # Errors
-    /// [`Error::InProgress`], [`Error::KeyReused`], or the database's.
-    pub async fn hold(&self, idempotency_key: &IdempotencyKey, fingerprint: &str) -> Result<IdempotencyLock> {
-        let expires_at = (self.0.now + HELD).timestamp();
-        let idempotency_lock =
-            IdempotencyLock { holder: Uuid::new_v4(), fingerprint: fingerprint.to_owned(), expires_at };
-        let item = item(&key(self.0.org, idempotency_key), Type::IdempotencyLock, &idempotency_lock)?;
-        let Err(held) = self.0.client.put_if(item, unless_valid_at(self.0.now)).await? else {
-            return Ok(idempotency_lock);
-        };
-        let held: IdempotencyLock = record(held, Type::IdempotencyLock)?;
-        if held.holder == idempotency_lock.holder {
-            Ok(idempotency_lock)
-        } else if held.fingerprint == fingerprint {
-            Err(Error::InProgress { seconds: held.expires_at - self.0.now.timestamp() })
-        } else {
-            Err(Error::KeyReused)
+    /// [`Error::InProgress`] or [`Error::KeyReused`] if another request holds the lock, or the database's.
+    pub async fn lock(&self, idempotency_key: &IdempotencyKey, fingerprint: &str) -> Result<IdempotencyLock> {
+        let now = self.table.now;
+        let expires_at = (now + LOCK_LIFETIME).timestamp();
+        let lock =
+            IdempotencyLock { holder: self.table.new_write_id(), fingerprint: fingerprint.to_owned(), expires_at };
+        let item = encode(&key(self.table.org, idempotency_key), ItemType::IdempotencyLock, &lock)?;
+        match self.table.client.put_if(item, expired_at(now)).await? {
+            Conditional::Applied(()) => Ok(lock),
+            Conditional::Refused(stored) => {
+                let held: IdempotencyLock = decode(stored.unwrap_or_default(), ItemType::IdempotencyLock)?;
+                if held.holder == lock.holder {
+                    Ok(lock)
+                } else if held.fingerprint == fingerprint {
+                    Err(Error::InProgress { seconds: held.expires_at - now.timestamp() })
+                } else {
+                    Err(Error::KeyReused)
+                }
+            }
         }
     }
 
-    /// Gives a idempotency_key free, if it is still this call that holds it.
+    /// Releases a lock. A lock that has expired and is held by another request stays.
     ///
     /// # Errors
     /// The database's.
-    pub async fn release(&self, idempotency_key: &IdempotencyKey, idempotency_lock: &IdempotencyLock) -> Result<()> {
-        let own = Expression::equals(HOLDER, text(idempotency_lock.holder.to_string()));
-        self.0.client.delete_if(&key(self.0.org, idempotency_key), own).await.map(drop)
+    pub async fn release(&self, idempotency_key: &IdempotencyKey, lock: &IdempotencyLock) -> Result<()> {
+        let is_own = Condition::equals(HOLDER, text(lock.holder.to_string()));
+        match self.table.client.delete_if(&key(self.table.org, idempotency_key), is_own).await? {
+            Conditional::Applied(()) | Conditional::Refused(()) => Ok(()),
+        }
     }
 }
 
-/// Nothing lies there, or something whose time is over.
-fn unless_valid_at(now: DateTime<Utc>) -> Expression {
-    let mut condition = Expression::default();
-    condition.require_absent_or_below(TTL, number(now.timestamp() + 1));
-    condition
+/// No record or lock is stored, or one that has expired at `now`.
+fn expired_at(now: DateTime<Utc>) -> Condition {
+    Condition::absent_or_below(TTL, number(now.timestamp() + 1))
 }
 
 impl OrgTable {
-    /// Commits a transaction and, with it, the answer to keep, which is the part `part`. Gives the other parts whose
-    /// conditions refused it, as [`commit`](super::TableClient::commit) does.
+    /// Commits a transaction, and in it the record under the label `record_label`. A refusal holds the labels of the
+    /// other items whose conditions failed.
     ///
     /// # Errors
-    /// [`Error::AlreadyAnswered`] where the idempotency_key has an answer, [`Error::AnswerTooLarge`], or the database's.
-    pub(super) async fn commit<P: Copy + PartialEq>(
+    /// [`Error::AlreadyCompleted`] if the key has a record, [`Error::ResponseTooLarge`], or the database's.
+    pub(super) async fn commit<L: Copy + PartialEq>(
         &self,
-        mut transaction: Transaction<P>,
-        part: P,
-        idempotency_record: Option<&IdempotencyRecord>,
-    ) -> Result<Vec<P>> {
-        if let Some(idempotency_record) = idempotency_record {
-            self.keep(&mut transaction, part, idempotency_record)?;
+        mut transaction: Transaction<L>,
+        record_label: L,
+        record: Option<&IdempotencyRecord>,
+    ) -> Result<Conditional<(), Vec<L>>> {
+        if let Some(record) = record {
+            self.put_record(&mut transaction, record_label, record)?;
         }
-        let refused = self.client.commit(transaction).await?;
-        if refused.contains(&part) { Err(Error::AlreadyAnswered) } else { Ok(refused) }
-    }
-
-    /// Commits what makes a thing that is new whatever there is, and the answer to keep.
-    ///
-    /// # Errors
-    /// As [`OrgTable::commit`].
-    pub(super) async fn commit_new<P: Copy + PartialEq + Debug>(
-        &self,
-        transaction: Transaction<P>,
-        part: P,
-        idempotency_record: Option<&IdempotencyRecord>,
-    ) -> Result<()> {
-        match self.commit(transaction, part, idempotency_record).await?.as_slice() {
-            [] => Ok(()),
-            refused => Err(Error::Unexpected(format!("something new, and yet {refused:?} was refused"))),
+        match self.client.commit(transaction).await? {
+            Conditional::Refused(labels) if labels.contains(&record_label) => Err(Error::AlreadyCompleted),
+            outcome => Ok(outcome),
         }
     }
 
-    /// Makes a transaction keep this answer, unless the idempotency_key already has one.
-    fn keep<P: Copy>(
+    /// Commits a transaction that only the record can make fail, as one that creates items under new ids.
+    ///
+    /// # Errors
+    /// As [`OrgTable::commit`]; any refusal is unexpected.
+    pub(super) async fn commit_new<L: Copy + PartialEq + Debug>(
         &self,
-        transaction: &mut Transaction<P>,
-        part: P,
-        idempotency_record: &IdempotencyRecord,
+        transaction: Transaction<L>,
+        record_label: L,
+        record: Option<&IdempotencyRecord>,
     ) -> Result<()> {
-        let IdempotencyRecord { idempotency_key, fingerprint, answer } = idempotency_record;
-        if answer.len() > MAX_STORED_BYTES {
-            return Err(Error::AnswerTooLarge);
+        match self.commit(transaction, record_label, record).await? {
+            Conditional::Applied(()) => Ok(()),
+            Conditional::Refused(labels) => Err(unexpected(format!("new items were refused: {labels:?}"))),
         }
-        let expires_at = (self.now + LIFETIME).timestamp();
-        let kept = StoredResponse { fingerprint: fingerprint.clone(), answer: answer.clone(), expires_at };
-        transaction.put_if(
-            part,
-            item(&key(self.org, idempotency_key), Type::Idempotency, &kept)?,
-            unless_valid_at(self.now),
-        );
+    }
+
+    fn put_record<L: Copy>(
+        &self,
+        transaction: &mut Transaction<L>,
+        label: L,
+        record: &IdempotencyRecord,
+    ) -> Result<()> {
+        let IdempotencyRecord { idempotency_key, fingerprint, response } = record;
+        if response.len() > MAX_STORED_BYTES {
+            return Err(Error::ResponseTooLarge);
+        }
+        let expires_at = (self.now + RECORD_LIFETIME).timestamp();
+        let stored = StoredResponse { fingerprint: fingerprint.clone(), response: response.clone(), expires_at };
+        let item = encode(&key(self.org, idempotency_key), ItemType::Idempotency, &stored)?;
+        transaction.put_if(label, item, expired_at(self.now));
         Ok(())
     }
 }

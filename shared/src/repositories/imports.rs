@@ -1,4 +1,4 @@
-//! Imports.
+//! Imports: the cohorts that contacts are loaded with.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,28 +6,30 @@ use uuid::Uuid;
 
 use super::idempotency::IdempotencyRecord;
 use super::listing::{self, Listed, Page};
-use super::{OrgTable, cascade};
-use crate::domain::ids::uuid_at;
+use super::{Error, OrgTable, Result, cascade};
 use crate::domain::{
-    CampaignId, Import, ImportDetails, ImportFilter, ImportId, ImportPatch, NewImport, OrgId, Patch, time,
+    CampaignId, Import, ImportDetails, ImportFilter, ImportId, ImportPatch, Kind, NewImport, OrgId, Patch, time,
 };
-use crate::dynamodb::Cursor;
-use crate::dynamodb::expression::Expression;
-use crate::dynamodb::item::{Item, Type, changed_attributes, item, key_in, map, object_of, record, sort_key, text};
-use crate::dynamodb::keys::{self, Key, PK, Parent, Range};
-use crate::dynamodb::transaction::Transaction;
-use crate::dynamodb::{Error, Kind, Result};
+use crate::dynamodb::expression::{Condition, Update};
+use crate::dynamodb::item::{
+    Item, ItemType, changed_attributes, decode, encode, key_of, map, text, unreadable, value_to_object,
+};
+use crate::dynamodb::keys::{self, Key, Range};
+use crate::dynamodb::{Conditional, Cursor, Parent};
 
 const MAPPING: &str = "mapping";
 
-/// How long an import that was seen is taken to be there still: what it costs is a look-up a contact.
-const REMEMBERED: TimeDelta = TimeDelta::seconds(60);
+/// How long the existence of an import is cached. Within this time a contact may join an import that was deleted; the
+/// worker deletes such a membership when the tombstone expires.
+const CACHE_LIFETIME: TimeDelta = TimeDelta::seconds(60);
 
 /// The imports of one organization.
 #[derive(Debug)]
-pub struct Imports(pub(crate) OrgTable);
+pub struct Imports {
+    pub(crate) table: OrgTable,
+}
 
-/// The attributes of an import's item, beside its keys and its mapping.
+/// The attributes of an import's item except its keys and its mapping.
 #[derive(Serialize, Deserialize)]
 struct ImportItem {
     #[serde(flatten)]
@@ -38,41 +40,43 @@ struct ImportItem {
     updated_at: DateTime<Utc>,
 }
 
+/// The label of an item in an import's transaction, by which a refusal names the item whose condition failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum TransactionItem {
     Import,
     IdempotencyRecord,
     Tombstone,
 }
 
 impl Imports {
-    /// An import of this organization, made now and not yet stored.
+    /// A new import that is not stored yet.
     pub fn draft(&self, new: NewImport) -> Import {
-        Import::new(uuid_at(self.0.now).into(), self.0.org, new, self.0.now)
+        Import::new(self.table.new_id(), self.table.org, new, self.table.now)
     }
 
-    /// Stores a new import and, in the same transaction, the answer to keep.
+    /// Stores a new import in one transaction with the idempotency record.
     ///
     /// # Errors
-    /// [`Error::AlreadyAnswered`], or the database's.
+    /// [`Error::AlreadyCompleted`], or the database's.
     pub async fn create(&self, import: &Import, idempotency_record: Option<&IdempotencyRecord>) -> Result<()> {
-        let mut transaction = Transaction::new(self.0.client.table_name());
-        transaction.put_new(Part::Import, to_item(import)?);
-        self.0.commit_new(transaction, Part::IdempotencyRecord, idempotency_record).await?;
-        self.0.cache.imports.put((self.0.org, import.id), (), self.0.now, REMEMBERED);
+        let mut transaction = self.table.client.transaction();
+        transaction.put_new(TransactionItem::Import, to_item(import)?);
+        self.table.commit_new(transaction, TransactionItem::IdempotencyRecord, idempotency_record).await?;
+        self.table.cache.imports.insert((self.table.org, import.id), (), self.table.now, CACHE_LIFETIME);
         Ok(())
     }
 
-    /// One import, and how many contacts it has.
+    /// One import and the number of its contacts.
     ///
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn get(&self, id: ImportId) -> Result<(Import, u64)> {
-        let key = keys::import(self.0.org, id);
-        let members = keys::memberships(self.0.org, id);
-        // Whatever is left to count of a large import is not waited for where that is gone.
-        let import = async { found(self.0.client.get(&key).await?) };
-        tokio::try_join!(import, self.0.client.count(&members))
+        let key = keys::import(self.table.org, id);
+        let members = keys::memberships(self.table.org, id);
+        // A missing import ends the request without waiting for the count of the memberships that it may still have.
+        let import = async { expect_found(self.table.client.get(&key).await?) };
+        let count = async { Ok(self.table.client.count(&members).await?) };
+        tokio::try_join!(import, count)
     }
 
     /// A page of the organization's imports, newest first.
@@ -81,36 +85,42 @@ impl Imports {
     /// The database's.
     pub async fn list(&self, filter: &ImportFilter, limit: usize, cursor: Option<Cursor>) -> Result<Page<Import>> {
         let shows = |import: &Import| filter.matches(import);
-        listing::page_of(&self.0, limit, cursor, !filter.is_empty(), shows).await
+        listing::page_of_range(&self.table, limit, cursor, !filter.is_empty(), shows).await
     }
 
-    /// Changes an import, and gives it back as it is then. What changes nothing writes nothing.
+    /// Changes an import and returns it as it is afterwards. A patch that changes nothing writes nothing.
     ///
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn update(&self, id: ImportId, patch: &ImportPatch) -> Result<Import> {
-        let key = keys::import(self.0.org, id);
-        let change = changes(patch, self.0.now)?;
-        if change.changes_nothing() {
-            return found(self.0.client.get(&key).await?);
+        let key = keys::import(self.table.org, id);
+        let (update, condition) = changes(patch, self.table.now)?;
+        if !update.has_changes() {
+            return expect_found(self.table.client.get(&key).await?);
         }
-        // Refused, it is as it should be, perhaps by this very write, whose answer was lost; or it is gone.
-        found(self.0.client.update(&key, change).await?.map_or_else(|there| there, Some))
+        match self.table.client.update_if(&key, update, condition).await? {
+            Conditional::Applied(item) => Import::from_item(item),
+            // The stored import is as the patch wants it, perhaps by this very write, whose response was lost. Or there is
+            // none.
+            Conditional::Refused(item) => expect_found(item),
+        }
     }
 
-    /// Deletes an import; its contacts stay. That they belonged to it is hidden at once, and cleared up behind the
-    /// import's tombstone.
+    /// Deletes an import; its contacts stay. Its memberships are hidden at once and deleted by the worker.
     ///
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn delete(&self, id: ImportId) -> Result<()> {
         let parent = Parent::Import(id);
-        let mut transaction = Transaction::new(self.0.client.table_name());
-        transaction.delete_if(Part::Import, &parent.key(self.0.org), Expression::present(PK));
-        transaction.put(Part::Tombstone, cascade::tombstone(self.0.org, parent, self.0.now)?);
-        let refused = self.0.client.commit(transaction).await?;
-        self.0.cache.imports.forget(&(self.0.org, id));
-        if refused.is_empty() { Ok(()) } else { Err(Error::NotFound(Kind::Import)) }
+        let mut transaction = self.table.client.transaction();
+        transaction.delete_if(TransactionItem::Import, &parent.key(self.table.org), Condition::exists());
+        transaction.put(TransactionItem::Tombstone, cascade::tombstone(self.table.org, parent, self.table.now)?);
+        let outcome = self.table.client.commit(transaction).await?;
+        self.table.cache.imports.remove(&(self.table.org, id));
+        match outcome {
+            Conditional::Applied(()) => Ok(()),
+            Conditional::Refused(_) => Err(Error::NotFound(Kind::Import)),
+        }
     }
 }
 
@@ -122,32 +132,34 @@ impl Listed for Import {
         keys::imports(org)
     }
 
-    fn key(org: OrgId, place: Uuid) -> Key {
-        keys::import(org, place.into())
+    fn key(org: OrgId, position: Uuid) -> Key {
+        keys::import(org, position.into())
     }
 
     fn from_item(mut item: Item) -> Result<Self> {
-        let unreadable = Error::Unreadable(sort_key(&item));
-        let (org_id, id) = key_in(&item).and_then(|key| keys::import_of(&key)).ok_or(unreadable.clone())?;
-        let mapping = item.remove(MAPPING).map(|mapping| object_of(&mapping).ok_or(unreadable)).transpose()?;
-        let ImportItem { details, created_at, updated_at } = record(item, Type::Import)?;
+        let key = key_of(&item).and_then(|key| keys::parse_import(&key));
+        let (org_id, id) = key.ok_or_else(|| unreadable(&item, ItemType::Import))?;
+        let mapping = match item.remove(MAPPING) {
+            Some(mapping) => Some(value_to_object(&mapping).ok_or_else(|| unreadable(&item, ItemType::Import))?),
+            None => None,
+        };
+        let ImportItem { details, created_at, updated_at } = decode(item, ItemType::Import)?;
         Ok(Self { id, org_id, details, mapping, created_at, updated_at })
     }
 
-    fn place(&self) -> Uuid {
+    fn position(&self) -> Uuid {
         self.id.into()
     }
 
-    fn shown_len(&self) -> usize {
-        const REST: usize = 400;
-        self.details.source.as_str().len()
-            + self.details.file_name.as_ref().map_or(0, |name| name.as_str().len())
-            + REST
+    fn approximate_len(&self) -> usize {
+        const OTHER_FIELDS: usize = 400;
+        let file_name = self.details.file_name.as_ref().map_or(0, |name| name.as_str().len());
+        self.details.source.as_str().len() + file_name + OTHER_FIELDS
     }
 }
 
 impl OrgTable {
-    /// Makes sure that an import is there, or was within the last minute.
+    /// Makes sure that an import exists, or existed within the last minute.
     ///
     /// # Errors
     /// [`Error::NotFound`], or the database's.
@@ -158,39 +170,43 @@ impl OrgTable {
         if !self.has_import(id).await? {
             return Err(Error::NotFound(Kind::Import));
         }
-        self.cache.imports.put((self.org, id), (), self.now, REMEMBERED);
+        self.cache.imports.insert((self.org, id), (), self.now, CACHE_LIFETIME);
         Ok(())
     }
 
-    /// Whether an import is there now.
+    /// Whether an import exists.
     pub(super) async fn has_import(&self, id: ImportId) -> Result<bool> {
         Ok(self.client.get(&keys::import(self.org, id)).await?.is_some())
     }
 
-    /// Notes the campaign that an import is linked to. An import that is gone stays so.
+    /// Sets the campaign that an import is linked to, if the import exists.
     pub(super) async fn set_campaign(&self, id: ImportId, campaign: CampaignId) -> Result<()> {
         let patch = ImportPatch { campaign_id: Patch::Set(campaign), ..ImportPatch::default() };
-        self.client.update(&keys::import(self.org, id), changes(&patch, self.now)?).await.map(drop)
+        let (update, condition) = changes(&patch, self.now)?;
+        match self.client.update_if(&keys::import(self.org, id), update, condition).await? {
+            Conditional::Applied(_) | Conditional::Refused(_) => Ok(()),
+        }
     }
 }
 
-/// What an update at this moment does to the item, if it is there.
-fn changes(patch: &ImportPatch, now: DateTime<Utc>) -> Result<Expression> {
-    let mut change = Expression::present(PK);
-    change.change(changed_attributes(patch)?);
-    change.patch(MAPPING, &patch.mapping, map);
-    change.note("updated_at", text(time::to_millis(now)));
-    Ok(change)
+/// The update of an import, and the condition that it exists and something differs.
+fn changes(patch: &ImportPatch, now: DateTime<Utc>) -> Result<(Update, Condition)> {
+    let mut update = Update::new();
+    update.change(changed_attributes(patch)?);
+    update.patch(MAPPING, &patch.mapping, map);
+    update.touch("updated_at", text(time::to_millis(now)));
+    let condition = Condition::exists().and_differs(&update);
+    Ok((update, condition))
 }
 
-fn found(item: Option<Item>) -> Result<Import> {
+fn expect_found(item: Option<Item>) -> Result<Import> {
     Import::from_item(item.ok_or(Error::NotFound(Kind::Import))?)
 }
 
 fn to_item(import: &Import) -> Result<Item> {
     let Import { id, org_id, details, mapping, created_at, updated_at } = import;
     let record = ImportItem { details: details.clone(), created_at: *created_at, updated_at: *updated_at };
-    let mut item = item(&keys::import(*org_id, *id), Type::Import, &record)?;
+    let mut item = encode(&keys::import(*org_id, *id), ItemType::Import, &record)?;
     if let Some(mapping) = mapping {
         item.insert(MAPPING.to_owned(), map(mapping));
     }

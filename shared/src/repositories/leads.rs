@@ -1,4 +1,4 @@
-//! Leads: reading and changing them. `linking` makes them.
+//! Reads and updates of leads, which `linking` creates.
 
 use std::collections::HashSet;
 
@@ -6,29 +6,34 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::OrgTable;
-use super::listing::{self, Page, Row, Rows};
-use crate::domain::{CampaignId, ContactId, Json, Lead, LeadDetails, LeadFilter, LeadId, LeadKey, LeadPatch, time};
-use crate::dynamodb::Cursor;
-use crate::dynamodb::expression::Expression;
-use crate::dynamodb::item::{
-    Item, Type, changed_attributes, item, key_in, number, record, sort_key, text, value_to_json,
+use super::listing::{self, ListRow, ListRows, Page};
+use super::{Error, OrgTable, Result};
+use crate::domain::{
+    CampaignId, ContactId, Json, Kind, Lead, LeadDetails, LeadFilter, LeadId, LeadKey, LeadPatch, time,
 };
-use crate::dynamodb::keys::{self, GSI1, GSI2, PK};
-use crate::dynamodb::table_client::Reading;
-use crate::dynamodb::{Error, Kind, Result};
+use crate::dynamodb::expression::{Condition, Update};
+use crate::dynamodb::item::{
+    Item, ItemType, changed_attributes, decode, encode, key_of, number, sort_key, text, unreadable, value_to_json,
+};
+use crate::dynamodb::keys::{self, GSI1, GSI2};
+use crate::dynamodb::table_client::QueryOptions;
+use crate::dynamodb::{Conditional, Cursor};
 
 const NOT_FOUND: Error = Error::NotFound(Kind::Lead);
 const LEAD_SCORE: &str = "lead_score";
-/// Which call made the lead.
+/// The id of the call that created the lead.
 pub(super) const LINK_ID: &str = "link_id";
 
-/// The leads of one organization. They are found by indexes, which follow the table a moment later; what is told of them
-/// is read consistently. The lead of a contact or a campaign that is gone is as good as gone.
+/// The leads of one organization.
+///
+/// They are found by indexes, which are eventually consistent, and then read consistently. The leads of a deleted contact
+/// or campaign are hidden.
 #[derive(Debug)]
-pub struct Leads(pub(crate) OrgTable);
+pub struct Leads {
+    pub(crate) table: OrgTable,
+}
 
-/// The attributes of a lead's item, beside its keys and its score.
+/// The attributes of a lead's item except its keys and its score.
 #[derive(Serialize, Deserialize)]
 struct LeadItem {
     #[serde(flatten)]
@@ -46,34 +51,34 @@ impl Leads {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn get(&self, id: LeadId) -> Result<Lead> {
-        let range = keys::leads_by_id(self.0.org, id);
-        let found = self.0.client.query_index(&GSI2, &range, None, &Reading::default()).await?;
-        let places: Vec<_> =
-            found.entries.iter().filter_map(|entry| keys::parse_lead_sort_key(&entry.index_sk)).collect();
-        self.read(&places).await?.pop().ok_or(NOT_FOUND)
+        let range = keys::leads_by_id(self.table.org, id);
+        let found = self.table.client.query_index(&GSI2, &range, None, QueryOptions::default()).await?;
+        let lead_keys: Vec<_> =
+            found.entries.iter().filter_map(|entry| keys::parse_lead_index_sort_key(&entry.index_sk)).collect();
+        self.read_visible(&lead_keys).await?.pop().ok_or(NOT_FOUND)
     }
 
-    /// Changes a lead, and gives it back as it is then. What changes nothing writes nothing.
+    /// Changes a lead and returns it as it is afterwards. A patch that changes nothing writes nothing.
     ///
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn update(&self, id: LeadId, patch: &LeadPatch) -> Result<Lead> {
         let lead = self.get(id).await?;
-        let mut change = Expression::default();
-        change.change(changed_attributes(patch)?);
-        change.patch(LEAD_SCORE, &patch.lead_score, |score| number(score.as_str()));
-        if change.changes_nothing() {
+        let mut update = Update::new();
+        update.change(changed_attributes(patch)?);
+        update.patch(LEAD_SCORE, &patch.lead_score, |score| number(score.as_str()));
+        if !update.has_changes() {
             return Ok(lead);
         }
-        change.require_present(PK);
-        change.note("updated_at", text(time::to_millis(self.0.now)));
-        match self.0.client.update(&keys::lead(self.0.org, lead.key), change).await? {
-            Ok(item) | Err(Some(item)) => from_item(item),
-            Err(None) => Err(NOT_FOUND),
+        update.touch("updated_at", text(time::to_millis(self.table.now)));
+        let condition = Condition::exists().and_differs(&update);
+        match self.table.client.update_if(&keys::lead(self.table.org, lead.key), update, condition).await? {
+            Conditional::Applied(item) | Conditional::Refused(Some(item)) => from_item(item),
+            Conditional::Refused(None) => Err(NOT_FOUND),
         }
     }
 
-    /// A page of the organization's leads: by campaign, then by contact, both newest first.
+    /// A page of the organization's leads, by campaign and then by contact, both newest first.
     ///
     /// # Errors
     /// The database's.
@@ -84,72 +89,83 @@ impl Leads {
         cursor: Option<Cursor<LeadKey>>,
     ) -> Result<Page<Lead, LeadKey>> {
         listing::page(limit, cursor, |after, wanted| async move {
-            let (places, more) = match filter.contact_id {
-                Some(contact) => self.of_contact(contact, filter.campaign_id, after).await?,
-                None => self.by_campaign(filter, after, wanted).await?,
+            let found = match filter.contact_id {
+                Some(contact_id) => self.find_by_contact(contact_id, filter.campaign_id, after).await?,
+                None => self.find_by_campaign(filter, after, wanted).await?,
             };
-            let leads = self.read(&places).await?;
-            let rows = listing::in_order(places, leads, |lead| lead.key).map(|(place, lead)| Row {
-                place,
-                shown: lead.filter(|lead| filter.matches(lead)),
-                bytes: SHOWN_BYTES,
-            });
-            Ok(Rows { rows: rows.collect(), more })
+            let leads = self.read_visible(&found.lead_keys).await?;
+            let mut rows = Vec::with_capacity(found.lead_keys.len());
+            for (lead_key, lead) in listing::in_order(found.lead_keys, leads, |lead| lead.key) {
+                let shown = match lead {
+                    Some(lead) if filter.matches(&lead) => Some(lead),
+                    _ => None,
+                };
+                rows.push(ListRow { position: lead_key, shown, bytes: APPROXIMATE_LEN });
+            }
+            Ok(ListRows { rows, last_evaluated: found.last_evaluated })
         })
         .await
     }
 
-    async fn by_campaign(&self, filter: &LeadFilter, after: Option<LeadKey>, wanted: usize) -> Result<Found> {
-        // Of a status that few have, few a read would be few a page.
-        const AT_LEAST: usize = 500;
-        let limit = if filter.status.is_some() { wanted.max(AT_LEAST) } else { wanted };
-        let range = keys::leads_by_campaign(self.0.org, filter.campaign_id);
-        let after = after.map(keys::lead_sort_key);
-        let reading = Reading { descending: true, limit: Some(limit) };
-        let found = self.0.client.query_index(&GSI1, &range, after.as_deref(), &reading).await?;
-        let places = found.entries.iter().filter_map(|entry| keys::parse_lead_sort_key(&entry.index_sk));
-        Ok((places.collect(), found.last.as_deref().and_then(keys::parse_lead_sort_key)))
+    /// Finds leads in the index by campaign.
+    async fn find_by_campaign(&self, filter: &LeadFilter, after: Option<LeadKey>, wanted: usize) -> Result<FoundLeads> {
+        // A filter by status may pass over most leads; a read of few would then leave the page almost empty.
+        const MIN_READ_BY_STATUS: usize = 500;
+        let limit = if filter.status.is_some() { wanted.max(MIN_READ_BY_STATUS) } else { wanted };
+        let range = keys::leads_by_campaign(self.table.org, filter.campaign_id);
+        let start = after.map(keys::lead_index_sort_key);
+        let options = QueryOptions { descending: true, limit: Some(limit) };
+        let found = self.table.client.query_index(&GSI1, &range, start.as_deref(), options).await?;
+        let lead_keys = found.entries.iter().filter_map(|entry| keys::parse_lead_index_sort_key(&entry.index_sk));
+        let last_evaluated = found.last_evaluated_sk.as_deref().and_then(keys::parse_lead_index_sort_key);
+        Ok(FoundLeads { lead_keys: lead_keys.collect(), last_evaluated })
     }
 
-    /// The leads of one contact lie together, and are found without an index.
-    async fn of_contact(
+    /// Finds leads of one contact, which are stored together, without an index.
+    async fn find_by_contact(
         &self,
         contact_id: ContactId,
         campaign_id: Option<CampaignId>,
         after: Option<LeadKey>,
-    ) -> Result<Found> {
-        let sk = |campaign_id| keys::lead(self.0.org, LeadKey { campaign_id, contact_id }).sk;
-        let mut range = keys::leads(self.0.org, contact_id);
+    ) -> Result<FoundLeads> {
+        let sort_key_of = |campaign_id| keys::lead(self.table.org, LeadKey { campaign_id, contact_id }).sk;
+        let mut range = keys::leads(self.table.org, contact_id);
         if let Some(campaign_id) = campaign_id {
-            range = range.starting_at(&sk(campaign_id)).ending_at(&sk(campaign_id));
+            let sk = sort_key_of(campaign_id);
+            range = range.starting_at(&sk).ending_at(&sk);
         }
         if let Some(after) = after {
-            range = range.ending_at(&sk(after.campaign_id));
+            range = range.ending_at(&sort_key_of(after.campaign_id));
         }
         if range.is_empty() {
-            return Ok((Vec::new(), None));
+            return Ok(FoundLeads::default());
         }
-        let found = self.0.client.query(&range, None, &Reading { descending: true, limit: None }).await?;
-        let place = |sk: &str| Some(LeadKey { campaign_id: keys::lead_campaign(sk)?, contact_id });
-        let places = found.items.iter().filter_map(|item| place(&sort_key(item)));
-        let places = places.filter(|place| after.is_none_or(|after| *place < after));
-        Ok((places.collect(), found.last.as_deref().and_then(place)))
+        let options = QueryOptions { descending: true, limit: None };
+        let found = self.table.client.query(&range, None, options).await?;
+        let lead_key = |sk: &str| Some(LeadKey { campaign_id: keys::parse_lead_sort_key(sk)?, contact_id });
+        let mut lead_keys: Vec<_> = found.items.iter().filter_map(|item| lead_key(sort_key(item))).collect();
+        if let Some(after) = after {
+            lead_keys.retain(|lead_key| *lead_key < after);
+        }
+        Ok(FoundLeads { lead_keys, last_evaluated: found.last_evaluated_sk.as_deref().and_then(lead_key) })
     }
 
-    /// The leads of these places, in no order, but for those that are gone or whose contact or campaign is.
-    async fn read(&self, places: &[LeadKey]) -> Result<Vec<Lead>> {
-        let contact = |place: &LeadKey| keys::contact(self.0.org, place.contact_id);
-        let campaign = |place: &LeadKey| keys::campaign(self.0.org, place.campaign_id);
-        let leads: Vec<_> = places.iter().map(|place| keys::lead(self.0.org, *place)).collect();
-        let parents: HashSet<_> = places.iter().flat_map(|place| [contact(place), campaign(place)]).collect();
+    /// Reads these leads in no order, without those that do not exist or whose contact or campaign does not.
+    async fn read_visible(&self, lead_keys: &[LeadKey]) -> Result<Vec<Lead>> {
+        let OrgTable { client, org, .. } = &self.table;
+        let contact = |lead_key: &LeadKey| keys::contact(*org, lead_key.contact_id);
+        let campaign = |lead_key: &LeadKey| keys::campaign(*org, lead_key.campaign_id);
+        let leads: Vec<_> = lead_keys.iter().map(|lead_key| keys::lead(*org, *lead_key)).collect();
+        let parents: HashSet<_> =
+            lead_keys.iter().flat_map(|lead_key| [contact(lead_key), campaign(lead_key)]).collect();
         let parents: Vec<_> = parents.into_iter().collect();
-        let (leads, parents) = tokio::try_join!(self.0.client.batch_get(&leads), self.0.client.existing(&parents))?;
+        let (leads, parents) = tokio::try_join!(client.batch_get(&leads), client.existing_keys(&parents))?;
         let mut leads = leads.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
-        leads.retain(|Lead { key: place, .. }| parents.contains(&contact(place)) && parents.contains(&campaign(place)));
+        leads.retain(|Lead { key, .. }| parents.contains(&contact(key)) && parents.contains(&campaign(key)));
         Ok(leads)
     }
 
-    /// A lead's item, as the call of this id makes it.
+    /// The item of a lead that the call `link_id` creates.
     pub(super) fn to_item(&self, lead: &Lead, link_id: Uuid) -> Result<Item> {
         let Lead { key, details, lead_score, current_lead_step_id, created_at, updated_at } = lead;
         let record = LeadItem {
@@ -158,30 +174,37 @@ impl Leads {
             created_at: *created_at,
             updated_at: *updated_at,
         };
-        let mut item = item(&keys::lead(self.0.org, *key), Type::Lead, &record)?;
-        item.extend(lead_score.as_ref().map(|score| (LEAD_SCORE.to_owned(), number(score.as_str()))));
-        item.extend(keys::lead_in_indexes(self.0.org, *key).map(|(name, value)| (name.to_owned(), text(value))));
+        let mut item = encode(&keys::lead(self.table.org, *key), ItemType::Lead, &record)?;
+        if let Some(score) = lead_score {
+            item.insert(LEAD_SCORE.to_owned(), number(score.as_str()));
+        }
+        item.extend(keys::lead_in_indexes(self.table.org, *key).map(|(name, value)| (name.to_owned(), text(value))));
         item.insert(LINK_ID.to_owned(), text(link_id.to_string()));
         Ok(item)
     }
 }
 
-/// A stored lead.
+/// Reads a lead from its item.
 pub(super) fn from_item(mut item: Item) -> Result<Lead> {
     let lead_score = match item.remove(LEAD_SCORE) {
         None => None,
         Some(value) => match value_to_json(&value) {
             Some(Json::Number(score)) => Some(score),
-            _ => return Err(Error::Unreadable(sort_key(&item))),
+            _ => return Err(unreadable(&item, ItemType::Lead).into()),
         },
     };
-    let key = key_in(&item).and_then(|key| keys::lead_of(&key)).ok_or_else(|| Error::Unreadable(sort_key(&item)))?;
-    let LeadItem { details, current_lead_step_id, created_at, updated_at } = record(item, Type::Lead)?;
+    let key = key_of(&item).and_then(|key| keys::parse_lead(&key)).ok_or_else(|| unreadable(&item, ItemType::Lead))?;
+    let LeadItem { details, current_lead_step_id, created_at, updated_at } = decode(item, ItemType::Lead)?;
     Ok(Lead { key, details, lead_score, current_lead_step_id, created_at, updated_at })
 }
 
-/// About how long a lead is in an answer at the most, in bytes.
-const SHOWN_BYTES: usize = 1_000;
+/// The approximate length of a lead in a response, in bytes.
+const APPROXIMATE_LEN: usize = 1_000;
 
-/// Leads in the order of a list, and the place to go on after, if there may be more.
-type Found = (Vec<LeadKey>, Option<LeadKey>);
+/// The leads that one read of a list found, in its order.
+#[derive(Default)]
+struct FoundLeads {
+    lead_keys: Vec<LeadKey>,
+    /// The position after which there may be more; `None` at the end of the list.
+    last_evaluated: Option<LeadKey>,
+}

@@ -1,6 +1,7 @@
-//! Making leads of the contacts of imports.
+//! Linking: leads of a campaign for the contacts of imports.
 //!
-//! Nothing spans the whole: each lead is one conditional write, and a call that is stopped is simply made again.
+//! An import may have tens of thousands of contacts, so no transaction spans the call: each lead is one conditional write,
+//! and a call that is interrupted is completed by the same call.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::pin::pin;
@@ -8,79 +9,92 @@ use std::pin::pin;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use uuid::Uuid;
 
-use super::campaigns;
 use super::leads::{LINK_ID, Leads, from_item};
 use super::listing::Listed;
-use crate::domain::{Campaign, CampaignId, ContactId, ImportId, Lead, LeadKey, Linked};
+use super::{Error, Result, campaigns};
+use crate::domain::{Campaign, CampaignId, ContactId, ImportId, Kind, Lead, LeadKey, Linked};
 use crate::dynamodb::item::{sort_key, string};
-use crate::dynamodb::keys;
-use crate::dynamodb::table_client::Reading;
-use crate::dynamodb::{Error, Kind, Result};
+use crate::dynamodb::table_client::QueryOptions;
+use crate::dynamodb::{Conditional, keys};
 
-/// How many contacts are looked at together.
-const CONTACTS_A_PAGE: usize = 1_000;
-/// How many writes are under way at once.
-const WRITES_AT_ONCE: usize = 32;
+/// The number of contacts that are checked together.
+const CONTACTS_PER_PAGE: usize = 1_000;
+/// The most writes that are in flight at once.
+const MAX_CONCURRENT_WRITES: usize = 32;
 
 impl Leads {
-    /// Makes leads of a campaign of the contacts of these imports, and notes the campaign in the imports. Left out are
-    /// contacts that are its leads already, and open leads of another active campaign that is sent from an account of its
-    /// own.
+    /// Creates leads of a campaign for the contacts of these imports, and sets the campaign of the imports.
     ///
-    /// May be repeated, and goes on where it was stopped; what it tells is what this call did. Two calls at once for two
-    /// campaigns that share an account do not see each other's new leads.
+    /// Left out are contacts that are leads of the campaign already, and contacts with an open lead of another active
+    /// campaign that is sent from one of the same accounts. Two concurrent calls for two campaigns that share an account do
+    /// not see each other's new leads.
+    ///
+    /// May be repeated, and continues an interrupted call; the result reports what this call did.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the campaign or an import, before anything is written, or the database's.
     pub async fn link(&self, campaign_id: CampaignId, import_ids: &BTreeSet<ImportId>) -> Result<Linked> {
         let competing_campaigns = self.competing_campaigns(campaign_id, import_ids).await?;
-        let link_id = Uuid::new_v4();
+        let link_id = self.table.new_write_id();
         let (mut contacts, mut inserted) = (HashSet::new(), 0);
         for import_id in import_ids {
-            let range = keys::memberships(self.0.org, *import_id);
-            let reading = Reading { limit: Some(CONTACTS_A_PAGE), ..Reading::default() };
-            let mut pages = pin!(self.0.client.pages(&range, reading));
+            let range = keys::memberships(self.table.org, *import_id);
+            let options = QueryOptions { limit: Some(CONTACTS_PER_PAGE), ..QueryOptions::default() };
+            let mut pages = pin!(self.table.client.pages(&range, options));
             while let Some(page) = pages.try_next().await? {
-                let members: Vec<_> = page.items.iter().filter_map(|item| keys::member(&sort_key(item))).collect();
+                let members: Vec<_> =
+                    page.items.iter().filter_map(|item| keys::parse_membership_sort_key(sort_key(item))).collect();
                 contacts.extend(members.iter().copied());
                 inserted += self.insert_leads(campaign_id, &competing_campaigns, members, link_id).await?;
             }
         }
-        let notes =
-            stream::iter(import_ids.iter().copied()).map(|import_id| self.0.set_campaign(import_id, campaign_id));
-        notes.buffer_unordered(WRITES_AT_ONCE).try_collect::<()>().await?;
+        stream::iter(import_ids.iter().copied())
+            .map(|import_id| self.table.set_campaign(import_id, campaign_id))
+            .buffer_unordered(MAX_CONCURRENT_WRITES)
+            .try_collect::<()>()
+            .await?;
         Ok(Linked { campaign_id, imports: import_ids.len(), contacts: contacts.len(), inserted })
     }
 
-    /// The other active campaigns that are sent from an account of this one, after making sure that it and the imports
-    /// are there.
+    /// The other active campaigns that are sent from an account of this one. Makes sure that the campaign and the imports
+    /// exist.
     async fn competing_campaigns(
         &self,
         campaign_id: CampaignId,
         import_ids: &BTreeSet<ImportId>,
     ) -> Result<Vec<CampaignId>> {
-        let (campaign, active) = (keys::campaign(self.0.org, campaign_id), keys::active_campaigns(self.0.org));
-        let imports: Vec<_> = import_ids.iter().map(|id| keys::import(self.0.org, *id)).collect();
-        let wanted = [campaign.clone(), active.clone()].into_iter().chain(imports.iter().cloned());
-        let items = self.0.client.batch_get(&wanted.collect::<Vec<_>>()).await?;
-        let mut items: HashMap<_, _> = items.into_iter().map(|item| (sort_key(&item), item)).collect();
-        let campaign = items.remove(&campaign.sk).ok_or(Error::NotFound(Kind::Campaign))?;
-        let active = items.remove(&active.sk).map(campaigns::active).transpose()?.unwrap_or_default();
-        if imports.iter().any(|import| !items.contains_key(&import.sk)) {
+        let org = self.table.org;
+        let (campaign_key, active_key) = (keys::campaign(org, campaign_id), keys::active_campaigns(org));
+        let import_keys: Vec<_> = import_ids.iter().map(|id| keys::import(org, *id)).collect();
+        let mut wanted = vec![campaign_key.clone(), active_key.clone()];
+        wanted.extend(import_keys.iter().cloned());
+        let items = self.table.client.batch_get(&wanted).await?;
+        let mut items: HashMap<_, _> = items.into_iter().map(|item| (sort_key(&item).to_owned(), item)).collect();
+        let campaign = items.remove(&campaign_key.sk).ok_or(Error::NotFound(Kind::Campaign))?;
+        let active = match items.remove(&active_key.sk) {
+            Some(item) => campaigns::active_campaigns(item)?,
+            None => BTreeSet::new(),
+        };
+        if import_keys.iter().any(|import| !items.contains_key(&import.sk)) {
             return Err(Error::NotFound(Kind::Import));
         }
         let campaign = Campaign::from_item(campaign)?;
         if campaign.details.provider_account_id.as_slice().is_empty() {
             return Ok(Vec::new());
         }
-        let others = active.into_iter().filter(|id| *id != campaign_id).map(|id| keys::campaign(self.0.org, id));
-        let others = self.0.client.batch_get(&others.collect::<Vec<_>>()).await?;
-        let others = others.into_iter().map(Campaign::from_item).collect::<Result<Vec<_>>>()?;
-        let competing_campaigns = others.iter().filter(|other| share_an_account(other, &campaign));
-        Ok(competing_campaigns.map(|rival| rival.id).collect())
+        let others: Vec<_> =
+            active.into_iter().filter(|id| *id != campaign_id).map(|id| keys::campaign(org, id)).collect();
+        let mut competing = Vec::new();
+        for item in self.table.client.batch_get(&others).await? {
+            let other = Campaign::from_item(item)?;
+            if share_an_account(&other, &campaign) {
+                competing.push(other.id);
+            }
+        }
+        Ok(competing)
     }
 
-    /// Makes leads of those contacts that may be. Gives their number.
+    /// Creates leads for those contacts that are not taken, and returns the number of new leads.
     async fn insert_leads(
         &self,
         campaign_id: CampaignId,
@@ -88,34 +102,37 @@ impl Leads {
         mut contacts: Vec<ContactId>,
         link_id: Uuid,
     ) -> Result<usize> {
-        // The campaign's own leads first: a call that goes on where another was stopped has to ask no more of those.
+        // A call that continues another one finds most contacts among the campaign's own leads, so these are checked first.
         for campaign in [campaign_id].iter().chain(competing_campaigns) {
             let leads = self.leads_of(*campaign, &contacts).await?;
-            let taken = leads.iter().filter(|lead| *campaign == campaign_id || lead.details.lead_status.is_open());
-            let taken: HashSet<_> = taken.map(|lead| lead.key.contact_id).collect();
+            let taken: HashSet<_> = leads
+                .iter()
+                .filter(|lead| *campaign == campaign_id || lead.details.lead_status.is_open())
+                .map(|lead| lead.key.contact_id)
+                .collect();
             contacts.retain(|contact| !taken.contains(contact));
         }
         stream::iter(contacts)
             .map(|contact_id| self.insert(LeadKey { campaign_id, contact_id }, link_id))
-            .buffer_unordered(WRITES_AT_ONCE)
+            .buffer_unordered(MAX_CONCURRENT_WRITES)
             .try_fold(0, async |count, inserted| Ok(count + usize::from(inserted)))
             .await
     }
 
-    /// Those of these contacts' leads that are a campaign's.
+    /// The leads of a campaign among these contacts.
     async fn leads_of(&self, campaign_id: CampaignId, contacts: &[ContactId]) -> Result<Vec<Lead>> {
-        let key = |contact_id: &ContactId| keys::lead(self.0.org, LeadKey { campaign_id, contact_id: *contact_id });
-        let leads = self.0.client.batch_get(&contacts.iter().map(key).collect::<Vec<_>>()).await?;
+        let key = |contact_id: &ContactId| keys::lead(self.table.org, LeadKey { campaign_id, contact_id: *contact_id });
+        let leads = self.table.client.batch_get(&contacts.iter().map(key).collect::<Vec<_>>()).await?;
         leads.into_iter().map(from_item).collect()
     }
 
-    /// Makes a lead, unless another call did meanwhile.
-    async fn insert(&self, place: LeadKey, link_id: Uuid) -> Result<bool> {
-        let item = self.to_item(&Lead::new(place, self.0.now), link_id)?;
-        Ok(match self.0.client.put_new(item).await? {
-            Ok(()) => true,
-            // It is this call's own where the answer to an earlier attempt was lost.
-            Err(there) => string(&there, LINK_ID) == Some(link_id.to_string()),
+    /// Creates a lead; `false` if another call has created it meanwhile.
+    async fn insert(&self, lead_key: LeadKey, link_id: Uuid) -> Result<bool> {
+        let item = self.to_item(&Lead::new(lead_key, self.table.now), link_id)?;
+        Ok(match self.table.client.put_new(item).await? {
+            Conditional::Applied(()) => true,
+            // The stored lead is this call's own if the response to an earlier attempt was lost.
+            Conditional::Refused(stored) => string(&stored, LINK_ID) == Some(link_id.to_string()),
         })
     }
 }

@@ -1,7 +1,26 @@
-//! Lists, page by page.
+//! Lists, read page by page.
 //!
-//! The order is one that no write changes, that of ids or of names: whatever others create or delete meanwhile, the
-//! following pages neither repeat nor skip a row.
+//! **Problem.** A page has at most as many rows as the client asked for, fits into a function's response (6 MB), and says
+//! whether another page follows. A filter may pass over most rows, a row that an index names may be deleted, and neither
+//! may cost an unbounded number of reads.
+//!
+//! **Approach.** Each list has one order that no write changes, that of ids or of names, so rows that are created or deleted
+//! meanwhile neither repeat nor hide others. [`page`] asks a `read` function for rows after a position until the page is
+//! full. It always asks for one row more than the page has left: that row tells whether another page follows, without a
+//! count. A page ends early at [`MAX_PAGE_BYTES`], but never without a row if there is one, and after [`MAX_PAGE_READS`] reads
+//! that a sparse filter left unfilled. Its cursor is then the last position that was looked at, shown or not, so the next
+//! page makes progress: a page may be short, even empty, and still link to the next.
+//!
+//! A list is read from where its filter finds it cheapest: the range of its type, an import's memberships, an e-mail's lock,
+//! or an index. Rows that are found through another item are read in a batch, put into order by [`in_order`], and hidden if
+//! they or their parents no longer exist.
+//!
+//! **Rejected.** Filters of DynamoDB (`FilterExpression`): they are charged like reading the rows, and the rules would stand
+//! twice, here and in `domain`. A total number of rows: it costs a read of the whole list. Reading until a sparse page is
+//! full: one request could read a whole organization. (What a cursor holds, see `dynamodb::cursor`.)
+//!
+//! **If this is changed.** Without the extra row the last page links to an empty one. With a cursor at the last row that
+//! was *shown*, a page that a filter left empty links to itself for ever.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -9,81 +28,81 @@ use std::hash::Hash;
 
 use uuid::Uuid;
 
-use super::OrgTable;
+use super::{OrgTable, Result};
 use crate::domain::OrgId;
-use crate::dynamodb::Result;
 use crate::dynamodb::item::Item;
 use crate::dynamodb::keys::{Key, Range};
-use crate::dynamodb::table_client::Reading;
+use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::{Cursor, SortPosition};
 
-/// The most a page's rows may come to, in bytes: a function's answer ends at 6 MB, and a body in it is a JSON text once
-/// more, in which every quotation mark counts double.
-pub(super) const PAGE_BYTES: usize = 2_500_000;
-/// The most reads a page makes, 1 MB each, while a filter passes rows over.
-const PAGE_READS: usize = 4;
+/// The most bytes of a page's rows. A function's response is limited to 6 MB, in which the body is a JSON string, and
+/// every quotation mark of it counts twice.
+pub(super) const MAX_PAGE_BYTES: usize = 2_500_000;
+/// The most reads of a page, each at most 1 MB, while a filter passes over rows.
+const MAX_PAGE_READS: usize = 4;
 
 /// A page of a list.
 #[derive(Debug)]
 pub struct Page<T, P = Uuid> {
-    /// Its rows.
+    /// Its rows, in the order of the list.
     pub rows: Vec<T>,
-    /// Where the list goes on, if it does.
+    /// The cursor of the next page; `None` for the last page.
     pub next: Option<Cursor<P>>,
 }
 
-/// A row that a list comes by: its place in the order, and what is shown of it, unless nothing is.
-pub(super) struct Row<T, P = Uuid> {
-    pub(super) place: P,
+/// A row of a list as it was read.
+pub(super) struct ListRow<T, P = Uuid> {
+    /// Its position in the order of the list.
+    pub(super) position: P,
+    /// The row, or `None` if the list does not show it: filtered out, or deleted since its position was read.
     pub(super) shown: Option<T>,
-    /// About how long it is in an answer.
+    /// Its approximate length in a response, in bytes.
     pub(super) bytes: usize,
 }
 
-/// What one read of a list found.
-pub(super) struct Rows<T, P = Uuid> {
-    pub(super) rows: Vec<Row<T, P>>,
-    /// The place to go on after, if there may be more.
-    pub(super) more: Option<P>,
+/// The rows that one read of a list found.
+pub(super) struct ListRows<T, P = Uuid> {
+    pub(super) rows: Vec<ListRow<T, P>>,
+    /// The position after which the list may hold more rows; `None` at its end.
+    pub(super) last_evaluated: Option<P>,
 }
 
-/// Puts what was read in no order into the order of these ids, each with its thing unless nothing was read of it, as of
-/// what an index still names once it is gone.
+/// Pairs each id with the row that was read for it, in the order of the ids; `None` for an id without a row.
 pub(super) fn in_order<T, I: Copy + Eq + Hash>(
-    order: impl IntoIterator<Item = I>,
-    read: impl IntoIterator<Item = T>,
+    ids: impl IntoIterator<Item = I>,
+    rows: impl IntoIterator<Item = T>,
     id: impl Fn(&T) -> I,
 ) -> impl Iterator<Item = (I, Option<T>)> {
-    let mut read: HashMap<_, _> = read.into_iter().map(|thing| (id(&thing), thing)).collect();
-    order.into_iter().map(move |id| (id, read.remove(&id)))
+    let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (id(&row), row)).collect();
+    ids.into_iter().map(move |id| (id, rows.remove(&id)))
 }
 
-/// A thing of an organization whose items lie in one range, in the order in which they are listed or against it.
+/// An entity whose items are stored in one range per organization, in the order of their list or against it.
 pub(super) trait Listed: Sized {
-    /// What the order is by.
+    /// The type of a position in the list.
     type SortPosition: SortPosition;
 
-    /// From the last item to the first.
+    /// Whether the list begins with the greatest sort key.
     const DESCENDING: bool;
 
-    /// Where they lie.
+    /// The range of an organization's items.
     fn range(org: OrgId) -> Range;
 
-    /// Where the one of this place lies.
-    fn key(org: OrgId, place: Self::SortPosition) -> Key;
+    /// The key of the item at a position.
+    fn key(org: OrgId, position: Self::SortPosition) -> Key;
 
-    /// Reads one.
+    /// Reads an entity from its item.
     fn from_item(item: Item) -> Result<Self>;
 
-    /// Its place in the order.
-    fn place(&self) -> Self::SortPosition;
+    /// The entity's position in the list.
+    fn position(&self) -> Self::SortPosition;
 
-    /// About how long it is in an answer, in bytes.
-    fn shown_len(&self) -> usize;
+    /// The entity's approximate length in a response, in bytes.
+    fn approximate_len(&self) -> usize;
 }
 
-/// Reads a page of an organization's things, those that a filter shows; `is_sparse` says that it may pass some over.
-pub(super) async fn page_of<T: Listed>(
+/// Reads a page of the entities that `shows` admits. `is_sparse` says whether `shows` may pass over some.
+pub(super) async fn page_of_range<T: Listed>(
     table: &OrgTable,
     limit: usize,
     cursor: Option<Cursor<T::SortPosition>>,
@@ -92,18 +111,26 @@ pub(super) async fn page_of<T: Listed>(
 ) -> Result<Page<T, T::SortPosition>> {
     let (range, shows) = (&T::range(table.org), &shows);
     page(limit, cursor, |after, wanted| async move {
-        let after = after.map(|place| T::key(table.org, place).sk);
-        let reading = Reading { descending: T::DESCENDING, limit: Some(wanted).filter(|_| !is_sparse) };
-        let found = table.client.query(range, after.as_deref(), &reading).await?;
-        let things = found.items.into_iter().map(T::from_item).collect::<Result<Vec<_>>>()?;
-        let more = found.last.and_then(|_| things.last()).map(T::place);
-        let row = |thing: T| Row { place: thing.place(), bytes: thing.shown_len(), shown: Some(thing).filter(shows) };
-        Ok(Rows { rows: things.into_iter().map(row).collect(), more })
+        let start = after.map(|position| T::key(table.org, position).sk);
+        let limit = if is_sparse { None } else { Some(wanted) };
+        let options = QueryOptions { descending: T::DESCENDING, limit };
+        let found = table.client.query(range, start.as_deref(), options).await?;
+        let entities = found.items.into_iter().map(T::from_item).collect::<Result<Vec<_>>>()?;
+        let last_evaluated = match (found.last_evaluated_sk, entities.last()) {
+            (Some(_), Some(last)) => Some(last.position()),
+            _ => None,
+        };
+        let row = |entity: T| {
+            let (position, bytes) = (entity.position(), entity.approximate_len());
+            let shown = if shows(&entity) { Some(entity) } else { None };
+            ListRow { position, shown, bytes }
+        };
+        Ok(ListRows { rows: entities.into_iter().map(row).collect(), last_evaluated })
     })
     .await
 }
 
-/// Reads a page of at most `limit` rows. `read` is given the place to go on after and how many rows are wanted.
+/// Reads a page of at most `limit` rows. `read` gets the position to begin after and the number of rows that are wanted.
 pub(super) async fn page<T, P, F>(
     limit: usize,
     cursor: Option<Cursor<P>>,
@@ -111,27 +138,26 @@ pub(super) async fn page<T, P, F>(
 ) -> Result<Page<T, P>>
 where
     P: SortPosition,
-    F: Future<Output = Result<Rows<T, P>>>,
+    F: Future<Output = Result<ListRows<T, P>>>,
 {
-    let mut after = cursor.map(|Cursor(place)| place);
-    let (mut shown, mut bytes) = (Vec::new(), 0);
-    for _ in 0..PAGE_READS {
-        // One more than there is room for tells whether another page follows.
-        let Rows { rows, more } = read(after.clone(), limit - shown.len() + 1).await?;
-        for row in rows {
-            if let Some(row_shown) = row.shown {
+    let mut after = cursor.map(|Cursor(position)| position);
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    for _ in 0..MAX_PAGE_READS {
+        let read_rows = read(after.clone(), limit - rows.len() + 1).await?;
+        for row in read_rows.rows {
+            if let Some(shown) = row.shown {
                 bytes += row.bytes;
-                if shown.len() == limit || (bytes > PAGE_BYTES && !shown.is_empty()) {
-                    return Ok(Page { rows: shown, next: after.map(Cursor) });
+                if rows.len() == limit || (bytes > MAX_PAGE_BYTES && !rows.is_empty()) {
+                    return Ok(Page { rows, next: after.map(Cursor) });
                 }
-                shown.push(row_shown);
+                rows.push(shown);
             }
-            after = Some(row.place);
+            after = Some(row.position);
         }
-        let Some(last) = more else { return Ok(Page { rows: shown, next: None }) };
-        after = Some(last);
+        let Some(last_evaluated) = read_rows.last_evaluated else { return Ok(Page { rows, next: None }) };
+        after = Some(last_evaluated);
     }
-    Ok(Page { rows: shown, next: after.map(Cursor) })
+    Ok(Page { rows, next: after.map(Cursor) })
 }
 
 #[cfg(test)]
@@ -139,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_read_is_put_in_order_once() {
+    fn each_row_is_paired_with_its_id_once() {
         let rows: Vec<_> = in_order([2, 3, 1, 3], ["a", "ccc"], |text| text.len()).collect();
         assert_eq!(rows, [(2, None), (3, Some("ccc")), (1, Some("a")), (3, None)]);
     }

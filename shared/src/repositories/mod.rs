@@ -1,8 +1,8 @@
 //! The operations that each aggregate offers, written with the mechanics of [`dynamodb`](crate::dynamodb).
 //!
-//! A repository serves one organization for one request and is reached only through
-//! [`RequestContext`](crate::RequestContext), which asks for a [`Principal`](crate::auth::Principal): a handler cannot name
-//! another organization.
+//! A repository serves one organization for one request. It is reached only through
+//! [`RequestContext`](crate::RequestContext), which takes a [`Principal`](crate::auth::Principal), so a handler cannot
+//! name another organization.
 
 mod activities;
 pub mod api_keys;
@@ -10,6 +10,7 @@ mod campaigns;
 pub(crate) mod cascade;
 mod companies;
 mod contacts;
+mod error;
 mod idempotency;
 mod imports;
 mod leads;
@@ -19,39 +20,56 @@ mod listing;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 pub use activities::Activities;
 pub use api_keys::ApiKeys;
 pub use campaigns::Campaigns;
 pub use companies::Companies;
 pub use contacts::{Contacts, Plan, Row, RowOutcome};
+pub use error::{Error, Result};
 pub use idempotency::{IdempotencyKey, IdempotencyLock, IdempotencyRecord, IdempotencyRecords, StoredResponse};
 pub use imports::Imports;
 pub use leads::Leads;
 pub use listing::Page;
 
-use crate::domain::{CompanyKey, ImportId, OrgId};
+use crate::domain::{CompanyKey, Id, ImportId, OrgId};
 use crate::dynamodb::{TableClient, TtlCache};
+use crate::system::Rng;
 
-/// Facts about the table that a process caches, so that a write need not read first.
+/// Facts about the table that a process caches, so that a write need not read them first.
 #[derive(Debug, Default)]
 pub(crate) struct FactCache {
+    /// Companies that exist.
     companies: TtlCache<(OrgId, CompanyKey), ()>,
+    /// Imports that exist.
     imports: TtlCache<(OrgId, ImportId), ()>,
 }
 
-/// The table, scoped to one organization for one request: what every repository is built on.
+/// The table, scoped to one organization for one request: the basis of every repository.
 #[derive(Debug, Clone)]
 pub(crate) struct OrgTable {
     client: TableClient,
     cache: Arc<FactCache>,
     org: OrgId,
+    /// When the request arrived: the time of everything that it writes.
     now: DateTime<Utc>,
+    rng: Rng,
 }
 
 impl OrgTable {
-    /// The organization's part of the table, for a request that arrived at `now`.
-    pub(crate) fn new(client: TableClient, cache: Arc<FactCache>, org: OrgId, now: DateTime<Utc>) -> Self {
-        Self { client, cache, org, now }
+    /// The table of this organization for a request that arrived at `now`.
+    pub(crate) fn new(client: TableClient, cache: Arc<FactCache>, org: OrgId, now: DateTime<Utc>, rng: Rng) -> Self {
+        Self { client, cache, org, now, rng }
+    }
+
+    /// An id for a new item, which sorts by the time of the request.
+    fn new_id<I: Id>(&self) -> I {
+        self.rng.uuid_v7(self.now).into()
+    }
+
+    /// A random id by which a writer recognizes its own write if the response to it was lost.
+    fn new_write_id(&self) -> Uuid {
+        self.rng.uuid_v4()
     }
 }

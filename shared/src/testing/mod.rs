@@ -326,7 +326,7 @@ fn app(config: &Config, offset: &Arc<AtomicI64>, retry_policy: RetryPolicy) -> A
     let offset = offset.clone();
     let clock =
         Clock::new(move || -> DateTime<Utc> { Utc::now() + TimeDelta::milliseconds(offset.load(Ordering::Relaxed)) });
-    App::with(config, clock, retry_policy)
+    App::with(config, clock, crate::system::rng(), retry_policy)
 }
 
 /// The moment until which a request has, as a function has it.

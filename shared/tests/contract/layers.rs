@@ -23,23 +23,40 @@ struct Layer {
 const RESTRICTED_CRATES: [&str; 6] = ["aws_sdk", "aws_smithy", "hyper", "lambda_", "tokio", "utoipa"];
 
 /// From the bottom to the top. `openapi`, `testing` and `lib.rs` are above all layers and unrestricted.
-const LAYERS: [Layer; 11] = [
+const LAYERS: [Layer; 12] = [
     // Pure; `utoipa` describes its values in openapi.json.
     Layer { at: "domain", depends_on: &[], uses: &["utoipa"] },
     Layer { at: "config.rs", depends_on: &[], uses: &[] },
+    // The clock and the source of randomness.
+    Layer { at: "system.rs", depends_on: &["domain"], uses: &[] },
     // The database's client is private to it.
-    Layer { at: "dynamodb", depends_on: &["config", "domain"], uses: &["aws_sdk", "aws_smithy", "tokio"] },
-    Layer { at: "repositories", depends_on: &["domain", "dynamodb"], uses: &["aws_sdk", "tokio"] },
+    Layer { at: "dynamodb", depends_on: &["config", "domain", "system"], uses: &["aws_sdk", "aws_smithy", "tokio"] },
+    Layer { at: "repositories", depends_on: &["domain", "dynamodb", "system"], uses: &["aws_sdk", "tokio"] },
     // It fetches public keys from a token issuer.
     Layer { at: "auth", depends_on: &["config", "domain", "dynamodb", "repositories"], uses: &["aws_smithy", "tokio"] },
     Layer { at: "telemetry.rs", depends_on: &["domain", "dynamodb"], uses: &[] },
-    Layer { at: "app.rs", depends_on: &["auth", "config", "domain", "dynamodb", "repositories"], uses: &["tokio"] },
+    Layer {
+        at: "app.rs",
+        depends_on: &["auth", "config", "domain", "dynamodb", "repositories", "system"],
+        uses: &["tokio"],
+    },
     Layer { at: "wire", depends_on: &["domain", "dynamodb", "repositories"], uses: &["utoipa"] },
     // The route table names the types of bodies and the indexes of the table.
     Layer { at: "endpoint", depends_on: &["domain", "dynamodb", "wire"], uses: &["utoipa"] },
     Layer {
         at: "http",
-        depends_on: &["app", "auth", "config", "domain", "dynamodb", "endpoint", "repositories", "telemetry", "wire"],
+        depends_on: &[
+            "app",
+            "auth",
+            "config",
+            "domain",
+            "dynamodb",
+            "endpoint",
+            "repositories",
+            "system",
+            "telemetry",
+            "wire",
+        ],
         uses: &["lambda_", "tokio"],
     },
     // Beside `http`: a stream record is not a request.

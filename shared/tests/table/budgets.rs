@@ -96,7 +96,7 @@ async fn a_kept_answer_costs_two_units_a_kilobyte() {
     let contact = contacts.draft(new_contact(jane("a@example.com")), None);
     let idempotency_key = IdempotencyKey { method: "POST", path: "/contacts".to_owned(), key: "key".to_owned() };
     let idempotency_record =
-        IdempotencyRecord { idempotency_key, fingerprint: "f".to_owned(), answer: "a".repeat(500) };
+        IdempotencyRecord { idempotency_key, fingerprint: "f".to_owned(), response: "a".repeat(500) };
     contacts.create(&contact, Some(&idempotency_record)).await.unwrap();
     assert_cost(&test, &ctx, 1, 1, 0.0, 6.0);
 }

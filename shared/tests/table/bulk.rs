@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shared::RequestContext;
 use shared::domain::{Contact, ContactFilter, Email, ImportId};
-use shared::dynamodb::{Error, Result, keys};
-use shared::repositories::RowOutcome;
+use shared::dynamodb::{self, keys};
+use shared::repositories::{Error, Result, RowOutcome};
 use shared::testing::fault::{Fault, Kind, Moment, Operation};
 use shared::testing::{TestApp, jane, patch};
 use shared::wire::Upload;
@@ -164,7 +164,7 @@ async fn what_ends_at_its_deadline_goes_on_when_it_is_sent_again() {
     }
     let held: Vec<_> = (0..4).map(|_| proxy.hold(Operation::TransactWriteItems, Moment::Before)).collect();
     let ctx = test.app.request_context(Instant::now() + Duration::from_secs(2));
-    assert_eq!(send(&test, &ctx, &rows, Some(import_id)).await, Err(Error::Unavailable));
+    assert_eq!(send(&test, &ctx, &rows, Some(import_id)).await, Err(dynamodb::Error::Unavailable.into()));
     drop(held);
     proxy.calm();
     let (created, updated) = send(&test, &patient(&test), &rows, Some(import_id)).await.unwrap();

@@ -5,13 +5,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::domain::{CampaignId, ContactFilter, ContactId, Email, ImportFilter, LeadFilter, LeadKey};
+use shared::domain::{CampaignId, ContactFilter, ContactId, Email, ImportFilter, Kind, LeadFilter, LeadKey};
+use shared::dynamodb::Parent;
 use shared::dynamodb::keys::{self, Key};
-use shared::dynamodb::{Error, Kind, Parent};
+use shared::repositories::Error;
 use shared::testing::fault::{self, Fault, FaultProxy, Moment, Operation};
 use shared::testing::{TestApp, jane, patch, read};
 use shared::wire::NewActivities;
-use shared::worker::{Batch, Outcome, work};
+use shared::worker::{Batch, Outcome, process_batch};
 use tokio::time::Instant;
 
 /// Longer than any test takes.
@@ -37,7 +38,7 @@ fn batch(records: &[Value]) -> Batch {
 
 /// Lets the worker hear of the removal of what lay at this key.
 pub(crate) async fn clear(test: &TestApp, key: &Key) {
-    assert_eq!(failed_at(&work(&test.app, &batch(&[removed(key, 1)]), later()).await), done());
+    assert_eq!(failed_at(&process_batch(&test.app, &batch(&[removed(key, 1)]), later()).await), done());
 }
 
 fn failed_at(outcome: &Outcome) -> Value {
@@ -97,7 +98,7 @@ async fn what_hung_on_a_contact_goes_and_nothing_else_does() {
     delete(&test, id).await;
     // A lead that a late writer left.
     test.put_item(&lead, json!({"type": {"S": "lead"}})).await;
-    let outcome = work(&test.app, &batch(&[removed(&keys_of(&test, id)[0], 1)]), later()).await;
+    let outcome = process_batch(&test.app, &batch(&[removed(&keys_of(&test, id)[0], 1)]), later()).await;
     assert_eq!(failed_at(&outcome), done());
     let mut after = test.items().await;
     assert_eq!(test.count("tombstone").await, 1, "it goes by itself, later");
@@ -142,7 +143,7 @@ async fn the_memberships_of_an_import_go_with_it_and_its_contacts_stay() {
     let parent = Parent::Import(import);
     let [gone, stone] = [parent.key(test.org.org_id), parent.tombstone(test.org.org_id)];
     for key in [gone, stone] {
-        assert_eq!(failed_at(&work(&test.app, &batch(&[removed(&key, 1)]), later()).await), done());
+        assert_eq!(failed_at(&process_batch(&test.app, &batch(&[removed(&key, 1)]), later()).await), done());
         assert_eq!(test.count("membership").await, 1, "that of the import that stays");
         test.put_item(&late, json!({"type": {"S": "membership"}})).await;
         assert_nothing_is_reachable().await;
@@ -169,7 +170,7 @@ async fn nothing_of_a_thing_that_is_there_is_touched() {
         .flat_map(|parent| [parent.key(org), parent.tombstone(org)])
         .map(|key| removed(&key, 1))
         .collect();
-    assert_eq!(failed_at(&work(&test.app, &batch(&records), later()).await), done());
+    assert_eq!(failed_at(&process_batch(&test.app, &batch(&records), later()).await), done());
     assert_eq!(test.items().await, before);
 }
 
@@ -184,7 +185,7 @@ async fn records_may_come_twice_and_in_any_order() {
     let records = [&stone_two, &contact_one, &contact_one, &stone_one, &contact_two, &stone_two];
     let records: Vec<_> = records.into_iter().map(|key| removed(key, 1)).collect();
     for _ in 0..2 {
-        assert_eq!(failed_at(&work(&test.app, &batch(&records), later()).await), done());
+        assert_eq!(failed_at(&process_batch(&test.app, &batch(&records), later()).await), done());
         assert_eq!(test.count("activity").await, 0);
     }
     assert_eq!(test.count("tombstone").await, 2);
@@ -202,7 +203,7 @@ async fn a_worker_that_is_killed_is_taken_up_by_the_next() {
         }
         let mut hold = proxy.hold(Operation::BatchWriteItem, moment);
         tokio::select! {
-            outcome = work(&test.app, &batch, later()) => panic!("kill {kill}: it was not held: {outcome:?}"),
+            outcome = process_batch(&test.app, &batch, later()) => panic!("kill {kill}: it was not held: {outcome:?}"),
             () = hold.reached() => {}
         }
         let now = test.count("activity").await;
@@ -210,7 +211,7 @@ async fn a_worker_that_is_killed_is_taken_up_by_the_next() {
         left = now;
     }
     proxy.calm();
-    assert_eq!(failed_at(&work(&test.app, &batch, later()).await), done());
+    assert_eq!(failed_at(&process_batch(&test.app, &batch, later()).await), done());
     assert_eq!(test.count("activity").await, 0);
 }
 
@@ -221,11 +222,11 @@ async fn a_worker_whose_time_is_up_hands_the_rest_back() {
         proxy.inject(Operation::BatchWriteItem, Fault::Slow(Duration::ZERO));
         let hold = proxy.hold(Operation::BatchWriteItem, Moment::Before);
         let soon = Instant::now() + Duration::from_millis(300);
-        assert_eq!(failed_at(&work(&test.app, &batch, soon).await), again_from(1), "round {round}");
+        assert_eq!(failed_at(&process_batch(&test.app, &batch, soon).await), again_from(1), "round {round}");
         hold.release();
     }
     proxy.calm();
-    assert_eq!(failed_at(&work(&test.app, &batch, later()).await), done());
+    assert_eq!(failed_at(&process_batch(&test.app, &batch, later()).await), done());
     assert_eq!(test.count("activity").await, 0);
 }
 
@@ -240,7 +241,7 @@ async fn faults_of_the_database_leave_nothing_behind() {
                 }
             }
         }
-        assert_eq!(failed_at(&work(&test.app, &batch, later()).await), done(), "{fault:?}");
+        assert_eq!(failed_at(&process_batch(&test.app, &batch, later()).await), done(), "{fault:?}");
         assert_eq!(test.count("activity").await, 0, "{fault:?}");
     }
 }
@@ -259,7 +260,7 @@ async fn the_first_record_that_fails_is_handed_back_with_all_that_follow() {
     // One for each attempt until the time is up, which is long enough for the first record.
     let holds = [(); 10].map(|()| proxy.hold(Operation::BatchWriteItem, Moment::Before));
     let soon = Instant::now() + Duration::from_secs(2);
-    let outcome = work(&test.app, &batch(&records), soon).await;
+    let outcome = process_batch(&test.app, &batch(&records), soon).await;
     assert_eq!(failed_at(&outcome), again_from(2));
     assert_eq!(test.count("activity").await, 10, "the first is done, the third was not begun");
     drop(holds);
@@ -294,16 +295,16 @@ async fn what_is_no_removal_of_a_parent_is_passed_over() {
         with("/dynamodb/Keys/sk/S", json!("TOMBSTONE")),
         removed(&child, 1),
     ];
-    assert_eq!(failed_at(&work(&test.app, &batch(&records), later()).await), done());
+    assert_eq!(failed_at(&process_batch(&test.app, &batch(&records), later()).await), done());
     for nothing in [json!({}), json!({"Records": []}), json!({"other": 1})] {
         let batch: Batch = serde_json::from_value(nothing).unwrap();
-        assert_eq!(failed_at(&work(&test.app, &batch, later()).await), done());
+        assert_eq!(failed_at(&process_batch(&test.app, &batch, later()).await), done());
     }
     assert_eq!(test.items().await, before);
     // And the garbage keeps no good record that follows from being worked off.
     let mut records = records.to_vec();
     records.push(removed(&contact, 2));
-    assert_eq!(failed_at(&work(&test.app, &batch(&records), later()).await), done());
+    assert_eq!(failed_at(&process_batch(&test.app, &batch(&records), later()).await), done());
     assert_eq!(test.count("activity").await, 0);
 }
 
@@ -369,13 +370,13 @@ async fn a_worker_that_is_killed_among_leads_is_taken_up_by_the_next() {
         proxy.inject(Operation::BatchWriteItem, Fault::Unprocessed);
         let mut hold = proxy.hold(Operation::BatchWriteItem, Moment::After);
         tokio::select! {
-            outcome = work(&test.app, &batch, later()) => panic!("kill {kill}: it was not held: {outcome:?}"),
+            outcome = process_batch(&test.app, &batch, later()) => panic!("kill {kill}: it was not held: {outcome:?}"),
             () = hold.reached() => {}
         }
         assert_eq!(test.count("lead").await, 200 - kill * 25, "kill {kill}");
     }
     proxy.randomly(1, 0.3, fault::Kind::ALL);
-    assert_eq!(failed_at(&work(&test.app, &batch, later()).await), done());
+    assert_eq!(failed_at(&process_batch(&test.app, &batch, later()).await), done());
     proxy.calm();
     assert_eq!(test.count("lead").await, 0);
 }

@@ -14,8 +14,8 @@ use shared::domain::{
     ApiKeySecret, Contact, ContactFilter, ImportStatus, LeadFilter, LeadStatus, NewApiKey, RequiredVersion, Scope,
     TimelineFilter, TimelinePage,
 };
-use shared::dynamodb::Error;
-use shared::repositories::{IdempotencyKey, IdempotencyRecord};
+use shared::dynamodb;
+use shared::repositories::{Error, IdempotencyKey, IdempotencyRecord};
 use shared::testing::fault::{Fault, Kind, Operation, Reason, Throttling};
 use shared::testing::{TestApp, jane, new_contact, patch, read};
 use tokio::time::Instant;
@@ -109,7 +109,10 @@ async fn reasons_are_read_by_their_index() {
     proxy.inject(Operation::TransactWriteItems, refused(0));
     let contacts = test.ctx().contacts(&test.principal(&test.org).await);
     let contact = contacts.draft(new_contact(body), None);
-    assert!(matches!(contacts.create(&contact, None).await, Err(Error::Unexpected(_))), "an id is never taken");
+    assert!(
+        matches!(contacts.create(&contact, None).await, Err(Error::Table(dynamodb::Error::Unexpected(_)))),
+        "an id is never taken"
+    );
 }
 
 #[tokio::test]
@@ -171,7 +174,7 @@ async fn an_import_is_read_changed_and_deleted_through_every_fault() {
             assert_eq!(updated.details.status, ImportStatus::Completed, "{context}");
             assert_eq!(imports.get(id).await, Ok((updated, 1)), "{context}");
             assert_eq!(imports.delete(id).await, Ok(()), "{context}");
-            assert_eq!(imports.get(id).await, Err(Error::NotFound(shared::dynamodb::Kind::Import)), "{context}");
+            assert_eq!(imports.get(id).await, Err(Error::NotFound(shared::domain::Kind::Import)), "{context}");
             assert_eq!(test.count("tombstone").await, 1, "{context}");
         }
     }
@@ -217,10 +220,14 @@ async fn a_database_that_stays_away_is_unavailable_at_the_deadline() {
     let principal = test.principal(&test.org).await;
     proxy.randomly(1, 1.0, &[Kind::Unavailable]);
     let ctx = test.app.request_context(Instant::now() + Duration::from_millis(300));
-    assert_eq!(ctx.contacts(&principal).get(contact.id, &PAGE).await, Err(Error::Unavailable));
+    assert_eq!(ctx.contacts(&principal).get(contact.id, &PAGE).await, Err(dynamodb::Error::Unavailable.into()));
     assert!(ctx.consumed_capacity().calls > 2, "it was tried more than once");
     let ctx = test.app.request_context(Instant::now());
-    assert_eq!(ctx.contacts(&principal).delete(contact.id, None).await, Err(Error::Unavailable), "no time at all");
+    assert_eq!(
+        ctx.contacts(&principal).delete(contact.id, None).await,
+        Err(dynamodb::Error::Unavailable.into()),
+        "no time at all"
+    );
 }
 
 /// 400 creates and updates while 30 % of all calls fail in every way there is.
@@ -277,7 +284,7 @@ async fn an_api_key_is_made_once_whatever_becomes_of_its_transaction() {
         let said = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true };
         let idempotency_key = IdempotencyKey { method: "POST", path: "/api-keys".to_owned(), key: "key-1".to_owned() };
         let idempotency_record =
-            IdempotencyRecord { idempotency_key, fingerprint: "f".to_owned(), answer: String::new() };
+            IdempotencyRecord { idempotency_key, fingerprint: "f".to_owned(), response: String::new() };
         proxy.inject(Operation::TransactWriteItems, fault.clone());
         let keys = test.ctx().api_keys(&principal);
         let key = keys.draft(said, &secret);
@@ -286,7 +293,7 @@ async fn an_api_key_is_made_once_whatever_becomes_of_its_transaction() {
         assert!(keys.create(&secret.hash(), &key, None).await.is_err(), "{fault:?}: no key is written over another");
         let another = ApiKeySecret::generate(true).unwrap();
         let again = keys.create(&another.hash(), &key, Some(&idempotency_record)).await;
-        assert_eq!(again, Err(Error::AlreadyAnswered), "{fault:?}");
+        assert_eq!(again, Err(Error::AlreadyCompleted), "{fault:?}");
         assert_eq!(test.count("api_key").await, before + 1, "{fault:?}");
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use shared::domain::{CampaignId, ContactId, ImportId, LeadFilter, LeadStatus, Linked};
-use shared::dynamodb::{Error, Kind, Parent};
+use shared::domain::{CampaignId, ContactId, ImportId, Kind, LeadFilter, LeadStatus, Linked};
+use shared::dynamodb::{self, Parent};
+use shared::repositories::Error;
 use shared::testing::fault::{self, Fault, Moment, Operation};
 use shared::testing::{TestApp, deadline, jane, read};
 use tokio::time::Instant;
@@ -252,7 +253,7 @@ async fn a_call_whose_time_is_up_says_so_and_is_finished_by_the_next() {
     // More than there are attempts until the time is up.
     let holds: Vec<_> = (0..500).map(|_| proxy.hold(Operation::PutItem, Moment::Before)).collect();
     let ctx = test.app.request_context(Instant::now() + Duration::from_millis(500));
-    assert_eq!(ctx.leads(&principal).link(campaign, &imports).await, Err(Error::Unavailable));
+    assert_eq!(ctx.leads(&principal).link(campaign, &imports).await, Err(dynamodb::Error::Unavailable.into()));
     proxy.calm();
     drop(holds);
     assert!(test.ctx().leads(&principal).link(campaign, &imports).await.is_ok());

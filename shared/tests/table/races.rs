@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
 use serde_json::json;
-use shared::domain::{ContactFilter, ContactId, ContactPatch, Email, RequiredVersion, TimelineFilter, TimelinePage};
-use shared::dynamodb::{Error, Kind, Parent};
-use shared::repositories::{IdempotencyKey, IdempotencyRecord};
+use shared::domain::{
+    ContactFilter, ContactId, ContactPatch, Email, Kind, RequiredVersion, TimelineFilter, TimelinePage,
+};
+use shared::dynamodb::Parent;
+use shared::repositories::{Error, IdempotencyKey, IdempotencyRecord};
 use shared::testing::fault::{Moment, Operation};
 use shared::testing::{TestApp, deadline, jane, new_contact, patch, read};
 use shared::wire::NewActivities;
-use shared::worker::{Batch, work};
+use shared::worker::{Batch, process_batch};
 use uuid::Uuid;
 
 use crate::bulk::{patient, row, send, upload};
@@ -99,7 +101,7 @@ async fn of_updates_that_require_one_version_one_wins() {
         });
         let outcomes = join_all(updates).await;
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Err(Error::Stale)).count(), 19);
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Err(Error::VersionMismatch)).count(), 19);
     }
 }
 
@@ -207,7 +209,7 @@ async fn an_activity_that_races_the_delete_of_its_contact_is_never_seen_and_does
         let mut hold = proxy.hold(operation, Moment::Before);
         let idempotency_record = || {
             let idempotency_key = IdempotencyKey { method: "POST", path: "/x".to_owned(), key: "key".to_owned() };
-            IdempotencyRecord { idempotency_key, fingerprint: "f".to_owned(), answer: "a".to_owned() }
+            IdempotencyRecord { idempotency_key, fingerprint: "f".to_owned(), response: "a".to_owned() }
         };
         let activities = test.ctx().activities(&principal, contact.id);
         let NewActivities(new) = read(json!({"event_time": "2024-04-18T10:15:00Z", "event_type": "x"}));
@@ -224,7 +226,7 @@ async fn an_activity_that_races_the_delete_of_its_contact_is_never_seen_and_does
             direct.request_context(deadline).contacts(&principal).delete(contact.id, None).await.unwrap();
             // The worker hears of the delete before the activity is there.
             let own = Parent::Contact(contact.id).key(test.org.org_id);
-            work(&direct, &removed(&own), deadline).await;
+            process_batch(&direct, &removed(&own), deadline).await;
             hold.release();
         };
         let (recorded, ()) = tokio::join!(record, delete);
@@ -238,7 +240,7 @@ async fn an_activity_that_races_the_delete_of_its_contact_is_never_seen_and_does
         let patch = read(json!({"metadata": {"opened": true}}));
         let updated = test.ctx().activities(&principal, contact.id).update(&drafted[0].id, &patch).await;
         assert_eq!(updated, Err(Error::NotFound(Kind::Contact)), "{operation:?}");
-        work(&direct, &removed(&tombstone), deadline).await;
+        process_batch(&direct, &removed(&tombstone), deadline).await;
         assert_eq!(count(&test, "activity").await, 0, "{operation:?}: gone after the tombstone's end");
     }
 }

@@ -16,7 +16,7 @@ use crate::config::{JwksSource, Secret};
 
 const ORG: &str = "123e4567-e89b-12d3-a456-426614174000";
 const SECRET: &str = "a shared secret for tests, long enough for HS256";
-/// The moment at which each test begins.
+/// The time at which each test begins, in epoch seconds.
 const START: i64 = 1_728_216_000;
 
 const ASYMMETRIC: [(Asymmetric, Algorithm); 3] = [
@@ -59,7 +59,7 @@ fn shared(claims: &Value) -> String {
     encode(&Header::new(Algorithm::HS256), claims, &key(Algorithm::HS256, 1)).unwrap()
 }
 
-/// A verifier whose time and whose JWKS a test changes.
+/// A verifier with a clock and a JWKS that a test controls.
 struct Bench {
     verifier: Verifier,
     seconds: Arc<AtomicI64>,
@@ -91,7 +91,7 @@ impl Bench {
         std::fs::write(&self.file, json!({"keys": keys}).to_string()).unwrap();
     }
 
-    fn pass(&self, seconds: i64) {
+    fn advance(&self, seconds: i64) {
         self.seconds.fetch_add(seconds, Ordering::Relaxed);
     }
 
@@ -99,20 +99,20 @@ impl Bench {
         match self.verifier.verify(token).await {
             Ok(_) => true,
             Err(AuthError::Unauthenticated) => false,
-            Err(refusal) => panic!("{refusal:?}"),
+            Err(error) => panic!("{error:?}"),
         }
     }
 }
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        // Not every test has published one.
+        // A test that published no JWKS has no file.
         let _ = std::fs::remove_file(&self.file);
     }
 }
 
 #[tokio::test]
-async fn a_token_speaks_for_its_organization_within_its_scopes() {
+async fn a_token_authenticates_its_organization_with_its_scopes() {
     let bench = Bench::shared();
     for (scope, read, write, admin) in [
         (json!(null), true, true, false),
@@ -133,7 +133,7 @@ async fn a_token_speaks_for_its_organization_within_its_scopes() {
 }
 
 #[tokio::test]
-async fn the_issuers_clock_may_be_off_by_a_minute() {
+async fn the_issuers_clock_may_differ_by_a_minute() {
     let bench = Bench::shared();
     for (claim, value, accepted) in [
         ("exp", json!(START - 59), true),
@@ -156,7 +156,7 @@ async fn the_issuers_clock_may_be_off_by_a_minute() {
 }
 
 #[tokio::test]
-async fn an_extension_that_a_token_insists_on_is_not_understood() {
+async fn a_token_with_a_critical_extension_is_refused() {
     let bench = Bench::shared();
     for (crit, accepted) in [(None, true), (Some(vec!["b64".to_owned()]), false), (Some(Vec::new()), false)] {
         let header = Header { crit: crit.clone(), ..Header::new(Algorithm::HS256) };
@@ -166,7 +166,7 @@ async fn an_extension_that_a_token_insists_on_is_not_understood() {
 }
 
 #[tokio::test]
-async fn an_issuer_and_an_audience_are_asked_for_where_they_are_configured() {
+async fn issuer_and_audience_are_required_if_they_are_configured() {
     let of = |name: &str, value: Value| {
         let mut claims = claims();
         claims["iss"] = json!("https://id.example.com");
@@ -196,14 +196,17 @@ async fn an_issuer_and_an_audience_are_asked_for_where_they_are_configured() {
     {
         assert!(lenient.accepts(&of(name, value.clone())).await, "{name} {value}");
     }
-    assert!(!Bench::new(|_| None, None, None).accepts(&of("sub", json!("user"))).await, "tokens are not used at all");
+    assert!(
+        !Bench::new(|_| None, None, None).accepts(&of("sub", json!("user"))).await,
+        "no token is accepted without a configured key"
+    );
 }
 
 #[tokio::test]
-async fn the_algorithm_is_the_configurations_and_never_the_tokens() {
+async fn only_the_configured_algorithm_is_accepted() {
     let algorithms = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
     let mut published: Vec<_> = algorithms.map(|algorithm| jwk(algorithm, 1, "a")).into();
-    // A JWKS has no business with a secret, but if somebody puts one there it opens nothing.
+    // A JWKS should not hold the shared secret; if it does, the secret is not accepted as a key.
     published.push(json!({"kty": "oct", "k": URL_SAFE_NO_PAD.encode(SECRET), "kid": "a"}));
     for (configured, algorithm) in ASYMMETRIC {
         let bench = Bench::jwks(configured);
@@ -212,7 +215,7 @@ async fn the_algorithm_is_the_configurations_and_never_the_tokens() {
             let token = signed(signed_with, 1, Some("a"));
             assert_eq!(bench.accepts(&token).await, signed_with == algorithm, "{configured:?} {signed_with:?}");
         }
-        // What is public in a key, taken for a secret.
+        // The public parts of a key, used as the secret of an HMAC.
         let public = jwk(algorithm, 1, "a");
         let texts = ["n", "x", "y"].iter().filter_map(|part| public[*part].as_str());
         let secrets = texts.flat_map(|text| [text.as_bytes().to_vec(), URL_SAFE_NO_PAD.decode(text).unwrap()]);
@@ -254,7 +257,7 @@ async fn a_changed_token_is_refused() {
 }
 
 #[tokio::test]
-async fn the_key_is_the_one_that_the_token_names() {
+async fn a_token_is_verified_with_the_key_that_it_names() {
     for (configured, algorithm) in ASYMMETRIC {
         let bench = Bench::jwks(configured);
         bench.publish(&[jwk(algorithm, 1, "a"), jwk(algorithm, 2, "b")]);
@@ -277,138 +280,144 @@ async fn the_key_is_the_one_that_the_token_names() {
 }
 
 #[tokio::test]
-async fn keys_rotate() {
+async fn rotated_keys_are_read_again() {
     for (configured, algorithm) in ASYMMETRIC {
         let bench = Bench::jwks(configured);
         let (a, b) = (signed(algorithm, 1, Some("a")), signed(algorithm, 2, Some("b")));
         bench.publish(&[jwk(algorithm, 1, "a")]);
         assert!(bench.accepts(&a).await && !bench.accepts(&b).await);
         bench.publish(&[jwk(algorithm, 1, "a"), jwk(algorithm, 2, "b")]);
-        bench.pass(9);
-        assert!(!bench.accepts(&b).await, "a stranger's key is not looked up each time");
-        bench.pass(1);
-        assert!(bench.accepts(&a).await && bench.accepts(&b).await, "a new key is found within ten seconds");
+        bench.advance(9);
+        assert!(!bench.accepts(&b).await, "an unknown key id does not cause a read within ten seconds");
+        bench.advance(1);
+        assert!(bench.accepts(&a).await && bench.accepts(&b).await, "a new key is accepted after ten seconds");
         bench.publish(&[jwk(algorithm, 2, "b")]);
-        bench.pass(299);
+        bench.advance(299);
         assert!(bench.accepts(&a).await && bench.accepts(&b).await);
-        bench.pass(1);
-        assert!(!bench.accepts(&a).await && bench.accepts(&b).await, "a withdrawn key ends within five minutes");
+        bench.advance(1);
+        assert!(!bench.accepts(&a).await && bench.accepts(&b).await, "a withdrawn key is refused after five minutes");
     }
 }
 
 #[tokio::test]
-async fn without_a_jwks_it_is_not_the_token_that_is_wrong_and_what_was_read_stays() {
+async fn an_unreadable_jwks_is_no_fault_of_the_token_and_keys_that_were_read_stay_valid() {
     let bench = Bench::jwks(Asymmetric::EdDsa);
     let token = signed(Algorithm::EdDSA, 1, Some("a"));
-    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), AuthError::NoKeys, "there is none");
+    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), AuthError::KeysUnavailable, "there is no file");
     for garbage in ["", "{", "[]", r#"{"keys": 1}"#] {
         std::fs::write(&bench.file, garbage).unwrap();
-        bench.pass(1);
-        assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), AuthError::NoKeys, "{garbage}");
+        bench.advance(1);
+        assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), AuthError::KeysUnavailable, "{garbage}");
     }
     bench.publish(&[jwk(Algorithm::EdDSA, 1, "a")]);
-    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), AuthError::NoKeys, "it is not tried each time");
-    bench.pass(1);
-    assert!(bench.accepts(&token).await, "it is tried again after a second");
+    assert_eq!(
+        bench.verifier.verify(&token).await.unwrap_err(),
+        AuthError::KeysUnavailable,
+        "no second read within a second"
+    );
+    bench.advance(1);
+    assert!(bench.accepts(&token).await, "the next read succeeds");
     std::fs::write(&bench.file, "{").unwrap();
-    bench.pass(3600);
+    bench.advance(3600);
     assert!(bench.accepts(&token).await);
     std::fs::remove_file(&bench.file).unwrap();
-    bench.pass(3600);
+    bench.advance(3600);
     assert!(bench.accepts(&token).await);
 }
 
-/// Answers each connection with the next of these answers, then with none at all.
+/// A server that sends one of the given responses per connection, and then none.
 struct Issuer {
-    address: String,
+    url: String,
     connections: Arc<AtomicUsize>,
 }
 
 impl Issuer {
-    /// How often it was asked.
-    fn asked(&self) -> usize {
+    /// The number of connections so far.
+    fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 }
 
-async fn issuer(answers: Vec<String>) -> Issuer {
+async fn issuer(responses: Vec<String>) -> Issuer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}/keys", listener.local_addr().unwrap());
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
     let connections = Arc::new(AtomicUsize::new(0));
     let count = connections.clone();
     tokio::spawn(async move {
-        let mut answers = answers.into_iter();
+        let mut responses = responses.into_iter();
         let mut silent = Vec::new();
         while let Ok((mut connection, _)) = listener.accept().await {
             count.fetch_add(1, Ordering::Relaxed);
-            let Some(answer) = answers.next() else {
+            let Some(response) = responses.next() else {
                 silent.push(connection);
                 continue;
             };
             let mut request = vec![0; 1024];
             let length = connection.read(&mut request).await.unwrap();
             assert!(request[..length].starts_with(b"GET /keys HTTP/1.1\r\n"));
-            // A client that has read enough hangs up.
-            let _ = connection.write_all(answer.as_bytes()).await;
+            // The client closes the connection when the response is too large.
+            let _ = connection.write_all(response.as_bytes()).await;
         }
     });
-    Issuer { address, connections }
+    Issuer { url, connections }
 }
 
-fn answer(status: &str, body: &str) -> String {
+fn response(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
 }
 
 #[tokio::test]
-async fn an_address_is_asked_as_a_file_is_read() {
+async fn a_url_is_read_like_a_file() {
     let (a, b) = (signed(Algorithm::ES256, 1, Some("a")), signed(Algorithm::ES256, 2, Some("b")));
     let keys = |keys: &[Value]| json!({"keys": keys}).to_string();
     let before = keys(&[jwk(Algorithm::ES256, 1, "a")]);
     let after = keys(&[jwk(Algorithm::ES256, 2, "b")]);
     let too_large = format!("{before}{}", " ".repeat(1 << 20));
     let refused = [
-        answer("500 Internal Server Error", &before),
-        answer("302 Found\r\nlocation: /keys", &before),
-        answer("200 OK", "<html>"),
-        answer("200 OK", &too_large),
+        response("500 Internal Server Error", &before),
+        response("302 Found\r\nlocation: /keys", &before),
+        response("200 OK", "<html>"),
+        response("200 OK", &too_large),
         "no HTTP".to_owned(),
     ];
     let count = refused.len();
-    let answers = refused.into_iter().chain([answer("200 OK", &before), answer("200 OK", &after)]);
-    let issuer = issuer(answers.collect()).await;
-    let address = issuer.address.clone();
-    let source = |_| Some(JwtKeys::Jwks { algorithm: Asymmetric::Es256, source: JwksSource::Address(address) });
+    let responses = refused.into_iter().chain([response("200 OK", &before), response("200 OK", &after)]);
+    let issuer = issuer(responses.collect()).await;
+    let url = issuer.url.clone();
+    let source = |_| Some(JwtKeys::Jwks { algorithm: Asymmetric::Es256, source: JwksSource::Url(url) });
     let bench = Bench::new(source, None, None);
     for number in 0..count {
-        assert_eq!(bench.verifier.verify(&a).await.unwrap_err(), AuthError::NoKeys, "{number}");
-        bench.pass(1);
+        assert_eq!(bench.verifier.verify(&a).await.unwrap_err(), AuthError::KeysUnavailable, "{number}");
+        bench.advance(1);
     }
     bench.verifier.warm_up().await;
-    assert!(bench.accepts(&a).await && !bench.accepts(&b).await, "read in one go, and not for every stranger");
-    bench.pass(10);
+    assert!(bench.accepts(&a).await && !bench.accepts(&b).await, "one read, and none for an unknown key id");
+    bench.advance(10);
     assert!(bench.accepts(&b).await && !bench.accepts(&a).await, "rotated");
-    bench.pass(3600);
-    assert!(bench.accepts(&b).await, "the issuer is silent, and what was read stays");
-    let asked = issuer.asked();
-    bench.pass(9);
-    assert!(bench.accepts(&b).await && issuer.asked() == asked, "who is silent is not asked each time");
-    bench.pass(1);
-    assert!(bench.accepts(&b).await && issuer.asked() == asked + 1);
+    bench.advance(3600);
+    assert!(bench.accepts(&b).await, "the issuer does not respond, and the keys stay valid");
+    let connections = issuer.connections();
+    bench.advance(9);
+    assert!(bench.accepts(&b).await);
+    assert_eq!(issuer.connections(), connections, "no second request within ten seconds");
+    bench.advance(1);
+    assert!(bench.accepts(&b).await);
+    assert_eq!(issuer.connections(), connections + 1);
 }
 
 #[tokio::test]
-async fn an_issuer_is_asked_over_tls() {
-    let address = issuer(vec![answer("200 OK", r#"{"keys": []}"#)]).await.address.replace("http://", "https://");
-    let source = |_| Some(JwtKeys::Jwks { algorithm: Asymmetric::Es256, source: JwksSource::Address(address) });
+async fn an_https_url_is_read_over_tls() {
+    let url = issuer(vec![response("200 OK", r#"{"keys": []}"#)]).await.url.replace("http://", "https://");
+    let source = |_| Some(JwtKeys::Jwks { algorithm: Asymmetric::Es256, source: JwksSource::Url(url) });
     let bench = Bench::new(source, None, None);
     let token = signed(Algorithm::ES256, 1, Some("a"));
-    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), AuthError::NoKeys);
+    assert_eq!(bench.verifier.verify(&token).await.unwrap_err(), AuthError::KeysUnavailable);
 }
 
 #[tokio::test]
-async fn a_key_of_an_unknown_kind_does_not_spoil_the_others() {
+async fn a_key_that_cannot_be_parsed_is_left_out() {
     let token = signed(Algorithm::ES256, 1, Some("a"));
-    for stranger in [
+    for unknown in [
         json!({"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA", "kid": "b"}),
         json!({"kty": "OKP", "crv": "X25519", "x": "AA", "use": "enc", "kid": "b"}),
         json!({"kty": "OKP", "crv": "Ed448", "x": "AA", "kid": "b"}),
@@ -421,7 +430,7 @@ async fn a_key_of_an_unknown_kind_does_not_spoil_the_others() {
         json!(null),
     ] {
         let bench = Bench::jwks(Asymmetric::Es256);
-        bench.publish(&[stranger.clone(), jwk(Algorithm::ES256, 1, "a")]);
-        assert!(bench.accepts(&token).await, "{stranger}");
+        bench.publish(&[unknown.clone(), jwk(Algorithm::ES256, 1, "a")]);
+        assert!(bench.accepts(&token).await, "{unknown}");
     }
 }

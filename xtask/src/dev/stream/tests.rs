@@ -14,7 +14,7 @@ use shared::dynamodb::{RetryPolicy, Table, keys};
 use shared::testing::fault::{FaultProxy, Moment, Operation};
 use shared::testing::{JWT_SECRET, Tenant, jane, new_contact, read};
 use shared::wire::NewActivities;
-use shared::worker::work;
+use shared::worker::process_batch;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -54,7 +54,7 @@ impl Local {
         let table = Table::new(&config(&engine.url()).database, RetryPolicy::default());
         table.create_if_missing(Some(keys::stream())).await.unwrap();
         let clock = Clock::new(move || Utc::now() - late);
-        let app = App::with(&config(&engine.url()), clock, RetryPolicy::default());
+        let app = App::with(&config(&engine.url()), clock, shared::system::rng(), RetryPolicy::default());
 
         let proxy = FaultProxy::start(&engine.url()).await.unwrap();
         let worker = App::new(&config(&proxy.endpoint()));
@@ -119,7 +119,7 @@ async fn serve(listener: TcpListener, worker: App, proxy: FaultProxy, kills: usi
             assert_eq!(path, "/2015-03-31/functions/cascade-delete/invocations");
             let body = request.into_body().collect().await.unwrap().to_bytes();
             let batch = serde_json::from_slice(&body).unwrap();
-            let working = work(&worker, &batch, Instant::now() + CALL_TIMEOUT);
+            let working = process_batch(&worker, &batch, Instant::now() + CALL_TIMEOUT);
             if killed.load(Ordering::Relaxed) < kills {
                 let mut held = proxy.hold(Operation::BatchWriteItem, Moment::After);
                 tokio::select! {

@@ -1,0 +1,136 @@
+//! The parents of the table and where their children are stored.
+
+use super::keys::{self, CAMPAIGN, CONTACT, GSI1, IMPORT, Index, Key, Range};
+use crate::domain::{CampaignId, ContactId, Id, ImportId, OrgId};
+
+/// The sort key of every tombstone.
+const TOMBSTONE: &str = "TOMBSTONE";
+
+/// An item with children, which are deleted after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parent {
+    /// The parent of activities and leads.
+    Contact(ContactId),
+    /// The parent of memberships.
+    Import(ImportId),
+    /// The parent of leads.
+    Campaign(CampaignId),
+}
+
+/// Where children of a parent are found.
+#[derive(Debug, Clone)]
+pub(crate) enum Children {
+    /// In a range of the table.
+    Stored(Range),
+    /// In a range of an index, which is eventually consistent.
+    Indexed(Index, Range),
+}
+
+impl Parent {
+    /// The key of its own item.
+    pub fn key(self, org: OrgId) -> Key {
+        match self {
+            Self::Contact(id) => keys::contact(org, id),
+            Self::Import(id) => keys::import(org, id),
+            Self::Campaign(id) => keys::campaign(org, id),
+        }
+    }
+
+    /// The key of the tombstone that is written when it is deleted.
+    pub fn tombstone(self, org: OrgId) -> Key {
+        let partition = match self {
+            Self::Contact(id) => keys::contact_children(org, id),
+            Self::Import(id) => keys::import_children(org, id),
+            Self::Campaign(id) => format!("{}#{CAMPAIGN}{id}", keys::organization(org)),
+        };
+        Key::new(partition, TOMBSTONE)
+    }
+
+    /// Where its children are found, the tombstone left out.
+    pub(crate) fn children(self, org: OrgId) -> Vec<Children> {
+        match self {
+            Self::Contact(id) => {
+                vec![Children::Stored(keys::activities(org, id)), Children::Stored(keys::leads(org, id))]
+            }
+            Self::Import(id) => vec![Children::Stored(keys::memberships(org, id))],
+            Self::Campaign(id) => vec![Children::Indexed(GSI1, keys::leads_by_campaign(org, Some(id)))],
+        }
+    }
+
+    /// The parent whose own item or tombstone has this key; `None` for any other key.
+    pub fn at(pk: &str, sk: &str) -> Option<(OrgId, Self)> {
+        let rest = pk.strip_prefix("ORG#")?;
+        let (org, name) = match rest.split_once('#') {
+            // A tombstone is stored among the children, whose partition names the parent.
+            Some((org, parent)) if sk == TOMBSTONE => (org, parent),
+            Some(_) => return None,
+            None => (rest, sk),
+        };
+        let org = OrgId::parse(org).ok()?;
+        let parent = if let Some(id) = name.strip_prefix(CONTACT) {
+            Self::Contact(ContactId::parse(id).ok()?)
+        } else if let Some(id) = name.strip_prefix(IMPORT) {
+            Self::Import(ImportId::parse(id).ok()?)
+        } else {
+            Self::Campaign(CampaignId::parse(name.strip_prefix(CAMPAIGN)?).ok()?)
+        };
+        Some((org, parent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{ActivityId, Email};
+
+    fn org() -> OrgId {
+        OrgId::from(Uuid::from_u128(1))
+    }
+
+    #[test]
+    fn a_parent_is_recognized_by_its_own_key_and_by_its_tombstone() {
+        let id = Uuid::from_u128(7);
+        for parent in [Parent::Contact(id.into()), Parent::Import(id.into()), Parent::Campaign(id.into())] {
+            for key in [parent.key(org()), parent.tombstone(org())] {
+                assert_eq!(Parent::at(&key.pk, &key.sk), Some((org(), parent)), "{key:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_other_key_is_a_parents() {
+        let contact = ContactId::from(Uuid::from_u128(7));
+        let activity = ActivityId::parse("a").unwrap();
+        let child = keys::activity(org(), contact, DateTime::UNIX_EPOCH, &activity);
+        let lock = keys::email_lock(org(), &Email::parse("jane@example.com").unwrap());
+        for (pk, sk) in [
+            (&*child.pk, &*child.sk),
+            (&lock.pk, &lock.sk),
+            ("ORG#", "TOMBSTONE"),
+            ("", ""),
+            ("KEY#1", "KEY"),
+            ("ORG#x", "CONTACT#y"),
+        ] {
+            assert_eq!(Parent::at(pk, sk), None, "{pk} {sk}");
+        }
+    }
+
+    #[test]
+    fn a_tombstone_belongs_to_the_organization_and_is_not_among_the_children() {
+        let contact = ContactId::from(Uuid::max());
+        for parent in
+            [Parent::Contact(contact), Parent::Import(Uuid::max().into()), Parent::Campaign(Uuid::max().into())]
+        {
+            let tombstone = parent.tombstone(org());
+            assert!(tombstone.pk.starts_with(&format!("ORG#{}#", org())), "{tombstone:?}");
+            for children in parent.children(org()) {
+                if let Children::Stored(range) = children {
+                    assert!(range.pk == tombstone.pk && tombstone.sk > range.last, "{range:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Reads of ranges of the table and of its indexes.
+
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, Select};
+use futures_util::{Stream, stream};
+
+use super::TableClient;
+use crate::dynamodb::error::Result;
+use crate::dynamodb::item::{Item, key_attributes, key_of, string, text};
+use crate::dynamodb::keys::{Index, Key, PK, Range, SK};
+use crate::dynamodb::retry::{Failure, is_transient};
+
+/// The direction and the size of a Query.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct QueryOptions {
+    /// From the greatest sort key to the least.
+    pub(crate) descending: bool,
+    /// The most items to read; `None` reads as many as fit into 1 MB.
+    pub(crate) limit: Option<usize>,
+}
+
+/// The items that one Query read.
+#[derive(Debug)]
+pub(crate) struct QueryPage {
+    /// In the order of the Query.
+    pub(crate) items: Vec<Item>,
+    /// The sort key after which the range may hold more; `None` at its end.
+    pub(crate) last_evaluated_sk: Option<String>,
+}
+
+/// An entry of an index, which holds keys only.
+#[derive(Debug)]
+pub(crate) struct IndexEntry {
+    /// The item's key in the table.
+    pub(crate) key: Key,
+    /// The entry's sort key in the index.
+    pub(crate) index_sk: String,
+}
+
+/// The entries that one Query read of an index.
+#[derive(Debug)]
+pub(crate) struct IndexPage {
+    /// In the order of the Query.
+    pub(crate) entries: Vec<IndexEntry>,
+    /// The index's sort key after which the range may hold more; `None` at its end.
+    pub(crate) last_evaluated_sk: Option<String>,
+}
+
+/// Where the next page of a range begins.
+enum PageStart {
+    Beginning,
+    After(String),
+    End,
+}
+
+impl TableClient {
+    /// Reads one page of a range with strong consistency: one call, at most 1 MB.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn query(
+        &self,
+        range: &Range,
+        exclusive_start_sk: Option<&str>,
+        options: QueryOptions,
+    ) -> Result<QueryPage> {
+        let output = self.send_query(self.table_query(range, exclusive_start_sk, options)).await?;
+        let last_evaluated_sk = output.last_evaluated_key().and_then(|key| string(key, SK));
+        Ok(QueryPage { items: output.items.unwrap_or_default(), last_evaluated_sk })
+    }
+
+    /// Reads a whole range, page by page.
+    pub(crate) fn pages(&self, range: &Range, options: QueryOptions) -> impl Stream<Item = Result<QueryPage>> {
+        stream::try_unfold(PageStart::Beginning, move |start| async move {
+            let exclusive_start_sk = match &start {
+                PageStart::Beginning => None,
+                PageStart::After(sk) => Some(sk.as_str()),
+                PageStart::End => return Ok(None),
+            };
+            let page = self.query(range, exclusive_start_sk, options).await?;
+            let next = match &page.last_evaluated_sk {
+                Some(sk) => PageStart::After(sk.clone()),
+                None => PageStart::End,
+            };
+            Ok(Some((page, next)))
+        })
+    }
+
+    /// Counts the items of a range with strong consistency: one call per 1 MB.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn count(&self, range: &Range) -> Result<u64> {
+        let (mut count, mut start) = (0, None::<String>);
+        loop {
+            let query = self.table_query(range, start.as_deref(), QueryOptions::default()).select(Select::Count);
+            let output = self.send_query(query).await?;
+            count += u64::try_from(output.count()).unwrap_or_default();
+            start = output.last_evaluated_key().and_then(|key| string(key, SK));
+            if start.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// Reads one page of a range of an index, in the order of the index's sort keys.
+    ///
+    /// An index is eventually consistent and holds keys only: its entries have to be confirmed by a read of the table.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn query_index(
+        &self,
+        index: &Index,
+        range: &Range,
+        exclusive_start_sk: Option<&str>,
+        options: QueryOptions,
+    ) -> Result<IndexPage> {
+        // `ExclusiveStartKey` of an index would need the item's table key too, which a cursor does not hold. So the start
+        // becomes a bound of the range, which is inclusive: one item more is read, and the start is left out.
+        let range = match exclusive_start_sk {
+            Some(start) if options.descending => range.clone().ending_at(start),
+            Some(start) => range.clone().starting_at(start),
+            None => range.clone(),
+        };
+        if range.is_empty() {
+            return Ok(IndexPage { entries: Vec::new(), last_evaluated_sk: None });
+        }
+        let options = QueryOptions { limit: options.limit.map(|limit| limit.saturating_add(1)), ..options };
+        let query = self.range_query([index.pk, index.sk], &range, options).index_name(index.name);
+        let output = self.send_query(query).await?;
+        let mut entries = Vec::with_capacity(output.items().len());
+        for item in output.items() {
+            if let (Some(key), Some(index_sk)) = (key_of(item), string(item, index.sk))
+                && exclusive_start_sk != Some(&index_sk)
+            {
+                entries.push(IndexEntry { key, index_sk });
+            }
+        }
+        let last_evaluated_sk = output.last_evaluated_key().and_then(|key| string(key, index.sk));
+        Ok(IndexPage { entries, last_evaluated_sk })
+    }
+
+    fn table_query(
+        &self,
+        range: &Range,
+        exclusive_start_sk: Option<&str>,
+        options: QueryOptions,
+    ) -> QueryFluentBuilder {
+        let start = exclusive_start_sk.map(|sk| key_attributes(&Key { pk: range.pk.clone(), sk: sk.to_owned() }));
+        self.range_query([PK, SK], range, options).consistent_read(true).set_exclusive_start_key(start)
+    }
+
+    fn range_query(&self, [pk, sk]: [&str; 2], range: &Range, options: QueryOptions) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&*self.table)
+            .key_condition_expression("#pk = :pk AND #sk BETWEEN :first AND :last")
+            .expression_attribute_names("#pk", pk)
+            .expression_attribute_names("#sk", sk)
+            .expression_attribute_values(":pk", text(&range.pk))
+            .expression_attribute_values(":first", text(&range.first))
+            .expression_attribute_values(":last", text(&range.last))
+            .scan_index_forward(!options.descending)
+            .set_limit(options.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+
+    async fn send_query(&self, query: QueryFluentBuilder) -> Result<QueryOutput> {
+        let output = self.retry("Query", || query.clone().send(), is_transient).await.map_err(Failure::into_error)?;
+        self.meter.add_reads(output.consumed_capacity());
+        Ok(output)
+    }
+}

@@ -1,0 +1,90 @@
+//! Reads of single items by their keys.
+
+use std::collections::HashSet;
+
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{MAX_CONCURRENT_CALLS, TableClient};
+use crate::dynamodb::error::Result;
+use crate::dynamodb::item::{Item, expect_built, key_attributes, key_of};
+use crate::dynamodb::keys::Key;
+use crate::dynamodb::retry::{Backoff, Failure, is_transient};
+
+/// The most keys that one `BatchGetItem` takes.
+pub(crate) const MAX_KEYS_PER_CALL: usize = 100;
+
+/// The projection expression of the key attributes.
+const KEY_ATTRIBUTES: &str = "pk,sk";
+
+impl TableClient {
+    /// Reads one item with strong consistency.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn get(&self, key: &Key) -> Result<Option<Item>> {
+        let get = self.client.get_item().table_name(&*self.table).set_key(Some(key_attributes(key)));
+        let get = get.consistent_read(true).return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = self.retry("GetItem", || get.clone().send(), is_transient).await.map_err(Failure::into_error)?;
+        self.meter.add_reads(output.consumed_capacity());
+        Ok(output.item)
+    }
+
+    /// Reads the items of these keys that exist, with strong consistency and in no order. The calls run concurrently.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn batch_get(&self, keys: &[Key]) -> Result<Vec<Item>> {
+        self.batch_get_projected(keys, None).await
+    }
+
+    /// The keys among these that have an item. Costs as much as [`TableClient::batch_get`] but transfers no items.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn existing_keys(&self, keys: &[Key]) -> Result<HashSet<Key>> {
+        let items = self.batch_get_projected(keys, Some(KEY_ATTRIBUTES)).await?;
+        Ok(items.iter().filter_map(key_of).collect())
+    }
+
+    async fn batch_get_projected(&self, keys: &[Key], projection: Option<&str>) -> Result<Vec<Item>> {
+        let calls: Vec<_> =
+            keys.chunks(MAX_KEYS_PER_CALL).map(|chunk| self.batch_get_chunk(chunk, projection)).collect();
+        stream::iter(calls).buffer_unordered(MAX_CONCURRENT_CALLS).try_concat().await
+    }
+
+    /// Reads at most 100 items. Keys that DynamoDB leaves unprocessed are sent again; their items are not absent.
+    async fn batch_get_chunk(&self, keys: &[Key], projection: Option<&str>) -> Result<Vec<Item>> {
+        let mut items = Vec::with_capacity(keys.len());
+        let mut pending: Vec<_> = keys.iter().map(key_attributes).collect();
+        let mut backoff = Backoff::default();
+        while !pending.is_empty() {
+            let output = self.batch_get_once(pending, projection).await?;
+            let found = output.responses.and_then(|mut tables| tables.remove(&*self.table));
+            items.extend(found.unwrap_or_default());
+            let unprocessed = output.unprocessed_keys.and_then(|mut tables| tables.remove(&*self.table));
+            pending = unprocessed.map(|unprocessed| unprocessed.keys).unwrap_or_default();
+            if !pending.is_empty() {
+                self.wait(&mut backoff).await?;
+            }
+        }
+        Ok(items)
+    }
+
+    async fn batch_get_once(&self, keys: Vec<Item>, projection: Option<&str>) -> Result<BatchGetItemOutput> {
+        let keys = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(true)
+            .set_projection_expression(projection.map(str::to_owned));
+        let get = self
+            .client
+            .batch_get_item()
+            .request_items(&*self.table, expect_built(keys.build()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output =
+            self.retry("BatchGetItem", || get.clone().send(), is_transient).await.map_err(Failure::into_error)?;
+        self.meter.add_reads(output.consumed_capacity());
+        Ok(output)
+    }
+}

@@ -1,0 +1,119 @@
+//! The items of a contact: its own, the lock of its e-mail, and its memberships of imports.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Contacts;
+use crate::domain::{Contact, ContactDetails, ContactId, Email, Enrichment, Id, ImportId, time};
+use crate::dynamodb::expression::Condition;
+use crate::dynamodb::item::{
+    Item, ItemType, decode, encode, key_of, map, number, string, text, unreadable, value_to_object,
+};
+use crate::dynamodb::keys;
+use crate::repositories::Result;
+
+pub(super) const EMAIL: &str = "email";
+pub(super) const ENRICHMENT: &str = "enrichment";
+/// The keys that the enrichment was created with, in their order.
+pub(super) const ENRICHMENT_ORDER: &str = "enrichment_order";
+/// An upper bound of [`Contact::growing_len`], by which an update without a read stays within the limit.
+pub(super) const GROWING_BYTES: &str = "growing_bytes";
+pub(super) const IMPORT_IDS: &str = "import_ids";
+pub(super) const VERSION: &str = "version";
+pub(super) const WRITE_ID: &str = "write_id";
+const CONTACT_ID: &str = "contact_id";
+
+/// The attributes of a contact's item except its keys and its enrichment.
+#[derive(Serialize, Deserialize)]
+struct ContactItem {
+    #[serde(flatten)]
+    details: ContactDetails,
+    #[serde(with = "time::millis")]
+    created_at: DateTime<Utc>,
+    #[serde(with = "time::millis")]
+    updated_at: DateTime<Utc>,
+    version: u64,
+    #[serde(default)]
+    growing_bytes: usize,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    enrichment_order: Vec<String>,
+    #[serde(default, with = "serde_dynamo::string_set", skip_serializing_if = "BTreeSet::is_empty")]
+    import_ids: BTreeSet<ImportId>,
+    write_id: Option<Uuid>,
+}
+
+/// The attributes of a lock and of a membership except their keys.
+#[derive(Serialize)]
+struct ContactReference {
+    contact_id: ContactId,
+}
+
+/// The item of a contact.
+pub(super) fn to_item(contact: &Contact) -> Result<Item> {
+    let record = ContactItem {
+        details: contact.details.clone(),
+        created_at: contact.created_at,
+        updated_at: contact.updated_at,
+        version: contact.version,
+        growing_bytes: contact.growing_len(),
+        enrichment_order: contact.enrichment.key_order.clone(),
+        import_ids: contact.import_ids.clone(),
+        write_id: contact.write_id,
+    };
+    let mut item = encode(&keys::contact(contact.org_id, contact.id), ItemType::Contact, &record)?;
+    item.insert(ENRICHMENT.to_owned(), map(&contact.enrichment.object));
+    Ok(item)
+}
+
+/// Reads a contact from its item.
+pub(super) fn from_item(mut item: Item) -> Result<Contact> {
+    let key = key_of(&item).and_then(|key| keys::parse_contact(&key));
+    let (org_id, id) = key.ok_or_else(|| unreadable(&item, ItemType::Contact))?;
+    let object = item.remove(ENRICHMENT).as_ref().and_then(value_to_object);
+    let object = object.ok_or_else(|| unreadable(&item, ItemType::Contact))?;
+    let record: ContactItem = decode(item, ItemType::Contact)?;
+    Ok(Contact {
+        id,
+        org_id,
+        details: record.details,
+        enrichment: Enrichment { object, key_order: record.enrichment_order },
+        created_at: record.created_at,
+        updated_at: record.updated_at,
+        version: record.version,
+        import_ids: record.import_ids,
+        write_id: record.write_id,
+    })
+}
+
+/// The contact that holds the lock of an e-mail.
+pub(super) fn lock_holder(lock: &Item) -> Result<ContactId> {
+    let holder = string(lock, CONTACT_ID).and_then(|id| ContactId::parse(&id).ok());
+    Ok(holder.ok_or_else(|| unreadable(lock, ItemType::EmailLock))?)
+}
+
+/// The contact holds the lock.
+pub(super) fn is_lock_of(contact_id: ContactId) -> Condition {
+    Condition::equals(CONTACT_ID, text(contact_id.to_string()))
+}
+
+/// The contact has not been changed since it was read.
+pub(super) fn same_version(contact: &Contact) -> Condition {
+    Condition::equals(VERSION, number(contact.version))
+}
+
+impl Contacts {
+    /// The item that locks an e-mail for a contact.
+    pub(super) fn lock_item(&self, email: &Email, contact_id: ContactId) -> Result<Item> {
+        let key = keys::email_lock(self.table.org, email);
+        Ok(encode(&key, ItemType::EmailLock, &ContactReference { contact_id })?)
+    }
+
+    /// The item that makes a contact a member of an import.
+    pub(super) fn membership_item(&self, import_id: ImportId, contact_id: ContactId) -> Result<Item> {
+        let key = keys::membership(self.table.org, import_id, contact_id);
+        Ok(encode(&key, ItemType::Membership, &ContactReference { contact_id })?)
+    }
+}
