@@ -11,7 +11,8 @@ use shared::domain::{
     ApiKey, ApiKeyId, ApiKeySecret, Campaign, CampaignId, CampaignStatus, Contact, ContactId, Id, Import, ImportId,
     NewApiKey, NewContact, NewImport, OrgId, Scope, ids, time,
 };
-use shared::dynamodb::{self, Error, Table};
+use shared::dynamodb::{self, Table};
+use shared::repositories::Error;
 use shared::repositories::api_keys;
 use shared::wire::{FromBody, NewActivities, NewCampaign};
 
