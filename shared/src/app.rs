@@ -132,7 +132,7 @@ impl RequestContext {
     /// `N` random bytes, fit for a secret.
     ///
     /// # Errors
-    /// [`RngError`]
+    /// [`RngError`] if the system provides none.
     pub fn random_bytes<const N: usize>(&self) -> Result<[u8; N], RngError> {
         self.app.0.rng.bytes()
     }
@@ -140,7 +140,7 @@ impl RequestContext {
     /// Authenticates the caller of the request.
     ///
     /// # Errors
-    /// [`AuthError`]
+    /// [`AuthError::Unauthenticated`], or the error that prevented the check.
     pub async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Principal, AuthError> {
         self.app.0.authenticator.authenticate(credentials, &self.client).await
     }

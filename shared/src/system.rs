@@ -28,7 +28,9 @@ pub struct RngError;
 
 /// A source of random bytes.
 #[derive(Clone)]
-pub struct Rng(Arc<dyn Fn(&mut [u8]) -> Result<(), RngError> + Send + Sync>);
+pub struct Rng(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) -> Result<(), RngError> + Send + Sync;
 
 impl Rng {
     /// A source that fills buffers by this function.
@@ -39,7 +41,7 @@ impl Rng {
     /// `N` random bytes.
     ///
     /// # Errors
-    /// [`RngError`]. A secret must not be made then.
+    /// [`RngError`] if the system provides none. No secret must be created then.
     pub fn bytes<const N: usize>(&self) -> Result<[u8; N], RngError> {
         let mut bytes = [0; N];
         (self.0)(&mut bytes)?;

@@ -43,7 +43,7 @@ impl Principal {
 /// The reason why a request is not authenticated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// There is no valid credential. Whether it is unknown, revoked, expired or malformed is not told apart.
+    /// The request has no valid credential. Unknown, revoked, expired and malformed ones are not distinguished.
     #[error("the request has no valid credential")]
     Unauthenticated,
     /// The table could not be read.
@@ -92,7 +92,7 @@ impl Authenticator {
     /// Authenticates a request. If both credentials are sent, the API key decides.
     ///
     /// # Errors
-    /// [`AuthError::Unauthenticated`], or the error that kept the credential from being checked.
+    /// [`AuthError::Unauthenticated`], or the error that prevented the check.
     pub(crate) async fn authenticate(
         &self,
         credentials: Credentials<'_>,

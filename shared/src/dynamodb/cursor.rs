@@ -5,8 +5,8 @@
 //!
 //! **Approach.** A cursor is the position of the last row of a page in the list's own order: an id, a company's folded
 //! name, or a lead's two ids, in URL-safe base64 without padding. The next page begins after that position, whether its row
-//! still exists or not. The partition is not in the cursor; it is made from the caller's organization for every request. A
-//! cursor is opaque to clients but neither secret nor signed: a made-up one is a position like any other in the caller's
+//! still exists or not. The partition is not in the cursor; it is derived from the caller's organization in every request. A
+//! cursor is opaque to clients but neither secret nor signed: an invented one is a position like any other in the caller's
 //! own list. `repositories::listing` reads the pages.
 //!
 //! **Rejected.**
@@ -35,7 +35,7 @@ pub trait SortPosition: Clone {
     /// The position as bytes.
     fn to_bytes(&self) -> Vec<u8>;
 
-    /// Reads a position; `None` for bytes that [`SortPosition::to_bytes`] cannot have made.
+    /// Reads a position; `None` for bytes that [`SortPosition::to_bytes`] cannot have produced.
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
 }
 

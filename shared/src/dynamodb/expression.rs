@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::keys::PK;
 use crate::domain::Patch;
 
-/// The changes that one write makes to one item.
+/// The changes of one write to one item.
 ///
 /// There are two kinds. `set`, `remove` and `patch` change what a client sees: [`Condition::and_differs`] is about these.
 /// `touch`, `discard`, `increment`, `add_members` and `remove_members` are bookkeeping (a timestamp, a version, a write
@@ -27,7 +27,7 @@ pub(crate) struct Update {
     differences: Vec<String>,
 }
 
-/// The condition on which a write is made: clauses that all have to hold.
+/// The condition of a write: clauses that all have to hold.
 #[derive(Debug, Clone)]
 pub(crate) struct Condition {
     placeholders: Placeholders,
@@ -37,9 +37,12 @@ pub(crate) struct Condition {
 /// The names and values that the expressions of one request refer to.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct ExpressionAttributes {
-    names: HashMap<String, String>,
-    values: HashMap<String, AttributeValue>,
+    names: Names,
+    values: Values,
 }
+
+type Names = HashMap<String, String>;
+type Values = HashMap<String, AttributeValue>;
 
 impl Update {
     /// An update without any change.
@@ -194,9 +197,9 @@ impl Condition {
         self
     }
 
-    /// And at least one change of `update` makes a difference to the item.
+    /// And at least one change of `update` would make a difference to the item.
     ///
-    /// An UpdateItem is sent on the condition "exists and something differs": one write that would change nothing is
+    /// An `UpdateItem` is sent on the condition "exists and something differs": one write that would change nothing is
     /// refused, costs no read, and leaves the timestamp and the version alone. The refusal shows the stored item, which
     /// tells "no such item" from "nothing to change".
     ///
@@ -230,7 +233,7 @@ impl ExpressionAttributes {
     }
 
     /// The names and the values as a request takes them. DynamoDB rejects an empty map.
-    pub(crate) fn into_maps(self) -> (Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>) {
+    pub(crate) fn into_maps(self) -> (Option<Names>, Option<Values>) {
         let names = if self.names.is_empty() { None } else { Some(self.names) };
         let values = if self.values.is_empty() { None } else { Some(self.values) };
         (names, values)

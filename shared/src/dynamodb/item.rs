@@ -1,4 +1,4 @@
-//! The codec of items: what the table stores, and reading it back without trusting it.
+//! The codec of items. A stored item is checked when it is read back.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -183,7 +183,7 @@ pub(crate) fn value_to_json(value: &AttributeValue) -> Option<Json> {
     })
 }
 
-/// The value that one of the SDK's builders makes.
+/// The value of one of the SDK's builders.
 #[expect(clippy::expect_used, reason = "the builders fail for a missing member only, and each caller sets them all")]
 pub(super) fn expect_built<T>(result: std::result::Result<T, aws_sdk_dynamodb::error::BuildError>) -> T {
     result.expect("every required member is set")

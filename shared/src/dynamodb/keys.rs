@@ -7,8 +7,8 @@
 //! **Approach.**
 //! - Every partition key but an API key's begins with the organization (`ORG#<org>`), which comes from the credential and
 //!   never from the request. An API key is stored under the hash of its secret, since it is how the organization is found.
-//! - Contacts, companies, imports and campaigns share the organization's partition, told apart by the prefix of their sort
-//!   key. Ids are version 7 UUIDs, so the order of sort keys is the order of creation, and a list needs no index.
+//! - Contacts, companies, imports and campaigns share the organization's partition, distinguished by the prefix of their
+//!   sort key. Ids are version 7 UUIDs, so the order of sort keys is the order of creation, and a list needs no index.
 //! - The children of a contact or an import have a partition of their own (`ORG#<org>#CONTACT#<contact>`): activities in
 //!   the order of their event times, which are stored with a fixed width, leads by campaign, and the parent's tombstone.
 //! - The lock of an e-mail has its own partition under the hash of the e-mail. A create then costs the organization's
@@ -249,10 +249,10 @@ pub fn parse_lead_sort_key(sort_key: &str) -> Option<CampaignId> {
 
 /// The index attributes of a lead's item. Each id has a partition of its own in [`GSI2`], so that linking thousands of
 /// contacts loads one partition of one index only.
-pub fn lead_in_indexes(org: OrgId, place: LeadKey) -> [(&'static str, String); 4] {
+pub fn lead_in_indexes(org: OrgId, lead_key: LeadKey) -> [(&'static str, String); 4] {
     let by_campaign = leads_by_campaign(org, None);
-    let by_id = leads_by_id(org, place.lead_id());
-    let sk = lead_index_sort_key(place);
+    let by_id = leads_by_id(org, lead_key.lead_id());
+    let sk = lead_index_sort_key(lead_key);
     [(GSI1.pk, by_campaign.pk), (GSI1.sk, sk.clone()), (GSI2.pk, by_id.pk), (GSI2.sk, sk)]
 }
 
@@ -486,27 +486,27 @@ mod tests {
 
     #[test]
     fn a_lead_is_found_in_the_indexes_by_its_campaign_and_by_its_id() {
-        let place = |campaign, contact| LeadKey {
+        let lead_key = |campaign, contact| LeadKey {
             campaign_id: Uuid::from_u128(campaign).into(),
             contact_id: Uuid::from_u128(contact).into(),
         };
         let holds = |range: &Range, pk: &str, sk: &str| range.pk == pk && *range.first <= *sk && *sk <= *range.last;
-        let [(_, pk1), (_, sk1), (_, pk2), (_, sk2)] = lead_in_indexes(org(), place(7, 8));
+        let [(_, pk1), (_, sk1), (_, pk2), (_, sk2)] = lead_in_indexes(org(), lead_key(7, 8));
         assert_eq!(
             (parse_lead_index_sort_key(&sk1), parse_lead_index_sort_key(&sk2)),
-            (Some(place(7, 8)), Some(place(7, 8)))
+            (Some(lead_key(7, 8)), Some(lead_key(7, 8)))
         );
         assert!(holds(&leads_by_campaign(org(), None), &pk1, &sk1));
-        assert!(holds(&leads_by_campaign(org(), Some(place(7, 8).campaign_id)), &pk1, &sk1));
-        assert!(!holds(&leads_by_campaign(org(), Some(place(6, 8).campaign_id)), &pk1, &sk1));
-        assert!(holds(&leads_by_id(org(), place(7, 8).lead_id()), &pk2, &sk2));
-        assert!(!holds(&leads_by_id(org(), place(7, 9).lead_id()), &pk2, &sk2));
+        assert!(holds(&leads_by_campaign(org(), Some(lead_key(7, 8).campaign_id)), &pk1, &sk1));
+        assert!(!holds(&leads_by_campaign(org(), Some(lead_key(6, 8).campaign_id)), &pk1, &sk1));
+        assert!(holds(&leads_by_id(org(), lead_key(7, 8).lead_id()), &pk2, &sk2));
+        assert!(!holds(&leads_by_id(org(), lead_key(7, 9).lead_id()), &pk2, &sk2));
         assert!(holds(
-            &leads(org(), place(7, 8).contact_id),
-            &lead(org(), place(7, 8)).pk,
-            &lead(org(), place(7, 8)).sk
+            &leads(org(), lead_key(7, 8).contact_id),
+            &lead(org(), lead_key(7, 8)).pk,
+            &lead(org(), lead_key(7, 8)).sk
         ));
-        for sk in ["", "LEAD#", "LEAD#x#y", "CAMPAIGN#1#2", &lead(org(), place(7, 8)).sk] {
+        for sk in ["", "LEAD#", "LEAD#x#y", "CAMPAIGN#1#2", &lead(org(), lead_key(7, 8)).sk] {
             assert_eq!(parse_lead_index_sort_key(sk), None, "{sk}");
         }
     }

@@ -147,7 +147,7 @@ impl TableClient {
 /// Whether a refusal is due to the load or to a conflict with another writer.
 pub(super) fn is_transient(error: &impl ProvideErrorMetadata) -> bool {
     match error.code() {
-        // A response without a code is not DynamoDB's; something on the way to it made it.
+        // DynamoDB always sends a code, so this response is from an intermediary.
         None => true,
         Some(code) => matches!(
             code,

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::error::error_chain;
 use super::item::{Item, expect_built};
-use super::{CapacityMeter, Table, keys};
+use super::{CapacityMeter, Conditional, Table, keys};
 
 impl Table {
     /// Creates the table unless it exists; `true` if it was created.
@@ -65,7 +65,10 @@ impl Table {
         let client = self.client(Instant::now() + Duration::from_secs(25), CapacityMeter::default());
         let mut transaction = client.transaction();
         transaction.put((), item);
-        client.commit(transaction).await.map(|_| ())
+        // A put without a condition cannot be refused.
+        match client.commit(transaction).await? {
+            Conditional::Applied(()) | Conditional::Refused(_) => Ok(()),
+        }
     }
 
     /// Stores many items, given in DynamoDB's JSON.

@@ -196,7 +196,7 @@ impl Activities {
     }
 }
 
-/// The part of an activity that makes it one activity of its contact.
+/// The part of an activity by which it is unique within its contact.
 fn identity(activity: &Activity) -> (DateTime<Utc>, &ActivityId) {
     (activity.details.event_time, &activity.id)
 }

@@ -5,9 +5,9 @@
 //! with the same key. The second request must not create a second contact, and must not report a conflict with the first.
 //! Both may also arrive at the same time, or on another function instance after a crash of the first.
 //!
-//! **Approach.** The key is scoped to organization, method and path. A fingerprint of query, headers and body tells a repeat
-//! from another request under the same key, which is an error ([`Error::KeyReused`]). The route table says for each endpoint
-//! what a repeat gets:
+//! **Approach.** The key is scoped to organization, method and path. A fingerprint of the query, `X-Import-ID` and the body
+//! distinguishes a repeat from another request with the same key, which is an error ([`Error::KeyReused`]). The route table
+//! defines what a repeat of each endpoint gets:
 //! - *Replayed* (contacts, imports, campaigns, activities): the response of the first request, byte for byte. The handler
 //!   drafts the entity with its id and timestamps, renders the response, and only then commits entity and response
 //!   ([`IdempotencyRecord`]) in one transaction ([`OrgTable::commit`]). So there is never an entity without its stored
@@ -23,7 +23,7 @@
 //!
 //! **Rejected.**
 //! - A "running" record before the work and its completion afterwards: two writes per request, and a crash between them
-//!   leaves a key blocked and nobody knowing whether the work was done.
+//!   leaves a key blocked, without telling whether the work was done.
 //! - Storing the response after the work: a crash between the two turns the repeat into a false 409.
 //! - A cache outside the table: it cannot commit together with the entity.
 //!
@@ -177,7 +177,7 @@ impl OrgTable {
         }
     }
 
-    /// Commits a transaction that only the record can make fail, as one that creates items under new ids.
+    /// Commits a transaction that creates items under new ids, so that only the record can be refused.
     ///
     /// # Errors
     /// As [`OrgTable::commit`]; any refusal is unexpected.

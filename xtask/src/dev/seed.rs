@@ -11,9 +11,9 @@ use shared::domain::{
     ApiKey, ApiKeyId, ApiKeySecret, Campaign, CampaignId, CampaignStatus, Contact, ContactId, Id, Import, ImportId,
     NewApiKey, NewContact, NewImport, OrgId, Scope, ids, time,
 };
-use shared::dynamodb::{self, Table};
-use shared::repositories::Error;
+use shared::dynamodb::Table;
 use shared::repositories::api_keys;
+use shared::repositories::{self, Error};
 use shared::wire::{FromBody, NewActivities, NewCampaign};
 
 /// The API key of the example events.
@@ -218,7 +218,7 @@ fn parse_id<T: Id>(text: &str) -> Result<T> {
     T::parse(text).map_err(|error| anyhow!("{text}: {error}"))
 }
 
-fn is_missing<T>(found: &dynamodb::Result<T>) -> bool {
+fn is_missing<T>(found: &repositories::Result<T>) -> bool {
     matches!(found, Err(Error::NotFound(_)))
 }
 

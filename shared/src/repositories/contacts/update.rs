@@ -1,6 +1,6 @@
 //! Update of one contact.
 //!
-//! Most updates are one conditional UpdateItem without a read. It is refused if the contact does not exist or nothing
+//! Most updates are one conditional `UpdateItem` without a read. It is refused if the contact does not exist or nothing
 //! differs, and cannot be used if the outcome depends on what is stored (a new e-mail, nested metadata, a new company). The
 //! stored item, which a refusal shows, then serves as the read, and the next version of the contact is written on the
 //! condition that the version is still the one that was read.
@@ -99,12 +99,11 @@ impl Contacts {
             condition = condition.and_equals(EMAIL, text(email.as_str()));
         }
         match required {
-            None => {}
+            None | Some(RequiredVersion::Any) => {}
             Some(RequiredVersion::OneOf(versions)) if versions.is_empty() => return Ok(None),
             Some(RequiredVersion::OneOf(versions)) => {
                 condition = condition.and_one_of(VERSION, versions.iter().map(number));
             }
-            Some(RequiredVersion::Any) => {}
         }
         if required.is_some() {
             // If the response to this write is lost, its repeat is refused because the version has changed. By the id it

@@ -2,7 +2,7 @@
 //!
 //! **Problem.** An upload has thousands of rows. Some of their e-mails have a contact, some occur several times, and other
 //! requests write at the same time. A transaction takes 100 items and 4 MB, and a request has 25 seconds and 256 MB. The
-//! client wants to know what became of every row, and may ask for that without anything being written.
+//! client wants the outcome of every row, and may ask for it without any write.
 //!
 //! **Approach.** [`Contacts::plan`] reads, [`Contacts::carry_out`] writes.
 //! 1. Rows are grouped by e-mail. The locks of all e-mails are read in batches, then the contacts that hold them, each
@@ -82,7 +82,7 @@ impl Contacts {
         Ok(Plan { import_id, contacts })
     }
 
-    /// Writes what is planned. E-mails whose contact another writer has changed are planned anew; the returned plan is the
+    /// Writes a plan. E-mails whose contact another writer has changed are planned anew; the returned plan is the
     /// one that was written.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ pub struct Plan<'a> {
 pub enum RowOutcome<'a> {
     /// The row created this contact.
     Created(&'a Contact),
-    /// The row was merged into this contact, whether that made a difference or not.
+    /// The row was merged into this contact, with or without a difference.
     Updated(&'a Contact),
     /// The row cannot be merged into the contact with this e-mail.
     Refused(&'a Email, &'a ValidationErrors),
@@ -94,7 +94,7 @@ impl<'a> RowsOfEmail<'a> {
 }
 
 impl<'a> PlannedContact<'a> {
-    /// Plans the creation of a contact: `draft` makes it of the first row, and the others are merged into it.
+    /// Plans the creation of a contact: `draft` creates it from the first row, and the others are merged into it.
     pub(super) fn create(
         rows: RowsOfEmail<'a>,
         draft: impl FnOnce(NewContact) -> Contact,
@@ -103,7 +103,7 @@ impl<'a> PlannedContact<'a> {
     ) -> Self {
         let draft = draft(rows.first.1.new.clone());
         let (merged, refused) = merge(draft, rows.others.iter().copied(), import_id, now);
-        // However many rows it is made of, it is written once.
+        // The merge counted a version per row, but the contact is written once.
         Self { rows, refused, action: RowAction::Create(Contact { version: 1, ..merged }) }
     }
 
