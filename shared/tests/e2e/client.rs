@@ -143,6 +143,12 @@ impl Request {
         Self { method, path: path.to_owned(), headers, body: Vec::new() }
     }
 
+    /// With this query.
+    pub(crate) fn query(mut self, query: &str) -> Self {
+        self.path = format!("{}?{query}", self.path);
+        self
+    }
+
     /// With this header, instead of another of its name.
     pub(crate) fn header(self, name: &str, value: &str) -> Self {
         let mut request = self.without(name);

@@ -65,7 +65,7 @@ async fn existing_ids(app: &TestApp, body: &Value) -> BTreeMap<String, String> {
 }
 
 /// The names of the ids in a body: `import_id` for a member `import_id` or `import_ids`.
-fn id_names(body: &Value) -> Vec<String> {
+pub fn id_names(body: &Value) -> Vec<String> {
     let mut names = Vec::new();
     match body {
         Value::Object(members) => {
@@ -83,8 +83,8 @@ fn id_names(body: &Value) -> Vec<String> {
     names
 }
 
-/// Replaces the ids of a body by these, and its emails by new ones.
-fn fill_in(body: &mut Value, ids: &BTreeMap<String, String>) {
+/// Replaces the ids in an example's body by these, which have the names of path parameters, and its emails by new ones.
+pub fn fill_in(body: &mut Value, ids: &BTreeMap<String, String>) {
     match body {
         Value::Object(members) => {
             for (name, value) in members {
