@@ -63,7 +63,7 @@ fn upload_in_bulk(emails: &[String], import: &str) {
         let metadata = "{\"\"source\"\":\r\n\"\"fair\"\"}";
         write!(csv, "Jane Doe;{email};linkedin.com/in/janedoe;\"{metadata}\"\r\n").unwrap();
     }
-    csv += "Nobody;nowhere;linkedin.com/in/nobody;\r\n";
+    csv += "John Doe;nowhere;linkedin.com/in/johndoe;\r\n";
     let upload = |query: &str| send_form(&format!("/contacts/bulk{query}"), &csv, import);
     let invalid_email = "email must be a valid email address";
 
