@@ -220,7 +220,10 @@ async fn an_activity_recorded_during_the_delete_of_its_contact_is_never_visible_
         let activities = test.ctx().activities(&principal, contact.id);
         let NewActivities(new) = parse_body(json!({"event_time": "2024-04-18T10:15:00Z", "event_type": "x"}));
         let drafted = activities.draft(new);
-        let record = activities.record(&drafted, |_| (operation != Operation::PutItem).then(idempotency_record));
+        let record = activities.record(&drafted, |_| match operation {
+            Operation::PutItem => None,
+            _ => Some(idempotency_record()),
+        });
         let tombstone = Parent::Contact(contact.id).tombstone(test.org.org_id);
         let removed = |key: &shared::dynamodb::keys::Key| -> Batch {
             let keys = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}});
