@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::ContactId;
-use shared::testing::{TestApp, TestRequest, TestResponse, jane, patch};
+use shared::testing::{TestApp, TestRequest, TestResponse, jane, contact_patch};
 
 use super::handle;
 
@@ -57,7 +57,7 @@ fn with(mut row: Value, name: &str, value: Value) -> Value {
 #[tokio::test]
 async fn rows_are_created_or_updated_and_answered_in_their_order() {
     let app = TestApp::new().await;
-    let known = app.jane("known@example.com").await;
+    let known = app.create_jane("known@example.com").await;
     let rows = json!([
         with(jane("New@Example.com "), "metadata", json!({"b": 1, "a": null})),
         with(with(jane("known@example.com"), "full_name", json!("Jane  Smith")), "company", json!("Acme")),
@@ -71,15 +71,15 @@ async fn rows_are_created_or_updated_and_answered_in_their_order() {
     );
     assert_eq!((answer.status, answer.text.as_str()), (201, expected.as_str()));
     assert_eq!((answer.header("content-type"), answer.header("location")), ("application/json", ""));
-    let updated = app.stored(known.id).await.unwrap();
+    let updated = app.stored_contact(known.id).await.unwrap();
     assert_eq!((updated.version, updated.details.full_name.as_str()), (2, "Jane Smith"));
     assert_eq!(updated.details.company.unwrap().as_str(), "Acme");
-    let created = app.stored(first).await.unwrap();
+    let created = app.stored_contact(first).await.unwrap();
     assert_eq!(
         (created.version, created.enrichment.key_order.len(), created.enrichment.object.members().len()),
         (1, 0, 1)
     );
-    let kinds = [app.count("contact").await, app.count("email_lock").await, app.count("company").await];
+    let kinds = [app.count_items("contact").await, app.count_items("email_lock").await, app.count_items("company").await];
     assert_eq!(kinds, [3, 3, 1]);
 
     let items = app.items().await;
@@ -103,16 +103,16 @@ async fn an_update_by_bulk_changes_what_an_update_changes() {
         json!({"metadata": null}),
         json!({"enrichment": {"b": 2}}),
     ] {
-        let one = app.create(&app.org, full.clone(), None).await;
+        let one = app.create_contact(&app.org, full.clone(), None).await;
         let mut row = full.clone();
         row.as_object_mut().unwrap().remove("metadata");
         row.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         let contacts = app.ctx().contacts(&app.principal(&app.org).await);
         assert_eq!(post(&app, "", &json!([row])).await.status, 201, "{change}");
-        let bulk = app.stored(one.id).await.unwrap();
+        let bulk = app.stored_contact(one.id).await.unwrap();
         contacts.delete(one.id, None).await.unwrap();
-        let two = app.create(&app.org, full.clone(), None).await;
-        let put = contacts.update(two.id, &patch(row), None).await.unwrap();
+        let two = app.create_contact(&app.org, full.clone(), None).await;
+        let put = contacts.update(two.id, &contact_patch(row), None).await.unwrap();
         contacts.delete(two.id, None).await.unwrap();
         let seen = |contact: &shared::domain::Contact| {
             let shown = serde_json::to_value(shared::wire::ContactView::of(contact)).unwrap();
@@ -136,7 +136,7 @@ async fn an_address_that_comes_twice_is_one_contact() {
     let jane = id_of(&answer, 0);
     assert_eq!([id_of(&answer, 2), id_of(&answer, 3)], [jane, jane]);
     assert_eq!(answer.json()["details"][0]["full_name"], "Jane Smith", "what it is in the end");
-    let stored = app.stored(jane).await.unwrap();
+    let stored = app.stored_contact(jane).await.unwrap();
     assert_eq!((stored.version, stored.details.locale.unwrap().as_str()), (1, "es"), "it is one write");
     assert_eq!(serde_json::to_value(&stored.enrichment.object).unwrap(), json!({"a": 1, "c": 2}));
 
@@ -150,16 +150,16 @@ async fn an_address_that_comes_twice_is_one_contact() {
 #[tokio::test]
 async fn rows_become_members_of_the_import() {
     let app = TestApp::new().await;
-    let import_id = app.import(&app.org).await;
-    app.jane("known@example.com").await;
+    let import_id = app.create_import(&app.org).await;
+    app.create_jane("known@example.com").await;
     let rows = json!([jane("known@example.com"), jane("new@example.com"), jane("new@example.com")]);
     let request = to(&app).header("x-import-id", &import_id.to_string()).json(&rows);
     let answer = send(&app, request.clone()).await;
     assert_eq!((answer.status, counts(&answer, 3)), (201, (1, 2, 0)));
     for place in [0, 1] {
-        assert!(app.stored(id_of(&answer, place)).await.unwrap().import_ids.iter().eq([&import_id]));
+        assert!(app.stored_contact(id_of(&answer, place)).await.unwrap().import_ids.iter().eq([&import_id]));
     }
-    assert_eq!(app.count("membership").await, 2);
+    assert_eq!(app.count_items("membership").await, 2);
     let items = app.items().await;
     assert_eq!(counts(&send(&app, request).await, 3), (0, 3, 0));
     assert_eq!(app.items().await, items);
@@ -168,8 +168,8 @@ async fn rows_become_members_of_the_import() {
 #[tokio::test]
 async fn an_unknown_import_is_warned_of_and_the_rows_are_written() {
     let mut app = TestApp::new().await;
-    let foreign = app.import(&app.other).await.to_string();
-    let gone = app.import(&app.org).await;
+    let foreign = app.create_import(&app.other).await.to_string();
+    let gone = app.create_import(&app.org).await;
     app.ctx().imports(&app.principal(&app.org).await).delete(gone).await.unwrap();
     app.restart();
     for (n, id) in ["7c9e6679-7425-40de-944b-e07fc1f90ae7", &foreign, &gone.to_string()].into_iter().enumerate() {
@@ -178,7 +178,7 @@ async fn an_unknown_import_is_warned_of_and_the_rows_are_written() {
         assert_eq!((answer.status, counts(&answer, 1)), (207, (1, 0, 0)));
         assert_eq!(answer.json()["warning"], "Import not found: its contacts are linked to no import");
     }
-    assert_eq!((app.count("contact").await, app.count("membership").await), (3, 0));
+    assert_eq!((app.count_items("contact").await, app.count_items("membership").await), (3, 0));
 }
 
 /// A file with what goes wrong in files: 300 rows, 40 of them bad, of different kinds.
@@ -242,7 +242,7 @@ async fn of_three_hundred_rows_the_forty_bad_ones_are_named() {
             format!("row {}: {faults}", row["row"])
         });
         assert_eq!(format!("Validation error: {}", together.collect::<Vec<_>>().join("; ")), detail, "{time}");
-        assert_eq!(app.count("contact").await, 260, "{time}");
+        assert_eq!(app.count_items("contact").await, 260, "{time}");
     }
     let (mut csv, bad) = three_hundred();
     csv = csv.replace("jane.1@example.com", "jane.1000@example.com");
@@ -253,7 +253,7 @@ async fn of_three_hundred_rows_the_forty_bad_ones_are_named() {
 #[tokio::test]
 async fn a_dry_run_says_what_would_happen_and_writes_nothing() {
     let app = TestApp::new().await;
-    let known = app.jane("known@example.com").await;
+    let known = app.create_jane("known@example.com").await;
     let before = app.items().await;
     let rows = json!([jane("new@example.com"), with(jane("known@example.com"), "locale", json!("es")), jane("x")]);
     let answer = post(&app, "dry_run=true&on_error=skip", &rows).await;
@@ -316,10 +316,10 @@ async fn what_is_wrong_with_a_row_is_said_of_the_row() {
 #[tokio::test]
 async fn metadata_that_would_outgrow_a_contact_is_a_bad_row() {
     let app = TestApp::new().await;
-    let known = app.jane("jane@example.com").await;
+    let known = app.create_jane("jane@example.com").await;
     let contacts = app.ctx().contacts(&app.principal(&app.org).await);
     for n in 0..5 {
-        let part = patch(json!({"metadata": {n.to_string(): "x".repeat(64_000)}}));
+        let part = contact_patch(json!({"metadata": {n.to_string(): "x".repeat(64_000)}}));
         contacts.update(known.id, &part, None).await.unwrap();
     }
     let before = app.items().await;
@@ -337,7 +337,7 @@ async fn metadata_that_would_outgrow_a_contact_is_a_bad_row() {
     let answer = post(&app, "on_error=skip", &rows).await;
     assert_eq!((answer.status, counts(&answer, 4)), (201, (1, 1, 2)));
     assert_eq!(answer.json()["skipped"][0]["email"], "jane@example.com");
-    assert_eq!(app.stored(known.id).await.unwrap().details.locale.unwrap().as_str(), "es");
+    assert_eq!(app.stored_contact(known.id).await.unwrap().details.locale.unwrap().as_str(), "es");
 }
 
 #[tokio::test]
@@ -380,7 +380,7 @@ async fn a_body_is_json_csv_or_a_form() {
         (Some("multipart/form-data; boundary=b"), form.clone()),
         (Some("Multipart/Form-Data; boundary=\"b\""), form.clone()),
     ] {
-        let request = to(&app).without("content-type");
+        let request = to(&app).without_header("content-type");
         let request = content_type.iter().fold(request, |request, value| request.header("content-type", value));
         for request in [request.clone().text(&body), request.bytes(body.as_bytes())] {
             let answer = send(&app, request).await;
@@ -428,18 +428,18 @@ async fn what_is_wrong_with_the_query_is_said_at_once() {
         let answer = post(&app, query, &json!([jane("jane@example.com")])).await;
         assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{query}");
     }
-    assert_eq!(app.count("contact").await, 0);
+    assert_eq!(app.count_items("contact").await, 0);
 }
 
 #[tokio::test]
 async fn each_organization_has_its_own_contacts() {
     let app = TestApp::new().await;
-    let ours = app.jane("jane@example.com").await;
+    let ours = app.create_jane("jane@example.com").await;
     let rows = json!([with(jane("jane@example.com"), "full_name", json!("Jane Smith"))]);
     let theirs = send(&app, TestRequest::to(ENDPOINT, &app.other).json(&rows)).await;
     assert_eq!(counts(&theirs, 1), (1, 0, 0));
     assert_ne!(id_of(&theirs, 0), ours.id);
-    assert_eq!(app.stored(ours.id).await.unwrap(), ours);
+    assert_eq!(app.stored_contact(ours.id).await.unwrap(), ours);
 }
 
 #[tokio::test]
@@ -469,10 +469,10 @@ async fn a_form_is_the_same_request_under_any_boundary() {
 #[tokio::test]
 async fn a_cell_in_which_nothing_can_be_seen_was_not_sent() {
     let app = TestApp::new().await;
-    let known = app.create(&app.org, with(jane("jane@example.com"), "company", json!("Acme")), None).await;
+    let known = app.create_contact(&app.org, with(jane("jane@example.com"), "company", json!("Acme")), None).await;
     let csv = "email,full_name,linkedin_profile,company\njane@example.com,Jane Smith,in/janedoe,\u{200B}\n\u{FEFF},\u{200B}, ,\n";
     assert_eq!(counts(&post_csv(&app, "", csv).await, 1), (0, 1, 0));
-    let stored = app.stored(known.id).await.unwrap();
+    let stored = app.stored_contact(known.id).await.unwrap();
     assert_eq!((stored.details.full_name.as_str(), stored.details.company), ("Jane Smith", known.details.company));
 }
 

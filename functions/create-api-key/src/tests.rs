@@ -76,9 +76,9 @@ async fn a_key_opens_what_its_scopes_say_until_it_ends() {
     let answer = post(&app, &json!({"name": "a", "scopes": ["read"], "expires_at": end, "live": true})).await;
     let key = secret(&answer);
     assert_eq!(opens(&app, &key).await, [Scope::Read]);
-    app.pass(TimeDelta::minutes(59));
+    app.advance_clock(TimeDelta::minutes(59));
     assert_eq!(opens(&app, &key).await, [Scope::Read]);
-    app.pass(TimeDelta::minutes(1));
+    app.advance_clock(TimeDelta::minutes(1));
     assert_eq!(opens(&app, &key).await, []);
 }
 
@@ -114,8 +114,8 @@ async fn a_repeat_is_refused_and_shows_and_stores_no_secret() {
 
     let key = secret(&send(&keyed).await);
     let items = app.items().await;
-    app.pass(TimeDelta::hours(24) - TimeDelta::minutes(1));
-    for same in [keyed.clone(), keyed.clone().path("/api-keys"), keyed.clone().without("content-type")] {
+    app.advance_clock(TimeDelta::hours(24) - TimeDelta::minutes(1));
+    for same in [keyed.clone(), keyed.clone().path("/api-keys"), keyed.clone().without_header("content-type")] {
         let again = send(&same).await;
         assert_eq!((again.status, again.detail().as_str()), CREATED);
         assert_eq!(again.header("idempotent-replayed"), "");
@@ -136,7 +136,7 @@ async fn a_repeat_is_refused_and_shows_and_stores_no_secret() {
 
     let theirs = keyed.clone().header("x-api-key", app.other.admin_key.in_clear());
     assert_eq!(send(&theirs).await.status, 201, "an Idempotency-Key is one organization's");
-    app.pass(TimeDelta::minutes(1));
+    app.advance_clock(TimeDelta::minutes(1));
     assert_ne!(secret(&send(&keyed).await), key, "and it is kept for a day");
 
     let wrong = good.clone().text("{").header("idempotency-key", "key-2");
@@ -152,7 +152,7 @@ async fn a_repeat_is_refused_and_shows_and_stores_no_secret() {
 #[tokio::test]
 async fn of_many_at_once_under_one_key_one_makes_an_api_key() {
     let app = TestApp::new().await;
-    let before = app.count("api_key").await;
+    let before = app.count_items("api_key").await;
     let request = TestRequest::to(ENDPOINT, &app.org).header("idempotency-key", "key-1");
     let (one, two, three) = tokio::join!(
         app.send(ENDPOINT, handle, &request),
@@ -162,7 +162,7 @@ async fn of_many_at_once_under_one_key_one_makes_an_api_key() {
     let mut statuses = [one.status, two.status, three.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409, 409]);
-    assert_eq!(app.count("api_key").await, before + 1);
+    assert_eq!(app.count_items("api_key").await, before + 1);
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ async fn every_kind_of_lead_magnet_is_taken() {
         let answer = post(&app, &json!({"name": "Q1", "lead_magnet": magnet})).await;
         assert!(answer.status == 201 && answer.json()["lead_magnet_id"].is_string(), "{kind}: {}", answer.text);
     }
-    assert_eq!(app.count("lead_magnet").await, 7);
+    assert_eq!(app.count_items("lead_magnet").await, 7);
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ fn created_at(id: &str) -> String {
 #[tokio::test]
 async fn the_example_of_the_page_is_answered_as_the_page_says() {
     let app = TestApp::new().await;
-    let import_id = app.import(&app.org).await.to_string();
+    let import_id = app.create_import(&app.org).await.to_string();
     let answer = send(&app, &TestRequest::to(ENDPOINT, &app.org).header("x-import-id", &import_id)).await;
     let id = answer.json()["id"].as_str().unwrap().to_owned();
     let (org_id, at) = (app.org.org_id, created_at(&id));
@@ -52,9 +52,9 @@ async fn the_example_of_the_page_is_answered_as_the_page_says() {
     let hash = answer.header("etag").strip_prefix("\"1-").and_then(|rest| rest.strip_suffix('"')).unwrap();
     assert!(hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hash}");
     for (kind, count) in [("contact", 1), ("email_lock", 1), ("membership", 1), ("company", 1), ("import", 1)] {
-        assert_eq!(app.count(kind).await, count, "{kind}");
+        assert_eq!(app.count_items(kind).await, count, "{kind}");
     }
-    let stored = app.stored(ContactId::parse(&id).unwrap()).await.unwrap();
+    let stored = app.stored_contact(ContactId::parse(&id).unwrap()).await.unwrap();
     assert_eq!(stored.import_ids.iter().map(ToString::to_string).collect::<Vec<_>>(), [import_id]);
 }
 
@@ -80,7 +80,7 @@ async fn what_is_optional_shows_null() {
         );
         assert_eq!((answer.status, answer.text), (201, expected), "{body}");
     }
-    assert_eq!(app.count("company").await, 0);
+    assert_eq!(app.count_items("company").await, 0);
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn metadata_is_kept_exactly_or_refused() {
         let shown = format!(r#""enrichment":{},"created_at""#, shown.unwrap_or(metadata));
         assert!(answer.status == 201 && answer.text.contains(&shown), "{metadata}: {}", answer.text);
         let id = ContactId::parse(answer.json()["id"].as_str().unwrap()).unwrap();
-        let stored = serde_json::to_string(&ContactView::of(&app.stored(id).await.unwrap())).unwrap();
+        let stored = serde_json::to_string(&ContactView::of(&app.stored_contact(id).await.unwrap())).unwrap();
         assert!(stored.contains(&shown), "{metadata}: {stored}");
     }
     let refused = [
@@ -246,7 +246,7 @@ async fn metadata_is_kept_exactly_or_refused() {
 #[tokio::test]
 async fn an_import_that_is_not_the_organizations_writes_nothing() {
     let app = TestApp::new().await;
-    let theirs = app.import(&app.other).await.to_string();
+    let theirs = app.create_import(&app.other).await.to_string();
     let before = app.items().await;
     let not_found = (404, "Import not found".to_owned());
     let malformed = (400, "Validation error: X-Import-ID must be a valid UUID".to_owned());
@@ -273,7 +273,7 @@ async fn a_company_is_created_once_per_organization() {
     for (index, company) in ["Tech Corp", "tech corp", " TECH  CORP ", "TechCorp"].into_iter().enumerate() {
         let answer = send(&app, &of(&app.org, index, company)).await;
         assert_eq!((answer.status, &answer.json()["company"]), (201, &json!(company.trim())));
-        assert_eq!(app.count("company").await, 1, "{company}");
+        assert_eq!(app.count_items("company").await, 1, "{company}");
         if index == 1 {
             // The others by another process, which remembers none.
             app.restart();
@@ -283,7 +283,7 @@ async fn a_company_is_created_once_per_organization() {
     assert!(companies[0].contains(r#""name":"Tech Corp""#), "the first spelling stays: {companies:?}");
     assert_eq!(send(&app, &of(&app.org, 10, "Tech Corporation")).await.status, 201);
     assert_eq!(send(&app, &of(&app.other, 11, "Tech Corp")).await.status, 201);
-    assert_eq!(app.count("company").await, 3);
+    assert_eq!(app.count_items("company").await, 3);
 }
 
 #[tokio::test]
@@ -308,7 +308,7 @@ async fn an_address_is_one_contacts_within_its_organization() {
 #[tokio::test]
 async fn a_key_that_is_sent_again_under_another_import_is_another_request() {
     let app = TestApp::new().await;
-    let import_id = app.import(&app.org).await.to_string();
+    let import_id = app.create_import(&app.org).await.to_string();
     let request = TestRequest::to(ENDPOINT, &app.org).header("idempotency-key", "key");
     let first = send(&app, &request).await;
     assert_eq!(send(&app, &request).await.text, first.text);
@@ -317,5 +317,5 @@ async fn a_key_that_is_sent_again_under_another_import_is_another_request() {
     // A refusal is no answer to keep, nor does it wait for one.
     let again = TestRequest::to(ENDPOINT, &app.org).header("idempotency-key", "another-key");
     assert_eq!(send(&app, &again).await.status, 409);
-    assert_eq!((app.count("contact").await, app.count("idempotency").await), (1, 1));
+    assert_eq!((app.count_items("contact").await, app.count_items("idempotency").await), (1, 1));
 }

@@ -58,7 +58,7 @@ async fn an_import_is_answered_as_the_contract_says() {
         assert_eq!(answer.header("location"), format!("/imports/{id}"));
         assert_eq!(answer.header("content-type"), "application/json");
     }
-    assert_eq!(app.count("import").await, 3);
+    assert_eq!(app.count_items("import").await, 3);
     assert!(app.items().await.iter().any(|item| item.contains(r#""mapping":{"Name":"full_name"}"#)));
 }
 

@@ -22,9 +22,9 @@ async fn delete(app: &TestApp, id: CampaignId) -> TestResponse {
 #[tokio::test]
 async fn a_campaign_goes_with_what_it_offers_and_leaves_a_tombstone() {
     let app = TestApp::new().await;
-    let stays = app.campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await;
+    let stays = app.create_campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await;
     let before = app.items().await;
-    let id = app.campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await.id;
+    let id = app.create_campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await.id;
     let answer = delete(&app, id).await;
     let message = format!(r#"{{"message":"Campaign {id} eliminada"}}"#);
     assert_eq!((answer.status, &answer.text), (200, &message));
@@ -36,14 +36,14 @@ async fn a_campaign_goes_with_what_it_offers_and_leaves_a_tombstone() {
     assert!(tombstone.contains(&key.pk) && tombstone.contains("expires_at"), "{tombstone}");
     assert_eq!(after, before, "nothing else is left, the active campaigns are as before");
     assert_eq!(delete(&app, stays.id).await.status, 200);
-    assert_eq!(app.count("lead_magnet").await, 0);
+    assert_eq!(app.count_items("lead_magnet").await, 0);
 }
 
 #[tokio::test]
 async fn what_is_gone_is_not_found_and_stays_so() {
     let app = TestApp::new().await;
     for status in ["draft", "active", "paused", "archived"] {
-        let id = app.campaign(json!({"name": "Q1", "status": status})).await.id;
+        let id = app.create_campaign(json!({"name": "Q1", "status": status})).await.id;
         assert_eq!(delete(&app, id).await.status, 200, "{status}");
         let before = app.items().await;
         let again = delete(&app, id).await;
@@ -58,7 +58,7 @@ async fn what_is_gone_is_not_found_and_stays_so() {
 async fn a_body_and_an_idempotency_key_mean_nothing_here() {
     let app = TestApp::new().await;
     for (name, value) in [("content-type", "text/plain"), ("idempotency-key", ""), ("if-match", "x")] {
-        let id = app.campaign(json!({"name": "Q1"})).await.id;
+        let id = app.create_campaign(json!({"name": "Q1"})).await.id;
         let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/campaigns/{id}"));
         let answer = app.send(ENDPOINT, handle, &request.header(name, value).text("{")).await;
         assert_eq!(answer.status, 200, "{name}: {}", answer.text);

@@ -27,11 +27,11 @@ async fn send(app: &TestApp, request: &TestRequest) -> TestResponse {
 #[tokio::test]
 async fn a_contact_goes_with_all_that_belongs_to_it() {
     let app = TestApp::new().await;
-    let import_id = app.import(&app.org).await;
+    let import_id = app.create_import(&app.org).await;
     let john = TestRequest::example(Endpoint::CreateContact).body();
-    let stays = app.jane("jane@example.com").await;
+    let stays = app.create_jane("jane@example.com").await;
     let before = app.items().await;
-    let contact = app.create(&app.org, john.clone(), Some(import_id)).await;
+    let contact = app.create_contact(&app.org, john.clone(), Some(import_id)).await;
     // Another number of leads than one transaction takes.
     let leads = keys::leads(app.org.org_id, contact.id);
     for index in 0..110 {
@@ -46,28 +46,28 @@ async fn a_contact_goes_with_all_that_belongs_to_it() {
     for (kind, count) in
         [("contact", 1), ("email_lock", 1), ("membership", 0), ("lead", 0), ("import", 1), ("company", 1)]
     {
-        assert_eq!(app.count(kind).await, count, "{kind}");
+        assert_eq!(app.count_items(kind).await, count, "{kind}");
     }
     let after = app.items().await;
     assert_eq!(after.len(), before.len() + 2, "its company and its tombstone");
     let tombstone = after.iter().find(|item| item.contains(r#""type":"tombstone""#)).unwrap();
     let key = Parent::Contact(contact.id).tombstone(app.org.org_id);
     assert!(tombstone.contains(&key.pk) && tombstone.contains("expires_at"), "{tombstone}");
-    assert!(app.stored(contact.id).await.is_none() && app.stored(stays.id).await.is_some());
+    assert!(app.stored_contact(contact.id).await.is_none() && app.stored_contact(stays.id).await.is_some());
 
     let again = send(&app, &request(&app, contact.id)).await;
     assert_eq!((again.status, again.detail()), (404, "Contact not found".to_owned()));
     assert_eq!(app.items().await, after);
-    let reborn = app.create(&app.org, john, Some(import_id)).await;
+    let reborn = app.create_contact(&app.org, john, Some(import_id)).await;
     assert_ne!(reborn.id, contact.id, "the address is free at once");
     assert_eq!(send(&app, &request(&app, contact.id)).await.status, 404);
-    assert!(app.stored(reborn.id).await.is_some());
+    assert!(app.stored_contact(reborn.id).await.is_some());
 }
 
 #[tokio::test]
 async fn if_match_compares_the_version() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     let before = app.items().await;
     let with = |tags: &str| request(&app, id).header("if-match", tags);
     for (tags, status, detail) in [
@@ -83,7 +83,7 @@ async fn if_match_compares_the_version() {
     }
     assert_eq!(send(&app, &with("\"7-a\", \"1-whatever\"")).await.status, 200);
     assert_eq!(send(&app, &with("*")).await.status, 404, "what is not there has no version");
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     assert_eq!(send(&app, &request(&app, id).header("if-match", "*")).await.status, 200);
 }
 
@@ -91,7 +91,7 @@ async fn if_match_compares_the_version() {
 async fn a_body_and_an_idempotency_key_mean_nothing_here() {
     let app = TestApp::new().await;
     for (name, value) in [("content-type", "text/plain"), ("idempotency-key", ""), ("x-import-id", "x")] {
-        let id = app.create(&app.org, jane("jane@example.com"), None).await.id;
+        let id = app.create_contact(&app.org, jane("jane@example.com"), None).await.id;
         let answer = send(&app, &request(&app, id).header(name, value).text("{")).await;
         assert_eq!(answer.status, 200, "{name}: {}", answer.text);
     }
@@ -100,7 +100,7 @@ async fn a_body_and_an_idempotency_key_mean_nothing_here() {
 #[tokio::test]
 async fn a_contact_that_cannot_be_read_is_a_fault_and_stays() {
     let app = TestApp::new().await;
-    let contact = app.jane("jane@example.com").await;
+    let contact = app.create_jane("jane@example.com").await;
     let key = keys::contact(app.org.org_id, contact.id);
     app.put_item(&key, json!({"type": {"S": "contact"}, "email": {"S": "canary"}})).await;
     let before = app.items().await;

@@ -23,9 +23,9 @@ async fn delete(app: &TestApp, id: ImportId) -> TestResponse {
 #[tokio::test]
 async fn an_import_goes_its_contacts_stay_and_a_tombstone_is_left() {
     let app = TestApp::new().await;
-    let [id, stays] = [app.import(&app.org).await, app.import(&app.org).await];
-    let contact = app.create(&app.org, jane("jane@example.com"), Some(id)).await;
-    app.create(&app.org, jane("john@example.com"), Some(stays)).await;
+    let [id, stays] = [app.create_import(&app.org).await, app.create_import(&app.org).await];
+    let contact = app.create_contact(&app.org, jane("jane@example.com"), Some(id)).await;
+    app.create_contact(&app.org, jane("john@example.com"), Some(stays)).await;
     let mut expected = app.items().await;
     let key = Parent::Import(id).key(app.org.org_id);
     expected.retain(|item| !item.contains(&format!(r#""sk":"{}""#, key.sk)));
@@ -39,13 +39,13 @@ async fn an_import_goes_its_contacts_stay_and_a_tombstone_is_left() {
     let key = Parent::Import(id).tombstone(app.org.org_id);
     assert!(tombstone.contains(&key.pk) && tombstone.contains("expires_at"), "{tombstone}");
     assert_eq!(after, expected, "nothing else is gone; the memberships are the worker's to clear up");
-    assert_eq!(app.stored(contact.id).await, Some(contact));
+    assert_eq!(app.stored_contact(contact.id).await, Some(contact));
 }
 
 #[tokio::test]
 async fn what_is_gone_is_not_found_and_stays_so() {
     let app = TestApp::new().await;
-    let id = app.import(&app.org).await;
+    let id = app.create_import(&app.org).await;
     assert_eq!(delete(&app, id).await.status, 200);
     let before = app.items().await;
     let again = delete(&app, id).await;
@@ -56,8 +56,8 @@ async fn what_is_gone_is_not_found_and_stays_so() {
 #[tokio::test]
 async fn a_process_that_knew_the_import_forgets_it() {
     let app = TestApp::new().await;
-    let id = app.import(&app.org).await;
-    app.create(&app.org, jane("jane@example.com"), Some(id)).await;
+    let id = app.create_import(&app.org).await;
+    app.create_contact(&app.org, jane("jane@example.com"), Some(id)).await;
     assert_eq!(delete(&app, id).await.status, 200);
     let contacts = app.ctx().contacts(&app.principal(&app.org).await);
     let contact = contacts.draft(new_contact(jane("john@example.com")), Some(id));
@@ -67,7 +67,7 @@ async fn a_process_that_knew_the_import_forgets_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_deletes_at_once_one_wins() {
     let app = TestApp::new().await;
-    let id = app.import(&app.org).await;
+    let id = app.create_import(&app.org).await;
     let answers = futures_util::future::join_all((0..10).map(|_| delete(&app, id))).await;
     let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
@@ -78,7 +78,7 @@ async fn of_many_deletes_at_once_one_wins() {
 async fn a_body_and_an_idempotency_key_mean_nothing_here() {
     let app = TestApp::new().await;
     for (name, value) in [("content-type", "text/plain"), ("idempotency-key", ""), ("if-match", "x")] {
-        let id = app.import_from(&app.org, json!({"source": "csv"})).await.id;
+        let id = app.create_import_from(&app.org, json!({"source": "csv"})).await.id;
         let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/imports/{id}"));
         let answer = app.send(ENDPOINT, handle, &request.header(name, value).text("{")).await;
         assert_eq!(answer.status, 200, "{name}: {}", answer.text);

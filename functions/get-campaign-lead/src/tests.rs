@@ -22,7 +22,7 @@ async fn get(app: &TestApp, id: LeadId) -> TestResponse {
 #[tokio::test]
 async fn a_lead_is_answered_as_it_was_made() {
     let app = TestApp::new().await;
-    let lead = app.lead().await;
+    let lead = app.create_lead().await;
     let answer = get(&app, lead.id()).await;
     let (id, campaign, contact) = (lead.id(), lead.key.campaign_id, lead.key.contact_id);
     let at = time::to_seconds(lead.created_at);
@@ -37,7 +37,7 @@ async fn a_lead_is_answered_as_it_was_made() {
 async fn what_a_sender_stored_is_shown() {
     const STEP: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
     let app = TestApp::new().await;
-    let lead = app.lead().await;
+    let lead = app.create_lead().await;
     let mut item = json!({
         "type": {"S": "lead"}, "campaign_id": {"S": lead.key.campaign_id}, "contact_id": {"S": lead.key.contact_id},
         "lead_status": {"S": "paused"}, "lead_score": {"N": "-0.25"}, "lead_phase": {"S": "warm"},
@@ -61,7 +61,7 @@ async fn what_a_sender_stored_is_shown() {
 async fn a_lead_goes_with_its_contact_and_with_its_campaign() {
     let app = TestApp::new().await;
     let principal = app.principal(&app.org).await;
-    let (of_contact, of_campaign, stays) = (app.lead().await, app.lead().await, app.lead().await);
+    let (of_contact, of_campaign, stays) = (app.create_lead().await, app.create_lead().await, app.create_lead().await);
     app.ctx().contacts(&principal).delete(of_contact.key.contact_id, None).await.unwrap();
     app.ctx().campaigns(&principal).delete(of_campaign.key.campaign_id).await.unwrap();
     for gone in [of_contact, of_campaign] {
@@ -74,7 +74,7 @@ async fn a_lead_goes_with_its_contact_and_with_its_campaign() {
 #[tokio::test]
 async fn what_cannot_be_read_is_a_fault_and_says_nothing() {
     let app = TestApp::new().await;
-    let lead = app.lead().await;
+    let lead = app.create_lead().await;
     for broken in [json!({"lead_status": {"S": "canary"}}), json!({"lead_score": {"S": "canary"}})] {
         let mut item = json!({"type": {"S": "lead"}});
         for (name, value) in keys::lead_in_indexes(app.org.org_id, lead.key) {

@@ -18,7 +18,7 @@ shared::every_endpoint!(
 #[tokio::test]
 async fn a_campaign_is_answered_as_it_was_when_created() {
     let app = TestApp::new().await;
-    let campaign = app.campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await;
+    let campaign = app.create_campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await;
     let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/campaigns/{}", campaign.id));
     let answer = app.send(ENDPOINT, handle, &request).await;
     let (id, org_id, at) = (campaign.id, campaign.org_id, time::to_seconds(campaign.created_at));
@@ -33,7 +33,7 @@ async fn a_campaign_is_answered_as_it_was_when_created() {
 #[tokio::test]
 async fn what_cannot_be_read_is_a_fault_and_says_nothing() {
     let app = TestApp::new().await;
-    let campaign = app.campaign(json!({"name": "Q1"})).await;
+    let campaign = app.create_campaign(json!({"name": "Q1"})).await;
     let key = keys::campaign(campaign.org_id, campaign.id);
     app.put_item(&key, json!({"type": {"S": "campaign"}, "id": {"S": "canary"}})).await;
     let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/campaigns/{}", campaign.id));

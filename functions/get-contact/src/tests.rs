@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{ActivityId, ApiKey, CampaignId, Contact, ContactId, time};
 use shared::dynamodb::keys;
-use shared::testing::{Tenant, TestApp, TestRequest, TestResponse, jane, read};
+use shared::testing::{Tenant, TestApp, TestRequest, TestResponse, jane, parse_body};
 use shared::wire::NewActivities;
 use uuid::Uuid;
 
@@ -36,17 +36,17 @@ async fn activity(app: &TestApp, contact: &Contact, event_time: &str, id: &str, 
     for (name, value) in fields.as_object().into_iter().flatten() {
         body[name] = value.clone();
     }
-    app.activity(contact.id, body).await;
+    app.record_activity(contact.id, body).await;
 }
 
 /// Stores a campaign of this status.
 async fn campaign(app: &TestApp, status: &str) -> CampaignId {
-    app.campaign(json!({"name": "Q1", "status": status})).await.id
+    app.create_campaign(json!({"name": "Q1", "status": status})).await.id
 }
 
 async fn set_status(app: &TestApp, campaign: CampaignId, status: &str) {
     let campaigns = app.ctx().campaigns(&app.principal(&app.org).await);
-    campaigns.update(campaign, &read(json!({"status": status}))).await.unwrap();
+    campaigns.update(campaign, &parse_body(json!({"status": status}))).await.unwrap();
 }
 
 /// Records one activity a minute: of a campaign each, or of none.
@@ -68,11 +68,11 @@ async fn the_example_of_the_page_is_answered_as_the_page_says() {
     let app = TestApp::new().await;
     let mut body = jane("jane@example.com");
     body["company"] = json!("Tech Corp");
-    let jane = app.create(&app.org, body, None).await;
+    let jane = app.create_contact(&app.org, body, None).await;
     // Recorded as their senders have them, the later one first.
     let mut recorded = TestRequest::example(Endpoint::RecordActivities).body();
     recorded.as_array_mut().unwrap().reverse();
-    app.activity(jane.id, recorded).await;
+    app.record_activity(jane.id, recorded).await;
     let answer = send(&app, &TestRequest::to(ENDPOINT, &app.org).path(format!("/contacts/{}", jane.id))).await;
     let (id, org_id, at) = (jane.id, jane.org_id, time::to_seconds(jane.created_at));
     let expected = format!(
@@ -87,7 +87,7 @@ async fn the_example_of_the_page_is_answered_as_the_page_says() {
 #[tokio::test]
 async fn what_an_activity_lacks_falls_back() {
     let app = TestApp::new().await;
-    let jane = app.jane("jane@example.com").await;
+    let jane = app.create_jane("jane@example.com").await;
     let metadata = json!({"metadata": {"zeta": null, "a": 1, "clicked": "twice", "Z": [{}]}});
     activity(&app, &jane, "2024-04-18T10:15:00.250Z", "act_1", metadata).await;
     let answer = get(&app, jane.id, "").await;
@@ -98,7 +98,7 @@ async fn what_an_activity_lacks_falls_back() {
 #[tokio::test]
 async fn the_actor_is_the_one_of_the_direction() {
     let app = TestApp::new().await;
-    let jane = app.jane("jane@example.com").await;
+    let jane = app.create_jane("jane@example.com").await;
     for (minute, (sent, direction, actor)) in [
         (json!("outbound"), "outbound", "SDR"),
         (json!("inbound"), "inbound", "Humano"),
@@ -118,7 +118,7 @@ async fn the_actor_is_the_one_of_the_direction() {
 #[tokio::test]
 async fn activities_are_filtered_by_campaign() {
     let app = TestApp::new().await;
-    let jane = app.jane("jane@example.com").await;
+    let jane = app.create_jane("jane@example.com").await;
     let [ours, paused] = [campaign(&app, "draft").await, campaign(&app, "paused").await];
     let [elsewhere, unknown] = [CampaignId::from(Uuid::from_u128(1)), CampaignId::from(Uuid::from_u128(2))];
     // Senders may name a campaign that the organization does not have.
@@ -146,7 +146,7 @@ async fn activities_are_filtered_by_campaign() {
 #[tokio::test]
 async fn another_status_is_seen_by_the_next_read() {
     let app = TestApp::new().await;
-    let jane = app.jane("jane@example.com").await;
+    let jane = app.create_jane("jane@example.com").await;
     let [one, two] = [campaign(&app, "active").await, campaign(&app, "active").await];
     timeline(&app, &jane, &[Some(one), Some(two), None]).await;
     let every = ["act_0", "act_1", "act_2"].as_slice();
@@ -169,7 +169,7 @@ async fn another_status_is_seen_by_the_next_read() {
 #[tokio::test]
 async fn a_campaign_that_is_gone_shows_nothing() {
     let app = TestApp::new().await;
-    let jane = app.jane("jane@example.com").await;
+    let jane = app.create_jane("jane@example.com").await;
     let [gone, stays] = [campaign(&app, "active").await, campaign(&app, "active").await];
     timeline(&app, &jane, &[Some(gone), Some(stays)]).await;
     app.ctx().campaigns(&app.principal(&app.org).await).delete(gone).await.unwrap();
@@ -193,10 +193,10 @@ async fn another_organizations_campaign_gives_an_empty_list() {
     let app = TestApp::new().await;
     // A campaign of the test's organization is the other organization's foreign one.
     let foreign = campaign(&app, "active").await;
-    let theirs = app.create(&app.other, jane("jane@example.com"), None).await;
+    let theirs = app.create_contact(&app.other, jane("jane@example.com"), None).await;
     let activities = app.ctx().activities(&app.principal(&app.other).await, theirs.id);
     let body = json!({"event_time": "2024-04-18T10:15:00Z", "event_type": "x", "campaign_id": foreign.to_string()});
-    let NewActivities(new) = read(body);
+    let NewActivities(new) = parse_body(body);
     activities.record(&activities.draft(new), |_| None).await.unwrap();
     for (query, count) in [(format!("campaign_id={foreign}"), 0), (String::new(), 1), ("campaign_id=any".to_owned(), 1)]
     {
@@ -209,7 +209,7 @@ async fn another_organizations_campaign_gives_an_empty_list() {
 #[tokio::test]
 async fn the_timeline_is_read_page_by_page() {
     let app = TestApp::new().await;
-    let jane = app.jane("jane@example.com").await;
+    let jane = app.create_jane("jane@example.com").await;
     let [ours, paused] = [campaign(&app, "active").await, campaign(&app, "paused").await];
     // Every third is shown, so that a page needs more than one read.
     let campaigns: Vec<_> = (0..30).map(|index| Some(if index % 3 == 0 { ours } else { paused })).collect();
@@ -241,7 +241,7 @@ async fn the_timeline_is_read_page_by_page() {
 #[tokio::test]
 async fn pages_that_are_followed_by_their_links_are_exact_whatever_arrives_meanwhile() {
     let app = TestApp::new().await;
-    let jane = app.jane("jane@example.com").await;
+    let jane = app.create_jane("jane@example.com").await;
     timeline(&app, &jane, &[None; 5]).await;
     let answer = get(&app, jane.id, "limit=2").await;
     assert_eq!(shown(&answer), ["act_0", "act_1"]);
@@ -260,7 +260,7 @@ async fn pages_that_are_followed_by_their_links_are_exact_whatever_arrives_meanw
 #[tokio::test]
 async fn a_page_has_fifty_activities_in_the_order_of_events_unless_asked_otherwise() {
     let app = TestApp::new().await;
-    let jane = app.jane("jane@example.com").await;
+    let jane = app.create_jane("jane@example.com").await;
     timeline(&app, &jane, &[None; 51]).await;
     let answer = get(&app, jane.id, "").await;
     assert_eq!(shown(&answer).len(), 50);
@@ -275,7 +275,7 @@ async fn a_page_has_fifty_activities_in_the_order_of_events_unless_asked_otherwi
 #[tokio::test]
 async fn what_is_wrong_with_the_query_is_said_at_once() {
     let app = TestApp::new().await;
-    let jane = app.jane("jane@example.com").await;
+    let jane = app.create_jane("jane@example.com").await;
     let (page, limit) = ("page must be an integer from 0 to 1000000", "limit must be an integer from 1 to 200");
     let campaign = "campaign_id must be a valid UUID, \"all\" or \"any\"";
     let every = format!("{campaign}; {page}; {limit}");
@@ -306,7 +306,7 @@ async fn what_is_wrong_with_the_query_is_said_at_once() {
 #[tokio::test]
 async fn an_answer_that_the_client_has_is_not_sent_again() {
     let app = TestApp::new().await;
-    let jane = app.jane("jane@example.com").await;
+    let jane = app.create_jane("jane@example.com").await;
     let first = get(&app, jane.id, "").await;
     let etag = first.header("etag").to_owned();
     let with = async |tags: &str| send(&app, &request(&app, jane.id, "").header("if-none-match", tags)).await;
@@ -332,7 +332,7 @@ async fn an_answer_that_the_client_has_is_not_sent_again() {
 #[tokio::test]
 async fn what_cannot_be_read_is_a_fault_and_says_nothing() {
     let app = TestApp::new().await;
-    let jane = app.jane("jane@example.com").await;
+    let jane = app.create_jane("jane@example.com").await;
     let event_time = time::parse("2024-04-18T10:15:00Z").unwrap();
     let key = keys::activity(jane.org_id, jane.id, event_time, &ActivityId::parse("act_1").unwrap());
     let item = |direction: &str| {
@@ -358,29 +358,29 @@ async fn what_cannot_be_read_is_a_fault_and_says_nothing() {
 #[tokio::test]
 async fn a_key_is_believed_for_a_minute_and_an_unknown_one_refused_for_five_seconds() {
     let app = TestApp::new().await;
-    let jane = app.jane("jane@example.com").await;
+    let jane = app.create_jane("jane@example.com").await;
     let status = async |key: &str| send(&app, &request(&app, jane.id, "").header("x-api-key", key)).await.status;
-    let known: Vec<(_, ApiKey)> = app.org.keys();
+    let known: Vec<(_, ApiKey)> = app.org.api_keys();
     let (secret, key) = &known[0];
     assert_eq!(status(secret.in_clear()).await, 200);
     app.put_api_key(secret, &ApiKey { revoked_at: Some(Utc::now()), ..key.clone() }).await;
-    app.pass(TimeDelta::seconds(30));
+    app.advance_clock(TimeDelta::seconds(30));
     assert_eq!(status(secret.in_clear()).await, 200);
-    app.pass(TimeDelta::seconds(30));
+    app.advance_clock(TimeDelta::seconds(30));
     assert_eq!(status(secret.in_clear()).await, 401);
 
     let end = Utc::now() + TimeDelta::seconds(150);
     app.put_api_key(secret, &ApiKey { valid_until: Some(end), ..key.clone() }).await;
-    app.pass(TimeDelta::seconds(60));
+    app.advance_clock(TimeDelta::seconds(60));
     assert_eq!(status(secret.in_clear()).await, 200);
-    app.pass(TimeDelta::seconds(31));
+    app.advance_clock(TimeDelta::seconds(31));
     assert_eq!(status(secret.in_clear()).await, 401, "a key that is remembered ends in time too");
 
     let newcomer = Tenant::new();
-    let (secret, key) = &newcomer.keys()[0];
+    let (secret, key) = &newcomer.api_keys()[0];
     assert_eq!(status(secret.in_clear()).await, 401);
     app.put_api_key(secret, &ApiKey { org_id: app.org.org_id, ..key.clone() }).await;
     assert_eq!(status(secret.in_clear()).await, 401);
-    app.pass(TimeDelta::seconds(5));
+    app.advance_clock(TimeDelta::seconds(5));
     assert_eq!(status(secret.in_clear()).await, 200);
 }

@@ -26,7 +26,7 @@ async fn count(app: &TestApp, id: ImportId) -> serde_json::Value {
 #[tokio::test]
 async fn an_import_is_answered_as_it_was_when_created_with_its_count_at_the_end() {
     let app = TestApp::new().await;
-    let import = app.import_from(&app.org, TestRequest::example(Endpoint::CreateImport).body()).await;
+    let import = app.create_import_from(&app.org, TestRequest::example(Endpoint::CreateImport).body()).await;
     let answer = get(&app, import.id).await;
     let (id, org_id, at) = (import.id, import.org_id, time::to_seconds(import.created_at));
     let expected = format!(
@@ -39,7 +39,7 @@ async fn an_import_is_answered_as_it_was_when_created_with_its_count_at_the_end(
 #[tokio::test]
 async fn the_location_of_a_new_import_is_where_it_can_be_read() {
     let app = TestApp::new().await;
-    let import = app.import_from(&app.org, json!({"source": "csv"})).await;
+    let import = app.create_import_from(&app.org, json!({"source": "csv"})).await;
     let location = shared::Response::created(&import).header("location").unwrap().to_owned();
     let answer = app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).path(location)).await;
     assert_eq!((answer.status, &answer.json()["id"]), (200, &json!(import.id)));
@@ -48,13 +48,13 @@ async fn the_location_of_a_new_import_is_where_it_can_be_read() {
 #[tokio::test]
 async fn the_contacts_that_belong_to_it_now_are_counted() {
     let app = TestApp::new().await;
-    let [import, other] = [app.import(&app.org).await, app.import(&app.org).await];
+    let [import, other] = [app.create_import(&app.org).await, app.create_import(&app.org).await];
     let mut members = Vec::new();
     for n in 0..3 {
-        members.push(app.create(&app.org, jane(&format!("{n}@example.com")), Some(import)).await.id);
+        members.push(app.create_contact(&app.org, jane(&format!("{n}@example.com")), Some(import)).await.id);
     }
-    app.create(&app.org, jane("other@example.com"), Some(other)).await;
-    app.jane("none@example.com").await;
+    app.create_contact(&app.org, jane("other@example.com"), Some(other)).await;
+    app.create_jane("none@example.com").await;
     assert_eq!((count(&app, import).await, count(&app, other).await), (json!(3), json!(1)));
     app.ctx().contacts(&app.principal(&app.org).await).delete(members[1], None).await.unwrap();
     assert_eq!((count(&app, import).await, count(&app, other).await), (json!(2), json!(1)));
@@ -63,7 +63,7 @@ async fn the_contacts_that_belong_to_it_now_are_counted() {
 #[tokio::test]
 async fn more_contacts_than_one_read_finds_are_counted_on() {
     let app = TestApp::new().await;
-    let import = app.import(&app.org).await;
+    let import = app.create_import(&app.org).await;
     // One read ends at 1 MB.
     let large = json!({"type": {"S": "membership"}, "padding": {"S": "x".repeat(300_000)}});
     for _ in 0..9 {
@@ -83,7 +83,7 @@ async fn more_contacts_than_one_read_finds_are_counted_on() {
 #[tokio::test]
 async fn what_cannot_be_read_is_a_fault_and_says_nothing() {
     let app = TestApp::new().await;
-    let id = app.import(&app.org).await;
+    let id = app.create_import(&app.org).await;
     let key = keys::import(app.org.org_id, id);
     for broken in [json!({"id": {"S": "canary"}}), json!({"mapping": {"S": "canary"}})] {
         let mut item = broken;

@@ -26,9 +26,9 @@ async fn link(app: &TestApp, campaign: CampaignId, body: &Value) -> TestResponse
 /// A campaign of this account, and an import with so many contacts.
 async fn campaign_and_import(app: &TestApp, contacts: usize) -> (CampaignId, ImportId) {
     let body = json!({"name": "Q1", "status": "active", "provider_account_id": [ACCOUNT]});
-    let (campaign, import) = (app.campaign(body).await.id, app.import(&app.org).await);
+    let (campaign, import) = (app.create_campaign(body).await.id, app.create_import(&app.org).await);
     for _ in 0..contacts {
-        app.create(&app.org, jane(&format!("{}@example.com", uuid::Uuid::new_v4())), Some(import)).await;
+        app.create_contact(&app.org, jane(&format!("{}@example.com", uuid::Uuid::new_v4())), Some(import)).await;
     }
     (campaign, import)
 }
@@ -57,9 +57,9 @@ async fn the_answer_counts_what_the_call_did() {
         told(campaign, [2, 5, 5, 0]),
         "an import counts once"
     );
-    let empty = app.import(&app.org).await;
+    let empty = app.create_import(&app.org).await;
     assert_eq!(answer(campaign, &[empty]).await, told(campaign, [1, 0, 0, 0]));
-    assert_eq!(app.count("lead").await, 5);
+    assert_eq!(app.count_items("lead").await, 5);
 }
 
 #[tokio::test]
@@ -72,11 +72,11 @@ async fn an_import_knows_the_campaign_it_was_linked_to_last() {
     let unlinked = stored().await;
     assert!(!unlinked.contains("campaign_id"));
     for campaign in [first, second] {
-        app.pass(TimeDelta::hours(1));
+        app.advance_clock(TimeDelta::hours(1));
         link(&app, campaign, &json!({"import_ids": [import]})).await;
         let linked = stored().await;
         assert!(linked.contains(&format!("\"campaign_id\":\"{campaign}\"")), "{linked}");
-        app.pass(TimeDelta::hours(1));
+        app.advance_clock(TimeDelta::hours(1));
         link(&app, campaign, &json!({"import_ids": [import]})).await;
         assert_eq!(stored().await, linked, "nothing changed, so it was not touched");
     }
@@ -112,7 +112,7 @@ async fn every_fault_is_named_and_nothing_is_written() {
 async fn an_import_that_is_not_there_is_not_found_and_nothing_is_written() {
     let app = TestApp::new().await;
     let (campaign, import) = campaign_and_import(&app, 1).await;
-    let theirs = app.import(&app.other).await;
+    let theirs = app.create_import(&app.other).await;
     let before = app.items().await;
     for missing in [theirs, uuid::Uuid::now_v7().into()] {
         for imports in [vec![missing], vec![import, missing], vec![missing, import]] {

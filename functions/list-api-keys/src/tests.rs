@@ -19,7 +19,7 @@ shared::every_endpoint!(
 
 /// The ids of every page from this query on.
 async fn pages(app: &TestApp, query: &str) -> Vec<Vec<String>> {
-    app.pages(ENDPOINT, handle, query).await.iter().map(|page| page.each("id")).collect()
+    app.list_all_pages(ENDPOINT, handle, query).await.iter().map(|page| page.values_of("id")).collect()
 }
 
 /// Stores a key of this organization made at a moment that no other key has.
@@ -56,7 +56,7 @@ async fn keys_are_listed_newest_first_and_never_shown() {
     assert_eq!((answer.status, answer.header("content-type"), answer.header("link")), (200, "application/json", ""));
     let rows = answer.json();
     let rows = rows.as_array().unwrap();
-    assert_eq!(rows.len(), app.org.keys().len() + 2, "every key of the organization");
+    assert_eq!(rows.len(), app.org.api_keys().len() + 2, "every key of the organization");
     let mut names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
     assert_eq!(names.split_off(4), ["1 h old", "2 h old"]);
     names.sort_unstable();
@@ -69,7 +69,7 @@ async fn keys_are_listed_newest_first_and_never_shown() {
     assert!(answer.text.ends_with(&shown), "{}", answer.text);
     assert_eq!(rows[4]["expires_at"], json!("2024-04-05T19:34:38.120Z"));
     assert_eq!(rows[4]["revoked_at"], json!("2024-04-05T19:34:38Z"));
-    for secret in app.org.keys().into_iter().map(|(secret, _)| secret).chain([&secret, &ended_secret]) {
+    for secret in app.org.api_keys().into_iter().map(|(secret, _)| secret).chain([&secret, &ended_secret]) {
         assert!(!answer.text.contains(secret.in_clear()) && !answer.text.contains(secret.hash().as_str()));
     }
 }
@@ -85,9 +85,9 @@ async fn a_list_goes_on_where_its_page_ended() {
     assert_eq!(pages(&app, "limit=4").await.concat(), expected);
     // What others make between two pages neither skips nor repeats a row.
     let first = app.list(ENDPOINT, handle, "limit=4").await;
-    let cursor = first.next(ENDPOINT).unwrap();
+    let cursor = first.next_page_query(ENDPOINT).unwrap();
     key(&app, org, -1).await;
-    assert_eq!(app.list(ENDPOINT, handle, &cursor).await.each("id"), expected[4..8]);
+    assert_eq!(app.list(ENDPOINT, handle, &cursor).await.values_of("id"), expected[4..8]);
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn more_keys_than_one_read_takes_are_all_shown() {
     for hours_ago in 1..=120 {
         key(&app, app.org.org_id, hours_ago).await;
     }
-    let ids = app.list(ENDPOINT, handle, "").await.each("id");
+    let ids = app.list(ENDPOINT, handle, "").await.values_of("id");
     assert!(ids.len() == 121 && ids.is_sorted_by(|newer, older| newer > older), "{}", ids.len());
 }
 
@@ -114,7 +114,7 @@ async fn what_the_index_names_is_read_from_the_table() {
         "scopes": {"SS": ["read"]}, "name": {"S": "another's"},
     });
     app.put_item(&place, entry.clone()).await;
-    assert_eq!(app.list(ENDPOINT, handle, "").await.each("id"), [expected]);
+    assert_eq!(app.list(ENDPOINT, handle, "").await.values_of("id"), [expected]);
     entry["scopes"] = json!({"S": "canary"});
     app.put_item(&place, entry).await;
     let answer = app.list(ENDPOINT, handle, "").await;

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::domain::{CampaignId, ContactId, Lead, LeadKey};
 use shared::dynamodb::keys;
-use shared::testing::{TestApp, TestRequest, TestResponse, jane, read};
+use shared::testing::{TestApp, TestRequest, TestResponse, jane, parse_body};
 use shared::{Endpoint, Response};
 
 use super::handle;
@@ -29,7 +29,7 @@ fn places(answer: &TestResponse) -> Vec<LeadKey> {
 
 /// The leads of every page from this query on.
 async fn pages(app: &TestApp, query: &str) -> Vec<Vec<LeadKey>> {
-    app.pages(ENDPOINT, handle, query).await.iter().map(places).collect()
+    app.list_all_pages(ENDPOINT, handle, query).await.iter().map(places).collect()
 }
 
 /// Campaigns that each have every contact for a lead, both a second apart.
@@ -42,17 +42,17 @@ struct Platform {
 impl Platform {
     async fn new(campaigns: usize, contacts: usize) -> Self {
         let app = TestApp::new().await;
-        let import = app.import(&app.org).await;
+        let import = app.create_import(&app.org).await;
         let mut platform = Self { app, campaigns: Vec::new(), contacts: Vec::new() };
         for n in 0..contacts {
-            platform.app.pass(TimeDelta::seconds(1));
-            let contact = platform.app.create(&platform.app.org, jane(&format!("{n}@example.com")), Some(import)).await;
+            platform.app.advance_clock(TimeDelta::seconds(1));
+            let contact = platform.app.create_contact(&platform.app.org, jane(&format!("{n}@example.com")), Some(import)).await;
             platform.contacts.push(contact.id);
         }
         for _ in 0..campaigns {
-            platform.app.pass(TimeDelta::seconds(1));
-            let campaign = platform.app.campaign(json!({"name": "Q1"})).await.id;
-            platform.app.link(campaign, &[import]).await;
+            platform.app.advance_clock(TimeDelta::seconds(1));
+            let campaign = platform.app.create_campaign(json!({"name": "Q1"})).await.id;
+            platform.app.link_imports(campaign, &[import]).await;
             platform.campaigns.push(campaign);
         }
         platform
@@ -67,16 +67,16 @@ impl Platform {
 
     async fn set_status(&self, place: LeadKey, status: &str) -> Lead {
         let leads = self.app.ctx().leads(&self.app.principal(&self.app.org).await);
-        leads.update(place.lead_id(), &read(json!({"lead_status": status}))).await.unwrap()
+        leads.update(place.lead_id(), &parse_body(json!({"lead_status": status}))).await.unwrap()
     }
 }
 
 #[tokio::test]
 async fn leads_are_listed_by_campaign_and_contact_as_they_are_shown() {
     let app = TestApp::new().await;
-    let one = app.lead().await;
-    app.pass(TimeDelta::seconds(1));
-    let two = app.lead().await;
+    let one = app.create_lead().await;
+    app.advance_clock(TimeDelta::seconds(1));
+    let two = app.create_lead().await;
     let answer = app.list(ENDPOINT, handle, "").await;
     let expected: Value = serde_json::to_value(Response::list([&two, &one])).unwrap();
     assert_eq!((answer.status, &json!(answer.text)), (200, &expected["body"]));
@@ -153,9 +153,9 @@ async fn what_others_do_between_two_pages_neither_skips_nor_repeats_a_row() {
     let principal = app.principal(&app.org).await;
     let first = app.list(ENDPOINT, handle, "limit=3").await;
     assert_eq!(places(&first), all[..3]);
-    let cursor = first.next(ENDPOINT).unwrap();
-    app.pass(TimeDelta::seconds(1));
-    let new = app.lead().await;
+    let cursor = first.next_page_query(ENDPOINT).unwrap();
+    app.advance_clock(TimeDelta::seconds(1));
+    let new = app.create_lead().await;
     platform.set_status(all[4], "ended").await;
     // The last row seen goes, and one that was not seen yet.
     app.ctx().contacts(&principal).delete(all[2].contact_id, None).await.unwrap();
@@ -168,7 +168,7 @@ async fn what_others_do_between_two_pages_neither_skips_nor_repeats_a_row() {
 async fn a_cursor_of_another_list_is_a_place_all_the_same() {
     let platform = Platform::new(3, 2).await;
     let (app, all) = (&platform.app, platform.places());
-    let cursor = |answer: &TestResponse| answer.next(ENDPOINT).unwrap().split_once("cursor=").unwrap().1.to_owned();
+    let cursor = |answer: &TestResponse| answer.next_page_query(ENDPOINT).unwrap().split_once("cursor=").unwrap().1.to_owned();
     let newest = cursor(&app.list(ENDPOINT, handle, "limit=1").await);
     let oldest = cursor(&app.list(ENDPOINT, handle, "limit=5").await);
     let [first, last] = [all[0].campaign_id, all[5].campaign_id];
@@ -207,7 +207,7 @@ async fn what_the_index_still_names_is_not_shown_once_it_is_gone() {
     }
     late["lead_status"] = json!({"S": "pending"});
     app.put_item(&keys::lead(app.org.org_id, all[4]), late).await;
-    assert_eq!(app.count("lead").await, 5);
+    assert_eq!(app.count_items("lead").await, 5);
     for query in [
         String::new(),
         "status=pending".to_owned(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::domain::Campaign;
-use shared::testing::{TestApp, TestRequest, read};
+use shared::testing::{TestApp, TestRequest, parse_body};
 use shared::{Endpoint, Response};
 
 use super::handle;
@@ -19,13 +19,13 @@ const TWO: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae8";
 
 /// The names of every page from this query on.
 async fn pages(app: &TestApp, query: &str) -> Vec<Vec<String>> {
-    app.pages(ENDPOINT, handle, query).await.iter().map(|page| page.each("name")).collect()
+    app.list_all_pages(ENDPOINT, handle, query).await.iter().map(|page| page.values_of("name")).collect()
 }
 
 /// Stores a campaign, a second after whichever was before.
 async fn campaign(app: &TestApp, body: Value) -> Campaign {
-    app.pass(chrono::TimeDelta::seconds(1));
-    app.campaign(body).await
+    app.advance_clock(chrono::TimeDelta::seconds(1));
+    app.create_campaign(body).await
 }
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn campaigns_are_listed_newest_first_as_they_are_shown() {
     let answer = app.list(ENDPOINT, handle, "").await;
     let expected: Value = serde_json::to_value(Response::list([&two, &one])).unwrap();
     assert_eq!((answer.status, &json!(answer.text)), (200, &expected["body"]));
-    assert_eq!(answer.each("name"), ["Q2", "Q1-2024"]);
+    assert_eq!(answer.values_of("name"), ["Q2", "Q1-2024"]);
     assert_eq!((answer.header("content-type"), answer.header("link")), ("application/json", ""));
 }
 
@@ -64,7 +64,7 @@ async fn a_list_is_filtered_by_status_and_by_profile() {
         (format!("icp_profile_id={TWO}&status=draft"), &[]),
         ("unknown=x".to_owned(), &["e", "d", "c", "b", "a"]),
     ] {
-        assert_eq!(app.list(ENDPOINT, handle, &query).await.each("name"), expected, "{query}");
+        assert_eq!(app.list(ENDPOINT, handle, &query).await.values_of("name"), expected, "{query}");
     }
 }
 
@@ -81,14 +81,14 @@ async fn a_list_goes_on_where_its_page_ended() {
     assert_eq!(pages(&app, "status=active&limit=2").await.concat(), ["n6", "n3", "n0"]);
     // What others do between two pages neither skips nor repeats a row.
     let first = app.list(ENDPOINT, handle, "limit=4").await;
-    let cursor = first.next(ENDPOINT).unwrap();
+    let cursor = first.next_page_query(ENDPOINT).unwrap();
     campaign(&app, json!({"name": "new"})).await;
     let last = first.json()[3]["id"].as_str().unwrap().to_owned();
     let campaigns = app.ctx().campaigns(&app.principal(&app.org).await);
     let id = shared::domain::Id::parse(&last).unwrap();
-    campaigns.update(id, &read(json!({"name": "changed"}))).await.unwrap();
+    campaigns.update(id, &parse_body(json!({"name": "changed"}))).await.unwrap();
     campaigns.delete(id).await.unwrap();
-    assert_eq!(app.list(ENDPOINT, handle, &cursor).await.each("name"), expected[4..8]);
+    assert_eq!(app.list(ENDPOINT, handle, &cursor).await.values_of("name"), expected[4..8]);
 }
 
 #[tokio::test]

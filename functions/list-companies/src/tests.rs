@@ -17,14 +17,14 @@ shared::every_endpoint!(
 
 /// The names of every page from this query on.
 async fn pages(app: &TestApp, query: &str) -> Vec<Vec<String>> {
-    app.pages(ENDPOINT, handle, query).await.iter().map(|page| page.each("name")).collect()
+    app.list_all_pages(ENDPOINT, handle, query).await.iter().map(|page| page.values_of("name")).collect()
 }
 
 /// Stores a contact of this company.
 async fn at(app: &TestApp, tenant: &Tenant, company: &str) {
     let mut body = jane(&format!("{}@example.com", ids::uuid_at(chrono::Utc::now())));
     body["company"] = json!(company);
-    app.create(tenant, body, None).await;
+    app.create_contact(tenant, body, None).await;
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_company_is_found_by_its_name_as_it_is_compared() {
         ("name=Acme+Inc.&limit=1", &["Acme Inc."]),
     ] {
         let answer = app.list(ENDPOINT, handle, query).await;
-        assert_eq!(answer.each("name"), expected, "{query}");
+        assert_eq!(answer.values_of("name"), expected, "{query}");
         assert_eq!(answer.header("link"), "", "{query}");
     }
 }
@@ -79,14 +79,14 @@ async fn a_list_goes_on_where_its_page_ended() {
     assert_eq!(pages(&app, "limit=4").await.concat(), expected);
     // What others make between two pages neither skips nor repeats a row.
     let first = app.list(ENDPOINT, handle, "limit=4").await;
-    let next = first.next(ENDPOINT).unwrap();
+    let next = first.next_page_query(ENDPOINT).unwrap();
     at(&app, &app.org, "Abel").await;
     at(&app, &app.org, "Yak").await;
-    assert_eq!(app.list(ENDPOINT, handle, &next).await.each("name"), ["BD", "Yak", "Zeta", "Ärzte"]);
+    assert_eq!(app.list(ENDPOINT, handle, &next).await.values_of("name"), ["BD", "Yak", "Zeta", "Ärzte"]);
     let cursor = next.split("cursor=").nth(1).unwrap();
     for (name, expected) in [("Zeta", vec!["Zeta"]), ("b+c", vec![]), ("acme", vec![])] {
         let answer = app.list(ENDPOINT, handle, &format!("cursor={cursor}&name={name}")).await;
-        assert_eq!(answer.each("name"), expected, "{name}");
+        assert_eq!(answer.values_of("name"), expected, "{name}");
     }
 }
 

@@ -18,7 +18,7 @@ shared::every_endpoint!(
 
 /// The ids of every page from this query on.
 async fn pages(app: &TestApp, query: &str) -> Vec<Vec<String>> {
-    app.pages(ENDPOINT, handle, query).await.iter().map(|page| page.each("id")).collect()
+    app.list_all_pages(ENDPOINT, handle, query).await.iter().map(|page| page.values_of("id")).collect()
 }
 
 /// Stores so many contacts, a second apart, and gives their ids, newest first.
@@ -32,19 +32,19 @@ async fn contacts(app: &TestApp, count: usize, import_id: Option<ImportId>) -> V
 
 /// Stores Jane Doe with another address and these members, a second after whoever was before.
 async fn contact(app: &TestApp, changes: &Value, import_id: Option<ImportId>) -> Contact {
-    app.pass(TimeDelta::seconds(1));
+    app.advance_clock(TimeDelta::seconds(1));
     let mut body = jane(&format!("{}@example.com", ids::uuid_at(Utc::now())));
     for (name, value) in changes.as_object().into_iter().flatten() {
         body[name] = value.clone();
     }
-    app.create(&app.org, body, import_id).await
+    app.create_contact(&app.org, body, import_id).await
 }
 
 #[tokio::test]
 async fn contacts_are_shown_newest_first_in_the_form_of_the_page() {
     let app = TestApp::new().await;
-    app.create(&app.other, jane("theirs@example.com"), None).await;
-    let john = app.john().await;
+    app.create_contact(&app.other, jane("theirs@example.com"), None).await;
+    let john = app.create_john().await;
     let jane = contact(&app, &json!({"email": "jane.smith@example.com"}), None).await;
     let (org_id, jane_id, john_id) = (app.org.org_id, jane.id, john.id);
     let [jane_at, john_at] = [&jane, &john].map(|contact| time::to_seconds(contact.created_at));
@@ -59,10 +59,10 @@ async fn contacts_are_shown_newest_first_in_the_form_of_the_page() {
 #[tokio::test]
 async fn each_filter_narrows_the_list() {
     let app = TestApp::new().await;
-    let import_id = app.import(&app.org).await;
-    let empty_import = app.import(&app.org).await;
-    let theirs = app.import(&app.other).await;
-    app.create(&app.other, jane("c@example.com"), Some(theirs)).await;
+    let import_id = app.create_import(&app.org).await;
+    let empty_import = app.create_import(&app.org).await;
+    let theirs = app.create_import(&app.other).await;
+    app.create_contact(&app.other, jane("c@example.com"), Some(theirs)).await;
     let a = contact(&app, &json!({"email": "a@example.com", "company": "Tech Corp"}), Some(import_id)).await;
     let b = contact(&app, &json!({"email": "b@example.com", "company": "Other Corp"}), Some(import_id)).await;
     let c = contact(&app, &json!({"email": "c@example.com", "company": "tech  corp"}), None).await;
@@ -114,21 +114,21 @@ async fn each_filter_narrows_the_list() {
 #[tokio::test]
 async fn an_import_that_is_gone_has_no_members() {
     let app = TestApp::new().await;
-    let import_id = app.import(&app.org).await;
+    let import_id = app.create_import(&app.org).await;
     let member = contact(&app, &json!({"email": "jane@example.com"}), Some(import_id)).await;
     // As the table is after an import was deleted, until its memberships are cleared up.
     let gone = ImportId::parse("7c9e6679-7425-40de-944b-e07fc1f90ae7").unwrap();
     app.put_item(&keys::membership(app.org.org_id, gone, member.id), json!({"type": {"S": "membership"}})).await;
     assert_eq!(app.list(ENDPOINT, handle, &format!("import_id={gone}")).await.text, "[]");
-    assert_eq!(app.list(ENDPOINT, handle, &format!("import_id={import_id}")).await.each("id"), [member.id.to_string()]);
+    assert_eq!(app.list(ENDPOINT, handle, &format!("import_id={import_id}")).await.values_of("id"), [member.id.to_string()]);
 }
 
 #[tokio::test]
 async fn updated_after_means_the_last_change() {
     let app = TestApp::new().await;
     let ids = contacts(&app, 3, None).await;
-    let newest = app.stored(parse(&ids[0])).await.unwrap();
-    app.pass(TimeDelta::seconds(10));
+    let newest = app.stored_contact(parse(&ids[0])).await.unwrap();
+    app.advance_clock(TimeDelta::seconds(10));
     let patch = ContactPatch { company: Patch::Clear, ..Default::default() };
     let contacts = app.ctx().contacts(&app.principal(&app.org).await);
     contacts.update(parse(&ids[2]), &patch, None).await.unwrap();
@@ -173,7 +173,7 @@ async fn what_is_wrong_with_the_query_is_said_at_once() {
 #[tokio::test]
 async fn pages_neither_repeat_nor_skip_while_others_write() {
     let app = TestApp::new().await;
-    let import_id = app.import(&app.org).await;
+    let import_id = app.create_import(&app.org).await;
     for filter in [String::new(), format!("import_id={import_id}&"), "company=Tech+Corp&".to_owned()] {
         let mut expected = Vec::new();
         for _ in 0..7 {
@@ -185,7 +185,7 @@ async fn pages_neither_repeat_nor_skip_while_others_write() {
         let mut gone = Vec::new();
         while let Some(current) = query {
             let answer = app.list(ENDPOINT, handle, &current).await;
-            let page = answer.each("id");
+            let page = answer.values_of("id");
             assert!(page.len() <= 2);
             // The row that the cursor stands at goes, one that is still to come goes, and new ones are made.
             let last = page.last().cloned();
@@ -197,7 +197,7 @@ async fn pages_neither_repeat_nor_skip_while_others_write() {
                 gone.push(id);
             }
             contact(&app, &json!({"company": "Tech Corp"}), Some(import_id)).await;
-            query = answer.next(ENDPOINT);
+            query = answer.next_page_query(ENDPOINT);
         }
         expected.retain(|id| seen.contains(id) || !gone.contains(id));
         assert_eq!(seen, expected, "{filter}");
@@ -213,28 +213,28 @@ async fn the_next_pages_address_is_this_ones_with_another_cursor() {
     let app = TestApp::new().await;
     contacts(&app, 3, None).await;
     let first = app.list(ENDPOINT, handle, "limit=1&created_after=2024-10-06T12:00:00%2B02:00&x=%26").await;
-    let first = first.next(ENDPOINT).unwrap();
+    let first = first.next_page_query(ENDPOINT).unwrap();
     let (query, cursor) = first.split_once("&cursor=").unwrap();
     assert_eq!(query, "limit=1&created_after=2024-10-06T12%3A00%3A00%2B02%3A00&x=%26");
-    let second = app.list(ENDPOINT, handle, &first).await.next(ENDPOINT).unwrap();
+    let second = app.list(ENDPOINT, handle, &first).await.next_page_query(ENDPOINT).unwrap();
     let (same, another) = second.split_once("&cursor=").unwrap();
     assert_eq!(same, query);
     assert_ne!(another, cursor);
-    assert_eq!(app.list(ENDPOINT, handle, &second).await.next(ENDPOINT), None);
+    assert_eq!(app.list(ENDPOINT, handle, &second).await.next_page_query(ENDPOINT), None);
     let all = app.list(ENDPOINT, handle, "limit=3").await;
-    assert_eq!(all.next(ENDPOINT), None, "a page that is just full is the last");
+    assert_eq!(all.next_page_query(ENDPOINT), None, "a page that is just full is the last");
 }
 
 #[tokio::test]
 async fn a_cursor_shows_nothing_of_another_organization() {
     let app = TestApp::new().await;
     let ours = contacts(&app, 3, None).await;
-    let second = app.list(ENDPOINT, handle, "limit=1").await.next(ENDPOINT).unwrap();
+    let second = app.list(ENDPOINT, handle, "limit=1").await.next_page_query(ENDPOINT).unwrap();
     let theirs = TestRequest::to(ENDPOINT, &app.other).query(&second);
     assert_eq!(app.send(ENDPOINT, handle, &theirs).await.text, "[]");
     // Neither does one from a list with other filters, wherever it stands in this one.
-    let oldest = app.list(ENDPOINT, handle, "limit=2").await.next(ENDPOINT).unwrap().replace("limit=2", "limit=9");
-    let created = time::to_millis(app.stored(parse(&ours[1])).await.unwrap().created_at);
+    let oldest = app.list(ENDPOINT, handle, "limit=2").await.next_page_query(ENDPOINT).unwrap().replace("limit=2", "limit=9");
+    let created = time::to_millis(app.stored_contact(parse(&ours[1])).await.unwrap().created_at);
     for (query, expected) in [
         (oldest.clone(), vec![ours[2].clone()]),
         (format!("{oldest}&created_after={created}"), vec![]),
@@ -248,7 +248,7 @@ async fn a_cursor_shows_nothing_of_another_organization() {
 async fn a_page_may_end_early_and_only_a_missing_link_is_the_end() {
     const COUNT: usize = 90;
     let app = TestApp::new().await;
-    let import_id = app.import(&app.org).await;
+    let import_id = app.create_import(&app.org).await;
     let mut expected = Vec::new();
     for index in 0..COUNT {
         let company = if index == 0 { "First Corp" } else { "Tech Corp" };
@@ -262,19 +262,19 @@ async fn a_page_may_end_early_and_only_a_missing_link_is_the_end() {
         assert_eq!(pages.concat(), expected, "{query}");
     }
     let mut answer = app.list(ENDPOINT, handle, "company=first+corp").await;
-    assert_eq!(answer.each("id").len(), 0, "more was passed over than one page may read");
-    while let Some(query) = answer.next(ENDPOINT) {
+    assert_eq!(answer.values_of("id").len(), 0, "more was passed over than one page may read");
+    while let Some(query) = answer.next_page_query(ENDPOINT) {
         answer = app.list(ENDPOINT, handle, &query).await;
     }
-    assert_eq!(answer.each("id"), expected[COUNT - 1..]);
+    assert_eq!(answer.values_of("id"), expected[COUNT - 1..]);
     assert!(app.list(ENDPOINT, handle, "").await.text.len() < 6 * 1024 * 1024 - 1024 * 1024);
 }
 
 #[tokio::test]
 async fn a_contact_that_cannot_be_read_is_a_fault_and_says_nothing() {
     let app = TestApp::new().await;
-    let import_id = app.import(&app.org).await;
-    let contact = app.create(&app.org, jane("jane@example.com"), Some(import_id)).await;
+    let import_id = app.create_import(&app.org).await;
+    let contact = app.create_contact(&app.org, jane("jane@example.com"), Some(import_id)).await;
     let garbage = json!({"type": {"S": "contact"}, "email": {"S": "canary"}, "enrichment": {"M": {}}});
     app.put_item(&keys::contact(app.org.org_id, contact.id), garbage).await;
     for query in ["", "email=jane@example.com", "company=x", &format!("import_id={import_id}")] {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::domain::Import;
-use shared::testing::{TestApp, TestRequest, read};
+use shared::testing::{TestApp, TestRequest, parse_body};
 use shared::{Endpoint, Response};
 
 use super::handle;
@@ -19,13 +19,13 @@ const TWO: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae8";
 
 /// The sources of every page from this query on.
 async fn pages(app: &TestApp, query: &str) -> Vec<Vec<String>> {
-    app.pages(ENDPOINT, handle, query).await.iter().map(|page| page.each("source")).collect()
+    app.list_all_pages(ENDPOINT, handle, query).await.iter().map(|page| page.values_of("source")).collect()
 }
 
 /// Stores an import, a second after whichever was before.
 async fn import(app: &TestApp, body: Value) -> Import {
-    app.pass(chrono::TimeDelta::seconds(1));
-    app.import_from(&app.org, body).await
+    app.advance_clock(chrono::TimeDelta::seconds(1));
+    app.create_import_from(&app.org, body).await
 }
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn imports_are_listed_newest_first_as_they_are_shown() {
     let answer = app.list(ENDPOINT, handle, "").await;
     let expected: Value = serde_json::to_value(Response::list([&two, &one])).unwrap();
     assert_eq!((answer.status, &json!(answer.text)), (200, &expected["body"]));
-    assert_eq!(answer.each("source"), ["crm", "csv"]);
+    assert_eq!(answer.values_of("source"), ["crm", "csv"]);
     assert_eq!((answer.header("content-type"), answer.header("link")), ("application/json", ""));
 }
 
@@ -64,7 +64,7 @@ async fn a_list_is_filtered_by_status_and_by_campaign() {
         (format!("campaign_id={TWO}&status=pending"), &[]),
         ("unknown=x".to_owned(), &["e", "d", "c", "b", "a"]),
     ] {
-        assert_eq!(app.list(ENDPOINT, handle, &query).await.each("source"), expected, "{query}");
+        assert_eq!(app.list(ENDPOINT, handle, &query).await.values_of("source"), expected, "{query}");
     }
 }
 
@@ -81,13 +81,13 @@ async fn a_list_goes_on_where_its_page_ended() {
     assert_eq!(pages(&app, "status=completed&limit=2").await, [vec!["n6", "n3"], vec!["n0"]]);
     // What others do between two pages neither skips nor repeats a row.
     let first = app.list(ENDPOINT, handle, "limit=4").await;
-    let cursor = first.next(ENDPOINT).unwrap();
+    let cursor = first.next_page_query(ENDPOINT).unwrap();
     import(&app, json!({"source": "new"})).await;
     let id = shared::domain::Id::parse(first.json()[3]["id"].as_str().unwrap()).unwrap();
     let imports = app.ctx().imports(&app.principal(&app.org).await);
-    imports.update(id, &read(json!({"source": "changed"}))).await.unwrap();
+    imports.update(id, &parse_body(json!({"source": "changed"}))).await.unwrap();
     imports.delete(id).await.unwrap();
-    assert_eq!(app.list(ENDPOINT, handle, &cursor).await.each("source"), expected[4..8]);
+    assert_eq!(app.list(ENDPOINT, handle, &cursor).await.values_of("source"), expected[4..8]);
 }
 
 #[tokio::test]

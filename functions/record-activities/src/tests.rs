@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{ActivityId, ContactId, TimelineFilter, TimelinePage};
-use shared::testing::{TestApp, TestRequest, TestResponse, read};
+use shared::testing::{TestApp, TestRequest, TestResponse, parse_body};
 
 use super::handle;
 
@@ -43,14 +43,14 @@ async fn timeline(app: &TestApp, contact: ContactId) -> Vec<(String, String)> {
 /// Merges metadata into an activity, as its sender does later.
 async fn learn(app: &TestApp, contact: ContactId, id: &str, metadata: Value) {
     let activities = app.ctx().activities(&app.principal(&app.org).await, contact);
-    let (id, patch) = (ActivityId::parse(id).unwrap(), read(json!({"metadata": metadata})));
+    let (id, patch) = (ActivityId::parse(id).unwrap(), parse_body(json!({"metadata": metadata})));
     Box::pin(activities.update(&id, &patch)).await.unwrap();
 }
 
 #[tokio::test]
 async fn activities_are_answered_as_the_timeline_shows_them_in_the_order_sent() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     let mut body = request(&app, id).body();
     body.as_array_mut().unwrap().reverse();
     let answer = post(&app, id, &body).await;
@@ -64,7 +64,7 @@ async fn activities_are_answered_as_the_timeline_shows_them_in_the_order_sent() 
 #[tokio::test]
 async fn one_activity_is_enough_and_what_it_lacks_falls_back() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     let nothing = json!({
         "id": null, "campaign_id": null, "channel": null, "direction": null, "sdr_agent_id": null, "event_text": null,
         "metadata": null, "event_time": AT, "event_type": " opened ", "contact_id": 1,
@@ -88,7 +88,7 @@ async fn one_activity_is_enough_and_what_it_lacks_falls_back() {
 #[tokio::test]
 async fn an_array_holds_one_to_fifty_activities() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     let many = |count: usize| -> Value {
         (0..count).map(|n| json!({"id": format!("act_{n}"), "event_time": AT, "event_type": "opened"})).collect()
     };
@@ -97,18 +97,18 @@ async fn an_array_holds_one_to_fifty_activities() {
         let detail = "Validation error: body must hold 1 to 50 activities";
         assert_eq!((answer.status, answer.detail().as_str()), (400, detail), "{count}");
     }
-    assert_eq!(app.count("activity").await, 0);
+    assert_eq!(app.count_items("activity").await, 0);
     for count in [1, 50] {
         let answer = post(&app, id, &many(count)).await;
         assert_eq!((answer.status, answer.json().as_array().unwrap().len()), (201, count));
-        assert_eq!(app.count("activity").await, count);
+        assert_eq!(app.count_items("activity").await, count);
     }
 }
 
 #[tokio::test]
 async fn every_fault_is_named_with_its_activity_and_nothing_is_written() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     let good = json!({"id": "act_1", "event_time": AT, "event_type": "opened"});
     let with = |name: &str, value: Value| {
         let mut body = good.clone();
@@ -152,7 +152,7 @@ async fn every_fault_is_named_with_its_activity_and_nothing_is_written() {
         "Validation error: activity 1: event_time field is required; activity 1: event_type field is required; activity 3: body must be a JSON object; activity 4: body must be a JSON object; activity 5: {name}"
     );
     assert_eq!((answer.status, answer.detail()), (400, detail));
-    assert_eq!(app.count("activity").await, 0);
+    assert_eq!(app.count_items("activity").await, 0);
     let longest = with("id", json!("Az09_.:-".repeat(16)));
     assert_eq!(post(&app, id, &longest).await.status, 201);
 }
@@ -160,7 +160,7 @@ async fn every_fault_is_named_with_its_activity_and_nothing_is_written() {
 #[tokio::test]
 async fn a_repeat_overwrites_nothing_and_answers_what_is_stored() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     let body = request(&app, id).body();
     for key in [None, Some("key-1")] {
         let with_key =
@@ -195,7 +195,7 @@ async fn a_repeat_overwrites_nothing_and_answers_what_is_stored() {
 async fn of_one_activity_twice_in_an_array_the_first_is_the_one() {
     let app = TestApp::new().await;
     for (index, key) in [None, Some("key-1")].into_iter().enumerate() {
-        let id = app.jane(&format!("jane.{index}@example.com")).await.id;
+        let id = app.create_jane(&format!("jane.{index}@example.com")).await.id;
         let one = |time: &str, event_type: &str| json!({"id": "act_1", "event_time": time, "event_type": event_type});
         let body = json!([
             one("2024-04-18T10:15:00.123Z", "first"),
@@ -227,7 +227,7 @@ async fn a_time_is_kept_in_utc_to_the_millisecond() {
     .into_iter()
     .enumerate()
     {
-        let id = app.jane(&format!("jane.{index}@example.com")).await.id;
+        let id = app.create_jane(&format!("jane.{index}@example.com")).await.id;
         let body = json!({"id": "act_1", "event_time": sent, "event_type": "opened"});
         let answer = post(&app, id, &body).await;
         assert_eq!(answer.json()[0]["event_time"], kept.replace(".000Z", "Z"), "{sent}");
@@ -249,19 +249,19 @@ fn of_length(id: usize, length: usize) -> Value {
 #[tokio::test]
 async fn an_activity_has_at_most_twenty_kibibytes() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     let answer = post(&app, id, &json!([of_length(1, MOST), of_length(2, MOST + 1)])).await;
     let detail = "Validation error: activity 2: metadata and event_text must be at most 20 KiB together";
     assert_eq!((answer.status, answer.detail().as_str()), (400, detail));
     let fifty: Vec<_> = (0..50).map(|n| of_length(n, MOST)).collect();
     assert_eq!(post(&app, id, &json!(fifty)).await.status, 201);
-    assert_eq!(app.count("activity").await, 50);
+    assert_eq!(app.count_items("activity").await, 50);
 }
 
 #[tokio::test]
 async fn an_answer_too_long_to_keep_is_refused_before_anything_is_written() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     let send_keyed = async |count: usize| {
         let body: Vec<_> = (0..count).map(|n| of_length(n, MOST)).collect();
         send(&app, &request(&app, id).json(&json!(body)).header("idempotency-key", "key-1")).await
@@ -277,26 +277,26 @@ async fn an_answer_too_long_to_keep_is_refused_before_anything_is_written() {
     let first = send_keyed(16).await;
     let again = send_keyed(16).await;
     assert_eq!((first.status, again.status, again.header("idempotent-replayed")), (201, 201, "true"));
-    assert_eq!((first.text == again.text, app.count("activity").await), (true, 16));
+    assert_eq!((first.text == again.text, app.count_items("activity").await), (true, 16));
 }
 
 #[tokio::test]
 async fn a_kept_answer_is_the_one_that_was_given() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     let keyed = request(&app, id).header("idempotency-key", "key-1");
     let first = send(&app, &keyed).await;
     learn(&app, id, "act_123", json!({"clicked": true})).await;
     let again = send(&app, &keyed).await;
     assert_eq!((again.status, &again.text, again.header("idempotent-replayed")), (201, &first.text, "true"));
-    let fresh = send(&app, &keyed.without("idempotency-key")).await;
+    let fresh = send(&app, &keyed.without_header("idempotency-key")).await;
     assert_eq!(fresh.json()[0]["metadata"]["clicked"], true, "{}", fresh.text);
 }
 
 #[tokio::test]
 async fn nothing_is_written_to_a_contact_that_is_gone() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     assert_eq!(send(&app, &request(&app, id)).await.status, 201);
     app.ctx().contacts(&app.principal(&app.org).await).delete(id, None).await.unwrap();
     let before = app.items().await;

@@ -34,7 +34,7 @@ async fn stored(app: &TestApp) -> Vec<ApiKey> {
 #[tokio::test]
 async fn a_key_is_revoked_once_and_stays_in_the_list() {
     let app = TestApp::new().await;
-    let (_, key) = app.api_key(Scope::ALL).await;
+    let (_, key) = app.create_api_key(Scope::ALL).await;
     let mut before = stored(&app).await;
     let answer = revoke(&app, key.id).await;
     let message = format!(r#"{{"message":"API key {} revocada"}}"#, key.id);
@@ -47,7 +47,7 @@ async fn a_key_is_revoked_once_and_stays_in_the_list() {
     before.iter_mut().find(|listed| listed.id == key.id).unwrap().revoked_at = revoked_at;
     assert_eq!(after, before, "nothing else has changed");
 
-    app.pass(TimeDelta::hours(1));
+    app.advance_clock(TimeDelta::hours(1));
     let again = revoke(&app, key.id).await;
     assert_eq!((again.status, &again.text), (200, &message));
     assert_eq!(app.items().await, items, "the first moment stays");
@@ -56,19 +56,19 @@ async fn a_key_is_revoked_once_and_stays_in_the_list() {
 #[tokio::test]
 async fn a_revoked_key_is_refused_by_a_fresh_process_at_once_and_by_a_warm_one_within_a_minute() {
     let mut app = TestApp::new().await;
-    let (secret, key) = app.api_key(&[Scope::Admin]).await;
+    let (secret, key) = app.create_api_key(&[Scope::Admin]).await;
     assert_eq!(revoke_as(&app, &secret, key.id).await.status, 200, "a key may revoke itself");
-    app.pass(TimeDelta::seconds(30));
+    app.advance_clock(TimeDelta::seconds(30));
     assert_eq!(revoke_as(&app, &secret, key.id).await.status, 200, "this process has seen it");
-    app.pass(TimeDelta::seconds(30));
+    app.advance_clock(TimeDelta::seconds(30));
     assert_eq!(revoke_as(&app, &secret, key.id).await.status, 401);
 
-    let (secret, key) = app.api_key(&[Scope::Admin]).await;
+    let (secret, key) = app.create_api_key(&[Scope::Admin]).await;
     assert_eq!(revoke_as(&app, &secret, key.id).await.status, 200);
     app.restart();
     assert_eq!(revoke_as(&app, &secret, key.id).await.status, 401);
 
-    let (secret, key) = app.api_key(&[Scope::Admin]).await;
+    let (secret, key) = app.create_api_key(&[Scope::Admin]).await;
     assert_eq!(revoke(&app, key.id).await.status, 200);
     assert_eq!(revoke_as(&app, &secret, key.id).await.status, 401, "nor has it been seen before");
 }
@@ -85,7 +85,7 @@ async fn an_expired_key_can_be_revoked_too() {
 #[tokio::test]
 async fn what_is_no_key_of_the_organization_is_not_found() {
     let app = TestApp::new().await;
-    let (secret, key) = app.api_key(&[Scope::Read]).await;
+    let (secret, key) = app.create_api_key(&[Scope::Read]).await;
     // Whatever the index says, a key is the organization's that is in it.
     let [(index_pk, pk), (index_sk, sk)] = keys::api_key_in_index(app.org.org_id, key.id);
     let another = json!({

@@ -23,22 +23,22 @@ async fn send(app: &TestApp, contact: ContactId, id: &str, body: &Value) -> Test
 
 /// Jane, with one activity of this metadata.
 async fn jane(app: &TestApp, metadata: Value) -> ContactId {
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     activity(app, id, "act_1", AT, metadata).await;
     id
 }
 
 async fn activity(app: &TestApp, contact: ContactId, id: &str, at: &str, metadata: Value) {
     let body = json!({"id": id, "event_time": at, "event_type": "message_sent", "metadata": metadata});
-    app.activity(contact, body).await;
+    app.record_activity(contact, body).await;
 }
 
 #[tokio::test]
 async fn metadata_is_merged_into_an_activity_and_nothing_else_changes() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     let example = TestRequest::example(Endpoint::RecordActivities).body()[0].clone();
-    app.activity(id, example).await;
+    app.record_activity(id, example).await;
     let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/contacts/{id}/activities/act_123"));
     let answer = app.send(ENDPOINT, handle, &request).await;
     let expected = r#"{"id":"act_123","event_time":"2024-04-18T10:15:00Z","channel":"linkedin","event_type":"message_sent","direction":"outbound","sdr_agent_id":"usr_abc","event_text":[{"message":"Hola Jane, ¿comentamos?"}],"metadata":{"delivered":true,"opened":true,"clicked":true,"replied":false},"actor":"SDR"}"#;
@@ -108,14 +108,14 @@ async fn an_activity_is_found_by_its_time_or_without_it() {
 #[tokio::test]
 async fn an_activity_is_found_in_a_long_timeline() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     // More than one read takes: 1 MB.
     let text = json!({"k": "x".repeat(20_000)});
     for batch in 0..2 {
         let at = |n: i32| format!("2024-04-18T1{batch}:{n:02}:00Z");
         let one =
             |n| json!({"id": format!("act_{batch}_{n}"), "event_time": at(n), "event_type": "x", "event_text": text});
-        app.activity(id, (0..50).map(one).collect()).await;
+        app.record_activity(id, (0..50).map(one).collect()).await;
     }
     let answer = send(&app, id, "act_1_49", &json!({"metadata": {"opened": true}})).await;
     assert_eq!((answer.status, &answer.json()["id"]), (200, &json!("act_1_49")), "{}", answer.text);
@@ -171,10 +171,10 @@ async fn what_is_wrong_is_said_at_once() {
 #[tokio::test]
 async fn an_activity_does_not_outgrow_its_limit() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     let long = |length: usize| json!({"k": "x".repeat(length)});
     let body = json!({"id": "act_1", "event_time": AT, "event_type": "x", "event_text": long(10_000), "metadata": long(10_000)});
-    app.activity(id, body).await;
+    app.record_activity(id, body).await;
     let before = app.items().await;
     let answer = send(&app, id, "act_1", &json!({"metadata": {"more": "x".repeat(500)}})).await;
     let detail = "Validation error: metadata would grow the activity past 20 KiB";

@@ -27,7 +27,7 @@ async fn patch(app: &TestApp, id: LeadId, body: &Value) -> TestResponse {
 #[tokio::test]
 async fn only_what_is_sent_changes() {
     let app = TestApp::new().await;
-    let lead = app.lead().await;
+    let lead = app.create_lead().await;
     let mut expected = patch(&app, lead.id(), &json!({})).await.json();
     for (field, sent, shown) in [
         ("lead_status", json!("in_progress"), json!("in_progress")),
@@ -44,7 +44,7 @@ async fn only_what_is_sent_changes() {
         ("lead_phase", json!("x"), json!("x")),
         ("lead_phase", json!(null), json!(null)),
     ] {
-        app.pass(TimeDelta::seconds(10));
+        app.advance_clock(TimeDelta::seconds(10));
         let answer = patch(&app, lead.id(), &json!({field: sent})).await;
         assert_eq!(answer.status, 200, "{field}: {}", answer.text);
         let answer = answer.json();
@@ -59,8 +59,8 @@ async fn only_what_is_sent_changes() {
 #[tokio::test]
 async fn the_answer_is_the_lead_in_the_documented_order() {
     let app = TestApp::new().await;
-    let lead = app.lead().await;
-    app.pass(TimeDelta::minutes(1));
+    let lead = app.create_lead().await;
+    app.advance_clock(TimeDelta::minutes(1));
     let body = TestRequest::example(ENDPOINT).body();
     let answer = patch(&app, lead.id(), &body).await;
     let (id, campaign, contact) = (lead.id(), lead.key.campaign_id, lead.key.contact_id);
@@ -77,7 +77,7 @@ async fn the_answer_is_the_lead_in_the_documented_order() {
 #[tokio::test]
 async fn a_score_keeps_every_digit() {
     let app = TestApp::new().await;
-    let id = app.lead().await.id();
+    let id = app.create_lead().await.id();
     for (sent, shown) in [
         ("0.30000000000000004", "0.30000000000000004"),
         ("12345678901234567890123456789012345678", "12345678901234567890123456789012345678"),
@@ -93,10 +93,10 @@ async fn a_score_keeps_every_digit() {
 #[tokio::test]
 async fn what_changes_nothing_leaves_the_lead_alone() {
     let app = TestApp::new().await;
-    let id = app.lead().await.id();
+    let id = app.create_lead().await.id();
     let first = patch(&app, id, &json!({"lead_status": "paused", "lead_score": 1.5, "lead_phase": "warm"})).await;
     let before = app.items().await;
-    app.pass(TimeDelta::hours(1));
+    app.advance_clock(TimeDelta::hours(1));
     let as_shown = first.json();
     for body in [
         json!({}),
@@ -109,7 +109,7 @@ async fn what_changes_nothing_leaves_the_lead_alone() {
         assert_eq!((answer.status, &answer.text), (200, &first.text), "{body}");
         assert_eq!(app.items().await, before, "{body}");
     }
-    let cleared = app.lead().await;
+    let cleared = app.create_lead().await;
     let before = app.items().await;
     let answer = patch(&app, cleared.id(), &json!({"lead_score": null, "lead_phase": null})).await;
     assert_eq!((answer.status, app.items().await), (200, before), "what is not there is not removed");
@@ -118,7 +118,7 @@ async fn what_changes_nothing_leaves_the_lead_alone() {
 #[tokio::test]
 async fn every_fault_is_named_and_nothing_is_written() {
     let app = TestApp::new().await;
-    let id = app.lead().await.id();
+    let id = app.create_lead().await.id();
     let before = app.items().await;
     let status = "lead_status must be one of pending in_progress ended paused";
     let score = "lead_score must be a number of at most 38 significant digits between 1e-130 and 1e126";
@@ -148,7 +148,7 @@ async fn every_fault_is_named_and_nothing_is_written() {
 async fn a_lead_whose_contact_or_campaign_is_gone_is_not_found() {
     let app = TestApp::new().await;
     let principal = app.principal(&app.org).await;
-    let (of_contact, of_campaign) = (app.lead().await, app.lead().await);
+    let (of_contact, of_campaign) = (app.create_lead().await, app.create_lead().await);
     app.ctx().contacts(&principal).delete(of_contact.key.contact_id, None).await.unwrap();
     app.ctx().campaigns(&principal).delete(of_campaign.key.campaign_id).await.unwrap();
     let before = app.items().await;

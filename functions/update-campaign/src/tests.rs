@@ -35,7 +35,7 @@ fn magnet(name: &str) -> Value {
 #[tokio::test]
 async fn only_what_is_sent_changes() {
     let app = TestApp::new().await;
-    let id = app.campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await.id;
+    let id = app.create_campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await.id;
     let mut expected = put(&app, id, &json!({})).await.json();
     let hours = json!({"start_working": "08:00", "end_working": "12:00", "weekend_work": false, "calendar_id": null});
     for (field, sent, shown) in [
@@ -58,7 +58,7 @@ async fn only_what_is_sent_changes() {
         ("provider_account_id", json!(null), json!([])),
         ("availability_data", json!(null), json!(null)),
     ] {
-        app.pass(TimeDelta::seconds(2));
+        app.advance_clock(TimeDelta::seconds(2));
         let answer = put(&app, id, &json!({field: sent.clone()})).await;
         let last = std::mem::replace(&mut expected["updated_at"], answer.json()["updated_at"].clone());
         assert_ne!(last, expected["updated_at"], "{field}");
@@ -72,7 +72,7 @@ async fn only_what_is_sent_changes() {
 #[tokio::test]
 async fn an_update_answers_every_field_in_its_order() {
     let app = TestApp::new().await;
-    let id = app.campaign(json!({"name": "Q1"})).await.id;
+    let id = app.create_campaign(json!({"name": "Q1"})).await.id;
     let answer = put(&app, id, &json!({"status": "archived"})).await;
     let body = answer.json();
     let (created, updated, org_id) = (&body["created_at"], &body["updated_at"], app.org.org_id);
@@ -86,10 +86,10 @@ async fn an_update_answers_every_field_in_its_order() {
 #[tokio::test]
 async fn what_changes_nothing_leaves_the_campaign_alone() {
     let app = TestApp::new().await;
-    let id = app.campaign(json!({"name": "Q1", "status": "active", "provider_account_id": [ONE]})).await.id;
+    let id = app.create_campaign(json!({"name": "Q1", "status": "active", "provider_account_id": [ONE]})).await.id;
     let before = app.items().await;
     let first = put(&app, id, &json!({})).await;
-    app.pass(TimeDelta::hours(1));
+    app.advance_clock(TimeDelta::hours(1));
     let as_shown = first.json();
     for body in [
         json!({}),
@@ -108,7 +108,7 @@ async fn what_changes_nothing_leaves_the_campaign_alone() {
 #[tokio::test]
 async fn every_fault_is_named_and_nothing_is_written() {
     let app = TestApp::new().await;
-    let id = app.campaign(json!({"name": "Q1"})).await.id;
+    let id = app.create_campaign(json!({"name": "Q1"})).await.id;
     let before = app.items().await;
     for (body, detail) in [
         (json!({"name": null}), "name must not be null"),
@@ -135,7 +135,7 @@ async fn every_fault_is_named_and_nothing_is_written() {
 #[tokio::test]
 async fn a_lead_magnet_is_made_replaced_and_removed_with_its_campaign() {
     let app = TestApp::new().await;
-    let id = app.campaign(json!({"name": "Q1"})).await.id;
+    let id = app.create_campaign(json!({"name": "Q1"})).await.id;
     let set =
         async |magnet: Value| put(&app, id, &json!({"lead_magnet": magnet})).await.json()["lead_magnet_id"].clone();
     let made = set(magnet("Guide")).await;
@@ -145,10 +145,10 @@ async fn a_lead_magnet_is_made_replaced_and_removed_with_its_campaign() {
     let stored = item(&app, "lead_magnet").await.unwrap();
     assert_eq!(replaced, made, "it keeps its id");
     assert!(stored.contains("Book") && !stored.contains("Guide"), "{stored}");
-    assert_eq!(app.count("lead_magnet").await, 1);
+    assert_eq!(app.count_items("lead_magnet").await, 1);
     assert_eq!(put(&app, id, &json!({"name": "Q2"})).await.json()["lead_magnet_id"], made, "not sent, it stays");
     assert_eq!(set(json!(null)).await, json!(null));
-    assert_eq!(app.count("lead_magnet").await, 0);
+    assert_eq!(app.count_items("lead_magnet").await, 0);
     assert_ne!(set(magnet("Guide")).await, made, "a new one is another one");
 }
 
@@ -156,8 +156,8 @@ async fn a_lead_magnet_is_made_replaced_and_removed_with_its_campaign() {
 async fn the_status_and_the_active_campaigns_change_together() {
     let app = TestApp::new().await;
     let [one, other] = [
-        app.campaign(json!({"name": "Q1"})).await.id,
-        app.campaign(json!({"name": "Q2", "status": "active"})).await.id,
+        app.create_campaign(json!({"name": "Q1"})).await.id,
+        app.create_campaign(json!({"name": "Q2", "status": "active"})).await.id,
     ];
     for (status, active) in
         [("active", true), ("active", true), ("paused", false), ("active", true), ("archived", false), ("draft", false)]
@@ -177,7 +177,7 @@ async fn flips_at_once_leave_the_active_campaigns_those_whose_status_says_so() {
     let app = TestApp::new().await;
     let mut ids = Vec::new();
     for n in 0..4 {
-        ids.push(app.campaign(json!({"name": "Q1", "status": if n < 2 { "active" } else { "draft" }})).await.id);
+        ids.push(app.create_campaign(json!({"name": "Q1", "status": if n < 2 { "active" } else { "draft" }})).await.id);
     }
     let flips = (0..20).map(|n| {
         let (app, id, status) = (&app, ids[n % 4], ["active", "paused", "active", "archived", "draft"][n % 5]);

@@ -30,17 +30,17 @@ async fn put(app: &TestApp, id: ContactId, body: &Value) -> TestResponse {
 
 /// John Doe of the pages, with every field.
 async fn john(app: &TestApp) -> Contact {
-    app.john().await
+    app.create_john().await
 }
 
 #[tokio::test]
 async fn the_example_of_the_page_is_answered_as_the_page_says() {
     let app = TestApp::new().await;
     let john = john(&app).await;
-    app.pass(TimeDelta::minutes(150));
+    app.advance_clock(TimeDelta::minutes(150));
     let answer = send(&app, &request(&app, john.id)).await;
     let (id, org_id, created_at) = (john.id, john.org_id, time::to_seconds(john.created_at));
-    let stored = app.stored(id).await.unwrap();
+    let stored = app.stored_contact(id).await.unwrap();
     assert!(stored.updated_at >= john.updated_at + TimeDelta::minutes(150), "{}", stored.updated_at);
     let updated_at = time::to_seconds(stored.updated_at);
     let expected = format!(
@@ -70,15 +70,15 @@ async fn only_what_is_sent_changes() {
         ("locale", json!(null), json!(null)),
         ("timezone", json!(null), json!(null)),
     ] {
-        app.pass(TimeDelta::seconds(2));
+        app.advance_clock(TimeDelta::seconds(2));
         let answer = put(&app, john.id, &json!({field: sent.clone()})).await;
         let last = std::mem::replace(&mut expected["updated_at"], answer.json()["updated_at"].clone());
         assert_ne!(last, expected["updated_at"], "{field}");
         expected[field] = shown;
         assert_eq!((answer.status, answer.json()), (200, expected.clone()), "{field}: {sent}");
-        assert!(app.stored(john.id).await.unwrap().updated_at > john.updated_at);
+        assert!(app.stored_contact(john.id).await.unwrap().updated_at > john.updated_at);
     }
-    assert_eq!(app.count("company").await, 2, "the new one, and the one of any spelling");
+    assert_eq!(app.count_items("company").await, 2, "the new one, and the one of any spelling");
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn what_changes_nothing_leaves_the_contact_alone() {
     let first = put(&app, john.id, &json!({})).await;
     let mut as_shown = first.json();
     as_shown["activities"] = json!([]);
-    app.pass(TimeDelta::hours(1));
+    app.advance_clock(TimeDelta::hours(1));
     for body in [
         json!({}),
         json!({"unknown": 1}),
@@ -108,7 +108,7 @@ async fn what_changes_nothing_leaves_the_contact_alone() {
         assert_eq!(app.items().await, before, "{body}");
     }
     // Nor does clearing what is clear.
-    let jane = app.jane("jane@example.com").await;
+    let jane = app.create_jane("jane@example.com").await;
     let shown = put(&app, jane.id, &json!({})).await;
     assert_eq!(put(&app, jane.id, &shown.json()).await, shown);
 }
@@ -184,10 +184,10 @@ async fn metadata_is_merged_as_the_rfc_says() {
     {
         let mut body = jane(&format!("jane.{index}@example.com"));
         body["metadata"] = original.clone();
-        let id = app.create(&app.org, body, None).await.id;
+        let id = app.create_contact(&app.org, body, None).await.id;
         let answer = put(&app, id, &json!({"metadata": patch})).await;
         assert_eq!((answer.status, &answer.json()["enrichment"]), (200, &merged), "{original} {patch}");
-        let stored = app.stored(id).await.unwrap().enrichment;
+        let stored = app.stored_contact(id).await.unwrap().enrichment;
         let merged = if merged.is_null() { json!({}) } else { merged };
         assert_eq!(serde_json::to_value(&stored.object).unwrap(), merged, "{original} {patch}");
     }
@@ -199,7 +199,7 @@ async fn metadata_is_merged_as_the_rfc_says() {
 #[tokio::test]
 async fn a_number_stays_exact() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     for (body, status) in [
         (r#"{"metadata":{"n":12345678901234567890123456789012345678}}"#, 200),
         (r#"{"metadata":{"o":{"n":0.1234567890123456789012345678901234567}}}"#, 200),
@@ -217,7 +217,7 @@ async fn a_number_stays_exact() {
 async fn a_contact_does_not_outgrow_its_item() {
     const PART: usize = 60_000;
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
+    let id = app.create_jane("jane@example.com").await.id;
     // Flat and nested metadata go different ways.
     let flat = |index: usize| json!({"metadata": {format!("k{index}"): "x".repeat(PART)}});
     let nested = |index: usize| json!({"metadata": {"nested": {format!("k{index}"): "x".repeat(PART)}}});
@@ -247,7 +247,7 @@ async fn what_the_database_counts_is_what_a_contact_may_have() {
     // As JSON a digit in an array is two bytes, in the database it is more; and the order of keys is stored beside them.
     let body = format!(r#"{{"{}":1,"a":1}}"#, "z".repeat(65_000));
     let john = jane("john@example.com").to_string().replace('}', &format!(r#","metadata":{body}}}"#));
-    let id = app.create_from(&john).await.id;
+    let id = app.create_contact_from_json(&john).await.id;
     let ones = json!(vec![1; 32_000]);
     let statuses: Vec<_> = {
         let mut statuses = Vec::new();
@@ -263,8 +263,8 @@ async fn what_the_database_counts_is_what_a_contact_may_have() {
 #[tokio::test]
 async fn a_changed_address_frees_the_old_one_and_takes_the_new_one() {
     let app = TestApp::new().await;
-    let (john, jane_doe) = (john(&app).await, app.jane("jane@example.com").await);
-    app.create(&app.other, jane("theirs@example.com"), None).await;
+    let (john, jane_doe) = (john(&app).await, app.create_jane("jane@example.com").await);
+    app.create_contact(&app.other, jane("theirs@example.com"), None).await;
 
     let before = app.items().await;
     for email in ["jane@example.com", " JANE@Example.com"] {
@@ -275,11 +275,11 @@ async fn a_changed_address_frees_the_old_one_and_takes_the_new_one() {
     assert_eq!(app.items().await, before, "nothing of a refused update is written");
 
     assert_eq!(put(&app, john.id, &json!({"email": "theirs@example.com"})).await.status, 200);
-    assert_eq!(app.count("email_lock").await, 3);
+    assert_eq!(app.count_items("email_lock").await, 3);
     assert_eq!(put(&app, jane_doe.id, &json!({"email": "john.doe@example.com"})).await.status, 200, "it is free");
     assert_eq!(put(&app, john.id, &json!({"email": "john.doe@example.com"})).await.status, 409, "it is taken");
-    app.jane("jane@example.com").await;
-    assert_eq!((app.count("contact").await, app.count("email_lock").await), (4, 4));
+    app.create_jane("jane@example.com").await;
+    assert_eq!((app.count_items("contact").await, app.count_items("email_lock").await), (4, 4));
 }
 
 #[tokio::test]
@@ -291,7 +291,7 @@ async fn if_match_compares_the_version() {
     let bodies =
         [json!({"full_name": "X"}), json!({"metadata": {"a": {}}}), json!({"email": "x@example.com"}), json!({})];
     for (index, body) in bodies.into_iter().enumerate() {
-        let id = app.jane(&format!("jane.{index}@example.com")).await.id;
+        let id = app.create_jane(&format!("jane.{index}@example.com")).await.id;
         let before = app.items().await;
         for (tags, status, detail) in [
             ("\"99-a\"", 412, STALE),
@@ -324,7 +324,7 @@ async fn if_match_compares_the_version() {
 #[tokio::test]
 async fn a_contact_that_cannot_be_read_is_a_fault_and_says_nothing() {
     let app = TestApp::new().await;
-    let contact = app.jane("jane@example.com").await;
+    let contact = app.create_jane("jane@example.com").await;
     let key = keys::contact(app.org.org_id, contact.id);
     for garbage in [
         json!({"type": {"S": "contact"}, "email": {"S": "canary"}}),

@@ -28,7 +28,7 @@ async fn full(app: &TestApp) -> ImportId {
         "source": "csv", "file_name": "leads.csv", "campaign_id": ONE, "status": "processing", "total_rows": 3,
         "mapping_json": {"Name": "full_name", "Score": 1.50},
     });
-    app.import_from(&app.org, body).await.id
+    app.create_import_from(&app.org, body).await.id
 }
 
 /// The import's item.
@@ -54,7 +54,7 @@ async fn only_what_is_sent_changes() {
         ("campaign_id", json!(ONE), json!(ONE)),
         ("status", json!("pending"), json!("pending")),
     ] {
-        app.pass(TimeDelta::seconds(2));
+        app.advance_clock(TimeDelta::seconds(2));
         let answer = put(&app, id, &json!({field: sent.clone()})).await;
         let last = std::mem::replace(&mut expected["updated_at"], answer.json()["updated_at"].clone());
         assert_ne!(last, expected["updated_at"], "{field}: {sent}");
@@ -74,7 +74,7 @@ async fn the_mapping_is_replaced_and_cleared_as_a_whole() {
         (json!(null), None),
         (json!({"A": null}), Some(r#""mapping":{"A":null}"#)),
     ] {
-        app.pass(TimeDelta::seconds(2));
+        app.advance_clock(TimeDelta::seconds(2));
         let before = item(&app).await;
         let answer = put(&app, id, &json!({"mapping_json": sent.clone()})).await;
         let item = item(&app).await;
@@ -88,7 +88,7 @@ async fn the_mapping_is_replaced_and_cleared_as_a_whole() {
 #[tokio::test]
 async fn an_update_answers_every_field_in_its_order() {
     let app = TestApp::new().await;
-    let id = app.import(&app.org).await;
+    let id = app.create_import(&app.org).await;
     let answer = put(&app, id, &json!({"status": "failed", "mapping_json": {"Name": "full_name"}})).await;
     let body = answer.json();
     let (created, updated, org_id) = (&body["created_at"], &body["updated_at"], app.org.org_id);
@@ -105,7 +105,7 @@ async fn what_changes_nothing_leaves_the_import_alone() {
     let id = full(&app).await;
     let before = app.items().await;
     let first = put(&app, id, &json!({})).await;
-    app.pass(TimeDelta::hours(1));
+    app.advance_clock(TimeDelta::hours(1));
     let mut as_shown = first.json();
     as_shown["contacts_count"] = json!(7);
     for body in [
@@ -120,7 +120,7 @@ async fn what_changes_nothing_leaves_the_import_alone() {
         assert_eq!((answer.status, &answer.text), (200, &first.text), "{body}");
         assert_eq!(app.items().await, before, "{body}");
     }
-    let empty = app.import(&app.org).await;
+    let empty = app.create_import(&app.org).await;
     let before = app.items().await;
     let cleared = json!({"file_name": null, "campaign_id": null, "mapping_json": null});
     assert_eq!(put(&app, empty, &cleared).await.status, 200);

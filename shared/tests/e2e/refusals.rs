@@ -14,7 +14,7 @@ use shared::wire::param::{self, ParamKind};
 use uuid::Uuid;
 
 use crate::client::{
-    API, Answer, Org, Request, SOON, eventually, get, jane, new_contact, new_email, post, until_listed,
+    API, Response, Org, Request, PROPAGATION_TIMEOUT, eventually, get, jane, new_contact, new_email, post, wait_until_listed,
 };
 
 const UNAUTHORIZED: &str = "Invalid or missing authentication credentials";
@@ -42,7 +42,7 @@ impl Ids {
         ids.set("lead_id", leads.send().expect(200).json()[0]["id"].as_str().unwrap().to_owned());
         // The index that finds a lead by its id is eventually consistent.
         let lead = request(Endpoint::GetCampaignLead, &ids).key(&org.admin_key);
-        eventually(SOON, || if lead.send().status == 404 { Err("the lead is not found".to_owned()) } else { Ok(()) });
+        eventually(PROPAGATION_TIMEOUT, || if lead.send().status == 404 { Err("the lead is not found".to_owned()) } else { Ok(()) });
         ids
     }
 
@@ -97,7 +97,7 @@ fn invalid_credentials_are_refused_alike() {
         ] {
             println!("{endpoint:?}: {name}");
             let response = request.send();
-            response.refused(401, UNAUTHORIZED);
+            response.expect_error(401, UNAUTHORIZED);
             assert!(response.header("www-authenticate").starts_with("Bearer "), "{response:?}");
         }
     }
@@ -110,7 +110,7 @@ fn a_read_only_key_may_read_and_nothing_else() {
         let response = request(*endpoint, &ids).key(&API.org.read_key).send();
         match endpoint.spec().scope {
             Scope::Read => assert_eq!(response.status, 200, "{response:?}"),
-            Scope::Write | Scope::Admin => response.refused(403, FORBIDDEN),
+            Scope::Write | Scope::Admin => response.expect_error(403, FORBIDDEN),
         }
     }
     // Refused deletes have deleted nothing.
@@ -120,7 +120,7 @@ fn a_read_only_key_may_read_and_nothing_else() {
 }
 
 /// The responses of the endpoints that read one resource.
-fn read_all(ids: &Ids) -> Vec<(Endpoint, Answer)> {
+fn read_all(ids: &Ids) -> Vec<(Endpoint, Response)> {
     let reads_one = |endpoint: &Endpoint| endpoint.spec().method == Method::Get && endpoint.spec().path.contains('{');
     let endpoints = Endpoint::ALL.iter().copied().filter(reads_one);
     endpoints.map(|endpoint| (endpoint, request(endpoint, ids).send())).collect()
@@ -148,12 +148,12 @@ fn a_resource_of_another_organization_does_not_exist() {
     for ((endpoint, before), (_, after)) in before.iter().zip(read_all(&ours)) {
         assert_eq!((after.status, &after.text), (200, &before.text), "{endpoint:?}: the resource is unchanged");
     }
-    assert_eq!(until_listed(ours.get("key_id"))["revoked_at"], json!(null));
+    assert_eq!(wait_until_listed(ours.get("key_id"))["revoked_at"], json!(null));
 }
 
 /// Sends a request of the other organization with our id and with an id of no resource. Both get the same response.
 #[track_caller]
-fn same_as_missing(endpoint: Endpoint, our_id: &str, request: impl Fn(&str) -> Request) -> Answer {
+fn same_as_missing(endpoint: Endpoint, our_id: &str, request: impl Fn(&str) -> Request) -> Response {
     let missing_id = Uuid::now_v7().to_string();
     let [foreign, missing] = [our_id, &missing_id].map(|id| request(id).key(&API.other.admin_key).send());
     assert_eq!(
@@ -173,7 +173,7 @@ fn unknown_path_ids_are_not_found(endpoint: Endpoint, ours: &Ids, theirs: &Ids) 
     // A second id names a part of the resource that the first one names.
     let Some(name) = endpoint.spec().path_ids().next() else { return };
     let response = same_as_missing(endpoint, ours.get(name), |id| request(endpoint, &theirs.with(name, id)));
-    response.refused(404, &not_found(name));
+    response.expect_error(404, &not_found(name));
 }
 
 fn unknown_body_ids_are_not_found(endpoint: Endpoint, ours: &Ids, theirs: &Ids) {
@@ -182,7 +182,7 @@ fn unknown_body_ids_are_not_found(endpoint: Endpoint, ours: &Ids, theirs: &Ids) 
     }
     for name in id_names(&TestRequest::example(endpoint).body()) {
         let response = same_as_missing(endpoint, ours.get(&name), |id| request(endpoint, &theirs.with(&name, id)));
-        response.refused(404, &not_found(&name));
+        response.expect_error(404, &not_found(&name));
     }
 }
 
@@ -198,7 +198,7 @@ fn unknown_imports_are_not_found(endpoint: Endpoint, ours: &Ids, theirs: &Ids) {
     }
     let response = same_as_missing(endpoint, ours.get("import_id"), |id| request.clone().header("x-import-id", id));
     if spec.requires_import() {
-        response.refused(404, "Import not found");
+        response.expect_error(404, "Import not found");
     } else {
         let warning = response.json()["warning"].clone();
         assert!(warning.as_str().is_some_and(|warning| warning.starts_with("Import not found")), "{response:?}");
