@@ -1,5 +1,8 @@
-//! An uploaded file of contacts: RFC 4180 with what spreadsheets make of it. A BOM, `;` or a tab for the comma, and any
-//! line break are taken; what a person could not have meant is refused with its line, before any row is read.
+//! Reads an uploaded file of contacts: CSV as in RFC 4180, with the variations that spreadsheets produce.
+//!
+//! A byte order mark, `;` or a tab as the delimiter, and every kind of line break are accepted. A file that is ambiguous
+//! (a quote that is not closed, a column that is missing or repeated) is refused with the line of the error before any
+//! row is read. A lenient reader would make wrong contacts out of such a file without an error.
 
 mod form;
 mod quotes;
@@ -13,23 +16,22 @@ use shared::wire::ContactForm;
 
 pub(crate) use form::file_of;
 
-/// The columns that have to be there.
+/// The columns that every file has.
 const REQUIRED: [&str; 3] = ["full_name", "email", "linkedin_profile"];
 
-/// The columns that may be there.
+/// The columns that a file can have.
 const OPTIONAL: [&str; 5] = ["company", "locale", "timezone", "metadata", "enrichment"];
 
-/// The characters that separate cells. The last one wins a tie: a file without any is a file with commas.
+/// The delimiters of cells. In a tie the last one wins: a file without a delimiter is read as comma-separated.
 const DELIMITERS: [u8; 3] = [b'\t', b';', b','];
 
-/// The rows of a file, in its order: each the fields it has, or what is wrong with its shape.
+/// Returns the rows of a file in their order. A row with a wrong number of cells is an error of that row alone.
 ///
-/// The first line is the header: names in any case and order, of which those unknown are passed over. Lines without any
-/// text are no rows. A blank cell is a field that was not sent. Rows are read as they are asked for: a file may have
-/// millions of them.
+/// The first line is the header: column names in any case and order. Unknown columns are ignored. Lines of blank cells are
+/// no rows. A blank cell is an absent field. Rows are read lazily, because a file can have millions of them.
 ///
 /// # Errors
-/// No text at all, or not UTF-8; a quote missing or too many; a required column missing, or a known one there twice.
+/// The file is empty or not UTF-8, its quotes do not match, a required column is missing, or a known column is repeated.
 pub(crate) fn rows(file: &[u8]) -> Result<impl Iterator<Item = Result<ContactForm, ValidationErrors>>, ParseError> {
     let text = text(file)?;
     let delimiter = delimiter(text);
@@ -40,35 +42,32 @@ pub(crate) fn rows(file: &[u8]) -> Result<impl Iterator<Item = Result<ContactFor
     Ok(records.map(move |record| columns.form(&record)))
 }
 
-/// Why a file has no rows: where, and what is wrong there, in words for whoever made it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a file or a form cannot be read. The message is shown to the client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct ParseError(String);
 
 impl ParseError {
-    /// What is wrong right after the part of the file that comes `before`.
-    fn after(before: &[u8], fault: impl fmt::Display) -> Self {
+    /// An error right after the part of the file that comes `before`, with the number of its line.
+    fn after(before: &[u8], message: impl fmt::Display) -> Self {
         let next = before.iter().skip(1).chain([&0]);
-        // CRLF is one line break, and so is either half of it alone.
+        // CR, LF and CRLF are one line break each.
         let ends_a_line = |(byte, next): &(&u8, &u8)| **byte == b'\n' || (**byte == b'\r' && **next != b'\n');
         let line = 1 + before.iter().zip(next).filter(ends_a_line).count();
-        Self(format!("line {line}: {fault}"))
-    }
-}
-
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        Self(format!("line {line}: {message}"))
     }
 }
 
 impl From<ParseError> for ApiError {
-    fn from(ParseError(fault): ParseError) -> Self {
-        Self::UnparsableFile(fault)
+    fn from(ParseError(message): ParseError) -> Self {
+        Self::UnparsableFile(message)
     }
 }
 
-/// The file's text without its byte order mark. A file put together out of several may begin with more than one, of
-/// which the reader would take another away, unlike the check of the quotes.
+/// Returns the file's text without byte order marks.
+///
+/// A file that was joined from several files can begin with more than one. The CSV reader would remove one more of them,
+/// while the check of the quotes would not.
 fn text(file: &[u8]) -> Result<&str, ParseError> {
     let text = str::from_utf8(file).map_err(|error| {
         let (valid, _) = file.split_at(error.valid_up_to());
@@ -77,20 +76,20 @@ fn text(file: &[u8]) -> Result<&str, ParseError> {
     Ok(text.trim_start_matches('\u{FEFF}'))
 }
 
-/// The delimiter under which the header has the most known columns.
+/// Returns the delimiter with which the header has the most known columns.
 fn delimiter(text: &str) -> u8 {
-    let columns = |delimiter: &u8| {
+    let known_columns = |delimiter: &u8| {
         let header = records(text, *delimiter).next();
-        header.map_or(0, |header| header.iter().filter_map(known).count())
+        header.map_or(0, |header| header.iter().filter_map(known_column).count())
     };
-    DELIMITERS.into_iter().max_by_key(columns).unwrap_or(b',')
+    DELIMITERS.into_iter().max_by_key(known_columns).unwrap_or(b',')
 }
 
-/// The lines of a file that hold any text.
+/// Returns the lines of a file that are not blank.
 fn records(text: &str, delimiter: u8) -> impl Iterator<Item = StringRecord> {
     let reader =
         ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text.as_bytes());
-    // Nothing fails: the text is in memory, it is UTF-8, and its records may have any length.
+    // Reading cannot fail: the text is in memory, it is UTF-8, and its records can have any length.
     reader.into_records().map_while(Result::ok).filter(|record| !record.iter().all(is_blank))
 }
 
@@ -98,35 +97,36 @@ fn columns() -> impl Iterator<Item = &'static str> {
     REQUIRED.into_iter().chain(OPTIONAL)
 }
 
-/// The known column that a header's cell names.
-fn known(cell: &str) -> Option<&'static str> {
+/// Returns the known column that a cell of the header names.
+fn known_column(cell: &str) -> Option<&'static str> {
     columns().find(|name| cell.trim().eq_ignore_ascii_case(name))
 }
 
-/// What a header says.
+/// The columns of a file, from its header.
 struct Columns {
-    /// How many columns there are.
+    /// The number of all columns.
     width: usize,
-    /// The known ones, each with its place.
+    /// The known columns, each with its index.
     known: Vec<(&'static str, usize)>,
 }
 
 impl Columns {
     fn read(header: &StringRecord) -> Result<Self, ParseError> {
-        let known: Vec<_> = header.iter().enumerate().filter_map(|(place, cell)| Some((known(cell)?, place))).collect();
-        let times = |name: &str| known.iter().filter(|(known, _)| *known == name).count();
-        let missing: Vec<_> = REQUIRED.into_iter().filter(|name| times(name) == 0).collect();
+        let known: Vec<_> =
+            header.iter().enumerate().filter_map(|(index, cell)| Some((known_column(cell)?, index))).collect();
+        let occurrences = |name: &str| known.iter().filter(|(known, _)| *known == name).count();
+        let missing: Vec<_> = REQUIRED.into_iter().filter(|name| occurrences(name) == 0).collect();
         if !missing.is_empty() {
             return Err(ParseError(format!("the header lacks {}", missing.join(", "))));
         }
-        let repeated: Vec<_> = columns().filter(|name| times(name) > 1).collect();
+        let repeated: Vec<_> = columns().filter(|name| occurrences(name) > 1).collect();
         if !repeated.is_empty() {
             return Err(ParseError(format!("the header repeats {}", repeated.join(", "))));
         }
         Ok(Self { width: header.len(), known })
     }
 
-    /// What a line sends.
+    /// Returns the form of a row.
     fn form(&self, record: &StringRecord) -> Result<ContactForm, ValidationErrors> {
         match record.len() {
             width if width == self.width => Ok(ContactForm::from_texts(|name| self.cell(record, name))),
@@ -135,9 +135,10 @@ impl Columns {
         }
     }
 
+    /// Returns the text of a row in this column; `None` if the cell is blank or the file lacks the column.
     fn cell(&self, record: &StringRecord, name: &str) -> Option<String> {
-        let (_, place) = self.known.iter().find(|(known, _)| *known == name)?;
-        record.get(*place).filter(|cell| !is_blank(cell)).map(str::to_owned)
+        let (_, index) = self.known.iter().find(|(known, _)| *known == name)?;
+        record.get(*index).filter(|cell| !is_blank(cell)).map(str::to_owned)
     }
 }
 
