@@ -201,7 +201,9 @@ async fn every_content_type_of_a_lead_magnet_is_accepted() {
 
 /// A body with this field beside the name.
 fn with(field: &str, value: Value) -> Value {
-    json!({"name": "Q1", field: value})
+    let mut body = json!({"name": "Q1"});
+    body[field] = value;
+    body
 }
 
 /// A body with these working hours.

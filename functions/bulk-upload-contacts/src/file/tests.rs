@@ -436,7 +436,7 @@ fn file_in(content_type: &str, form: &str) -> Result<String, String> {
 fn form(parts: &[(&str, &str)]) -> String {
     let mut form = String::new();
     for (headers, content) in parts {
-        form += &format!("--b\r\n{headers}\r\n\r\n{content}\r\n");
+        form += &["--b\r\n", headers, "\r\n\r\n", content, "\r\n"].concat();
     }
     form + "--b--\r\n"
 }
