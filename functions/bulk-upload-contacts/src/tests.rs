@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use shared::domain::{Contact, ContactId, Id};
-use shared::testing::{TestApp, TestRequest, TestResponse, jane, contact_patch};
+use shared::testing::{TestApp, TestRequest, TestResponse, contact_patch, jane};
 use shared::wire::ContactView;
 use shared::{ApiError, Endpoint};
 use uuid::Uuid;
@@ -15,7 +15,7 @@ const ENDPOINT: Endpoint = Endpoint::BulkUploadContacts;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, leases
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, idempotency_locks
 );
 
 fn request(app: &TestApp) -> TestRequest {
@@ -117,12 +117,12 @@ async fn created_and_updated_contacts_are_stored() {
 
     let updated = app.stored_contact(known.id).await.unwrap();
     assert_eq!(updated.version, 2);
-    assert_eq!(updated.full_name.as_str(), "Jane Smith");
-    assert_eq!(updated.company.unwrap().as_str(), "Acme");
+    assert_eq!(updated.details.full_name.as_str(), "Jane Smith");
+    assert_eq!(updated.details.company.unwrap().as_str(), "Acme");
     let created = app.stored_contact(id_of(&response, 0)).await.unwrap();
     assert_eq!(created.version, 1);
-    assert_eq!(serde_json::to_value(&created.enrichment).unwrap(), json!({"b": 1}));
-    assert_eq!(created.enrichment_order.len(), 0, "one key needs no order");
+    assert_eq!(serde_json::to_value(&created.enrichment.object).unwrap(), json!({"b": 1}));
+    assert_eq!(created.enrichment.key_order.len(), 0, "one key needs no order");
     assert_eq!(app.count_items("contact").await, 3);
     assert_eq!(app.count_items("email_lock").await, 3);
     assert_eq!(app.count_items("company").await, 1);
@@ -213,8 +213,8 @@ async fn rows_of_one_email_are_merged_into_one_contact_and_one_write() {
     assert_eq!(response.json()["details"][0]["full_name"], "Jane Smith", "every row shows the merged contact");
     let stored = app.stored_contact(jane).await.unwrap();
     assert_eq!(stored.version, 1);
-    assert_eq!(stored.locale.unwrap().as_str(), "es");
-    assert_eq!(serde_json::to_value(&stored.enrichment).unwrap(), json!({"a": 1, "c": 2}));
+    assert_eq!(stored.details.locale.unwrap().as_str(), "es");
+    assert_eq!(serde_json::to_value(&stored.enrichment.object).unwrap(), json!({"a": 1, "c": 2}));
 }
 
 #[tokio::test]
@@ -542,7 +542,7 @@ async fn a_row_that_outgrows_its_contact_is_skipped_and_the_next_row_of_the_cont
     assert_eq!(response.status, 201);
     assert_eq!(counts(&response), Counts { created: 1, updated: 1, skipped: 2 });
     assert_eq!(response.json()["skipped"][0]["email"], "jane@example.com");
-    assert_eq!(app.stored_contact(jane).await.unwrap().locale.unwrap().as_str(), "es");
+    assert_eq!(app.stored_contact(jane).await.unwrap().details.locale.unwrap().as_str(), "es");
 }
 
 #[tokio::test]
@@ -744,8 +744,8 @@ async fn a_cell_of_invisible_characters_is_absent() {
 
     assert_eq!(counts(&response), Counts { created: 0, updated: 1, skipped: 0 });
     let stored = app.stored_contact(known.id).await.unwrap();
-    assert_eq!(stored.full_name.as_str(), "Jane Smith");
-    assert_eq!(stored.company, known.company);
+    assert_eq!(stored.details.full_name.as_str(), "Jane Smith");
+    assert_eq!(stored.details.company, known.details.company);
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ fn id_of(response: &TestResponse) -> ContactId {
 
 /// When the stored contact was created, as responses show it.
 async fn created_at(app: &TestApp, id: ContactId) -> String {
-    time::to_seconds(app.stored_contact(id).await.unwrap().created_at())
+    time::to_seconds(app.stored_contact(id).await.unwrap().created_at)
 }
 
 /// The JSON text without line breaks and indentation. Unlike a `Value`, it keeps the order of the fields.

@@ -28,7 +28,7 @@ fn id_of(response: &TestResponse) -> ImportId {
 /// When the stored import was created, as responses show it.
 async fn created_at(app: &TestApp, id: ImportId) -> String {
     let (import, _) = app.ctx().imports(&app.principal(&app.org).await).get(id).await.unwrap();
-    time::to_seconds(import.created_at())
+    time::to_seconds(import.created_at)
 }
 
 /// The JSON text without line breaks and indentation. Unlike a `Value`, it keeps the order of the fields.

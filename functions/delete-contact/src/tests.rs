@@ -3,7 +3,8 @@
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::ContactId;
-use shared::dynamodb::keys::{self, Key, Parent};
+use shared::dynamodb::Parent;
+use shared::dynamodb::keys::{self, Key};
 use shared::testing::{TestApp, TestRequest, TestResponse};
 
 use super::handle;

@@ -3,7 +3,9 @@
 use serde_json::json;
 use shared::Endpoint;
 use shared::domain::ImportId;
-use shared::dynamodb::{Error, Kind, Parent};
+use shared::domain::Kind;
+use shared::dynamodb::Parent;
+use shared::repositories::Error;
 use shared::testing::{TestApp, TestRequest, TestResponse, jane, new_contact};
 
 use super::handle;

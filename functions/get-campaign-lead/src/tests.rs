@@ -22,10 +22,10 @@ async fn get(app: &TestApp, id: LeadId) -> TestResponse {
 /// Replaces the stored lead by an item with these attributes, in DynamoDB's JSON, and those of its indexes.
 async fn put_lead(app: &TestApp, lead: &Lead, mut attributes: Value) {
     attributes["type"] = json!({"S": "lead"});
-    for (name, value) in keys::lead_in_indexes(app.org.org_id, lead.place) {
+    for (name, value) in keys::lead_in_indexes(app.org.org_id, lead.key) {
         attributes[name] = json!({"S": value});
     }
-    app.put_item(&keys::lead(app.org.org_id, lead.place), attributes).await;
+    app.put_item(&keys::lead(app.org.org_id, lead.key), attributes).await;
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn a_new_lead_is_pending_without_score_and_phase() {
 
     let response = get(&app, lead.id()).await;
 
-    let (id, campaign_id, contact_id) = (lead.id(), lead.place.campaign_id, lead.place.contact_id);
+    let (id, campaign_id, contact_id) = (lead.id(), lead.key.campaign_id, lead.key.contact_id);
     let created_at = time::to_seconds(lead.created_at);
     let expected = format!(
         r#"{{
@@ -64,7 +64,7 @@ async fn every_stored_field_is_returned() {
     const STEP: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
     let app = TestApp::new().await;
     let lead = app.create_lead().await;
-    let (campaign_id, contact_id) = (lead.place.campaign_id, lead.place.contact_id);
+    let (campaign_id, contact_id) = (lead.key.campaign_id, lead.key.contact_id);
     let stored = json!({
         "campaign_id": {"S": campaign_id},
         "contact_id": {"S": contact_id},
@@ -101,7 +101,7 @@ async fn a_lead_of_a_deleted_contact_is_not_found() {
     let app = TestApp::new().await;
     let (lead, other) = (app.create_lead().await, app.create_lead().await);
     let contacts = app.ctx().contacts(&app.principal(&app.org).await);
-    contacts.delete(lead.place.contact_id, None).await.unwrap();
+    contacts.delete(lead.key.contact_id, None).await.unwrap();
 
     let response = get(&app, lead.id()).await;
 
@@ -115,7 +115,7 @@ async fn a_lead_of_a_deleted_campaign_is_not_found() {
     let app = TestApp::new().await;
     let (lead, other) = (app.create_lead().await, app.create_lead().await);
     let campaigns = app.ctx().campaigns(&app.principal(&app.org).await);
-    campaigns.delete(lead.place.campaign_id).await.unwrap();
+    campaigns.delete(lead.key.campaign_id).await.unwrap();
 
     let response = get(&app, lead.id()).await;
 

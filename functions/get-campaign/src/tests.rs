@@ -28,7 +28,7 @@ async fn a_campaign_is_returned_as_it_was_created() {
 
     let (id, org_id) = (campaign.id, campaign.org_id);
     let lead_magnet_id = campaign.lead_magnet_id.unwrap();
-    let created_at = time::to_seconds(campaign.created_at());
+    let created_at = time::to_seconds(campaign.created_at);
     let expected = format!(
         r#"{{
             "id":"{id}",

@@ -94,7 +94,7 @@ async fn the_documented_example_is_returned_with_its_timeline_in_event_order() {
     let response = send(&app, &TestRequest::to(ENDPOINT, &app.org).path(format!("/contacts/{}", jane.id))).await;
 
     let (id, org_id) = (jane.id, jane.org_id);
-    let created_at = time::to_seconds(jane.created_at());
+    let created_at = time::to_seconds(jane.created_at);
     let expected = format!(
         r#"{{
             "id":"{id}",

@@ -32,7 +32,7 @@ async fn an_import_is_returned_as_it_was_created_with_its_count_at_the_end() {
     let response = get(&app, import.id).await;
 
     let (id, org_id) = (import.id, import.org_id);
-    let created_at = time::to_seconds(import.created_at());
+    let created_at = time::to_seconds(import.created_at);
     let expected = format!(
         r#"{{
             "id":"{id}",

@@ -14,7 +14,7 @@ const ENDPOINT: Endpoint = Endpoint::LinkImports;
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies, isolation, path_ids, leases
+    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies, isolation, path_ids, idempotency_locks
 );
 
 const ACCOUNT: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";

@@ -27,8 +27,8 @@ async fn store_key(app: &TestApp, org: OrgId, hours_old: i64) -> (ApiKeySecret, 
     let secret = ApiKeySecret::generate(true).unwrap();
     let created_at = Utc::now() - TimeDelta::hours(hours_old);
     let scopes = [Scope::Write, Scope::Read].into_iter().collect();
-    let new = NewApiKey { name: format!("{hours_old} h old"), scopes, valid_until: None, live: true };
-    let key = ApiKey::new(ids::uuid_at(created_at).into(), org, new, &secret);
+    let new = NewApiKey { name: format!("{hours_old} h old").parse().unwrap(), scopes, valid_until: None, live: true };
+    let key = ApiKey::new(ids::uuid_at(created_at).into(), org, new, &secret, created_at);
     app.put_api_key(&secret, &key).await;
     (secret, key)
 }
@@ -53,7 +53,7 @@ async fn a_key_is_shown_with_its_prefix_instead_of_its_secret() {
     let response = app.list(ENDPOINT, handle, "").await;
 
     let (id, display_prefix) = (key.id, secret.display_prefix());
-    let created_at = time::to_seconds(key.created_at());
+    let created_at = time::to_seconds(key.created_at);
     let expected = format!(
         r#"{{
             "id":"{id}",

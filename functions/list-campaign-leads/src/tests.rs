@@ -19,7 +19,7 @@ shared::every_endpoint!(
 
 /// The keys of the leads that a response has, in its order.
 fn lead_keys(response: &TestResponse) -> Vec<LeadKey> {
-    let ids = |field: &str| response.each(field).into_iter().map(|id| id.parse::<Uuid>().unwrap());
+    let ids = |field: &str| response.values_of(field).into_iter().map(|id| id.parse::<Uuid>().unwrap());
     let pairs = ids("campaign_id").zip(ids("contact_id"));
     pairs.map(|(campaign, contact)| LeadKey { campaign_id: campaign.into(), contact_id: contact.into() }).collect()
 }
@@ -110,7 +110,7 @@ async fn leads_are_listed_newest_campaign_first_in_the_form_of_a_single_lead() {
 async fn a_filter_finds_no_leads_of_another_organization() {
     let app = TestApp::new().await;
     let lead = app.create_lead().await;
-    for query in [format!("contact_id={}", lead.place.contact_id), format!("campaign_id={}", lead.place.campaign_id)] {
+    for query in [format!("contact_id={}", lead.key.contact_id), format!("campaign_id={}", lead.key.campaign_id)] {
         let request = TestRequest::to(ENDPOINT, &app.other).query(&query);
         assert_eq!(app.send(ENDPOINT, handle, &request).await.text, "[]", "{query}");
     }
@@ -203,7 +203,7 @@ async fn changes_between_two_pages_neither_skip_nor_repeat_a_row() {
 
     assert_eq!(list(app, &next).await, [all[3], all[4], all[5]]);
     assert_eq!(pages(app, &next).await.concat(), [all[3], all[4], all[5], all[7]]);
-    assert_eq!(list(app, "limit=1").await, [new.place]);
+    assert_eq!(list(app, "limit=1").await, [new.key]);
 }
 
 #[tokio::test]

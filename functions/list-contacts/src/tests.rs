@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{Contact, ContactId, Id, ImportId, ids, time};
 use shared::dynamodb::keys;
-use shared::testing::{TestApp, TestRequest, jane, contact_patch};
+use shared::testing::{TestApp, TestRequest, contact_patch, jane};
 
 use super::handle;
 
@@ -60,7 +60,7 @@ async fn contacts_are_listed_newest_first_in_the_documented_form() {
     let response = app.list(ENDPOINT, handle, "").await;
 
     let (org_id, jane_id, john_id) = (app.org.org_id, jane.id, john.id);
-    let (jane_created_at, john_created_at) = (time::to_seconds(jane.created_at()), time::to_seconds(john.created_at()));
+    let (jane_created_at, john_created_at) = (time::to_seconds(jane.created_at), time::to_seconds(john.created_at));
     let expected = format!(
         r#"[
             {{
@@ -110,9 +110,9 @@ async fn each_filter_narrows_the_list() {
     let b = contact(&app, &json!({"email": "b@example.com", "company": "Other Corp"}), Some(import_id)).await;
     let c = contact(&app, &json!({"email": "c@example.com", "company": "tech  corp"}), None).await;
     let d = contact(&app, &json!({"email": "d@example.com"}), None).await;
-    let time_a = time::to_millis(a.created_at());
-    let time_b = time::to_millis(b.created_at());
-    let just_before_b = time::to_millis(b.created_at() - TimeDelta::milliseconds(1));
+    let time_a = time::to_millis(a.created_at);
+    let time_b = time::to_millis(b.created_at);
+    let just_before_b = time::to_millis(b.created_at - TimeDelta::milliseconds(1));
     let time_b_with_offset = time_b.replace('Z', "%2B00:00");
     let import_in_upper_case = import_id.to_string().to_uppercase();
     let unknown = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
@@ -265,7 +265,8 @@ async fn the_next_link_is_the_query_with_another_cursor() {
     let first = app.list(ENDPOINT, handle, "limit=1&created_after=2024-10-06T12:00:00%2B02:00&x=%26").await;
     let second = app.list(ENDPOINT, handle, &first.next_page_query(ENDPOINT).unwrap()).await;
 
-    let (first_next, second_next) = (first.next_page_query(ENDPOINT).unwrap(), second.next_page_query(ENDPOINT).unwrap());
+    let (first_next, second_next) =
+        (first.next_page_query(ENDPOINT).unwrap(), second.next_page_query(ENDPOINT).unwrap());
     let (first_query, first_cursor) = first_next.split_once("&cursor=").unwrap();
     let (second_query, second_cursor) = second_next.split_once("&cursor=").unwrap();
     assert_eq!(first_query, "limit=1&created_after=2024-10-06T12%3A00%3A00%2B02%3A00&x=%26");
@@ -302,8 +303,9 @@ async fn a_cursor_of_a_list_with_other_filters_is_a_position_in_this_list() {
     let app = TestApp::new().await;
     let ids = three_contacts(&app).await;
     let second = app.stored_contact(ContactId::parse(&ids[1]).unwrap()).await.unwrap();
-    let created_at = time::to_millis(second.created_at());
-    let next = app.list(ENDPOINT, handle, "limit=2").await.next_page_query(ENDPOINT).unwrap().replace("limit=2", "limit=9");
+    let created_at = time::to_millis(second.created_at);
+    let next =
+        app.list(ENDPOINT, handle, "limit=2").await.next_page_query(ENDPOINT).unwrap().replace("limit=2", "limit=9");
     for (query, expected) in [
         (next.clone(), vec![ids[2].clone()]),
         (format!("{next}&created_after={created_at}"), vec![]),
@@ -376,7 +378,7 @@ async fn an_unreadable_contact_is_a_500_without_details() {
 async fn an_unreadable_email_lock_is_a_500_without_details() {
     let app = TestApp::new().await;
     let contact = app.create_jane("jane@example.com").await;
-    let lock = keys::email_lock(app.org.org_id, &contact.email);
+    let lock = keys::email_lock(app.org.org_id, &contact.details.email);
     app.put_item(&lock, json!({"type": {"S": "email_lock"}, "contact_id": {"S": "canary"}})).await;
 
     let response = app.list(ENDPOINT, handle, "email=jane@example.com").await;

@@ -32,7 +32,7 @@ async fn the_documented_example_is_returned_in_the_documented_order() {
 
     let response = patch(&app, lead.id(), &TestRequest::example(ENDPOINT).body()).await;
 
-    let (id, campaign_id, contact_id) = (lead.id(), lead.place.campaign_id, lead.place.contact_id);
+    let (id, campaign_id, contact_id) = (lead.id(), lead.key.campaign_id, lead.key.contact_id);
     let created_at = time::to_seconds(lead.created_at);
     let updated_at = response.json()["updated_at"].as_str().unwrap().to_owned();
     let expected = format!(
@@ -188,8 +188,8 @@ async fn a_lead_of_a_deleted_contact_or_campaign_is_a_404_and_nothing_is_written
     let app = TestApp::new().await;
     let (of_deleted_contact, of_deleted_campaign) = (app.create_lead().await, app.create_lead().await);
     let principal = app.principal(&app.org).await;
-    app.ctx().contacts(&principal).delete(of_deleted_contact.place.contact_id, None).await.unwrap();
-    app.ctx().campaigns(&principal).delete(of_deleted_campaign.place.campaign_id).await.unwrap();
+    app.ctx().contacts(&principal).delete(of_deleted_contact.key.contact_id, None).await.unwrap();
+    app.ctx().campaigns(&principal).delete(of_deleted_campaign.key.campaign_id).await.unwrap();
     let before = app.items().await;
     for lead in [of_deleted_contact, of_deleted_campaign] {
         for body in [json!({}), json!({"lead_status": "ended"})] {

@@ -19,6 +19,7 @@ use crate::dynamodb::{RetryPolicy, Table};
 use crate::endpoint::Endpoint;
 use crate::http::{Handler, serve};
 use crate::repositories::api_keys;
+use crate::system;
 
 /// The secret that signs test tokens.
 pub const JWT_SECRET: &str = "a shared secret for tests, long enough for HS256";
@@ -168,5 +169,5 @@ fn config(engine_url: &str) -> Config {
 fn app(config: &Config, clock_offset: &Arc<AtomicI64>, retry_policy: RetryPolicy) -> App {
     let clock_offset = Arc::clone(clock_offset);
     let clock = Clock::new(move || Utc::now() + TimeDelta::milliseconds(clock_offset.load(Ordering::Relaxed)));
-    App::with(config, clock, retry_policy)
+    App::with(config, clock, system::rng(), retry_policy)
 }

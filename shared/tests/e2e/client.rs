@@ -166,6 +166,12 @@ impl Request {
         Self { method, path: path.to_owned(), headers, body: Vec::new() }
     }
 
+    /// Sets the query.
+    pub(crate) fn query(mut self, query: &str) -> Self {
+        self.path = format!("{}?{query}", self.path);
+        self
+    }
+
     /// Sets a header; a header of the same name is replaced.
     pub(crate) fn header(self, name: &str, value: &str) -> Self {
         let mut request = self.without_header(name);

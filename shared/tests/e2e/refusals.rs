@@ -14,7 +14,8 @@ use shared::wire::param::{self, ParamKind};
 use uuid::Uuid;
 
 use crate::client::{
-    API, Response, Org, Request, PROPAGATION_TIMEOUT, eventually, get, jane, new_contact, new_email, post, wait_until_listed,
+    API, Org, PROPAGATION_TIMEOUT, Request, Response, eventually, get, jane, new_contact, new_email, post,
+    wait_until_listed,
 };
 
 const UNAUTHORIZED: &str = "Invalid or missing authentication credentials";
@@ -42,7 +43,9 @@ impl Ids {
         ids.set("lead_id", leads.send().expect(200).json()[0]["id"].as_str().unwrap().to_owned());
         // The index that finds a lead by its id is eventually consistent.
         let lead = request(Endpoint::GetCampaignLead, &ids).key(&org.admin_key);
-        eventually(PROPAGATION_TIMEOUT, || if lead.send().status == 404 { Err("the lead is not found".to_owned()) } else { Ok(()) });
+        eventually(PROPAGATION_TIMEOUT, || {
+            if lead.send().status == 404 { Err("the lead is not found".to_owned()) } else { Ok(()) }
+        });
         ids
     }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shared::RequestContext;
 use shared::domain::{Contact, ContactFilter, Email, ImportId};
-use shared::dynamodb::{Error, Result, keys};
+use shared::dynamodb::{self, keys};
 use shared::repositories::RowOutcome;
+use shared::repositories::{Error, Result};
 use shared::testing::fault::{Fault, FaultKind, HoldPoint, Operation};
 use shared::testing::{TestApp, contact_patch, jane};
 use shared::wire::Upload;
@@ -169,7 +170,7 @@ async fn an_upload_over_its_deadline_is_completed_when_it_is_sent_again() {
     }
     let holds: Vec<_> = (0..4).map(|_| proxy.hold(Operation::TransactWriteItems, HoldPoint::BeforeExecution)).collect();
     let ctx = test.app.request_context(Instant::now() + Duration::from_secs(2));
-    assert_eq!(send(&test, &ctx, &rows, Some(import_id)).await, Err(Error::Unavailable));
+    assert_eq!(send(&test, &ctx, &rows, Some(import_id)).await, Err(dynamodb::Error::Unavailable.into()));
     drop(holds);
     proxy.clear_faults();
     let (created, updated) = send(&test, &unhurried_ctx(&test), &rows, Some(import_id)).await.unwrap();

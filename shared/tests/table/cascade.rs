@@ -44,7 +44,10 @@ fn batch(records: &[Value]) -> Batch {
 
 /// Runs the worker on the removal of the item under this key.
 pub(crate) async fn process_removal(test: &TestApp, key: &Key) {
-    assert_eq!(response(&process_batch(&test.app, &batch(&[remove_record(key, 1)]), distant_deadline()).await), succeeded());
+    assert_eq!(
+        response(&process_batch(&test.app, &batch(&[remove_record(key, 1)]), distant_deadline()).await),
+        succeeded()
+    );
 }
 
 fn response(outcome: &Outcome) -> Value {
@@ -108,9 +111,12 @@ async fn the_children_of_a_deleted_contact_are_deleted_and_nothing_else() {
     delete_contact(&test, id).await;
     // A lead written after the deletion.
     test.put_item(&lead, json!({"type": {"S": "lead"}})).await;
-    let outcome =
-        process_batch(&test.app, &batch(&[remove_record(&contact_and_tombstone_keys(&test, id)[0], 1)]), distant_deadline())
-            .await;
+    let outcome = process_batch(
+        &test.app,
+        &batch(&[remove_record(&contact_and_tombstone_keys(&test, id)[0], 1)]),
+        distant_deadline(),
+    )
+    .await;
     assert_eq!(response(&outcome), succeeded());
     let mut after = test.items().await;
     assert_eq!(test.count_items("tombstone").await, 1, "it expires later");

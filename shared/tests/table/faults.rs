@@ -14,7 +14,8 @@ use shared::domain::{
     ApiKeySecret, Contact, ContactFilter, Email, ImportStatus, LeadFilter, LeadStatus, NewApiKey, RequiredVersion,
     Scope, TimelineFilter, TimelinePage,
 };
-use shared::dynamodb::Error;
+use shared::dynamodb;
+use shared::repositories::Error;
 use shared::repositories::{IdempotencyKey, IdempotencyRecord};
 use shared::testing::fault::{CancellationReason, Fault, FaultKind, Operation, RecordedCall, ThrottlingError};
 use shared::testing::{TestApp, contact_patch, jane, new_contact, parse_body};
@@ -119,7 +120,7 @@ async fn cancellation_reasons_are_attributed_by_index() {
     let contacts = test.ctx().contacts(&test.principal(&test.org).await);
     let contact = contacts.draft(new_contact(body), None);
     assert!(
-        matches!(contacts.create(&contact, None).await, Err(Error::Unexpected(_))),
+        matches!(contacts.create(&contact, None).await, Err(Error::Table(dynamodb::Error::Unexpected(_)))),
         "the id of a new contact is unique"
     );
 }
@@ -183,7 +184,7 @@ async fn reading_updating_and_deleting_an_import_survives_every_fault() {
             assert_eq!(updated.details.status, ImportStatus::Completed, "{context}");
             assert_eq!(imports.get(id).await, Ok((updated, 1)), "{context}");
             assert_eq!(imports.delete(id).await, Ok(()), "{context}");
-            assert_eq!(imports.get(id).await, Err(Error::NotFound(shared::dynamodb::Kind::Import)), "{context}");
+            assert_eq!(imports.get(id).await, Err(Error::NotFound(shared::domain::Kind::Import)), "{context}");
             assert_eq!(test.count_items("tombstone").await, 1, "{context}");
         }
     }
@@ -229,12 +230,12 @@ async fn an_unreachable_database_is_unavailable_at_the_deadline() {
     let principal = test.principal(&test.org).await;
     proxy.inject_randomly(1, 1.0, &[FaultKind::InternalServerError]);
     let ctx = test.app.request_context(Instant::now() + Duration::from_millis(300));
-    assert_eq!(ctx.contacts(&principal).get(contact.id, &PAGE).await, Err(Error::Unavailable));
+    assert_eq!(ctx.contacts(&principal).get(contact.id, &PAGE).await, Err(dynamodb::Error::Unavailable.into()));
     assert!(ctx.consumed_capacity().calls > 2, "the read is retried");
     let ctx = test.app.request_context(Instant::now());
     assert_eq!(
         ctx.contacts(&principal).delete(contact.id, None).await,
-        Err(Error::Unavailable),
+        Err(dynamodb::Error::Unavailable.into()),
         "the deadline is over"
     );
 }
@@ -302,7 +303,7 @@ async fn creating_an_api_key_survives_every_fault_and_happens_once() {
         assert!(keys.create(&secret.hash(), &key, None).await.is_err(), "{fault:?}: a key is never overwritten");
         let other_secret = ApiKeySecret::generate(true).unwrap();
         let repeated = keys.create(&other_secret.hash(), &key, Some(&idempotency_record)).await;
-        assert_eq!(repeated, Err(Error::AlreadyAnswered), "{fault:?}");
+        assert_eq!(repeated, Err(Error::AlreadyCompleted), "{fault:?}");
         assert_eq!(test.count_items("api_key").await, before + 1, "{fault:?}");
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
+use shared::domain::Kind;
 use shared::domain::{CampaignId, ContactId, ImportId, LeadFilter, LeadStatus, Linked};
 use shared::dynamodb::Parent;
 use shared::repositories::Error;
-use shared::domain::Kind;
 use shared::testing::fault::{self, Fault, HoldPoint, Operation};
 use shared::testing::{TestApp, deadline, jane, parse_body};
 use tokio::time::Instant;
@@ -261,7 +261,7 @@ async fn a_call_over_its_deadline_is_unavailable_and_completed_by_the_next() {
     // More holds than the call makes attempts before its deadline.
     let holds: Vec<_> = (0..500).map(|_| proxy.hold(Operation::PutItem, HoldPoint::BeforeExecution)).collect();
     let ctx = test.app.request_context(Instant::now() + Duration::from_millis(500));
-    assert_eq!(ctx.leads(&principal).link(campaign, &imports).await, Err(Error::Unavailable));
+    assert_eq!(ctx.leads(&principal).link(campaign, &imports).await, Err(shared::dynamodb::Error::Unavailable.into()));
     proxy.clear_faults();
     drop(holds);
     assert!(test.ctx().leads(&principal).link(campaign, &imports).await.is_ok());

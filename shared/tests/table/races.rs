@@ -250,7 +250,7 @@ async fn an_activity_recorded_during_the_delete_of_its_contact_is_never_visible_
         let patch = parse_body(json!({"metadata": {"opened": true}}));
         let updated = test.ctx().activities(&principal, contact.id).update(&drafted[0].id, &patch).await;
         assert_eq!(updated, Err(Error::NotFound(Kind::Contact)), "{operation:?}");
-        work(&direct, &removed(&tombstone), deadline).await;
+        process_batch(&direct, &removed(&tombstone), deadline).await;
         assert_eq!(test.count_items("activity").await, 0, "{operation:?}: removed when the tombstone expires");
     }
 }

@@ -13,7 +13,7 @@ use shared::app::App;
 use shared::config::Config;
 use shared::dynamodb::{RetryPolicy, Table, keys};
 use shared::testing::engine::Engine;
-use shared::testing::fault::{FaultProxy, FaultKind};
+use shared::testing::fault::{FaultKind, FaultProxy};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 

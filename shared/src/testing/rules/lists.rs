@@ -40,9 +40,11 @@ async fn pages_have_the_requested_size(app: &TestApp, endpoint: Endpoint, handle
 
 async fn organizations_see_their_own_rows(app: &TestApp, endpoint: Endpoint, handle: impl Handler) {
     let ids = app.list(endpoint, handle, "").await.values_of("id");
-    let second_page = app.list(endpoint, handle, "limit=1").await.next_page_query(endpoint).expect("there are three rows");
+    let second_page =
+        app.list(endpoint, handle, "limit=1").await.next_page_query(endpoint).expect("there are three rows");
     let new_organization = bearer(&Tenant::new(), &json!({"scope": "admin"}));
-    let without_rows = TestRequest::example(endpoint).without_header("x-api-key").header("authorization", &new_organization);
+    let without_rows =
+        TestRequest::example(endpoint).without_header("x-api-key").header("authorization", &new_organization);
     for query in ["", &second_page] {
         let response = app.send(endpoint, handle, &without_rows.clone().query(query)).await;
 
@@ -55,7 +57,8 @@ async fn organizations_see_their_own_rows(app: &TestApp, endpoint: Endpoint, han
 }
 
 async fn invalid_queries_are_refused(app: &TestApp, endpoint: Endpoint, handle: impl Handler) {
-    let second_page = app.list(endpoint, handle, "limit=1").await.next_page_query(endpoint).expect("there are three rows");
+    let second_page =
+        app.list(endpoint, handle, "limit=1").await.next_page_query(endpoint).expect("there are three rows");
     let cursor_twice = format!("{second_page}&{second_page}").replace("limit=1", "");
     let (limit, cursor) = ("limit must be an integer from 1 to 1000", "cursor must be the cursor of a Link header");
     for (query, detail) in [
