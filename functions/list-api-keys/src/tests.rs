@@ -175,6 +175,7 @@ fn item_of_other_org(app: &TestApp, key: &ApiKey) -> Value {
         "display_prefix": {"S": "sk_live_1234"},
         "scopes": {"SS": ["read"]},
         "name": {"S": "another's"},
+        "created_at": {"S": "2024-04-18T10:15:00Z"},
     })
 }
 
