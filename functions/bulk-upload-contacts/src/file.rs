@@ -58,7 +58,7 @@ impl fmt::Display for ParseError {
 
 impl From<ParseError> for ApiError {
     fn from(ParseError(fault): ParseError) -> Self {
-        Self::UnparsableFile(fault)
+        Self::CsvParse(fault)
     }
 }
 

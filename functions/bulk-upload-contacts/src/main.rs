@@ -15,7 +15,7 @@ async fn main() -> Result<(), RuntimeError> {
 
 async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
     let BulkQuery { on_error, dry_run } = request.query()?;
-    let sent = request.sent();
+    let sent = request.raw_body();
     let upload = match sent.media {
         Media::Json => Upload::from_json(&sent.bytes)?,
         Media::Csv => Upload::from_rows(file::rows(&sent.bytes)?)?,

@@ -8,9 +8,10 @@ use utoipa::openapi::{RefOr, Schema};
 use super::body::{BODY, FromBody, ObjectBody, body_elements, body_object};
 #[cfg(feature = "openapi")]
 use super::fields::Component;
-use super::fields::{FieldValue, Fields, FromFields, Purpose};
+use super::fields::{FieldValue, Fields, FromFields, Input, Purpose};
 use super::view::Resource;
 use crate::domain::activity::{DELIVERY_FLAGS, FALLBACK_CHANNEL, MAX_BATCH, MAX_BYTES, content_len};
+use crate::domain::text::Line;
 use crate::domain::{
     Activity, ActivityDetails, ActivityPatch, Direction, InvalidValue, Json, JsonObject, NewActivity, PathSegment,
     ValidationErrors, time,
@@ -56,17 +57,14 @@ impl ObjectBody for NewActivity {
 struct EventText(Json);
 
 impl FieldValue for EventText {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
-        match Json::parse(json)? {
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        const EXPECTED: &str = "a JSON object or array";
+        match Json::parse(input.json(EXPECTED)?)? {
             text @ (Json::Object(_) | Json::Array(_)) => Ok(Self(text)),
             Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
-                Err(InvalidValue::WrongType { expected: "a JSON object or array" })
+                Err(InvalidValue::WrongType { expected: EXPECTED })
             }
         }
-    }
-
-    fn from_cell(_: &str) -> Result<Self, InvalidValue> {
-        Err(InvalidValue::WrongType { expected: "a JSON object or array" })
     }
 
     #[cfg(feature = "openapi")]
@@ -155,7 +153,7 @@ impl<'a> ActivityView<'a> {
             channel: activity.details.channel.as_ref().map_or(FALLBACK_CHANNEL, |channel| channel.as_str()),
             event_type: activity.details.event_type.as_str(),
             direction,
-            sdr_agent_id: activity.details.sdr_agent_id.as_ref().map(|id| id.as_str()),
+            sdr_agent_id: activity.details.sdr_agent_id.as_ref().map(Line::as_str),
             event_text: activity.event_text.as_ref(),
             metadata: ActivityMetadata(&activity.metadata),
             actor: direction.actor(),

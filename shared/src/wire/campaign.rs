@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::body::ObjectBody;
-use super::fields::{Described, Fields, FromFields, Purpose};
+use super::fields::{Fields, FromFields, Purpose};
 use super::param;
 use super::query::{FromQuery, Query};
 use super::view::Resource;
@@ -83,8 +83,9 @@ impl FromFields for Availability {
     }
 }
 
-impl Described for Availability {
+impl ObjectBody for Availability {
     const SCHEMA: &'static str = "NewAvailability";
+    const PURPOSE: Purpose = Purpose::Create;
 }
 
 impl FromFields for LeadMagnet {
@@ -97,8 +98,9 @@ impl FromFields for LeadMagnet {
     }
 }
 
-impl Described for LeadMagnet {
+impl ObjectBody for LeadMagnet {
     const SCHEMA: &'static str = "LeadMagnet";
+    const PURPOSE: Purpose = Purpose::Create;
 }
 
 /// A campaign, as it is shown.

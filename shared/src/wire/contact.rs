@@ -1,7 +1,6 @@
 //! Contacts: the bodies and queries that clients send, and the views that they are shown.
 
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 #[cfg(feature = "openapi")]
 use utoipa::openapi::{RefOr, Schema};
 
@@ -9,7 +8,7 @@ use super::activity::ActivityView;
 use super::body::ObjectBody;
 #[cfg(feature = "openapi")]
 use super::fields::Component;
-use super::fields::{FieldValue, Fields, FromFields, Purpose};
+use super::fields::{FieldValue, Fields, FromFields, Input, Purpose};
 use super::param::{self, MAX_PAGE};
 use super::query::{FromQuery, Query};
 use super::view::Resource;
@@ -73,14 +72,9 @@ fn read_enrichment(fields: &mut Fields<'_>) -> Patch<Enrichment> {
 }
 
 impl FieldValue for Enrichment {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        let json = input.json("a JSON object")?;
         Ok(Self { object: JsonObject::parse(json)?, key_order: key_order(json) })
-    }
-
-    fn from_cell(cell: &str) -> Result<Self, InvalidValue> {
-        let json: &RawValue =
-            serde_json::from_str(cell).map_err(|_| InvalidValue::WrongType { expected: "a JSON object" })?;
-        Self::from_json(json)
     }
 
     #[cfg(feature = "openapi")]
@@ -241,9 +235,9 @@ impl FromQuery for TimelineQuery {
 impl FromQuery for ContactFilter {
     fn read(query: &Query, errors: &mut ValidationErrors) -> Self {
         Self {
-            import_id: query.read(errors, &param::IMPORT_ID, |id| id.parse::<ImportId>()),
+            import_id: query.read(errors, &param::IMPORT_ID, str::parse::<ImportId>),
             email: query.read(errors, &param::EMAIL, |text| plus(text).parse::<Email>()),
-            company: query.read(errors, &param::COMPANY, |name| name.parse::<CompanyKey>()),
+            company: query.read(errors, &param::COMPANY, str::parse::<CompanyKey>),
             created_after: query.read(errors, &param::CREATED_AFTER, |text| time::parse(&plus(text))),
             updated_after: query.read(errors, &param::UPDATED_AFTER, |text| time::parse(&plus(text))),
         }
