@@ -1,5 +1,8 @@
-//! An uploaded file of contacts: RFC 4180 with what spreadsheets make of it. A BOM, `;` or a tab for the comma, and any
-//! line break are taken; what a person could not have meant is refused with its line, before any row is read.
+//! Reads an uploaded file of contacts: CSV as in RFC 4180, with the variations that spreadsheets produce.
+//!
+//! A byte order mark, `;` or a tab as the delimiter, and every kind of line break are accepted. A file that is ambiguous
+//! (a quote that is not closed, a column that is missing or repeated) is refused with the line of the error before any
+//! row is read. A lenient reader would make wrong contacts out of such a file without an error.
 
 mod form;
 mod quotes;
@@ -13,17 +16,16 @@ use shared::wire::{Cells, FieldDescription, columns};
 
 pub(crate) use form::file_of;
 
-/// The characters that separate cells. The last one wins a tie: a file without any is a file with commas.
+/// The delimiters of cells. In a tie the last one wins: a file without a delimiter is read as comma-separated.
 const DELIMITERS: [u8; 3] = [b'\t', b';', b','];
 
-/// The rows of a file, in its order: the cells of each that are not blank, or why the row has none.
+/// Returns the rows of a file in their order. A row with a wrong number of cells is an error of that row alone.
 ///
-/// The first line is the header: names in any case and order; unknown columns are ignored. Lines without text are not rows. A
-/// blank cell counts as a field that was not sent. Rows are read one at a time: a file may have millions of them.
+/// The first line is the header: column names in any case and order. Unknown columns are ignored. Lines of blank cells are
+/// no rows. A blank cell is an absent field. Rows are read lazily, because a file can have millions of them.
 ///
 /// # Errors
-/// The file has no text or is not UTF-8, a quote is missing or surplus, a required column is missing, or a known one is
-/// repeated.
+/// The file is empty or not UTF-8, its quotes do not match, a required column is missing, or a known column is repeated.
 pub(crate) fn rows(file: &[u8]) -> Result<impl Iterator<Item = Result<Cells, ValidationErrors>>, ParseError> {
     let text = text(file)?;
     let known = columns();
@@ -35,35 +37,32 @@ pub(crate) fn rows(file: &[u8]) -> Result<impl Iterator<Item = Result<Cells, Val
     Ok(records.map(move |record| columns.cells(&record)))
 }
 
-/// Why a file has no rows: where, and what is wrong there, in words for whoever made it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a file or a form cannot be read. The message is shown to the client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct ParseError(String);
 
 impl ParseError {
-    /// What is wrong right after the part of the file that comes `before`.
-    fn after(before: &[u8], fault: impl fmt::Display) -> Self {
+    /// An error right after the part of the file that comes `before`, with the number of its line.
+    fn after(before: &[u8], message: impl fmt::Display) -> Self {
         let next = before.iter().skip(1).chain([&0]);
-        // CRLF is one line break, and so is either half of it alone.
+        // CR, LF and CRLF are one line break each.
         let ends_a_line = |(byte, next): &(&u8, &u8)| **byte == b'\n' || (**byte == b'\r' && **next != b'\n');
         let line = 1 + before.iter().zip(next).filter(ends_a_line).count();
-        Self(format!("line {line}: {fault}"))
-    }
-}
-
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        Self(format!("line {line}: {message}"))
     }
 }
 
 impl From<ParseError> for ApiError {
-    fn from(ParseError(fault): ParseError) -> Self {
-        Self::CsvParse(fault)
+    fn from(ParseError(message): ParseError) -> Self {
+        Self::CsvParse(message)
     }
 }
 
-/// The file's text without its byte order mark. A file put together out of several may begin with more than one, of
-/// which the reader would take another away, unlike the check of the quotes.
+/// Returns the file's text without byte order marks.
+///
+/// A file that was joined from several files can begin with more than one. The CSV reader would remove one more of them,
+/// while the check of the quotes would not.
 fn text(file: &[u8]) -> Result<&str, ParseError> {
     let text = str::from_utf8(file).map_err(|error| {
         let (valid, _) = file.split_at(error.valid_up_to());
@@ -72,31 +71,31 @@ fn text(file: &[u8]) -> Result<&str, ParseError> {
     Ok(text.trim_start_matches('\u{FEFF}'))
 }
 
-/// The delimiter by which the header has the most known columns.
+/// Returns the delimiter with which the header has the most known columns.
 fn delimiter(text: &str, known: &[FieldDescription]) -> u8 {
-    let columns = |delimiter: &u8| {
+    let known_columns = |delimiter: &u8| {
         let header = records(text, *delimiter).next();
-        header.map_or(0, |header| header.iter().filter_map(|cell| name_of(cell, known)).count())
+        header.map_or(0, |header| header.iter().filter_map(|cell| known_column(cell, known)).count())
     };
-    DELIMITERS.into_iter().max_by_key(columns).unwrap_or(b',')
+    DELIMITERS.into_iter().max_by_key(known_columns).unwrap_or(b',')
 }
 
-/// The lines of a file that hold any text.
+/// Returns the lines of a file that are not blank.
 fn records(text: &str, delimiter: u8) -> impl Iterator<Item = StringRecord> {
     let reader =
         ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text.as_bytes());
-    // Nothing fails: the text is in memory, it is UTF-8, and its records may have any length.
+    // Reading cannot fail: the text is in memory, it is UTF-8, and its records can have any length.
     reader.into_records().map_while(Result::ok).filter(|record| !record.iter().all(is_blank))
 }
 
-/// The known column that a cell of the header names.
-fn name_of(cell: &str, known: &[FieldDescription]) -> Option<&'static str> {
+/// Returns the known column that a cell of the header names.
+fn known_column(cell: &str, known: &[FieldDescription]) -> Option<&'static str> {
     known.iter().map(|column| column.name).find(|name| cell.trim().eq_ignore_ascii_case(name))
 }
 
-/// The columns of a file.
+/// The columns of a file, from its header.
 struct Columns {
-    /// The number of columns.
+    /// The number of all columns.
     width: usize,
     /// The known columns, each with its index.
     known: Vec<(&'static str, usize)>,
@@ -105,7 +104,7 @@ struct Columns {
 impl Columns {
     fn read(header: &StringRecord, known: &[FieldDescription]) -> Result<Self, ParseError> {
         let named: Vec<_> =
-            header.iter().enumerate().filter_map(|(index, cell)| Some((name_of(cell, known)?, index))).collect();
+            header.iter().enumerate().filter_map(|(index, cell)| Some((known_column(cell, known)?, index))).collect();
         let count = |column: &FieldDescription| named.iter().filter(|(name, _)| *name == column.name).count();
         let missing: Vec<_> =
             known.iter().filter(|column| column.required && count(column) == 0).map(|column| column.name).collect();

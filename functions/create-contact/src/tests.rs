@@ -1,8 +1,8 @@
-//! `handle` behind the whole way of a request, on a table of its own.
+//! Requests through `serve` and `handle`. Each test has a table of its own.
 
 use serde_json::{Value, json};
 use shared::Endpoint;
-use shared::domain::{ContactId, Id, ids, time};
+use shared::domain::{ContactId, Id, time};
 use shared::testing::{Tenant, TestApp, TestRequest, TestResponse, jane};
 use shared::wire::ContactView;
 
@@ -23,70 +23,129 @@ async fn post(app: &TestApp, body: &Value) -> TestResponse {
     send(app, &TestRequest::to(ENDPOINT, &app.org).json(body)).await
 }
 
-/// Jane's body with these members in it; `null` stays `null`.
-fn jane_with(email: &str, changes: &Value) -> Value {
+/// Jane's body with these fields added or replaced; `null` is sent as `null`.
+fn jane_with(email: &str, fields: &Value) -> Value {
     let mut body = jane(email);
-    for (name, value) in changes.as_object().into_iter().flatten() {
+    for (name, value) in fields.as_object().unwrap() {
         body[name] = value.clone();
     }
     body
 }
 
-fn created_at(id: &str) -> String {
-    time::to_seconds(ids::moment_of(ContactId::parse(id).unwrap().into()))
+fn id_of(response: &TestResponse) -> ContactId {
+    assert_eq!(response.status, 201, "{}", response.text);
+    ContactId::parse(response.json()["id"].as_str().unwrap()).unwrap()
+}
+
+/// When the stored contact was created, as responses show it.
+async fn created_at(app: &TestApp, id: ContactId) -> String {
+    time::to_seconds(app.stored_contact(id).await.unwrap().created_at)
+}
+
+/// The JSON text without line breaks and indentation. Unlike a `Value`, it keeps the order of the fields.
+fn compact(json: &str) -> String {
+    json.lines().map(str::trim).collect()
 }
 
 #[tokio::test]
-async fn the_example_of_the_page_is_answered_as_the_page_says() {
+async fn the_documented_example_is_created() {
     let app = TestApp::new().await;
-    let import_id = app.import(&app.org).await.to_string();
-    let answer = send(&app, &TestRequest::to(ENDPOINT, &app.org).header("x-import-id", &import_id)).await;
-    let id = answer.json()["id"].as_str().unwrap().to_owned();
-    let (org_id, at) = (app.org.org_id, created_at(&id));
+
+    let response = send(&app, &TestRequest::to(ENDPOINT, &app.org)).await;
+
+    let id = id_of(&response);
+    let org_id = app.org.org_id;
+    let created_at = created_at(&app, id).await;
     let expected = format!(
-        r#"{{"id":"{id}","org_id":"{org_id}","full_name":"John Doe","email":"john.doe@example.com","linkedin_profile":"https://www.linkedin.com/in/johndoe","company":"Tech Corp","locale":"en-US","timezone":"America/New_York","enrichment":{{"source":"website","campaign":"Q1-2024"}},"created_at":"{at}","updated_at":"{at}"}}"#
+        r#"{{
+            "id":"{id}",
+            "org_id":"{org_id}",
+            "full_name":"John Doe",
+            "email":"john.doe@example.com",
+            "linkedin_profile":"https://www.linkedin.com/in/johndoe",
+            "company":"Tech Corp",
+            "locale":"en-US",
+            "timezone":"America/New_York",
+            "enrichment":{{"source":"website","campaign":"Q1-2024"}},
+            "created_at":"{created_at}",
+            "updated_at":"{created_at}"
+        }}"#
     );
-    assert_eq!((answer.status, answer.text.as_str()), (201, expected.as_str()));
-    assert_eq!(answer.header("content-type"), "application/json");
-    assert_eq!(answer.header("location"), format!("/contacts/{id}"));
-    let hash = answer.header("etag").strip_prefix("\"1-").and_then(|rest| rest.strip_suffix('"')).unwrap();
-    assert!(hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hash}");
-    for (kind, count) in [("contact", 1), ("email_lock", 1), ("membership", 1), ("company", 1), ("import", 1)] {
-        assert_eq!(app.count(kind).await, count, "{kind}");
-    }
-    let stored = app.stored(ContactId::parse(&id).unwrap()).await.unwrap();
-    assert_eq!(stored.import_ids.iter().map(ToString::to_string).collect::<Vec<_>>(), [import_id]);
+    assert_eq!(response.text, compact(&expected));
+    assert_eq!(response.header("content-type"), "application/json");
+    assert_eq!(response.header("location"), format!("/contacts/{id}"));
 }
 
 #[tokio::test]
-async fn what_is_optional_shows_null() {
+async fn the_etag_is_version_one_and_a_hash() {
     let app = TestApp::new().await;
-    for (index, body) in [
+
+    let response = post(&app, &jane("jane@example.com")).await;
+
+    let etag = response.header("etag");
+    let hash = etag.strip_prefix("\"1-").and_then(|rest| rest.strip_suffix('"')).expect(etag);
+    assert_eq!(hash.len(), 16, "{etag}");
+    assert!(hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{etag}");
+}
+
+#[tokio::test]
+async fn a_contact_is_stored_with_its_lock_its_import_and_its_company() {
+    let app = TestApp::new().await;
+    let import_id = app.create_import(&app.org).await;
+
+    let request = TestRequest::to(ENDPOINT, &app.org).header("x-import-id", &import_id.to_string());
+    let response = send(&app, &request).await;
+
+    let stored = app.stored_contact(id_of(&response)).await.unwrap();
+    assert!(stored.import_ids.iter().eq([&import_id]), "{:?}", stored.import_ids);
+    for kind in ["contact", "email_lock", "membership", "company", "import"] {
+        assert_eq!(app.count_items(kind).await, 1, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn optional_fields_are_null_when_they_are_absent_null_or_blank() {
+    let app = TestApp::new().await;
+    let cases = [
         json!({}),
         json!({"company": null, "locale": null, "timezone": null, "metadata": null}),
         json!({"company": " \u{a0}", "metadata": {}}),
         json!({"metadata": {"a": null}}),
         json!({"enrichment": null}),
-    ]
-    .iter()
-    .enumerate()
-    {
+    ];
+    for (index, fields) in cases.iter().enumerate() {
         let email = format!("jane.{index}@example.com");
-        let answer = post(&app, &jane_with(&email, body)).await;
-        let id = answer.json()["id"].as_str().unwrap_or_default().to_owned();
-        let (org_id, at) = (app.org.org_id, created_at(&id));
+
+        let response = post(&app, &jane_with(&email, fields)).await;
+
+        let id = id_of(&response);
+        let org_id = app.org.org_id;
+        let created_at = created_at(&app, id).await;
         let expected = format!(
-            r#"{{"id":"{id}","org_id":"{org_id}","full_name":"Jane Doe","email":"{email}","linkedin_profile":"https://www.linkedin.com/in/janedoe","company":null,"locale":null,"timezone":null,"enrichment":null,"created_at":"{at}","updated_at":"{at}"}}"#
+            r#"{{
+                "id":"{id}",
+                "org_id":"{org_id}",
+                "full_name":"Jane Doe",
+                "email":"{email}",
+                "linkedin_profile":"https://www.linkedin.com/in/janedoe",
+                "company":null,
+                "locale":null,
+                "timezone":null,
+                "enrichment":null,
+                "created_at":"{created_at}",
+                "updated_at":"{created_at}"
+            }}"#
         );
-        assert_eq!((answer.status, answer.text), (201, expected), "{body}");
+        assert_eq!(response.text, compact(&expected), "{fields}");
     }
-    assert_eq!(app.count("company").await, 0);
+    assert_eq!(app.count_items("company").await, 0);
 }
 
 #[tokio::test]
 async fn values_are_normalized() {
     let app = TestApp::new().await;
-    let answer = post(
+
+    let response = post(
         &app,
         &json!({
             "full_name": "  Jose\u{301}  \u{a0}Garci\u{301}a ",
@@ -98,224 +157,321 @@ async fn values_are_normalized() {
         }),
     )
     .await;
-    assert_eq!(answer.status, 201, "{}", answer.text);
-    for (field, value) in [
-        ("full_name", "Jos\u{e9} Garc\u{ed}a"),
-        ("email", "jane+x@xn--bcher-kva.example"),
-        ("linkedin_profile", "https://www.linkedin.com/in/jos%C3%A9-garc%C3%ADa"),
-        ("company", "Tech  Corp"),
-        ("locale", "en-US"),
-        ("timezone", "Asia/Calcutta"),
-    ] {
-        assert_eq!(answer.json()[field], value);
-    }
+
+    assert_eq!(response.status, 201, "{}", response.text);
+    let contact = response.json();
+    assert_eq!(contact["full_name"], "Jos\u{e9} Garc\u{ed}a");
+    assert_eq!(contact["email"], "jane+x@xn--bcher-kva.example");
+    assert_eq!(contact["linkedin_profile"], "https://www.linkedin.com/in/jos%C3%A9-garc%C3%ADa");
+    assert_eq!(contact["company"], "Tech  Corp");
+    assert_eq!(contact["locale"], "en-US");
+    assert_eq!(contact["timezone"], "Asia/Calcutta");
 }
 
 #[tokio::test]
-async fn every_faulty_field_is_named_in_the_documented_order() {
+async fn validation_errors_name_each_field_in_the_documented_order() {
     let app = TestApp::new().await;
     let before = app.items().await;
-    let with = |changes: Value| jane_with("jane@example.com", &changes);
-    let only = |field: &str| {
-        let mut body = with(json!({}));
+    let with = |fields: Value| jane_with("jane@example.com", &fields);
+    let without = |field: &str| {
+        let mut body = jane("jane@example.com");
         body.as_object_mut().unwrap().remove(field);
         body
     };
-    let linkedin = "must be the URL of a person's LinkedIn profile: https://www.linkedin.com/in/…, not of another page";
+    let not_a_profile = "linkedin_profile must be the URL of a person's LinkedIn profile: \
+                         https://www.linkedin.com/in/…, not of another page";
+    let all_missing = "full_name field is required; email field is required; linkedin_profile field is required";
+    let all_mistyped = "full_name must be a string; email must be a string; linkedin_profile must be a string; \
+                        company must be a string; locale must be a string; timezone must be a string; \
+                        metadata must be a JSON object; enrichment must be a JSON object";
+    let several = "full_name field is required; email must not be blank; linkedin_profile field is required; \
+                   timezone must be an IANA time zone name";
     for (body, detail) in [
-        (json!({}), "full_name field is required; email field is required; linkedin_profile field is required"),
-        (only("full_name"), "full_name field is required"),
-        (only("email"), "email field is required"),
-        (only("linkedin_profile"), "linkedin_profile field is required"),
+        // Required fields.
+        (json!({}), all_missing),
+        (without("full_name"), "full_name field is required"),
+        (without("email"), "email field is required"),
+        (without("linkedin_profile"), "linkedin_profile field is required"),
         (with(json!({"email": null})), "email field is required"),
+        // full_name
         (with(json!({"full_name": ""})), "full_name must not be blank"),
         (with(json!({"full_name": " \u{200b}"})), "full_name must not be blank"),
         (with(json!({"full_name": "x".repeat(201)})), "full_name must be at most 200 characters"),
         (with(json!({"full_name": "Jane\nDoe"})), "full_name must not contain control characters"),
         (with(json!({"full_name": ["Jane"]})), "full_name must be a string"),
+        // email
         (with(json!({"email": "\t"})), "email must not be blank"),
         (with(json!({"email": "jane"})), "email must be a valid email address"),
         (with(json!({"email": 1})), "email must be a string"),
-        (with(json!({"linkedin_profile": "https://linkedin.com/company/x"})), &format!("linkedin_profile {linkedin}")),
+        // linkedin_profile
+        (with(json!({"linkedin_profile": "https://linkedin.com/company/x"})), not_a_profile),
         (with(json!({"linkedin_profile": {}})), "linkedin_profile must be a string"),
+        // company
         (with(json!({"company": "x".repeat(201)})), "company must be at most 200 characters"),
         (with(json!({"company": true})), "company must be a string"),
+        // locale
         (with(json!({"locale": "e"})), "locale must be a BCP 47 language tag"),
         (with(json!({"locale": 1.5})), "locale must be a string"),
+        // timezone
         (with(json!({"timezone": "PST"})), "timezone must be an IANA time zone name"),
         (with(json!({"timezone": false})), "timezone must be a string"),
+        // metadata and enrichment
         (with(json!({"metadata": []})), "metadata must be a JSON object"),
         (with(json!({"metadata": "{}"})), "metadata must be a JSON object"),
         (with(json!({"enrichment": 1})), "enrichment must be a JSON object"),
+        // Several fields at once.
         (
             json!({
                 "enrichment": "y", "metadata": "x", "timezone": 1, "locale": 1, "company": 1,
                 "linkedin_profile": 1, "email": 1, "full_name": 1,
             }),
-            "full_name must be a string; email must be a string; linkedin_profile must be a string; company must be a string; locale must be a string; timezone must be a string; metadata must be a JSON object; enrichment must be a JSON object",
+            all_mistyped,
         ),
-        (
-            json!({"full_name": null, "email": " ", "timezone": "Mars/Phobos"}),
-            "full_name field is required; email must not be blank; linkedin_profile field is required; timezone must be an IANA time zone name",
-        ),
+        (json!({"full_name": null, "email": " ", "timezone": "Mars/Phobos"}), several),
     ] {
-        let answer = post(&app, &body).await;
-        assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{body}");
+        let response = post(&app, &body).await;
+        assert_eq!(response.status, 400, "{body}: {}", response.text);
+        assert_eq!(response.detail(), format!("Validation error: {detail}"), "{body}");
     }
-    assert_eq!(app.items().await, before);
+    assert_eq!(app.items().await, before, "nothing is written");
 }
 
 #[tokio::test]
-async fn a_text_that_is_no_unicode_is_refused_and_a_field_may_stand_once() {
+async fn an_unpaired_surrogate_is_a_validation_error() {
     let app = TestApp::new().await;
     let body = jane("jane@example.com").to_string();
     for (body, detail) in [
-        (body.replace("Jane Doe", "\\ud83d"), "full_name must be a string"),
-        (body.replace('}', ",\"metadata\":{\"a\":\"\\ud83d\"}}"), "metadata must hold only valid Unicode text"),
-        (body.replace('}', ",\"email\":\"x\"}"), "body must not have a field twice"),
+        (body.replace("Jane Doe", r"\ud83d"), "full_name must be a string"),
+        (body.replace('}', r#","metadata":{"a":"\ud83d"}}"#), "metadata must hold only valid Unicode text"),
     ] {
-        let answer = send(&app, &TestRequest::to(ENDPOINT, &app.org).text(&*body)).await;
-        assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{body}");
+        let response = send(&app, &TestRequest::to(ENDPOINT, &app.org).text(&*body)).await;
+        assert_eq!(response.status, 400, "{body}: {}", response.text);
+        assert_eq!(response.detail(), format!("Validation error: {detail}"), "{body}");
     }
 }
 
 #[tokio::test]
-async fn enrichment_is_another_name_of_metadata() {
+async fn a_repeated_field_is_a_validation_error() {
     let app = TestApp::new().await;
-    for (index, (body, shown)) in [
+    let body = jane("jane@example.com").to_string().replace('}', r#","email":"x"}"#);
+
+    let response = send(&app, &TestRequest::to(ENDPOINT, &app.org).text(body)).await;
+
+    assert_eq!(response.status, 400);
+    assert_eq!(response.detail(), "Validation error: body must not have a field twice");
+}
+
+#[tokio::test]
+async fn enrichment_is_an_alias_of_metadata() {
+    let app = TestApp::new().await;
+    let cases = [
         (json!({"enrichment": {"a": 1}}), json!({"a": 1})),
         (json!({"enrichment": {"a": 1, "b": 2}, "metadata": {"b": 2, "a": 1}}), json!({"a": 1, "b": 2})),
         (json!({"enrichment": null, "metadata": null}), json!(null)),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let answer = post(&app, &jane_with(&format!("jane.{index}@example.com"), &body)).await;
-        assert_eq!((answer.status, &answer.json()["enrichment"]), (201, &shown), "{body}");
+    ];
+    for (index, (fields, enrichment)) in cases.into_iter().enumerate() {
+        let response = post(&app, &jane_with(&format!("jane.{index}@example.com"), &fields)).await;
+        assert_eq!(response.status, 201, "{fields}: {}", response.text);
+        assert_eq!(response.json()["enrichment"], enrichment, "{fields}");
     }
+}
+
+#[tokio::test]
+async fn metadata_that_differs_from_enrichment_is_a_validation_error() {
+    let app = TestApp::new().await;
     let different = json!({"enrichment": {"a": 1}, "metadata": {"a": 2}});
-    let answer = post(&app, &jane_with("jane@example.com", &different)).await;
-    let detail = "Validation error: metadata must be the same as enrichment where both are sent";
-    assert_eq!((answer.status, answer.detail().as_str()), (400, detail));
+
+    let response = post(&app, &jane_with("jane@example.com", &different)).await;
+
+    assert_eq!(response.status, 400);
+    assert_eq!(response.detail(), "Validation error: metadata must be the same as enrichment where both are sent");
+}
+
+/// Creates a contact with the text of its metadata passed through unchanged.
+async fn post_metadata(app: &TestApp, email: &str, metadata: &str) -> TestResponse {
+    let body = jane(email).to_string().replace('}', &format!(r#","metadata":{metadata}}}"#));
+    send(app, &TestRequest::to(ENDPOINT, &app.org).text(body)).await
+}
+
+/// Metadata of so many nested objects.
+fn nested_metadata(levels: usize) -> String {
+    format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels))
+}
+
+/// Metadata whose text has so many bytes.
+fn sized_metadata(bytes: usize) -> String {
+    format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - r#"{"a":""}"#.len()))
 }
 
 #[tokio::test]
-async fn metadata_is_kept_exactly_or_refused() {
+async fn metadata_is_stored_exactly() {
     let app = TestApp::new().await;
-    let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
-    let sized = |bytes: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - r#"{"a":""}"#.len()));
-    let digits = "1234567890".repeat(4);
+    // Each case shows the metadata as it is sent and as the response has it.
+    let cases = [
+        // Numbers keep up to 38 digits and lose redundant zeros.
+        (r#"{"n":12345678901234567890123456789012345678}"#, r#"{"n":12345678901234567890123456789012345678}"#),
+        (r#"{"n":[0.1,-0.25,1e125,1e-130,9007199254740993]}"#, r#"{"n":[0.1,-0.25,1e125,1e-130,9007199254740993]}"#),
+        (r#"{"n":[1.50,1E2,-0]}"#, r#"{"n":[1.5,100,0]}"#),
+        // A null inside an object removes its key; a null inside an array stays.
+        (r#"{"b":[null,true,"",{"c":{}}],"a":{"n":null}}"#, r#"{"b":[null,true,"",{"c":{}}],"a":{}}"#),
+        // Escapes become the characters that they stand for.
+        (r#"{"\u00e9":"\ud83d\ude00 \"\\\n"}"#, r#"{"é":"😀 \"\\\n"}"#),
+        // The deepest and the largest metadata.
+        (&nested_metadata(16), &nested_metadata(16)),
+        (&sized_metadata(64 * 1024), &sized_metadata(64 * 1024)),
+    ];
+    for (index, (sent, shown)) in cases.into_iter().enumerate() {
+        let response = post_metadata(&app, &format!("jane.{index}@example.com"), sent).await;
+
+        let enrichment = format!(r#""enrichment":{shown},"created_at""#);
+        let stored = app.stored_contact(id_of(&response)).await.unwrap();
+        let stored = serde_json::to_string(&ContactView::of(&stored)).unwrap();
+        assert!(response.text.contains(&enrichment), "{sent}: {}", response.text);
+        assert!(stored.contains(&enrichment), "{sent}: {stored}");
+    }
+}
+
+#[tokio::test]
+async fn metadata_outside_the_limits_is_a_validation_error() {
+    let app = TestApp::new().await;
     let numbers = "must not hold numbers of more than 38 significant digits or outside 1e-130 to 1e126";
-    let request = |email: &str, metadata: &str| {
-        let body = jane(email).to_string().replace('}', &format!(r#","metadata":{metadata}}}"#));
-        TestRequest::to(ENDPOINT, &app.org).text(body)
-    };
-    let kept = [
-        (r#"{"n":12345678901234567890123456789012345678}"#.to_owned(), None),
-        (r#"{"n":[0.1,-0.25,1e125,1e-130,9007199254740993]}"#.to_owned(), None),
-        (r#"{"n":[1.50,1E2,-0]}"#.to_owned(), Some(r#"{"n":[1.5,100,0]}"#)),
-        (r#"{"b":[null,true,"",{"c":{}}],"a":{"n":null}}"#.to_owned(), Some(r#"{"b":[null,true,"",{"c":{}}],"a":{}}"#)),
-        (r#"{"\u00e9":"\ud83d\ude00 \"\\\n"}"#.to_owned(), Some("{\"é\":\"😀 \\\"\\\\\\n\"}")),
-        (nested(16), None),
-        (sized(64 * 1024), None),
-    ];
-    for (index, (metadata, shown)) in kept.iter().enumerate() {
-        let answer = send(&app, &request(&format!("jane.{index}@example.com"), metadata)).await;
-        let shown = format!(r#""enrichment":{},"created_at""#, shown.unwrap_or(metadata));
-        assert!(answer.status == 201 && answer.text.contains(&shown), "{metadata}: {}", answer.text);
-        let id = ContactId::parse(answer.json()["id"].as_str().unwrap()).unwrap();
-        let stored = serde_json::to_string(&ContactView::of(&app.stored(id).await.unwrap())).unwrap();
-        assert!(stored.contains(&shown), "{metadata}: {stored}");
-    }
-    let refused = [
-        (format!(r#"{{"n":{}}}"#, &digits[..39]), numbers),
-        (r#"{"n":1e126}"#.to_owned(), numbers),
-        (r#"{"n":1e-131}"#.to_owned(), numbers),
-        (r#"{"n":1e99999999999999999999}"#.to_owned(), numbers),
-        (r#"{"a":{"":1}}"#.to_owned(), "must not have empty keys"),
-        (nested(17), "must be at most 16 levels deep"),
-        (nested(5000), "must be at most 16 levels deep"),
-        (sized(64 * 1024 + 1), "must be at most 64 KiB"),
-    ];
-    for (metadata, detail) in refused {
-        let answer = send(&app, &request("refused@example.com", &metadata)).await;
-        assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: metadata {detail}")));
+    for (metadata, detail) in [
+        // Numbers.
+        (r#"{"n":123456789012345678901234567890123456789}"#, numbers),
+        (r#"{"n":1e126}"#, numbers),
+        (r#"{"n":1e-131}"#, numbers),
+        (r#"{"n":1e99999999999999999999}"#, numbers),
+        // Keys.
+        (r#"{"a":{"":1}}"#, "must not have empty keys"),
+        // Depth.
+        (&nested_metadata(17), "must be at most 16 levels deep"),
+        (&nested_metadata(5000), "must be at most 16 levels deep"),
+        // Size.
+        (&sized_metadata(64 * 1024 + 1), "must be at most 64 KiB"),
+    ] {
+        let response = post_metadata(&app, "jane@example.com", metadata).await;
+        assert_eq!(response.status, 400, "{metadata}: {}", response.text);
+        assert_eq!(response.detail(), format!("Validation error: metadata {detail}"), "{metadata}");
     }
 }
 
 #[tokio::test]
-async fn an_import_that_is_not_the_organizations_writes_nothing() {
+async fn an_unknown_import_is_a_404_and_nothing_is_written() {
     let app = TestApp::new().await;
-    let theirs = app.import(&app.other).await.to_string();
+    let import_of_other_org = app.create_import(&app.other).await.to_string();
     let before = app.items().await;
-    let not_found = (404, "Import not found".to_owned());
-    let malformed = (400, "Validation error: X-Import-ID must be a valid UUID".to_owned());
-    for (import_id, expected) in [
-        ("7c9e6679-7425-40de-944b-e07fc1f90ae7", &not_found),
-        (&theirs, &not_found),
-        ("import-1", &malformed),
-        ("", &malformed),
-        (&format!("{theirs},{theirs}"), &malformed),
-    ] {
-        let answer = send(&app, &TestRequest::to(ENDPOINT, &app.org).header("x-import-id", import_id)).await;
-        assert_eq!(&(answer.status, answer.detail()), expected, "{import_id}");
+    for import_id in ["7c9e6679-7425-40de-944b-e07fc1f90ae7", &import_of_other_org] {
+        let response = send(&app, &TestRequest::to(ENDPOINT, &app.org).header("x-import-id", import_id)).await;
+        assert_eq!(response.status, 404, "{import_id}: {}", response.text);
+        assert_eq!(response.detail(), "Import not found", "{import_id}");
     }
     assert_eq!(app.items().await, before);
 }
 
 #[tokio::test]
-async fn a_company_is_created_once_per_organization() {
-    let mut app = TestApp::new().await;
-    let of = |tenant: &Tenant, index: usize, company: &str| {
-        let body = jane_with(&format!("jane.{index}@example.com"), &json!({"company": company}));
-        TestRequest::to(ENDPOINT, tenant).json(&body)
-    };
-    for (index, company) in ["Tech Corp", "tech corp", " TECH  CORP ", "TechCorp"].into_iter().enumerate() {
-        let answer = send(&app, &of(&app.org, index, company)).await;
-        assert_eq!((answer.status, &answer.json()["company"]), (201, &json!(company.trim())));
-        assert_eq!(app.count("company").await, 1, "{company}");
-        if index == 1 {
-            // The others by another process, which remembers none.
-            app.restart();
-        }
+async fn a_malformed_import_id_is_a_validation_error_and_nothing_is_written() {
+    let app = TestApp::new().await;
+    let import_id = app.create_import(&app.org).await;
+    let before = app.items().await;
+    for malformed in ["import-1", "", &format!("{import_id},{import_id}")] {
+        let response = send(&app, &TestRequest::to(ENDPOINT, &app.org).header("x-import-id", malformed)).await;
+        assert_eq!(response.status, 400, "{malformed}: {}", response.text);
+        assert_eq!(response.detail(), "Validation error: X-Import-ID must be a valid UUID", "{malformed}");
     }
-    let companies: Vec<_> = app.items().await.into_iter().filter(|item| item.contains(r#""type":"company""#)).collect();
-    assert!(companies[0].contains(r#""name":"Tech Corp""#), "the first spelling stays: {companies:?}");
-    assert_eq!(send(&app, &of(&app.org, 10, "Tech Corporation")).await.status, 201);
-    assert_eq!(send(&app, &of(&app.other, 11, "Tech Corp")).await.status, 201);
-    assert_eq!(app.count("company").await, 3);
+    assert_eq!(app.items().await, before);
+}
+
+/// Creates a contact of this company, with an email of its own.
+async fn post_company(app: &TestApp, tenant: &Tenant, email: &str, company: &str) -> TestResponse {
+    let body = jane_with(email, &json!({"company": company}));
+    send(app, &TestRequest::to(ENDPOINT, tenant).json(&body)).await
 }
 
 #[tokio::test]
-async fn an_address_is_one_contacts_within_its_organization() {
+async fn spellings_of_a_company_are_one_company_with_the_first_spelling() {
+    let mut app = TestApp::new().await;
+    for (index, company) in ["Tech Corp", "tech corp", " TECH  CORP ", "TechCorp"].into_iter().enumerate() {
+        if index == 2 {
+            // A new process has no company cached.
+            app.restart();
+        }
+        let response = post_company(&app, &app.org, &format!("jane.{index}@example.com"), company).await;
+        assert_eq!(response.status, 201, "{company}: {}", response.text);
+        assert_eq!(response.json()["company"], company.trim());
+        assert_eq!(app.count_items("company").await, 1, "{company}");
+    }
+    let items = app.items().await;
+    let stored = items.iter().find(|item| item.contains(r#""type":"company""#)).unwrap();
+    assert!(stored.contains(r#""name":"Tech Corp""#), "{stored}");
+}
+
+#[tokio::test]
+async fn another_name_and_another_organization_are_another_company() {
+    let app = TestApp::new().await;
+
+    let first = post_company(&app, &app.org, "jane.1@example.com", "Tech Corp").await;
+    let other_name = post_company(&app, &app.org, "jane.2@example.com", "Tech Corporation").await;
+    let other_org = post_company(&app, &app.other, "jane.3@example.com", "Tech Corp").await;
+
+    assert_eq!([first.status, other_name.status, other_org.status], [201, 201, 201]);
+    assert_eq!(app.count_items("company").await, 3);
+}
+
+#[tokio::test]
+async fn a_duplicate_email_is_a_conflict_and_nothing_is_written() {
     let mut app = TestApp::new().await;
     assert_eq!(post(&app, &jane("John.Doe@Example.com")).await.status, 201);
     let before = app.items().await;
     for email in ["john.doe@example.com", " JOHN.DOE@EXAMPLE.COM "] {
-        let answer = post(&app, &jane_with(email, &json!({"company": "New Corp"}))).await;
-        let detail = "Contact with email 'john.doe@example.com' already exists";
-        assert_eq!((answer.status, answer.detail().as_str()), (409, detail), "{email}");
+        let response = post(&app, &jane_with(email, &json!({"company": "New Corp"}))).await;
+        assert_eq!(response.status, 409, "{email}: {}", response.text);
+        assert_eq!(response.detail(), "Contact with email 'john.doe@example.com' already exists");
         app.restart();
     }
-    assert_eq!(app.items().await, before, "nothing of a refused contact is written, its company neither");
-    for other in ["johndoe@example.com", "john.doe+x@example.com"] {
-        assert_eq!(post(&app, &jane(other)).await.status, 201, "{other}");
-    }
-    let theirs = TestRequest::to(ENDPOINT, &app.other).json(&jane("john.doe@example.com"));
-    assert_eq!(send(&app, &theirs).await.status, 201);
+    assert_eq!(app.items().await, before, "neither the contact nor its new company");
 }
 
 #[tokio::test]
-async fn a_key_that_is_sent_again_under_another_import_is_another_request() {
+async fn similar_emails_are_different_contacts() {
     let app = TestApp::new().await;
-    let import_id = app.import(&app.org).await.to_string();
+    for email in ["john.doe@example.com", "johndoe@example.com", "john.doe+x@example.com"] {
+        assert_eq!(post(&app, &jane(email)).await.status, 201, "{email}");
+    }
+}
+
+#[tokio::test]
+async fn two_organizations_can_have_a_contact_with_the_same_email() {
+    let app = TestApp::new().await;
+    assert_eq!(post(&app, &jane("john.doe@example.com")).await.status, 201);
+
+    let response = send(&app, &TestRequest::to(ENDPOINT, &app.other).json(&jane("john.doe@example.com"))).await;
+
+    assert_eq!(response.status, 201, "{}", response.text);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_cannot_be_reused_with_another_import() {
+    let app = TestApp::new().await;
+    let import_id = app.create_import(&app.org).await.to_string();
     let request = TestRequest::to(ENDPOINT, &app.org).header("idempotency-key", "key");
     let first = send(&app, &request).await;
-    assert_eq!(send(&app, &request).await.text, first.text);
-    let other = send(&app, &request.header("x-import-id", &import_id)).await;
-    assert_eq!(other.status, 422, "{}", other.text);
-    // A refusal is no answer to keep, nor does it wait for one.
-    let again = TestRequest::to(ENDPOINT, &app.org).header("idempotency-key", "another-key");
-    assert_eq!(send(&app, &again).await.status, 409);
-    assert_eq!((app.count("contact").await, app.count("idempotency").await), (1, 1));
+
+    let repeat = send(&app, &request).await;
+    let with_import = send(&app, &request.header("x-import-id", &import_id)).await;
+
+    assert_eq!(repeat.text, first.text);
+    assert_eq!(with_import.status, 422, "{}", with_import.text);
+    assert_eq!(app.count_items("contact").await, 1);
+}
+
+#[tokio::test]
+async fn a_conflict_is_not_stored_under_its_idempotency_key() {
+    let app = TestApp::new().await;
+    let request = TestRequest::to(ENDPOINT, &app.org);
+    assert_eq!(send(&app, &request.clone().header("idempotency-key", "key")).await.status, 201);
+
+    let conflict = send(&app, &request.header("idempotency-key", "another-key")).await;
+
+    assert_eq!(conflict.status, 409, "{}", conflict.text);
+    assert_eq!(app.count_items("idempotency").await, 1);
 }

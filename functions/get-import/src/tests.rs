@@ -1,10 +1,11 @@
-//! `handle` behind the whole way of a request, on a table of its own.
+//! Requests through `serve` and `handle`. Each test has a table of its own.
 
-use serde_json::json;
-use shared::Endpoint;
+use chrono::Utc;
+use serde_json::{Value, json};
 use shared::domain::{ImportId, ids, time};
 use shared::dynamodb::keys;
 use shared::testing::{TestApp, TestRequest, TestResponse, jane};
+use shared::{Endpoint, Response};
 
 use super::handle;
 
@@ -19,77 +20,110 @@ async fn get(app: &TestApp, id: ImportId) -> TestResponse {
     app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).path(format!("/imports/{id}"))).await
 }
 
-async fn count(app: &TestApp, id: ImportId) -> serde_json::Value {
+async fn contacts_count(app: &TestApp, id: ImportId) -> Value {
     get(app, id).await.json()["contacts_count"].clone()
 }
 
 #[tokio::test]
-async fn an_import_is_answered_as_it_was_when_created_with_its_count_at_the_end() {
+async fn an_import_is_returned_as_it_was_created_with_its_count_at_the_end() {
     let app = TestApp::new().await;
-    let import = app.import_from(&app.org, TestRequest::example(Endpoint::CreateImport).body()).await;
-    let answer = get(&app, import.id).await;
-    let (id, org_id, at) = (import.id, import.org_id, time::to_seconds(import.created_at));
+    let import = app.create_import_from(&app.org, TestRequest::example(Endpoint::CreateImport).body()).await;
+
+    let response = get(&app, import.id).await;
+
+    let (id, org_id) = (import.id, import.org_id);
+    let created_at = time::to_seconds(import.created_at);
     let expected = format!(
-        r#"{{"id":"{id}","org_id":"{org_id}","campaign_id":null,"source":"csv","file_name":"leads.csv","status":"processing","total_rows":0,"created_at":"{at}","updated_at":"{at}","contacts_count":0}}"#
+        r#"{{
+            "id":"{id}",
+            "org_id":"{org_id}",
+            "campaign_id":null,
+            "source":"csv",
+            "file_name":"leads.csv",
+            "status":"processing",
+            "total_rows":0,
+            "created_at":"{created_at}",
+            "updated_at":"{created_at}",
+            "contacts_count":0
+        }}"#
     );
-    assert_eq!((answer.status, answer.text.as_str()), (200, expected.as_str()));
-    assert_eq!((answer.header("content-type"), answer.header("location")), ("application/json", ""));
+    // Unlike a `Value`, the text keeps the order of the fields.
+    let compact: String = expected.lines().map(str::trim).collect();
+    assert_eq!(response.status, 200);
+    assert_eq!(response.text, compact);
+    assert_eq!(response.header("content-type"), "application/json");
+    assert_eq!(response.header("location"), "");
 }
 
 #[tokio::test]
-async fn the_location_of_a_new_import_is_where_it_can_be_read() {
+async fn the_location_header_of_a_new_import_is_its_path() {
     let app = TestApp::new().await;
-    let import = app.import_from(&app.org, json!({"source": "csv"})).await;
-    let location = shared::Response::created(&import).header("location").unwrap().to_owned();
-    let answer = app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).path(location)).await;
-    assert_eq!((answer.status, &answer.json()["id"]), (200, &json!(import.id)));
+    let import = app.create_import_from(&app.org, json!({"source": "csv"})).await;
+    let location = Response::created(&import).header("location").unwrap().to_owned();
+
+    let response = app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).path(location)).await;
+
+    assert_eq!(response.status, 200, "{}", response.text);
+    assert_eq!(response.json()["id"], json!(import.id));
 }
 
 #[tokio::test]
-async fn the_contacts_that_belong_to_it_now_are_counted() {
+async fn the_count_is_of_the_contacts_of_this_import() {
     let app = TestApp::new().await;
-    let [import, other] = [app.import(&app.org).await, app.import(&app.org).await];
-    let mut members = Vec::new();
+    let [import, other] = [app.create_import(&app.org).await, app.create_import(&app.org).await];
     for n in 0..3 {
-        members.push(app.create(&app.org, jane(&format!("{n}@example.com")), Some(import)).await.id);
+        app.create_contact(&app.org, jane(&format!("{n}@example.com")), Some(import)).await;
     }
-    app.create(&app.org, jane("other@example.com"), Some(other)).await;
-    app.jane("none@example.com").await;
-    assert_eq!((count(&app, import).await, count(&app, other).await), (json!(3), json!(1)));
-    app.ctx().contacts(&app.principal(&app.org).await).delete(members[1], None).await.unwrap();
-    assert_eq!((count(&app, import).await, count(&app, other).await), (json!(2), json!(1)));
+    app.create_contact(&app.org, jane("other@example.com"), Some(other)).await;
+    app.create_jane("none@example.com").await;
+
+    assert_eq!(contacts_count(&app, import).await, 3);
+    assert_eq!(contacts_count(&app, other).await, 1);
 }
 
 #[tokio::test]
-async fn more_contacts_than_one_read_finds_are_counted_on() {
+async fn a_deleted_contact_is_not_counted() {
     let app = TestApp::new().await;
-    let import = app.import(&app.org).await;
-    // One read ends at 1 MB.
-    let large = json!({"type": {"S": "membership"}, "padding": {"S": "x".repeat(300_000)}});
+    let [import, other] = [app.create_import(&app.org).await, app.create_import(&app.org).await];
+    app.create_contact(&app.org, jane("jane@example.com"), Some(import)).await;
+    app.create_contact(&app.org, jane("other@example.com"), Some(other)).await;
+    let deleted = app.create_contact(&app.org, jane("john@example.com"), Some(import)).await;
+    app.ctx().contacts(&app.principal(&app.org).await).delete(deleted.id, None).await.unwrap();
+
+    assert_eq!(contacts_count(&app, import).await, 1);
+    assert_eq!(contacts_count(&app, other).await, 1);
+}
+
+#[tokio::test]
+async fn the_count_goes_on_past_the_one_megabyte_of_a_query() {
+    let app = TestApp::new().await;
+    let import = app.create_import(&app.org).await;
+    let large_membership = json!({"type": {"S": "membership"}, "padding": {"S": "x".repeat(300_000)}});
     for _ in 0..9 {
-        let contact = ids::uuid_at(chrono::Utc::now()).into();
-        app.put_item(&keys::membership(app.org.org_id, import, contact), large.clone()).await;
+        let contact = ids::uuid_at(Utc::now()).into();
+        app.put_item(&keys::membership(app.org.org_id, import, contact), large_membership.clone()).await;
     }
-    assert_eq!(count(&app, import).await, json!(9));
-    let request = app.ctx();
-    request.imports(&app.principal(&app.org).await).get(import).await.unwrap();
-    assert!(
-        request.consumed_capacity().calls > 2,
-        "the test is about several reads: {:?}",
-        request.consumed_capacity()
-    );
+
+    assert_eq!(contacts_count(&app, import).await, 9);
+
+    let ctx = app.ctx();
+    ctx.imports(&app.principal(&app.org).await).get(import).await.unwrap();
+    let consumed = ctx.consumed_capacity();
+    assert!(consumed.calls > 2, "the memberships must need more than one query: {consumed:?}");
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_a_fault_and_says_nothing() {
+async fn an_unreadable_import_is_a_500_without_details() {
     let app = TestApp::new().await;
-    let id = app.import(&app.org).await;
+    let id = app.create_import(&app.org).await;
     let key = keys::import(app.org.org_id, id);
-    for broken in [json!({"id": {"S": "canary"}}), json!({"mapping": {"S": "canary"}})] {
-        let mut item = broken;
-        item["type"] = json!({"S": "import"});
-        app.put_item(&key, item).await;
-        let answer = get(&app, id).await;
-        assert_eq!((answer.status, answer.text.as_str()), (500, r#"{"detail":"Internal server error"}"#));
+    for unreadable in [
+        json!({"type": {"S": "import"}, "id": {"S": "canary"}}),
+        json!({"type": {"S": "import"}, "mapping": {"S": "canary"}}),
+    ] {
+        app.put_item(&key, unreadable.clone()).await;
+        let response = get(&app, id).await;
+        assert_eq!(response.status, 500, "{unreadable}: {}", response.text);
+        assert_eq!(response.detail(), "Internal server error", "{unreadable}");
     }
 }

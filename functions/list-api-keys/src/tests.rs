@@ -1,9 +1,9 @@
-//! `handle` behind the whole way of a request, on a table of its own.
+//! Requests through `serve` and `handle`. Each test has a table of its own.
 
-use chrono::TimeDelta;
-use serde_json::json;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
 use shared::Endpoint;
-use shared::domain::{ApiKey, ApiKeySecret, NewApiKey, OrgId, Scope, ids};
+use shared::domain::{ApiKey, ApiKeySecret, NewApiKey, OrgId, Scope, ids, time};
 use shared::dynamodb::keys;
 use shared::testing::TestApp;
 use uuid::Uuid;
@@ -19,104 +19,186 @@ shared::every_endpoint!(
 
 /// The ids of every page from this query on.
 async fn pages(app: &TestApp, query: &str) -> Vec<Vec<String>> {
-    app.pages(ENDPOINT, handle, query).await.iter().map(|page| page.each("id")).collect()
+    app.list_all_pages(ENDPOINT, handle, query).await.iter().map(|page| page.values_of("id")).collect()
 }
 
-/// Stores a key of this organization made at a moment that no other key has.
-async fn key(app: &TestApp, org: OrgId, hours_ago: i64) -> (ApiKeySecret, ApiKey) {
+/// Stores a key of this organization, named after its age. No two keys of a test have the same age.
+async fn store_key(app: &TestApp, org: OrgId, hours_old: i64) -> (ApiKeySecret, ApiKey) {
     let secret = ApiKeySecret::generate(true).unwrap();
-    let made = chrono::Utc::now() - TimeDelta::hours(hours_ago);
+    let created_at = Utc::now() - TimeDelta::hours(hours_old);
     let scopes = [Scope::Write, Scope::Read].into_iter().collect();
-    let new = NewApiKey { name: format!("{hours_ago} h old").parse().unwrap(), scopes, valid_until: None, live: true };
-    let key = ApiKey::new(ids::uuid_at(made).into(), org, new, &secret, made);
+    let new = NewApiKey { name: format!("{hours_old} h old").parse().unwrap(), scopes, valid_until: None, live: true };
+    let key = ApiKey::new(ids::uuid_at(created_at).into(), org, new, &secret, created_at);
     app.put_api_key(&secret, &key).await;
     (secret, key)
 }
 
-/// An organization with an admin key and no other.
-async fn alone(app: &mut TestApp) -> ApiKey {
+/// An app whose organization has one admin key and no other key; the id of that key.
+async fn app_with_one_key() -> (TestApp, String) {
+    let mut app = TestApp::new().await;
     app.org.org_id = Uuid::new_v4().into();
-    let (secret, key) = key(app, app.org.org_id, 0).await;
-    let key = ApiKey { scopes: [Scope::Admin].into_iter().collect(), ..key };
-    app.put_api_key(&secret, &key).await;
+    let (secret, key) = store_key(&app, app.org.org_id, 0).await;
+    let admin = ApiKey { scopes: [Scope::Admin].into_iter().collect(), ..key };
+    app.put_api_key(&secret, &admin).await;
     app.org.admin_key = secret;
-    key
+    (app, admin.id.to_string())
 }
 
 #[tokio::test]
-async fn keys_are_listed_newest_first_and_never_shown() {
+async fn a_key_is_shown_with_its_prefix_instead_of_its_secret() {
     let app = TestApp::new().await;
-    let org = app.org.org_id;
-    let (secret, old) = key(&app, org, 2).await;
-    let (ended_secret, ended) = key(&app, org, 1).await;
-    let moment = chrono::DateTime::from_timestamp(1_712_345_678, 120_000_000).unwrap();
-    let ended = ApiKey { valid_until: Some(moment), revoked_at: Some(moment), ..ended };
-    app.put_api_key(&ended_secret, &ended).await;
-    let answer = app.list(ENDPOINT, handle, "").await;
-    assert_eq!((answer.status, answer.header("content-type"), answer.header("link")), (200, "application/json", ""));
-    let rows = answer.json();
-    let rows = rows.as_array().unwrap();
-    assert_eq!(rows.len(), app.org.keys().len() + 2, "every key of the organization");
-    let mut names: Vec<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
-    assert_eq!(names.split_off(4), ["1 h old", "2 h old"]);
+    let org_id = app.org.org_id;
+    let (secret, key) = store_key(&app, org_id, 2).await;
+
+    let response = app.list(ENDPOINT, handle, "").await;
+
+    let (id, display_prefix) = (key.id, secret.display_prefix());
+    let created_at = time::to_seconds(key.created_at);
+    let expected = format!(
+        r#"{{
+            "id":"{id}",
+            "org_id":"{org_id}",
+            "name":"2 h old",
+            "display_prefix":"{display_prefix}",
+            "scopes":["read","write"],
+            "live":true,
+            "created_at":"{created_at}",
+            "expires_at":null,
+            "revoked_at":null
+        }}]"#
+    );
+    // Unlike a `Value`, the text keeps the order of the fields.
+    let compact: String = expected.lines().map(str::trim).collect();
+    assert_eq!(response.status, 200);
+    assert!(response.text.ends_with(&compact), "{}", response.text);
+    assert_eq!(response.header("content-type"), "application/json");
+    assert_eq!(response.header("link"), "");
+}
+
+#[tokio::test]
+async fn neither_secrets_nor_their_hashes_are_shown() {
+    let app = TestApp::new().await;
+    let (new_secret, _) = store_key(&app, app.org.org_id, 1).await;
+
+    let response = app.list(ENDPOINT, handle, "").await;
+
+    let mut secrets: Vec<_> = app.org.api_keys().into_iter().map(|(secret, _)| secret).collect();
+    secrets.push(&new_secret);
+    for secret in secrets {
+        assert!(!response.text.contains(secret.in_clear()));
+        assert!(!response.text.contains(secret.hash().as_str()));
+    }
+}
+
+#[tokio::test]
+async fn every_key_of_the_organization_is_listed_newest_first() {
+    let app = TestApp::new().await;
+    store_key(&app, app.org.org_id, 2).await;
+    store_key(&app, app.org.org_id, 1).await;
+
+    let response = app.list(ENDPOINT, handle, "").await;
+
+    let mut names = response.values_of("name");
+    let older = names.split_off(4);
+    // The four keys of a test's organization are created together.
     names.sort_unstable();
     assert_eq!(names, ["admin", "expired", "read only", "revoked"]);
-
-    let (id, at, prefix) = (old.id, shared::domain::time::to_seconds(old.created_at), secret.display_prefix());
-    let shown = format!(
-        r#"{{"id":"{id}","org_id":"{org}","name":"2 h old","display_prefix":"{prefix}","scopes":["read","write"],"live":true,"created_at":"{at}","expires_at":null,"revoked_at":null}}]"#
-    );
-    assert!(answer.text.ends_with(&shown), "{}", answer.text);
-    assert_eq!(rows[4]["expires_at"], json!("2024-04-05T19:34:38.120Z"));
-    assert_eq!(rows[4]["revoked_at"], json!("2024-04-05T19:34:38Z"));
-    for secret in app.org.keys().into_iter().map(|(secret, _)| secret).chain([&secret, &ended_secret]) {
-        assert!(!answer.text.contains(secret.in_clear()) && !answer.text.contains(secret.hash().as_str()));
-    }
+    assert_eq!(older, ["1 h old", "2 h old"]);
 }
 
 #[tokio::test]
-async fn a_list_goes_on_where_its_page_ended() {
-    let mut app = TestApp::new().await;
-    let mut expected = vec![alone(&mut app).await.id.to_string()];
-    let org = app.org.org_id;
-    for hours_ago in 1..=8 {
-        expected.push(key(&app, org, hours_ago).await.1.id.to_string());
+async fn expiry_and_revocation_are_shown() {
+    let app = TestApp::new().await;
+    let (secret, key) = store_key(&app, app.org.org_id, 1).await;
+    let timestamp = DateTime::from_timestamp(1_712_345_678, 120_000_000).unwrap();
+    app.put_api_key(&secret, &ApiKey { valid_until: Some(timestamp), revoked_at: Some(timestamp), ..key }).await;
+
+    let response = app.list(ENDPOINT, handle, "").await;
+
+    let keys = response.json();
+    let shown = keys.as_array().unwrap().iter().find(|key| key["name"] == "1 h old").unwrap();
+    assert_eq!(shown["expires_at"], "2024-04-05T19:34:38.120Z");
+    assert_eq!(shown["revoked_at"], "2024-04-05T19:34:38Z");
+}
+
+#[tokio::test]
+async fn the_pages_together_are_the_list() {
+    let (app, admin) = app_with_one_key().await;
+    let mut expected = vec![admin];
+    for hours_old in 1..=8 {
+        expected.push(store_key(&app, app.org.org_id, hours_old).await.1.id.to_string());
     }
-    assert_eq!(pages(&app, "limit=4").await.concat(), expected);
-    // What others make between two pages neither skips nor repeats a row.
+
+    let pages = pages(&app, "limit=4").await;
+
+    assert_eq!(pages.concat(), expected);
+}
+
+#[tokio::test]
+async fn a_key_created_between_two_pages_neither_skips_nor_repeats_a_row() {
+    let (app, _) = app_with_one_key().await;
+    let mut expected = Vec::new();
+    for hours_old in 1..=8 {
+        expected.push(store_key(&app, app.org.org_id, hours_old).await.1.id.to_string());
+    }
     let first = app.list(ENDPOINT, handle, "limit=4").await;
-    let cursor = first.next(ENDPOINT).unwrap();
-    key(&app, org, -1).await;
-    assert_eq!(app.list(ENDPOINT, handle, &cursor).await.each("id"), expected[4..8]);
+
+    store_key(&app, app.org.org_id, -1).await;
+
+    let second = app.list(ENDPOINT, handle, &first.next_page_query(ENDPOINT).unwrap()).await;
+    assert_eq!(first.values_of("id")[1..], expected[..3]);
+    assert_eq!(second.values_of("id"), expected[3..7]);
 }
 
 #[tokio::test]
-async fn more_keys_than_one_read_takes_are_all_shown() {
-    let mut app = TestApp::new().await;
-    alone(&mut app).await;
-    for hours_ago in 1..=120 {
-        key(&app, app.org.org_id, hours_ago).await;
+async fn the_list_goes_on_past_the_one_hundred_keys_of_a_batch() {
+    let (app, _) = app_with_one_key().await;
+    for hours_old in 1..=120 {
+        store_key(&app, app.org.org_id, hours_old).await;
     }
-    let ids = app.list(ENDPOINT, handle, "").await.each("id");
-    assert!(ids.len() == 121 && ids.is_sorted_by(|newer, older| newer > older), "{}", ids.len());
+
+    let ids = app.list(ENDPOINT, handle, "").await.values_of("id");
+
+    assert_eq!(ids.len(), 121);
+    assert!(ids.is_sorted_by(|newer, older| newer > older), "{ids:?}");
+}
+
+/// An item of a key that this organization's index has but whose attributes name the other organization.
+fn item_of_other_org(app: &TestApp, key: &ApiKey) -> Value {
+    let [(index_pk, pk), (index_sk, sk)] = keys::api_key_in_index(app.org.org_id, key.id);
+    json!({
+        "type": {"S": "api_key"},
+        index_pk: {"S": pk},
+        index_sk: {"S": sk},
+        "id": {"S": key.id.to_string()},
+        "org_id": {"S": app.other.org_id.to_string()},
+        "display_prefix": {"S": "sk_live_1234"},
+        "scopes": {"SS": ["read"]},
+        "name": {"S": "another's"},
+    })
 }
 
 #[tokio::test]
-async fn what_the_index_names_is_read_from_the_table() {
-    let mut app = TestApp::new().await;
-    let expected = alone(&mut app).await.id.to_string();
-    let (secret, named) = key(&app, app.org.org_id, 1).await;
-    let place = keys::api_key(&secret.hash());
-    let [(index_pk, pk), (index_sk, sk)] = keys::api_key_in_index(app.org.org_id, named.id);
-    let mut entry = json!({
-        "type": {"S": "api_key"}, index_pk: {"S": pk}, index_sk: {"S": sk}, "id": {"S": named.id.to_string()},
-        "org_id": {"S": app.other.org_id.to_string()}, "display_prefix": {"S": "sk_live_1234"},
-        "scopes": {"SS": ["read"]}, "name": {"S": "another's"},
-    });
-    app.put_item(&place, entry.clone()).await;
-    assert_eq!(app.list(ENDPOINT, handle, "").await.each("id"), [expected]);
-    entry["scopes"] = json!({"S": "canary"});
-    app.put_item(&place, entry).await;
-    let answer = app.list(ENDPOINT, handle, "").await;
-    assert_eq!((answer.status, answer.detail()), (500, "Internal server error".to_owned()));
+async fn a_key_that_the_index_has_but_another_organization_owns_is_not_listed() {
+    let (app, admin) = app_with_one_key().await;
+    let (secret, key) = store_key(&app, app.org.org_id, 1).await;
+    app.put_item(&keys::api_key(&secret.hash()), item_of_other_org(&app, &key)).await;
+
+    let response = app.list(ENDPOINT, handle, "").await;
+
+    assert_eq!(response.values_of("id"), [admin]);
+}
+
+#[tokio::test]
+async fn an_unreadable_key_is_a_500_without_details() {
+    let (app, _) = app_with_one_key().await;
+    let (secret, key) = store_key(&app, app.org.org_id, 1).await;
+    let mut unreadable = item_of_other_org(&app, &key);
+    unreadable["scopes"] = json!({"S": "canary"});
+    app.put_item(&keys::api_key(&secret.hash()), unreadable).await;
+
+    let response = app.list(ENDPOINT, handle, "").await;
+
+    assert_eq!(response.status, 500);
+    assert_eq!(response.detail(), "Internal server error");
 }

@@ -1,8 +1,9 @@
-//! `handle` behind the whole way of a request, on a table of its own.
+//! Requests through `serve` and `handle`. Each test has a table of its own.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
-use shared::domain::Campaign;
-use shared::testing::{TestApp, TestRequest, read};
+use shared::domain::{Campaign, CampaignId, Id};
+use shared::testing::{TestApp, TestRequest, parse_body};
 use shared::{Endpoint, Response};
 
 use super::handle;
@@ -19,94 +20,118 @@ const TWO: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae8";
 
 /// The names of every page from this query on.
 async fn pages(app: &TestApp, query: &str) -> Vec<Vec<String>> {
-    app.pages(ENDPOINT, handle, query).await.iter().map(|page| page.each("name")).collect()
+    app.list_all_pages(ENDPOINT, handle, query).await.iter().map(|page| page.values_of("name")).collect()
 }
 
-/// Stores a campaign, a second after whichever was before.
+/// Stores a campaign one second after the previous one.
 async fn campaign(app: &TestApp, body: Value) -> Campaign {
-    app.pass(chrono::TimeDelta::seconds(1));
-    app.campaign(body).await
+    app.advance_clock(TimeDelta::seconds(1));
+    app.create_campaign(body).await
+}
+
+/// Stores the campaigns `n0` to `n8`, every third of them active; their names, newest first.
+async fn nine_campaigns(app: &TestApp) -> Vec<String> {
+    let mut names = Vec::new();
+    for n in 0..9 {
+        let status = if n % 3 == 0 { "active" } else { "draft" };
+        campaign(app, json!({"name": format!("n{n}"), "status": status})).await;
+        names.insert(0, format!("n{n}"));
+    }
+    names
 }
 
 #[tokio::test]
-async fn campaigns_are_listed_newest_first_as_they_are_shown() {
+async fn campaigns_are_listed_newest_first_in_the_form_of_a_single_campaign() {
     let app = TestApp::new().await;
     let one = campaign(&app, TestRequest::example(Endpoint::CreateCampaign).body()).await;
     let two = campaign(&app, json!({"name": "Q2"})).await;
-    let answer = app.list(ENDPOINT, handle, "").await;
-    let expected: Value = serde_json::to_value(Response::list([&two, &one])).unwrap();
-    assert_eq!((answer.status, &json!(answer.text)), (200, &expected["body"]));
-    assert_eq!(answer.each("name"), ["Q2", "Q1-2024"]);
-    assert_eq!((answer.header("content-type"), answer.header("link")), ("application/json", ""));
+
+    let response = app.list(ENDPOINT, handle, "").await;
+
+    let expected = serde_json::to_value(Response::list([&two, &one])).unwrap();
+    assert_eq!(response.status, 200);
+    assert_eq!(json!(response.text), expected["body"]);
+    assert_eq!(response.values_of("name"), ["Q2", "Q1-2024"]);
+    assert_eq!(response.header("content-type"), "application/json");
+    assert_eq!(response.header("link"), "");
 }
 
 #[tokio::test]
-async fn a_list_is_filtered_by_status_and_by_profile() {
+async fn the_list_is_filtered_by_status_and_by_profile() {
     let app = TestApp::new().await;
-    for (name, status, profile) in [
-        ("a", "draft", json!(ONE)),
-        ("b", "active", json!(ONE)),
-        ("c", "active", json!(TWO)),
-        ("d", "paused", json!(null)),
-        ("e", "archived", json!(ONE)),
+    for (name, status, icp_profile_id) in [
+        ("a", "draft", Some(ONE)),
+        ("b", "active", Some(ONE)),
+        ("c", "active", Some(TWO)),
+        ("d", "paused", None),
+        ("e", "archived", Some(ONE)),
     ] {
-        campaign(&app, json!({"name": name, "status": status, "icp_profile_id": profile})).await;
+        campaign(&app, json!({"name": name, "status": status, "icp_profile_id": icp_profile_id})).await;
     }
     for (query, expected) in [
+        // No filter.
         (String::new(), ["e", "d", "c", "b", "a"].as_slice()),
+        ("unknown=x".to_owned(), &["e", "d", "c", "b", "a"]),
+        // By status.
         ("status=draft".to_owned(), &["a"]),
         ("status=active".to_owned(), &["c", "b"]),
         ("status=paused".to_owned(), &["d"]),
         ("status=archived".to_owned(), &["e"]),
+        // By profile.
         (format!("icp_profile_id={ONE}"), &["e", "b", "a"]),
         (format!("icp_profile_id={}", TWO.to_uppercase()), &["c"]),
+        // By both.
         (format!("icp_profile_id={ONE}&status=active"), &["b"]),
         (format!("icp_profile_id={TWO}&status=draft"), &[]),
-        ("unknown=x".to_owned(), &["e", "d", "c", "b", "a"]),
     ] {
-        assert_eq!(app.list(ENDPOINT, handle, &query).await.each("name"), expected, "{query}");
+        assert_eq!(app.list(ENDPOINT, handle, &query).await.values_of("name"), expected, "{query}");
     }
 }
 
 #[tokio::test]
-async fn a_list_goes_on_where_its_page_ended() {
+async fn the_pages_together_are_the_list() {
     let app = TestApp::new().await;
-    let mut expected = Vec::new();
-    for n in 0..9 {
-        let status = if n % 3 == 0 { "active" } else { "draft" };
-        campaign(&app, json!({"name": format!("n{n}"), "status": status})).await;
-        expected.insert(0, format!("n{n}"));
-    }
-    assert_eq!(pages(&app, "limit=4").await.concat(), expected);
+    let names = nine_campaigns(&app).await;
+
+    assert_eq!(pages(&app, "limit=4").await.concat(), names);
     assert_eq!(pages(&app, "status=active&limit=2").await.concat(), ["n6", "n3", "n0"]);
-    // What others do between two pages neither skips nor repeats a row.
-    let first = app.list(ENDPOINT, handle, "limit=4").await;
-    let cursor = first.next(ENDPOINT).unwrap();
-    campaign(&app, json!({"name": "new"})).await;
-    let last = first.json()[3]["id"].as_str().unwrap().to_owned();
-    let campaigns = app.ctx().campaigns(&app.principal(&app.org).await);
-    let id = shared::domain::Id::parse(&last).unwrap();
-    campaigns.update(id, &read(json!({"name": "changed"}))).await.unwrap();
-    campaigns.delete(id).await.unwrap();
-    assert_eq!(app.list(ENDPOINT, handle, &cursor).await.each("name"), expected[4..8]);
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_query_is_said_at_once() {
+async fn changes_between_two_pages_neither_skip_nor_repeat_a_row() {
     let app = TestApp::new().await;
-    let limit = "limit must be an integer from 1 to 1000";
+    let names = nine_campaigns(&app).await;
+    let first = app.list(ENDPOINT, handle, "limit=4").await;
+    let last_of_first = CampaignId::parse(&first.values_of("id")[3]).unwrap();
+
+    campaign(&app, json!({"name": "new"})).await;
+    let campaigns = app.ctx().campaigns(&app.principal(&app.org).await);
+    campaigns.update(last_of_first, &parse_body(json!({"name": "changed"}))).await.unwrap();
+    campaigns.delete(last_of_first).await.unwrap();
+
+    let second = app.list(ENDPOINT, handle, &first.next_page_query(ENDPOINT).unwrap()).await;
+    assert_eq!(second.values_of("name"), names[4..8]);
+}
+
+#[tokio::test]
+async fn an_invalid_query_is_a_validation_error() {
+    let app = TestApp::new().await;
     let status = "status must be one of draft active paused archived";
-    let profile = "icp_profile_id must be a valid UUID";
-    let all = format!("{limit}; cursor must be the cursor of a Link header; {status}; {profile}");
+    let icp_profile_id = "icp_profile_id must be a valid UUID";
+    let all_parameters = "limit must be an integer from 1 to 1000; \
+                          cursor must be the cursor of a Link header; \
+                          status must be one of draft active paused archived; \
+                          icp_profile_id must be a valid UUID";
     for (query, detail) in [
         ("status=", status),
         ("status=ACTIVE", status),
         ("status=active&status=draft", "status must be given once"),
-        ("icp_profile_id=42", profile),
-        ("icp_profile_id=", profile),
-        ("icp_profile_id=x&status=x&cursor=x&limit=x", &all),
+        ("icp_profile_id=42", icp_profile_id),
+        ("icp_profile_id=", icp_profile_id),
+        ("icp_profile_id=x&status=x&cursor=x&limit=x", all_parameters),
     ] {
-        let answer = app.list(ENDPOINT, handle, query).await;
-        assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{query}");
+        let response = app.list(ENDPOINT, handle, query).await;
+        assert_eq!(response.status, 400, "{query}: {}", response.text);
+        assert_eq!(response.detail(), format!("Validation error: {detail}"), "{query}");
     }
 }

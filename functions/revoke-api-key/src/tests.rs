@@ -1,4 +1,4 @@
-//! `handle` behind the whole way of a request, on a table of its own.
+//! Requests through `serve` and `handle`. Each test has a table of its own.
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -17,8 +17,9 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
-async fn revoke_as(app: &TestApp, key: &ApiKeySecret, id: ApiKeyId) -> TestResponse {
-    let request = TestRequest::example(ENDPOINT).header("x-api-key", key.in_clear()).path(format!("/api-keys/{id}"));
+/// Revokes a key with the credentials of another one, or of the same one.
+async fn revoke_as(app: &TestApp, secret: &ApiKeySecret, id: ApiKeyId) -> TestResponse {
+    let request = TestRequest::example(ENDPOINT).header("x-api-key", secret.in_clear()).path(format!("/api-keys/{id}"));
     app.send(ENDPOINT, handle, &request).await
 }
 
@@ -26,78 +27,134 @@ async fn revoke(app: &TestApp, id: ApiKeyId) -> TestResponse {
     revoke_as(app, &app.org.admin_key, id).await
 }
 
-/// The organization's keys as they are stored.
-async fn stored(app: &TestApp) -> Vec<ApiKey> {
+/// Every stored key of the organization.
+async fn stored_keys(app: &TestApp) -> Vec<ApiKey> {
     app.ctx().api_keys(&app.principal(&app.org).await).list(1000, None).await.unwrap().rows
 }
 
-#[tokio::test]
-async fn a_key_is_revoked_once_and_stays_in_the_list() {
-    let app = TestApp::new().await;
-    let (_, key) = app.api_key(Scope::ALL).await;
-    let mut before = stored(&app).await;
-    let answer = revoke(&app, key.id).await;
-    let message = format!(r#"{{"message":"API key {} revocada"}}"#, key.id);
-    assert_eq!((answer.status, &answer.text), (200, &message));
-    assert_eq!(answer.header("content-type"), "application/json");
-    let items = app.items().await;
-    let after = stored(&app).await;
-    let revoked_at = after.iter().find(|listed| listed.id == key.id).unwrap().revoked_at;
-    assert!(revoked_at.is_some_and(|moment| moment >= key.created_at), "{revoked_at:?}");
-    before.iter_mut().find(|listed| listed.id == key.id).unwrap().revoked_at = revoked_at;
-    assert_eq!(after, before, "nothing else has changed");
-
-    app.pass(TimeDelta::hours(1));
-    let again = revoke(&app, key.id).await;
-    assert_eq!((again.status, &again.text), (200, &message));
-    assert_eq!(app.items().await, items, "the first moment stays");
+async fn stored_key(app: &TestApp, id: ApiKeyId) -> ApiKey {
+    stored_keys(app).await.into_iter().find(|key| key.id == id).unwrap()
 }
 
 #[tokio::test]
-async fn a_revoked_key_is_refused_by_a_fresh_process_at_once_and_by_a_warm_one_within_a_minute() {
-    let mut app = TestApp::new().await;
-    let (secret, key) = app.api_key(&[Scope::Admin]).await;
-    assert_eq!(revoke_as(&app, &secret, key.id).await.status, 200, "a key may revoke itself");
-    app.pass(TimeDelta::seconds(30));
-    assert_eq!(revoke_as(&app, &secret, key.id).await.status, 200, "this process has seen it");
-    app.pass(TimeDelta::seconds(30));
-    assert_eq!(revoke_as(&app, &secret, key.id).await.status, 401);
+async fn the_response_names_the_revoked_key() {
+    let app = TestApp::new().await;
+    let (_, key) = app.create_api_key(Scope::ALL).await;
 
-    let (secret, key) = app.api_key(&[Scope::Admin]).await;
-    assert_eq!(revoke_as(&app, &secret, key.id).await.status, 200);
-    app.restart();
-    assert_eq!(revoke_as(&app, &secret, key.id).await.status, 401);
+    let response = revoke(&app, key.id).await;
 
-    let (secret, key) = app.api_key(&[Scope::Admin]).await;
-    assert_eq!(revoke(&app, key.id).await.status, 200);
-    assert_eq!(revoke_as(&app, &secret, key.id).await.status, 401, "nor has it been seen before");
+    assert_eq!(response.status, 200);
+    assert_eq!(response.text, format!(r#"{{"message":"API key {} revocada"}}"#, key.id));
+    assert_eq!(response.header("content-type"), "application/json");
 }
 
 #[tokio::test]
-async fn an_expired_key_can_be_revoked_too() {
+async fn a_revoked_key_stays_in_the_list_with_the_time_of_its_revocation() {
     let app = TestApp::new().await;
-    let expired = stored(&app).await.into_iter().find(|key| key.valid_until.is_some()).unwrap();
-    assert_eq!(revoke(&app, expired.id).await.status, 200);
-    let revoked = stored(&app).await.into_iter().find(|key| key.id == expired.id).unwrap();
-    assert!(revoked.revoked_at.is_some() && revoked.valid_until == expired.valid_until);
+    let (_, key) = app.create_api_key(Scope::ALL).await;
+    let mut expected = stored_keys(&app).await;
+
+    revoke(&app, key.id).await;
+
+    let revoked_at = stored_key(&app, key.id).await.revoked_at;
+    assert!(revoked_at.is_some_and(|time| time >= key.created_at), "{revoked_at:?}");
+    expected.iter_mut().find(|expected| expected.id == key.id).unwrap().revoked_at = revoked_at;
+    assert_eq!(stored_keys(&app).await, expected, "nothing else has changed");
 }
 
 #[tokio::test]
-async fn what_is_no_key_of_the_organization_is_not_found() {
+async fn revoking_a_key_again_keeps_the_first_time() {
     let app = TestApp::new().await;
-    let (secret, key) = app.api_key(&[Scope::Read]).await;
-    // Whatever the index says, a key is the organization's that is in it.
-    let [(index_pk, pk), (index_sk, sk)] = keys::api_key_in_index(app.org.org_id, key.id);
-    let another = json!({
-        "type": {"S": "api_key"}, index_pk: {"S": pk}, index_sk: {"S": sk}, "id": {"S": key.id.to_string()},
-        "org_id": {"S": app.other.org_id.to_string()}, "display_prefix": {"S": "sk_live_1234"},
-        "scopes": {"SS": ["read"]}, "name": {"S": "another's"},
-    });
-    app.put_item(&keys::api_key(&secret.hash()), another).await;
+    let (_, key) = app.create_api_key(Scope::ALL).await;
+    let first = revoke(&app, key.id).await;
     let before = app.items().await;
-    for id in [Uuid::new_v4().into(), Uuid::nil().into(), Uuid::max().into(), key.id] {
-        let answer = revoke(&app, id).await;
-        assert_eq!((answer.status, answer.detail()), (404, "API key not found".to_owned()), "{id}");
+    app.advance_clock(TimeDelta::hours(1));
+
+    let second = revoke(&app, key.id).await;
+
+    assert_eq!(second, first);
+    assert_eq!(app.items().await, before);
+}
+
+#[tokio::test]
+async fn a_process_that_has_cached_a_revoked_key_refuses_it_within_a_minute() {
+    let app = TestApp::new().await;
+    let (secret, key) = app.create_api_key(&[Scope::Admin]).await;
+    assert_eq!(revoke_as(&app, &secret, key.id).await.status, 200, "a key can revoke itself");
+
+    app.advance_clock(TimeDelta::seconds(30));
+    assert_eq!(revoke_as(&app, &secret, key.id).await.status, 200);
+    app.advance_clock(TimeDelta::seconds(30));
+    assert_eq!(revoke_as(&app, &secret, key.id).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_new_process_refuses_a_revoked_key_at_once() {
+    let mut app = TestApp::new().await;
+    let (secret, key) = app.create_api_key(&[Scope::Admin]).await;
+    assert_eq!(revoke_as(&app, &secret, key.id).await.status, 200);
+
+    app.restart();
+
+    assert_eq!(revoke_as(&app, &secret, key.id).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_process_that_has_not_cached_a_revoked_key_refuses_it_at_once() {
+    let app = TestApp::new().await;
+    let (secret, key) = app.create_api_key(&[Scope::Admin]).await;
+
+    assert_eq!(revoke(&app, key.id).await.status, 200);
+
+    assert_eq!(revoke_as(&app, &secret, key.id).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_expired_key_can_be_revoked() {
+    let app = TestApp::new().await;
+    let expired = stored_keys(&app).await.into_iter().find(|key| key.valid_until.is_some()).unwrap();
+
+    let response = revoke(&app, expired.id).await;
+
+    assert_eq!(response.status, 200, "{}", response.text);
+    let revoked = stored_key(&app, expired.id).await;
+    assert!(revoked.revoked_at.is_some());
+    assert_eq!(revoked.valid_until, expired.valid_until);
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_a_404_and_nothing_is_written() {
+    let app = TestApp::new().await;
+    let before = app.items().await;
+    for id in [Uuid::new_v4().into(), Uuid::nil().into(), Uuid::max().into()] {
+        let response = revoke(&app, id).await;
+        assert_eq!(response.status, 404, "{id}: {}", response.text);
+        assert_eq!(response.detail(), "API key not found", "{id}");
     }
+    assert_eq!(app.items().await, before);
+}
+
+#[tokio::test]
+async fn a_key_that_the_index_has_but_another_organization_owns_is_a_404() {
+    let app = TestApp::new().await;
+    let (secret, key) = app.create_api_key(&[Scope::Read]).await;
+    let [(index_pk, pk), (index_sk, sk)] = keys::api_key_in_index(app.org.org_id, key.id);
+    let item_of_other_org = json!({
+        "type": {"S": "api_key"},
+        index_pk: {"S": pk},
+        index_sk: {"S": sk},
+        "id": {"S": key.id.to_string()},
+        "org_id": {"S": app.other.org_id.to_string()},
+        "display_prefix": {"S": "sk_live_1234"},
+        "scopes": {"SS": ["read"]},
+        "name": {"S": "another's"},
+    });
+    app.put_item(&keys::api_key(&secret.hash()), item_of_other_org).await;
+    let before = app.items().await;
+
+    let response = revoke(&app, key.id).await;
+
+    assert_eq!(response.status, 404);
+    assert_eq!(response.detail(), "API key not found");
     assert_eq!(app.items().await, before);
 }

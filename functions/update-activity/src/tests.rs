@@ -1,4 +1,4 @@
-//! `handle` behind the whole way of a request, on a table of its own.
+//! Requests through `serve` and `handle`. Each test has a table of its own.
 
 use serde_json::{Value, json};
 use shared::Endpoint;
@@ -14,45 +14,75 @@ shared::every_endpoint!(
     routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies, isolation, path_ids
 );
 
-const AT: &str = "2024-04-18T10:15:00.250Z";
+const EVENT_TIME: &str = "2024-04-18T10:15:00.250Z";
 
-async fn send(app: &TestApp, contact: ContactId, id: &str, body: &Value) -> TestResponse {
-    let path = format!("/contacts/{contact}/activities/{id}");
+async fn patch(app: &TestApp, contact: ContactId, activity: &str, body: &Value) -> TestResponse {
+    let path = format!("/contacts/{contact}/activities/{activity}");
     app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).path(path).json(body)).await
 }
 
-/// Jane, with one activity of this metadata.
-async fn jane(app: &TestApp, metadata: Value) -> ContactId {
-    let id = app.jane("jane@example.com").await.id;
-    activity(app, id, "act_1", AT, metadata).await;
-    id
+/// Stores Jane with the activity `act_1` of this metadata.
+async fn jane_with_activity(app: &TestApp, metadata: Value) -> ContactId {
+    let jane = app.create_jane("jane@example.com").await.id;
+    record(app, jane, "act_1", EVENT_TIME, metadata).await;
+    jane
 }
 
-async fn activity(app: &TestApp, contact: ContactId, id: &str, at: &str, metadata: Value) {
-    let body = json!({"id": id, "event_time": at, "event_type": "message_sent", "metadata": metadata});
-    app.activity(contact, body).await;
+async fn record(app: &TestApp, contact: ContactId, id: &str, event_time: &str, metadata: Value) {
+    let body = json!({"id": id, "event_time": event_time, "event_type": "message_sent", "metadata": metadata});
+    app.record_activity(contact, body).await;
 }
 
-#[tokio::test]
-async fn metadata_is_merged_into_an_activity_and_nothing_else_changes() {
-    let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
-    let example = TestRequest::example(Endpoint::RecordActivities).body()[0].clone();
-    app.activity(id, example).await;
-    let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/contacts/{id}/activities/act_123"));
-    let answer = app.send(ENDPOINT, handle, &request).await;
-    let expected = r#"{"id":"act_123","event_time":"2024-04-18T10:15:00Z","channel":"linkedin","event_type":"message_sent","direction":"outbound","sdr_agent_id":"usr_abc","event_text":[{"message":"Hola Jane, ¿comentamos?"}],"metadata":{"delivered":true,"opened":true,"clicked":true,"replied":false},"actor":"SDR"}"#;
-    assert_eq!((answer.status, answer.text.as_str()), (200, expected));
-    let items = app.items().await;
-    assert_eq!(app.send(ENDPOINT, handle, &request).await, answer, "what changes nothing");
-    assert_eq!(app.items().await, items, "writes nothing");
+/// Stores Jane with the first activity of the documented example, and the documented request that updates it.
+async fn documented_example(app: &TestApp) -> TestRequest {
+    let jane = app.create_jane("jane@example.com").await.id;
+    app.record_activity(jane, TestRequest::example(Endpoint::RecordActivities).body()[0].clone()).await;
+    TestRequest::to(ENDPOINT, &app.org).path(format!("/contacts/{jane}/activities/act_123"))
 }
 
 #[tokio::test]
-async fn metadata_is_merged_as_the_rfc_says() {
+async fn the_documented_example_changes_the_metadata_and_nothing_else() {
     let app = TestApp::new().await;
-    let id = jane(&app, json!({"delivered": true, "mail": {"client": "x", "ip": "y"}, "n": 1})).await;
-    for (patch, shown) in [
+    let request = documented_example(&app).await;
+
+    let response = app.send(ENDPOINT, handle, &request).await;
+
+    let expected = r#"{
+        "id":"act_123",
+        "event_time":"2024-04-18T10:15:00Z",
+        "channel":"linkedin",
+        "event_type":"message_sent",
+        "direction":"outbound",
+        "sdr_agent_id":"usr_abc",
+        "event_text":[{"message":"Hola Jane, ¿comentamos?"}],
+        "metadata":{"delivered":true,"opened":true,"clicked":true,"replied":false},
+        "actor":"SDR"
+    }"#;
+    // Unlike a `Value`, the text keeps the order of the fields.
+    let compact: String = expected.lines().map(str::trim).collect();
+    assert_eq!(response.status, 200);
+    assert_eq!(response.text, compact);
+}
+
+#[tokio::test]
+async fn a_repeated_update_writes_nothing() {
+    let app = TestApp::new().await;
+    let request = documented_example(&app).await;
+    let first = app.send(ENDPOINT, handle, &request).await;
+    let before = app.items().await;
+
+    let second = app.send(ENDPOINT, handle, &request).await;
+
+    assert_eq!(second, first);
+    assert_eq!(app.items().await, before);
+}
+
+#[tokio::test]
+async fn metadata_is_merged_as_in_rfc_7396() {
+    let app = TestApp::new().await;
+    let jane = jane_with_activity(&app, json!({"delivered": true, "mail": {"client": "x", "ip": "y"}, "n": 1})).await;
+    // Each patch is merged into the result of the previous one.
+    for (metadata, merged) in [
         (
             json!({"opened": true}),
             json!({"mail": {"client": "x", "ip": "y"}, "n": 1, "delivered": true, "opened": true}),
@@ -66,140 +96,217 @@ async fn metadata_is_merged_as_the_rfc_says() {
         (json!({"a": {"b": null}}), json!({"delivered": false, "opened": true, "a": {}})),
         (json!({}), json!({"delivered": false, "opened": true, "a": {}})),
     ] {
-        let answer = send(&app, id, "act_1", &json!({"metadata": patch})).await;
-        let mut expected = shown;
+        let response = patch(&app, jane, "act_1", &json!({"metadata": metadata})).await;
+
+        let mut expected = merged;
         expected["clicked"] = json!(false);
         expected["replied"] = json!(false);
-        assert_eq!((answer.status, &answer.json()["metadata"]), (200, &expected), "{patch}");
-    }
-    let text = send(&app, id, "act_1", &json!({"metadata": {"n": 12_345_678_901_234_567_890_u64}})).await.text;
-    assert!(text.contains(r#""n":12345678901234567890"#), "{text}");
-}
-
-#[tokio::test]
-async fn an_activity_is_found_by_its_time_or_without_it() {
-    let app = TestApp::new().await;
-    let id = jane(&app, json!({})).await;
-    activity(&app, id, "act_1", "2024-04-18T10:16:00Z", json!({"later": true})).await;
-    activity(&app, id, "xact_1", "2024-04-18T10:14:00Z", json!({})).await;
-    let mut patch = json!({"metadata": {"n": 0}});
-    for (event_time, status, later) in [
-        (json!(AT), 200, false),
-        (json!("2024-04-18T12:15:00.250999+02:00"), 200, false),
-        (json!("2024-04-18T10:16:00Z"), 200, true),
-        // The earliest of that id.
-        (json!(null), 200, false),
-        (json!("2024-04-18T10:15:00Z"), 404, false),
-        (json!("2024-04-18T10:15:00.251Z"), 404, false),
-    ] {
-        patch["metadata"]["n"] = json!(patch["metadata"]["n"].as_u64().unwrap() + 1);
-        patch["event_time"] = event_time;
-        let answer = send(&app, id, "act_1", &patch).await;
-        assert_eq!(answer.status, status, "{patch}: {}", answer.text);
-        if status == 200 {
-            let metadata = answer.json()["metadata"].clone();
-            assert_eq!((&metadata["n"], metadata["later"] == true), (&patch["metadata"]["n"], later), "{patch}");
-        } else {
-            assert_eq!(answer.detail(), "Activity not found", "{patch}");
-        }
+        assert_eq!(response.status, 200, "{metadata}: {}", response.text);
+        assert_eq!(response.json()["metadata"], expected, "{metadata}");
     }
 }
 
 #[tokio::test]
-async fn an_activity_is_found_in_a_long_timeline() {
+async fn a_number_keeps_every_digit() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
-    // More than one read takes: 1 MB.
-    let text = json!({"k": "x".repeat(20_000)});
-    for batch in 0..2 {
-        let at = |n: i32| format!("2024-04-18T1{batch}:{n:02}:00Z");
-        let one =
-            |n| json!({"id": format!("act_{batch}_{n}"), "event_time": at(n), "event_type": "x", "event_text": text});
-        app.activity(id, (0..50).map(one).collect()).await;
-    }
-    let answer = send(&app, id, "act_1_49", &json!({"metadata": {"opened": true}})).await;
-    assert_eq!((answer.status, &answer.json()["id"]), (200, &json!("act_1_49")), "{}", answer.text);
-    assert_eq!(send(&app, id, "act_1_50", &json!({"metadata": {"opened": true}})).await.status, 404);
+    let jane = jane_with_activity(&app, json!({})).await;
+
+    let response = patch(&app, jane, "act_1", &json!({"metadata": {"n": 12_345_678_901_234_567_890_u64}})).await;
+
+    assert!(response.text.contains(r#""n":12345678901234567890"#), "{}", response.text);
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn an_activity_is_found_by_its_time_or_else_the_earliest_of_its_id() {
     let app = TestApp::new().await;
-    let id = jane(&app, json!({})).await;
-    let body = json!({"metadata": {"opened": true}});
+    let jane = jane_with_activity(&app, json!({"which": "earlier"})).await;
+    record(&app, jane, "act_1", "2024-04-18T10:16:00Z", json!({"which": "later"})).await;
+    record(&app, jane, "xact_1", "2024-04-18T10:14:00Z", json!({"which": "another id"})).await;
+    let cases = [
+        (json!("2024-04-18T10:15:00.250Z"), "earlier"),
+        (json!("2024-04-18T12:15:00.250999+02:00"), "earlier"),
+        (json!("2024-04-18T10:16:00Z"), "later"),
+        (json!(null), "earlier"),
+    ];
+    for (n, (event_time, which)) in cases.into_iter().enumerate() {
+        let response = patch(&app, jane, "act_1", &json!({"event_time": event_time, "metadata": {"n": n}})).await;
+        assert_eq!(response.status, 200, "{event_time}: {}", response.text);
+        assert_eq!(response.json()["metadata"]["which"], which, "{event_time}");
+        assert_eq!(response.json()["metadata"]["n"], n, "{event_time}");
+    }
+}
+
+#[tokio::test]
+async fn an_activity_of_another_time_is_not_found() {
+    let app = TestApp::new().await;
+    let jane = jane_with_activity(&app, json!({})).await;
+    for event_time in ["2024-04-18T10:15:00Z", "2024-04-18T10:15:00.251Z"] {
+        let response = patch(&app, jane, "act_1", &json!({"event_time": event_time, "metadata": {"n": 1}})).await;
+        assert_eq!(response.status, 404, "{event_time}: {}", response.text);
+        assert_eq!(response.detail(), "Activity not found", "{event_time}");
+    }
+}
+
+#[tokio::test]
+async fn an_activity_without_its_time_is_found_past_the_one_megabyte_of_a_query() {
+    let app = TestApp::new().await;
+    let jane = app.create_jane("jane@example.com").await.id;
+    // A hundred activities of 20 kB.
+    for hour in [10, 11] {
+        let activity = |minute: u32| {
+            json!({
+                "id": format!("act_{hour}_{minute}"),
+                "event_time": format!("2024-04-18T{hour}:{minute:02}:00Z"),
+                "event_type": "x",
+                "event_text": {"k": "x".repeat(20_000)},
+            })
+        };
+        app.record_activity(jane, (0..50).map(activity).collect()).await;
+    }
+
+    let last = patch(&app, jane, "act_11_49", &json!({"metadata": {"opened": true}})).await;
+    let unknown = patch(&app, jane, "act_11_50", &json!({"metadata": {"opened": true}})).await;
+
+    assert_eq!(last.status, 200, "{}", last.text);
+    assert_eq!(last.json()["id"], "act_11_49");
+    assert_eq!(unknown.status, 404, "{}", unknown.text);
+}
+
+#[tokio::test]
+async fn an_unknown_activity_is_not_found() {
+    let app = TestApp::new().await;
+    let jane = jane_with_activity(&app, json!({})).await;
     for unknown in ["act_2", "act", "1", "ct_1", "ACT_1", &"x".repeat(128)] {
-        let answer = send(&app, id, unknown, &body).await;
-        assert_eq!((answer.status, answer.detail()), (404, "Activity not found".to_owned()), "{unknown}");
+        let response = patch(&app, jane, unknown, &json!({"metadata": {"opened": true}})).await;
+        assert_eq!(response.status, 404, "{unknown}: {}", response.text);
+        assert_eq!(response.detail(), "Activity not found", "{unknown}");
     }
-    app.ctx().contacts(&app.principal(&app.org).await).delete(id, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_activity_of_a_deleted_contact_is_a_404_and_nothing_is_written() {
+    let app = TestApp::new().await;
+    let jane = jane_with_activity(&app, json!({})).await;
+    app.ctx().contacts(&app.principal(&app.org).await).delete(jane, None).await.unwrap();
     let before = app.items().await;
-    for body in [body, json!({"metadata": {"opened": true}, "event_time": AT})] {
-        let answer = send(&app, id, "act_1", &body).await;
-        assert_eq!((answer.status, answer.detail()), (404, "Contact not found".to_owned()), "{body}");
+    for body in [json!({"metadata": {"opened": true}}), json!({"metadata": {"opened": true}, "event_time": EVENT_TIME})]
+    {
+        let response = patch(&app, jane, "act_1", &body).await;
+        assert_eq!(response.status, 404, "{body}: {}", response.text);
+        assert_eq!(response.detail(), "Contact not found", "{body}");
     }
     assert_eq!(app.items().await, before);
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_at_once() {
+async fn validation_errors_name_each_field_in_the_documented_order() {
     let app = TestApp::new().await;
-    let id = jane(&app, json!({})).await;
+    let jane = jane_with_activity(&app, json!({})).await;
     let before = app.items().await;
-    let time = "event_time must be an RFC 3339 time with its offset";
-    let every = format!("metadata must be a JSON object; {time}");
+    let all_fields = "metadata must be a JSON object; event_time must be an RFC 3339 time with its offset";
     for (body, detail) in [
         (json!({}), "metadata field is required"),
         (json!({"metadata": null}), "metadata field is required"),
         (json!({"metadata": []}), "metadata must be a JSON object"),
         (json!({"metadata": {"": 1}}), "metadata must not have empty keys"),
         (json!({"metadata": {}, "event_time": 5}), "event_time must be a string"),
-        (json!({"event_time": "2024-04-18", "metadata": 1}), &every),
+        (json!({"event_time": "2024-04-18", "metadata": 1}), all_fields),
     ] {
-        let answer = send(&app, id, "act_1", &body).await;
-        assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{body}");
+        let response = patch(&app, jane, "act_1", &body).await;
+        assert_eq!(response.status, 400, "{body}: {}", response.text);
+        assert_eq!(response.detail(), format!("Validation error: {detail}"), "{body}");
     }
-    let detail = "Validation error: activity_id must be 1 to 128 characters of A-Z a-z 0-9 _ . : -";
-    for wrong in ["", "a%20b", "act_1#", &"x".repeat(129)] {
-        let answer = send(&app, id, wrong, &json!({"metadata": {}})).await;
-        // Without its id it is no path of this endpoint.
-        let expected = if wrong.is_empty() { (404, "Not found") } else { (400, detail) };
-        assert_eq!((answer.status, answer.detail().as_str()), expected, "{wrong}");
+    assert_eq!(app.items().await, before, "nothing is written");
+}
+
+#[tokio::test]
+async fn a_malformed_activity_id_is_a_validation_error_and_nothing_is_written() {
+    let app = TestApp::new().await;
+    let jane = jane_with_activity(&app, json!({})).await;
+    let before = app.items().await;
+    for malformed in ["a%20b", "act_1#", &"x".repeat(129)] {
+        let response = patch(&app, jane, malformed, &json!({"metadata": {}})).await;
+        assert_eq!(response.status, 400, "{malformed}: {}", response.text);
+        let detail = "Validation error: activity_id must be 1 to 128 characters of A-Z a-z 0-9 _ . : -";
+        assert_eq!(response.detail(), detail, "{malformed}");
     }
     assert_eq!(app.items().await, before);
 }
 
 #[tokio::test]
-async fn an_activity_does_not_outgrow_its_limit() {
+async fn a_path_without_an_activity_id_is_a_404() {
     let app = TestApp::new().await;
-    let id = app.jane("jane@example.com").await.id;
-    let long = |length: usize| json!({"k": "x".repeat(length)});
-    let body = json!({"id": "act_1", "event_time": AT, "event_type": "x", "event_text": long(10_000), "metadata": long(10_000)});
-    app.activity(id, body).await;
+    let jane = jane_with_activity(&app, json!({})).await;
+
+    let response = patch(&app, jane, "", &json!({"metadata": {}})).await;
+
+    assert_eq!(response.status, 404);
+    assert_eq!(response.detail(), "Not found");
+}
+
+/// Stores Jane with the activity `act_1`, whose text and metadata have 20,016 bytes together.
+async fn jane_with_large_activity(app: &TestApp) -> ContactId {
+    let jane = app.create_jane("jane@example.com").await.id;
+    let body = json!({
+        "id": "act_1",
+        "event_time": EVENT_TIME,
+        "event_type": "x",
+        "event_text": {"k": "x".repeat(10_000)},
+        "metadata": {"k": "x".repeat(10_000)},
+    });
+    app.record_activity(jane, body).await;
+    jane
+}
+
+#[tokio::test]
+async fn metadata_past_the_limit_of_the_activity_is_a_validation_error_and_nothing_is_written() {
+    let app = TestApp::new().await;
+    let jane = jane_with_large_activity(&app).await;
     let before = app.items().await;
-    let answer = send(&app, id, "act_1", &json!({"metadata": {"more": "x".repeat(500)}})).await;
-    let detail = "Validation error: metadata would grow the activity past 20 KiB";
-    assert_eq!((answer.status, answer.detail().as_str()), (400, detail));
+
+    let response = patch(&app, jane, "act_1", &json!({"metadata": {"more": "x".repeat(500)}})).await;
+
+    assert_eq!(response.status, 400);
+    assert_eq!(response.detail(), "Validation error: metadata would grow the activity past 20 KiB");
     assert_eq!(app.items().await, before);
-    assert_eq!(send(&app, id, "act_1", &json!({"metadata": {"more": "x".repeat(400)}})).await.status, 200);
+}
+
+#[tokio::test]
+async fn metadata_up_to_the_limit_of_the_activity_is_merged() {
+    let app = TestApp::new().await;
+    let jane = jane_with_large_activity(&app).await;
+
+    let response = patch(&app, jane, "act_1", &json!({"metadata": {"more": "x".repeat(400)}})).await;
+
+    assert_eq!(response.status, 200, "{}", response.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_twenty_merges_at_once_none_is_lost() {
+async fn twenty_concurrent_updates_are_all_merged() {
     let app = TestApp::new().await;
-    let id = jane(&app, json!({})).await;
-    let merges = (0..20).map(|n| {
-        let app = &app;
-        // Half of them at one level, half at another; half with the time, half without.
-        let metadata = if n < 10 { json!({format!("k{n}"): n}) } else { json!({"inner": {format!("k{n}"): n}}) };
-        let event_time = if n % 2 == 0 { json!(AT) } else { json!(null) };
-        async move { send(app, id, "act_1", &json!({"metadata": metadata, "event_time": event_time})).await }
-    });
-    for answer in futures_util::future::join_all(merges).await {
-        assert_eq!(answer.status, 200, "{}", answer.text);
+    let jane = jane_with_activity(&app, json!({})).await;
+    // Half of the updates at the top level, half of them in a nested object; half with the time, half without.
+    let bodies: Vec<_> = (0..20)
+        .map(|n| {
+            let event_time = if n % 2 == 0 { json!(EVENT_TIME) } else { json!(null) };
+            let mut metadata = json!({format!("k{n}"): n});
+            if n >= 10 {
+                metadata = json!({"nested": metadata});
+            }
+            json!({"metadata": metadata, "event_time": event_time})
+        })
+        .collect();
+
+    let updates = bodies.iter().map(|body| patch(&app, jane, "act_1", body));
+    for response in futures_util::future::join_all(updates).await {
+        assert_eq!(response.status, 200, "{}", response.text);
     }
-    let metadata = send(&app, id, "act_1", &json!({"metadata": {}})).await.json()["metadata"].clone();
-    for n in 0..20 {
-        let place = if n < 10 { &metadata } else { &metadata["inner"] };
-        assert_eq!(place[format!("k{n}")], n, "{metadata}");
+
+    let metadata = patch(&app, jane, "act_1", &json!({"metadata": {}})).await.json()["metadata"].clone();
+    for n in 0..10 {
+        assert_eq!(metadata[format!("k{n}")], n, "{metadata}");
+    }
+    for n in 10..20 {
+        assert_eq!(metadata["nested"][format!("k{n}")], n, "{metadata}");
     }
 }

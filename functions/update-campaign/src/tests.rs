@@ -1,4 +1,4 @@
-//! `handle` behind the whole way of a request, on a table of its own.
+//! Requests through `serve` and `handle`. Each test has a table of its own.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -22,23 +22,60 @@ async fn put(app: &TestApp, id: CampaignId, body: &Value) -> TestResponse {
     app.send(ENDPOINT, handle, &request).await
 }
 
-/// The item of this type, if there is one.
-async fn item(app: &TestApp, kind: &str) -> Option<String> {
+/// The stored item of this type.
+async fn item(app: &TestApp, kind: &str) -> String {
     let kind = format!("\"type\":\"{kind}\"");
-    app.items().await.into_iter().find(|item| item.contains(&kind))
-}
-
-fn magnet(name: &str) -> Value {
-    json!({"name": name, "url": "https://example.com/guide.pdf", "content_type": "pdf"})
+    app.items().await.into_iter().find(|item| item.contains(&kind)).unwrap()
 }
 
 #[tokio::test]
-async fn only_what_is_sent_changes() {
+async fn every_field_is_returned_in_the_documented_order() {
     let app = TestApp::new().await;
-    let id = app.campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await.id;
+    let id = app.create_campaign(json!({"name": "Q1"})).await.id;
+
+    let response = put(&app, id, &json!({"status": "archived"})).await;
+
+    let campaign = response.json();
+    let org_id = app.org.org_id;
+    let (created_at, updated_at) = (campaign["created_at"].as_str().unwrap(), campaign["updated_at"].as_str().unwrap());
+    let expected = format!(
+        r#"{{
+            "id":"{id}",
+            "org_id":"{org_id}",
+            "name":"Q1",
+            "description":null,
+            "status":"archived",
+            "service_id":null,
+            "icp_profile_id":null,
+            "target_meeting_type":null,
+            "review_required_default":"human_review",
+            "seller_name":null,
+            "provider_account_id":[],
+            "publish_posts":true,
+            "availability_data":null,
+            "lead_magnet_id":null,
+            "created_at":"{created_at}",
+            "updated_at":"{updated_at}"
+        }}"#
+    );
+    // Unlike a `Value`, the text keeps the order of the fields.
+    let compact: String = expected.lines().map(str::trim).collect();
+    assert_eq!(response.status, 200);
+    assert_eq!(response.text, compact);
+    assert_eq!(response.header("content-type"), "application/json");
+}
+
+#[tokio::test]
+async fn a_field_that_is_sent_changes_and_the_others_stay() {
+    let app = TestApp::new().await;
+    let id = app.create_campaign(TestRequest::example(Endpoint::CreateCampaign).body()).await.id;
     let mut expected = put(&app, id, &json!({})).await.json();
-    let hours = json!({"start_working": "08:00", "end_working": "12:00", "weekend_work": false, "calendar_id": null});
+    let hours = json!({"start_working": "08:00", "end_working": "12:00"});
+    let all_hours = json!({
+        "start_working": "08:00", "end_working": "12:00", "weekend_work": false, "calendar_id": null,
+    });
     for (field, sent, shown) in [
+        // Every field is set,
         ("name", json!(" Q2 "), json!("Q2")),
         ("description", json!("d"), json!("d")),
         ("status", json!("paused"), json!("paused")),
@@ -49,7 +86,8 @@ async fn only_what_is_sent_changes() {
         ("seller_name", json!("Jane Doe"), json!("Jane Doe")),
         ("provider_account_id", json!([ONE]), json!([ONE])),
         ("publish_posts", json!(false), json!(false)),
-        ("availability_data", json!({"start_working": "08:00", "end_working": "12:00"}), hours),
+        ("availability_data", hours, all_hours),
+        // and every optional field is cleared.
         ("description", json!(" "), json!(null)),
         ("service_id", json!(null), json!(null)),
         ("icp_profile_id", json!(null), json!(null)),
@@ -58,137 +96,179 @@ async fn only_what_is_sent_changes() {
         ("provider_account_id", json!(null), json!([])),
         ("availability_data", json!(null), json!(null)),
     ] {
-        app.pass(TimeDelta::seconds(2));
-        let answer = put(&app, id, &json!({field: sent.clone()})).await;
-        let last = std::mem::replace(&mut expected["updated_at"], answer.json()["updated_at"].clone());
-        assert_ne!(last, expected["updated_at"], "{field}");
+        app.advance_clock(TimeDelta::seconds(2));
+
+        let response = put(&app, id, &json!({field: sent.clone()})).await;
+
+        assert_eq!(response.status, 200, "{field}: {sent}: {}", response.text);
+        let campaign = response.json();
+        assert_ne!(campaign["updated_at"], expected["updated_at"], "{field}: {sent}");
+        expected["updated_at"] = campaign["updated_at"].clone();
         expected[field] = shown;
-        assert_eq!((answer.status, answer.json()), (200, expected.clone()), "{field}: {sent}");
+        assert_eq!(campaign, expected, "{field}: {sent}");
     }
     let stored = app.ctx().campaigns(&app.principal(&app.org).await).get(id).await.unwrap();
-    assert_eq!(stored.version, 19, "each change is one");
+    assert_eq!(stored.version, 19, "each of the 18 changes is one version");
 }
 
 #[tokio::test]
-async fn an_update_answers_every_field_in_its_order() {
+async fn an_update_that_changes_nothing_writes_nothing() {
     let app = TestApp::new().await;
-    let id = app.campaign(json!({"name": "Q1"})).await.id;
-    let answer = put(&app, id, &json!({"status": "archived"})).await;
-    let body = answer.json();
-    let (created, updated, org_id) = (&body["created_at"], &body["updated_at"], app.org.org_id);
-    let expected = format!(
-        r#"{{"id":"{id}","org_id":"{org_id}","name":"Q1","description":null,"status":"archived","service_id":null,"icp_profile_id":null,"target_meeting_type":null,"review_required_default":"human_review","seller_name":null,"provider_account_id":[],"publish_posts":true,"availability_data":null,"lead_magnet_id":null,"created_at":{created},"updated_at":{updated}}}"#
-    );
-    assert_eq!((answer.status, answer.text.as_str()), (200, expected.as_str()));
-    assert_eq!(answer.header("content-type"), "application/json");
-}
-
-#[tokio::test]
-async fn what_changes_nothing_leaves_the_campaign_alone() {
-    let app = TestApp::new().await;
-    let id = app.campaign(json!({"name": "Q1", "status": "active", "provider_account_id": [ONE]})).await.id;
+    let id = app.create_campaign(json!({"name": "Q1", "status": "active", "provider_account_id": [ONE]})).await.id;
     let before = app.items().await;
     let first = put(&app, id, &json!({})).await;
-    app.pass(TimeDelta::hours(1));
-    let as_shown = first.json();
+    app.advance_clock(TimeDelta::hours(1));
     for body in [
         json!({}),
         json!({"unknown": 1}),
         json!({"name": " Q1", "status": "active"}),
         json!({"description": null, "availability_data": null, "lead_magnet": null}),
         json!({"provider_account_id": [ONE.to_uppercase()], "publish_posts": true}),
-        as_shown,
+        // The campaign as it was returned.
+        first.json(),
     ] {
-        let answer = put(&app, id, &body).await;
-        assert_eq!((answer.status, &answer.text), (200, &first.text), "{body}");
+        let response = put(&app, id, &body).await;
+        assert_eq!(response.status, 200, "{body}: {}", response.text);
+        assert_eq!(response.text, first.text, "{body}");
         assert_eq!(app.items().await, before, "{body}");
     }
 }
 
 #[tokio::test]
-async fn every_fault_is_named_and_nothing_is_written() {
+async fn validation_errors_name_each_field_in_the_documented_order() {
     let app = TestApp::new().await;
-    let id = app.campaign(json!({"name": "Q1"})).await.id;
+    let id = app.create_campaign(json!({"name": "Q1"})).await.id;
     let before = app.items().await;
+    let all_fields = "name must be a string; status must be a string; availability_data must be a JSON object; \
+                      lead_magnet must be a JSON object";
     for (body, detail) in [
+        // A required field cannot be cleared.
         (json!({"name": null}), "name must not be null"),
         (json!({"name": ""}), "name must not be blank"),
         (json!({"status": null}), "status must not be null"),
         (json!({"review_required_default": null}), "review_required_default must not be null"),
         (json!({"publish_posts": null}), "publish_posts must not be null"),
+        // An object is replaced as a whole and must be valid on its own.
         (
             json!({"availability_data": {"start_working": "10:00", "end_working": "09:59"}}),
             "availability_data end_working must be after start_working",
         ),
         (json!({"lead_magnet": {"name": "x", "content_type": "pdf"}}), "lead_magnet url field is required"),
-        (
-            json!({"lead_magnet": 1, "availability_data": 1, "status": 1, "name": 1}),
-            "name must be a string; status must be a string; availability_data must be a JSON object; lead_magnet must be a JSON object",
-        ),
+        // Several fields at once.
+        (json!({"lead_magnet": 1, "availability_data": 1, "status": 1, "name": 1}), all_fields),
     ] {
-        let answer = put(&app, id, &body).await;
-        assert_eq!((answer.status, answer.detail()), (400, format!("Validation error: {detail}")), "{body}");
+        let response = put(&app, id, &body).await;
+        assert_eq!(response.status, 400, "{body}: {}", response.text);
+        assert_eq!(response.detail(), format!("Validation error: {detail}"), "{body}");
     }
-    assert_eq!(app.items().await, before);
+    assert_eq!(app.items().await, before, "nothing is written");
+}
+
+/// Sets or clears the lead magnet of a campaign. Returns its id in the response.
+async fn put_lead_magnet(app: &TestApp, id: CampaignId, lead_magnet: Value) -> Value {
+    put(app, id, &json!({"lead_magnet": lead_magnet})).await.json()["lead_magnet_id"].clone()
+}
+
+fn lead_magnet(name: &str) -> Value {
+    json!({"name": name, "url": "https://example.com/guide.pdf", "content_type": "pdf"})
 }
 
 #[tokio::test]
-async fn a_lead_magnet_is_made_replaced_and_removed_with_its_campaign() {
+async fn a_lead_magnet_is_created_with_an_update() {
     let app = TestApp::new().await;
-    let id = app.campaign(json!({"name": "Q1"})).await.id;
-    let set =
-        async |magnet: Value| put(&app, id, &json!({"lead_magnet": magnet})).await.json()["lead_magnet_id"].clone();
-    let made = set(magnet("Guide")).await;
-    let stored = item(&app, "lead_magnet").await.unwrap();
-    assert!(stored.contains(made.as_str().unwrap()) && stored.contains("Guide"), "{stored}");
-    let replaced = set(magnet("Book")).await;
-    let stored = item(&app, "lead_magnet").await.unwrap();
-    assert_eq!(replaced, made, "it keeps its id");
-    assert!(stored.contains("Book") && !stored.contains("Guide"), "{stored}");
-    assert_eq!(app.count("lead_magnet").await, 1);
-    assert_eq!(put(&app, id, &json!({"name": "Q2"})).await.json()["lead_magnet_id"], made, "not sent, it stays");
-    assert_eq!(set(json!(null)).await, json!(null));
-    assert_eq!(app.count("lead_magnet").await, 0);
-    assert_ne!(set(magnet("Guide")).await, made, "a new one is another one");
+    let id = app.create_campaign(json!({"name": "Q1"})).await.id;
+
+    let created = put_lead_magnet(&app, id, lead_magnet("Guide")).await;
+
+    let stored = item(&app, "lead_magnet").await;
+    assert!(stored.contains(created.as_str().unwrap()), "{stored}");
+    assert!(stored.contains("Guide"), "{stored}");
 }
 
 #[tokio::test]
-async fn the_status_and_the_active_campaigns_change_together() {
+async fn a_lead_magnet_that_is_replaced_keeps_its_id() {
     let app = TestApp::new().await;
-    let [one, other] = [
-        app.campaign(json!({"name": "Q1"})).await.id,
-        app.campaign(json!({"name": "Q2", "status": "active"})).await.id,
-    ];
-    for (status, active) in
+    let id = app.create_campaign(json!({"name": "Q1"})).await.id;
+    let created = put_lead_magnet(&app, id, lead_magnet("Guide")).await;
+
+    let replaced = put_lead_magnet(&app, id, lead_magnet("Book")).await;
+
+    let stored = item(&app, "lead_magnet").await;
+    assert_eq!(replaced, created);
+    assert!(stored.contains("Book"), "{stored}");
+    assert!(!stored.contains("Guide"), "{stored}");
+    assert_eq!(app.count_items("lead_magnet").await, 1);
+}
+
+#[tokio::test]
+async fn a_lead_magnet_that_is_not_sent_stays() {
+    let app = TestApp::new().await;
+    let id = app.create_campaign(json!({"name": "Q1"})).await.id;
+    let created = put_lead_magnet(&app, id, lead_magnet("Guide")).await;
+
+    let response = put(&app, id, &json!({"name": "Q2"})).await;
+
+    assert_eq!(response.json()["lead_magnet_id"], created);
+}
+
+#[tokio::test]
+async fn a_lead_magnet_that_is_null_is_deleted_and_the_next_one_has_another_id() {
+    let app = TestApp::new().await;
+    let id = app.create_campaign(json!({"name": "Q1"})).await.id;
+    let first = put_lead_magnet(&app, id, lead_magnet("Guide")).await;
+
+    let cleared = put_lead_magnet(&app, id, json!(null)).await;
+
+    assert_eq!(cleared, json!(null));
+    assert_eq!(app.count_items("lead_magnet").await, 0);
+    assert_ne!(put_lead_magnet(&app, id, lead_magnet("Guide")).await, first);
+}
+
+#[tokio::test]
+async fn the_status_decides_whether_a_campaign_is_among_the_active_campaigns() {
+    let app = TestApp::new().await;
+    let id = app.create_campaign(json!({"name": "Q1"})).await.id;
+    let other = app.create_campaign(json!({"name": "Q2", "status": "active"})).await.id;
+    for (status, is_active) in
         [("active", true), ("active", true), ("paused", false), ("active", true), ("archived", false), ("draft", false)]
     {
-        assert_eq!(put(&app, one, &json!({"status": status})).await.status, 200);
-        let set = item(&app, "active_campaigns").await.unwrap();
-        assert_eq!(set.contains(&one.to_string()), active, "{status}: {set}");
-        assert!(set.contains(&other.to_string()), "{status}: {set}");
+        assert_eq!(put(&app, id, &json!({"status": status})).await.status, 200, "{status}");
+        let active_campaigns = item(&app, "active_campaigns").await;
+        assert_eq!(active_campaigns.contains(&id.to_string()), is_active, "{status}: {active_campaigns}");
+        assert!(active_campaigns.contains(&other.to_string()), "{status}: {active_campaigns}");
     }
-    put(&app, other, &json!({"status": "paused"})).await;
-    let set = item(&app, "active_campaigns").await.unwrap();
-    assert!(!set.contains("campaign_ids"), "none is left: {set}");
+}
+
+#[tokio::test]
+async fn the_active_campaigns_are_empty_once_the_last_one_is_paused() {
+    let app = TestApp::new().await;
+    let id = app.create_campaign(json!({"name": "Q1", "status": "active"})).await.id;
+
+    put(&app, id, &json!({"status": "paused"})).await;
+
+    let active_campaigns = item(&app, "active_campaigns").await;
+    assert!(!active_campaigns.contains("campaign_ids"), "{active_campaigns}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn flips_at_once_leave_the_active_campaigns_those_whose_status_says_so() {
+async fn concurrent_changes_of_status_leave_the_active_campaigns_consistent() {
+    const STATUSES: [&str; 5] = ["active", "paused", "active", "archived", "draft"];
     let app = TestApp::new().await;
     let mut ids = Vec::new();
-    for n in 0..4 {
-        ids.push(app.campaign(json!({"name": "Q1", "status": if n < 2 { "active" } else { "draft" }})).await.id);
+    for status in ["active", "active", "draft", "draft"] {
+        ids.push(app.create_campaign(json!({"name": "Q1", "status": status})).await.id);
     }
-    let flips = (0..20).map(|n| {
-        let (app, id, status) = (&app, ids[n % 4], ["active", "paused", "active", "archived", "draft"][n % 5]);
-        async move { put(app, id, &json!({"status": status})).await }
-    });
-    for answer in futures_util::future::join_all(flips).await {
-        assert_eq!(answer.status, 200, "{}", answer.text);
+
+    // Every campaign gets every status.
+    let bodies: Vec<_> = (0..20).map(|n| (ids[n % 4], json!({"status": STATUSES[n % 5]}))).collect();
+    let updates = bodies.iter().map(|(id, body)| put(&app, *id, body));
+    for response in futures_util::future::join_all(updates).await {
+        assert_eq!(response.status, 200, "{}", response.text);
     }
-    let set = item(&app, "active_campaigns").await.unwrap();
+
+    let active_campaigns = item(&app, "active_campaigns").await;
     for id in ids {
-        let active = put(&app, id, &json!({})).await.json()["status"] == "active";
-        assert_eq!(set.contains(&id.to_string()), active, "{id}: {set}");
+        let status = put(&app, id, &json!({})).await.json()["status"].clone();
+        assert_eq!(active_campaigns.contains(&id.to_string()), status == "active", "{id}: {active_campaigns}");
     }
 }

@@ -1,67 +1,68 @@
-//! An organization with credentials of every kind.
+//! Organizations with credentials of every kind, and the tokens of their users.
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::crypto::sign;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::domain::{ApiKey, ApiKeySecret, NewApiKey, OrgId, Scope, ids};
 
-/// An organization and its keys in clear.
+/// An organization and its API keys in clear.
 pub struct Tenant {
-    /// Whose they are.
+    /// The organization's id.
     pub org_id: OrgId,
-    /// May do everything.
+    /// A key with every scope.
     pub admin_key: ApiKeySecret,
-    /// May read.
+    /// A key with the scope `read`.
     pub read_key: ApiKeySecret,
-    /// Was revoked.
+    /// A revoked key.
     pub revoked_key: ApiKeySecret,
-    /// Has come to its end.
+    /// An expired key.
     pub expired_key: ApiKeySecret,
 }
 
 impl Tenant {
-    /// A new organization with new keys, not yet stored.
-    #[expect(clippy::expect_used, reason = "a machine that has no randomness runs no tests")]
+    /// Generates an organization and its keys, which are not yet stored.
     pub fn new() -> Self {
-        let key = || ApiKeySecret::generate(false).expect("the machine has randomness");
+        let secret = || ApiKeySecret::generate(false).expect("the random number generator works");
         Self {
             org_id: Uuid::new_v4().into(),
-            admin_key: key(),
-            read_key: key(),
-            revoked_key: key(),
-            expired_key: key(),
+            admin_key: secret(),
+            read_key: secret(),
+            revoked_key: secret(),
+            expired_key: secret(),
         }
     }
 
-    /// Each key with what the table keeps of it.
-    pub fn keys(&self) -> Vec<(&ApiKeySecret, ApiKey)> {
+    /// Every key with its entity, as it is stored.
+    pub fn api_keys(&self) -> Vec<(&ApiKeySecret, ApiKey)> {
         let now = Utc::now();
         let yesterday = now - TimeDelta::days(1);
-        let key = |secret: &ApiKeySecret, name: &str, scopes: &[Scope]| {
-            let scopes = scopes.iter().copied().collect();
-            let new = NewApiKey { name: name.parse().expect("a valid name"), scopes, valid_until: None, live: false };
-            ApiKey::new(ids::uuid_at(now).into(), self.org_id, new, secret, now)
-        };
+        let admin = self.api_key(&self.admin_key, "admin", Scope::ALL, now);
+        let read = self.api_key(&self.read_key, "read only", &[Scope::Read], now);
+        let mut revoked = self.api_key(&self.revoked_key, "revoked", Scope::ALL, now);
+        revoked.revoked_at = Some(yesterday);
+        let mut expired = self.api_key(&self.expired_key, "expired", Scope::ALL, now);
+        expired.valid_until = Some(yesterday);
         vec![
-            (&self.admin_key, key(&self.admin_key, "admin", Scope::ALL)),
-            (&self.read_key, key(&self.read_key, "read only", &[Scope::Read])),
-            (
-                &self.revoked_key,
-                ApiKey { revoked_at: Some(yesterday), ..key(&self.revoked_key, "revoked", Scope::ALL) },
-            ),
-            (
-                &self.expired_key,
-                ApiKey { valid_until: Some(yesterday), ..key(&self.expired_key, "expired", Scope::ALL) },
-            ),
+            (&self.admin_key, admin),
+            (&self.read_key, read),
+            (&self.revoked_key, revoked),
+            (&self.expired_key, expired),
         ]
     }
 
-    /// A token for this organization that ends after so long.
-    pub fn token(&self, secret: &str, lifetime: TimeDelta) -> String {
-        token(secret, &json!({"sub": "user", "org_id": self.org_id, "exp": (Utc::now() + lifetime).timestamp()}))
+    fn api_key(&self, secret: &ApiKeySecret, name: &str, scopes: &[Scope], now: DateTime<Utc>) -> ApiKey {
+        let scopes = scopes.iter().copied().collect();
+        let new = NewApiKey { name: name.parse().expect("the name is valid"), scopes, valid_until: None, live: false };
+        ApiKey::new(ids::uuid_at(now).into(), self.org_id, new, secret, now)
+    }
+
+    /// Signs a token of a user of this organization.
+    pub fn jwt(&self, secret: &str, lifetime: TimeDelta) -> String {
+        let expires_at = (Utc::now() + lifetime).timestamp();
+        sign_jwt(secret, &json!({"sub": "user", "org_id": self.org_id, "exp": expires_at}))
     }
 }
 
@@ -71,20 +72,18 @@ impl Default for Tenant {
     }
 }
 
-/// A token with any header and claims, signed with HS256 whatever the header says.
-#[expect(clippy::expect_used, reason = "HS256 signs whatever it is given")]
-pub fn forged(secret: &str, header: &serde_json::Value, claims: &serde_json::Value) -> String {
-    use base64::Engine as _;
-    let encode = |part: &serde_json::Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(part.to_string());
-    let message = format!("{}.{}", encode(header), encode(claims));
+/// Signs a token with these claims.
+pub fn sign_jwt(secret: &str, claims: &Value) -> String {
     let key = EncodingKey::from_secret(secret.as_bytes());
-    let signature = sign(message.as_bytes(), &key, Algorithm::HS256).expect("a message can be signed");
-    format!("{message}.{signature}")
+    encode(&Header::new(Algorithm::HS256), claims, &key).expect("HS256 signs any claims")
 }
 
-/// A token with any claims.
-#[expect(clippy::expect_used, reason = "HS256 signs whatever it is given")]
-pub fn token(secret: &str, claims: &serde_json::Value) -> String {
-    encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(secret.as_bytes()))
-        .expect("claims can be signed")
+/// Signs a token with this header and these claims, always with HS256, even if the header names another algorithm.
+pub fn forge_jwt(secret: &str, header: &Value, claims: &Value) -> String {
+    use base64::Engine as _;
+    let encode = |part: &Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(part.to_string());
+    let message = format!("{}.{}", encode(header), encode(claims));
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    let signature = sign(message.as_bytes(), &key, Algorithm::HS256).expect("HS256 signs any message");
+    format!("{message}.{signature}")
 }

@@ -1,23 +1,25 @@
-//! A mark in everything that a client can send, on success and on every refusal. `cargo xtask e2e` names the mark and
-//! searches the functions' output for it afterwards.
+//! Requests with a mark, the canary, in everything that a client can send, with success and with every error.
+//!
+//! Nothing that a client sends may appear in the logs. `cargo xtask e2e` chooses the canary, runs these tests, and then
+//! searches the output of the functions for it.
 
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::client::{Request, delete, get, new_import, patch, post, put, until_listed};
+use crate::client::{Request, delete, get, new_import, patch, post, put, wait_until_listed};
 
 static CANARY: LazyLock<String> =
     LazyLock::new(|| std::env::var("E2E_CANARY").unwrap_or_else(|_| format!("canary{}", Uuid::new_v4().simple())));
 
-/// A new address, marked in its domain: a local part takes 64 characters only.
+/// A new email with the canary in its domain, because a local part is limited to 64 characters.
 fn new_email() -> String {
     format!("{}@{}.example", Uuid::new_v4().simple(), *CANARY)
 }
 
-/// A contact with the mark in every field.
-fn marked(email: &str) -> Value {
+/// A contact with the canary in every text, and as an unknown field.
+fn contact(email: &str) -> Value {
     let canary = &*CANARY;
     json!({
         "full_name": format!("Jane {canary}"),
@@ -31,7 +33,7 @@ fn marked(email: &str) -> Value {
     })
 }
 
-/// An activity with the mark in every field.
+/// An activity with the canary in every text, and as an unknown field.
 fn activity() -> Value {
     let canary = &*CANARY;
     json!({
@@ -46,94 +48,144 @@ fn activity() -> Value {
     })
 }
 
-/// A campaign with the mark in every text.
+/// A campaign with the canary in every text, and as an unknown field.
 fn campaign() -> Value {
     let canary = &*CANARY;
-    let lead_magnet =
-        json!({"name": canary, "url": format!("https://{canary}.example/?{canary}"), "content_type": "pdf"});
-    json!({"name": canary, "description": canary, "seller_name": canary, "lead_magnet": lead_magnet, canary: canary})
+    json!({
+        "name": canary,
+        "description": canary,
+        "seller_name": canary,
+        "lead_magnet": {
+            "name": canary,
+            "url": format!("https://{canary}.example/?{canary}"),
+            "content_type": "pdf",
+        },
+        canary: canary,
+    })
 }
 
-/// With the mark in headers that the API reads, and in some that it does not.
-fn mark(request: Request) -> Request {
+/// Adds the canary to headers that the API reads, and to some that it ignores.
+fn with_canary_headers(request: Request) -> Request {
     let canary = &*CANARY;
-    let request = request.header("user-agent", canary).header("cookie", &format!("{canary}={canary}"));
-    request.header("x-forwarded-for", canary).header(&format!("x-{canary}"), canary)
+    request
+        .header("user-agent", canary)
+        .header("cookie", &format!("{canary}={canary}"))
+        .header("x-forwarded-for", canary)
+        .header(&format!("x-{canary}"), canary)
 }
 
-#[test]
-fn every_way_a_request_can_end() {
-    let canary = &*CANARY;
-    let email = format!("{canary}@example.com");
-    let import_id = new_import();
-    let key = format!("{canary}-{}", Uuid::new_v4());
-    let create = mark(post(&format!("/contacts?{canary}={canary}"), &marked(&email)))
-        .header("idempotency-key", &key)
-        .header("x-import-id", &import_id);
-    let created = create.send().expect(201);
-    let contact = format!("/contacts/{}", created.id());
-    let tag = format!("\"{canary}\"");
-    let nobody = format!("/contacts/{}", Uuid::now_v7());
-
-    for (status, request) in [
-        (201, create.clone()),
-        (422, create.clone().json(&marked("jane@example.com"))),
-        (409, post("/contacts", &marked(&email))),
-        (409, put(&contact, &json!({"email": other_contact()}))),
-        (404, post("/contacts", &marked(&new_email())).header("x-import-id", &Uuid::now_v7().to_string())),
-        (400, post("/contacts", &marked(canary))),
-        (400, post("/contacts", &json!({"full_name": [canary], "linkedin_profile": canary, "timezone": canary}))),
-        (400, post("/contacts", &json!(canary))),
-        (400, post("/contacts", &Value::Null).body(format!("{{\"{canary}"))),
-        (400, post("/contacts", &marked(&email)).header("x-import-id", canary)),
-        (400, post("/contacts", &marked(&email)).header("idempotency-key", &format!("{canary} {canary}"))),
-        (413, post("/contacts", &Value::Null).body(canary.repeat(20_000))),
-        (415, post("/contacts", &marked(&email)).header("content-type", &format!("text/{canary}"))),
-        (401, post("/contacts", &marked(&email)).key(canary)),
-        (401, post("/contacts", &marked(&email)).key(&format!("sk_live_{canary}"))),
-        (401, get(&contact).bearer(canary)),
-        (401, get(&contact).bearer(&format!("{canary}.{canary}.{canary}"))),
-        (200, get(&format!("{contact}?{canary}={canary}"))),
-        (200, get(&contact).header("if-none-match", &tag)),
-        (400, get(&contact).header("if-none-match", canary)),
-        (400, get(&format!("{contact}?campaign_id={canary}&page={canary}"))),
-        (400, get(&format!("/contacts/{canary}"))),
-        (404, get(&format!("{nobody}?{canary}"))),
-        (200, put(&contact, &json!({"full_name": canary, "metadata": {canary: canary}}))),
-        (200, put(&contact, &json!({"email": new_email(), "metadata": {canary: {"more": canary}}}))),
-        (412, put(&contact, &json!({"full_name": canary})).header("if-match", &tag)),
-        (404, put(&nobody, &marked(&email))),
-        (200, get(&format!("/contacts?email={email}&company={canary}"))),
-        (400, get(&format!("/contacts?cursor={canary}"))),
-        (400, get(&format!("/contacts?email={canary}&import_id={canary}&created_after={canary}"))),
-        (201, post("/imports", &json!({"source": canary, "file_name": canary, "mapping_json": {canary: canary}}))),
-        (400, post("/imports", &json!({"source": canary, "status": canary, "campaign_id": canary}))),
-        (200, get(&format!("/companies?name={canary}"))),
-        (400, get(&format!("/companies?cursor={canary}&name="))),
-        (412, delete(&contact).header("if-match", &tag)),
-        (200, delete(&format!("{contact}?{canary}"))),
-        (404, delete(&contact)),
-    ] {
-        mark(request).send().expect(status);
+/// Sends each request with the canary in its headers too, and expects its status.
+fn send_all(requests: impl IntoIterator<Item = (u16, Request)>) {
+    for (status, request) in requests {
+        with_canary_headers(request).send().expect(status);
     }
 }
 
+fn new_idempotency_key() -> String {
+    format!("{}-{}", *CANARY, Uuid::new_v4())
+}
+
+/// Creates a contact and returns its path and its email.
+fn new_contact() -> (String, String) {
+    let email = new_email();
+    let id = post("/contacts", &contact(&email)).send().expect(201).id();
+    (format!("/contacts/{id}"), email)
+}
+
 #[test]
-fn every_way_a_request_about_activities_and_campaigns_can_end() {
+fn creations_of_contacts_with_every_status() {
     let canary = &*CANARY;
-    let contact = format!("/contacts/{}", post("/contacts", &marked(&new_email())).send().expect(201).id());
-    let activities = format!("{contact}/activities");
-    let path = format!("/campaigns/{}", post("/campaigns", &campaign()).send().expect(201).id());
-    for (status, request) in [
+    let email = format!("{canary}@example.com");
+    let create = with_canary_headers(post(&format!("/contacts?{canary}={canary}"), &contact(&email)))
+        .header("idempotency-key", &new_idempotency_key())
+        .header("x-import-id", &new_import());
+    let unknown_import = Uuid::now_v7().to_string();
+    let invalid_fields = json!({"full_name": [canary], "linkedin_profile": canary, "timezone": canary});
+    send_all([
+        (201, create.clone()),
+        (201, create.clone()),
+        (422, create.json(&contact("jane@example.com"))),
+        (409, post("/contacts", &contact(&email))),
+        (404, post("/contacts", &contact(&new_email())).header("x-import-id", &unknown_import)),
+        (400, post("/contacts", &contact(canary))),
+        (400, post("/contacts", &invalid_fields)),
+        (400, post("/contacts", &json!(canary))),
+        (400, post("/contacts", &Value::Null).body(format!("{{\"{canary}"))),
+        (400, post("/contacts", &contact(&email)).header("x-import-id", canary)),
+        (400, post("/contacts", &contact(&email)).header("idempotency-key", &format!("{canary} {canary}"))),
+        (413, post("/contacts", &Value::Null).body(canary.repeat(20_000))),
+        (415, post("/contacts", &contact(&email)).header("content-type", &format!("text/{canary}"))),
+        (401, post("/contacts", &contact(&email)).key(canary)),
+        (401, post("/contacts", &contact(&email)).key(&format!("sk_live_{canary}"))),
+    ]);
+}
+
+#[test]
+fn reads_and_writes_of_a_contact_with_every_status() {
+    let canary = &*CANARY;
+    let (contact_path, email) = new_contact();
+    let (_, email_of_another) = new_contact();
+    let unknown_contact = format!("/contacts/{}", Uuid::now_v7());
+    let tag = format!("\"{canary}\"");
+    send_all([
+        (401, get(&contact_path).bearer(canary)),
+        (401, get(&contact_path).bearer(&format!("{canary}.{canary}.{canary}"))),
+        (200, get(&format!("{contact_path}?{canary}={canary}"))),
+        (200, get(&contact_path).header("if-none-match", &tag)),
+        (400, get(&contact_path).header("if-none-match", canary)),
+        (400, get(&format!("{contact_path}?campaign_id={canary}&page={canary}"))),
+        (400, get(&format!("/contacts/{canary}"))),
+        (404, get(&format!("{unknown_contact}?{canary}"))),
+        (409, put(&contact_path, &json!({"email": email_of_another}))),
+        (200, put(&contact_path, &json!({"full_name": canary, "metadata": {canary: canary}}))),
+        (200, put(&contact_path, &json!({"email": new_email(), "metadata": {canary: {"more": canary}}}))),
+        (412, put(&contact_path, &json!({"full_name": canary})).header("if-match", &tag)),
+        (404, put(&unknown_contact, &contact(&email))),
+        (412, delete(&contact_path).header("if-match", &tag)),
+        (200, delete(&format!("{contact_path}?{canary}"))),
+        (404, delete(&contact_path)),
+    ]);
+}
+
+#[test]
+fn lists_with_every_status() {
+    let canary = &*CANARY;
+    let (_, email) = new_contact();
+    send_all([
+        (200, get(&format!("/contacts?email={email}&company={canary}"))),
+        (400, get(&format!("/contacts?cursor={canary}"))),
+        (400, get(&format!("/contacts?email={canary}&import_id={canary}&created_after={canary}"))),
+        (200, get(&format!("/companies?name={canary}"))),
+        (400, get(&format!("/companies?cursor={canary}&name="))),
+    ]);
+}
+
+#[test]
+fn requests_for_activities_with_every_status() {
+    let canary = &*CANARY;
+    let (contact_path, _) = new_contact();
+    let activities = format!("{contact_path}/activities");
+    let invalid_fields = json!({"id": format!("/{canary}"), "event_time": canary, "direction": canary});
+    send_all([
         (201, post(&format!("{activities}?{canary}"), &json!([activity()]))),
-        (201, post(&activities, &activity()).header("idempotency-key", &format!("{canary}-{}", Uuid::new_v4()))),
-        (400, post(&activities, &json!({"id": format!("/{canary}"), "event_time": canary, "direction": canary}))),
+        (201, post(&activities, &activity()).header("idempotency-key", &new_idempotency_key())),
+        (400, post(&activities, &invalid_fields)),
         (400, post(&activities, &json!([canary]))),
         (404, post(&format!("/contacts/{}/activities", Uuid::now_v7()), &activity())),
         (200, patch(&format!("{activities}/{canary}"), &json!({"metadata": {canary: [canary]}}))),
         (400, patch(&format!("{activities}/{canary}"), &json!({"event_time": canary, "metadata": canary}))),
         (404, patch(&format!("{activities}/{canary}-other"), &json!({"metadata": {canary: canary}}))),
-        (200, get(&contact)),
+        (200, get(&contact_path)),
+        // Makes the worker write log lines, which are searched too.
+        (200, delete(&contact_path)),
+    ]);
+}
+
+#[test]
+fn requests_for_campaigns_with_every_status() {
+    let canary = &*CANARY;
+    let path = format!("/campaigns/{}", post("/campaigns", &campaign()).send().expect(201).id());
+    send_all([
         (400, post("/campaigns", &json!({"name": "", "status": canary, "lead_magnet": canary}))),
         (400, get(&format!("/campaigns?status={canary}&icp_profile_id={canary}&cursor={canary}"))),
         (400, get(&format!("/campaigns/{canary}"))),
@@ -142,21 +194,20 @@ fn every_way_a_request_about_activities_and_campaigns_can_end() {
         (400, put(&path, &json!({"status": canary}))),
         (200, delete(&path)),
         (404, delete(&path)),
-        // The worker's lines are searched too.
-        (200, delete(&contact)),
-    ] {
-        mark(request).send().expect(status);
-    }
+    ]);
 }
 
 #[test]
-fn every_way_a_request_about_imports_can_end() {
+fn requests_for_imports_with_every_status() {
     let canary = &*CANARY;
     let path = format!("/imports/{}", new_import());
     let changes = json!({"source": canary, "file_name": canary, "mapping_json": {canary: canary}, canary: canary});
-    for (status, request) in [
+    let invalid_changes = json!({"source": "", "status": canary, "campaign_id": canary, "mapping_json": canary});
+    send_all([
+        (201, post("/imports", &json!({"source": canary, "file_name": canary, "mapping_json": {canary: canary}}))),
+        (400, post("/imports", &json!({"source": canary, "status": canary, "campaign_id": canary}))),
         (200, put(&format!("{path}?{canary}"), &changes)),
-        (400, put(&path, &json!({"source": "", "status": canary, "campaign_id": canary, "mapping_json": canary}))),
+        (400, put(&path, &invalid_changes)),
         (400, put(&path, &Value::Null).body(format!("{{\"{canary}"))),
         (200, get(&format!("{path}?{canary}={canary}"))),
         (200, get(&format!("/imports?{canary}={canary}"))),
@@ -164,37 +215,26 @@ fn every_way_a_request_about_imports_can_end() {
         (400, get(&format!("/imports/{canary}"))),
         (200, delete(&format!("{path}?{canary}"))),
         (404, delete(&path)),
-    ] {
-        mark(request).send().expect(status);
-    }
+    ]);
 }
 
 #[test]
-fn every_way_a_request_about_api_keys_can_end() {
+fn requests_for_api_keys_with_every_status() {
     let canary = &*CANARY;
-    let create = post(&format!("/api-keys?{canary}"), &json!({"name": canary, "scopes": ["read"], "live": true}));
-    let create = mark(create).header("idempotency-key", &format!("{canary}-{}", Uuid::new_v4()));
-    let id = create.send().expect(201).id();
-    until_listed(&id);
-    let path = format!("/api-keys/{id}");
-    for (status, request) in [
+    let body = json!({"name": canary, "scopes": ["read"], "live": true});
+    let create = post(&format!("/api-keys?{canary}"), &body).header("idempotency-key", &new_idempotency_key());
+    let id = with_canary_headers(create.clone()).send().expect(201).id();
+    wait_until_listed(&id);
+    let invalid_fields = json!({"name": [canary], "scopes": [canary], "expires_at": canary, "live": canary});
+    send_all([
         (409, create.clone()),
-        (422, create.clone().json(&json!({"name": canary}))),
-        (400, post("/api-keys", &json!({"name": [canary], "scopes": [canary], "expires_at": canary, "live": canary}))),
+        (422, create.json(&json!({"name": canary}))),
+        (400, post("/api-keys", &invalid_fields)),
         (400, post("/api-keys", &Value::Null).body(format!("{{\"{canary}"))),
         (200, get(&format!("/api-keys?{canary}={canary}"))),
         (400, get(&format!("/api-keys?cursor={canary}&limit={canary}"))),
         (400, delete(&format!("/api-keys/{canary}"))),
         (404, delete(&format!("/api-keys/{}", Uuid::now_v7()))),
-        (200, delete(&format!("{path}?{canary}"))),
-    ] {
-        mark(request).send().expect(status);
-    }
-}
-
-/// The address of another contact.
-fn other_contact() -> String {
-    let email = new_email();
-    post("/contacts", &marked(&email)).send().expect(201);
-    email
+        (200, delete(&format!("/api-keys/{id}?{canary}"))),
+    ]);
 }

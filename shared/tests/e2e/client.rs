@@ -1,4 +1,4 @@
-//! A client of the API.
+//! An HTTP client of the API, and the entities that most tests need.
 
 use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::thread;
@@ -13,31 +13,35 @@ use ureq::http::{self, HeaderMap};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use uuid::Uuid;
 
-/// The most requests under way at once, over all tests: the local gateway stands still for good above 100 of them.
-const IN_FLIGHT: usize = 60;
-/// The longest a request may take: longer than the API's own limit.
-const LONGEST: Duration = Duration::from_secs(40);
+/// The limit of concurrent requests over all tests: the local gateway hangs above 100.
+const MAX_CONCURRENT_REQUESTS: usize = 60;
+
+/// The timeout of a request, longer than the API's own.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// The time within which an index and the worker have caught up with the table.
+pub(crate) const PROPAGATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The API under test.
 pub(crate) static API: LazyLock<Api> = LazyLock::new(Api::from_env);
 
-/// An API and two organizations of it.
+/// An API and two of its organizations.
 pub(crate) struct Api {
-    /// Its address, without a slash at the end.
+    /// The URL without a trailing slash.
     pub(crate) base_url: String,
     /// The organization that a test acts as.
     pub(crate) org: Org,
     /// Another organization.
     pub(crate) other: Org,
-    /// Its table, where that is a local engine's.
+    /// The table, if it lies on a local engine.
     pub(crate) local_table: Option<Table>,
     agent: Agent,
-    free: (Mutex<usize>, Condvar),
+    permits: Permits,
 }
 
-/// An organization's credentials.
+/// The credentials of an organization.
 #[derive(Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the session file's names")]
+#[expect(clippy::struct_field_names, reason = "the names of the session file")]
 pub(crate) struct Org {
     pub(crate) org_id: String,
     pub(crate) admin_key: String,
@@ -47,6 +51,7 @@ pub(crate) struct Org {
     pub(crate) expired_jwt: String,
 }
 
+/// The file in which `cargo dev` describes the API that it runs.
 #[derive(Deserialize)]
 struct Session {
     base_url: String,
@@ -64,25 +69,43 @@ impl Api {
         let Session { base_url, dynamodb_url, table_name, orgs: [org, other] } =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
         let base_url = std::env::var("API_URL").unwrap_or(base_url).trim_end_matches('/').to_owned();
-        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(LONGEST)).proxy(None);
-        let agent = config.max_idle_connections_per_host(IN_FLIGHT).tls_config(tls()).build().into();
-        let local_table = dynamodb_url.starts_with("http://").then(|| local_table(dynamodb_url, table_name));
-        Self { base_url, org, other, local_table, agent, free: (Mutex::new(IN_FLIGHT), Condvar::new()) }
-    }
-
-    /// Waits for its turn.
-    fn in_turn<T>(&self, send: impl FnOnce() -> T) -> T {
-        let (free, changed) = &self.free;
-        let lock = free.lock().unwrap_or_else(PoisonError::into_inner);
-        *changed.wait_while(lock, |free| *free == 0).unwrap_or_else(PoisonError::into_inner) -= 1;
-        let answer = send();
-        *free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        changed.notify_one();
-        answer
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(REQUEST_TIMEOUT))
+            .proxy(None)
+            .max_idle_connections_per_host(MAX_CONCURRENT_REQUESTS)
+            .tls_config(tls());
+        let is_local = dynamodb_url.starts_with("http://");
+        let local_table = if is_local { Some(local_table(dynamodb_url, table_name)) } else { None };
+        let permits = Permits::new(MAX_CONCURRENT_REQUESTS);
+        Self { base_url, org, other, local_table, agent: config.build().into(), permits }
     }
 }
 
-/// For a deployed API, whose certificate Amazon has signed.
+/// A blocking semaphore, which the standard library lacks.
+struct Permits {
+    available: Mutex<usize>,
+    released: Condvar,
+}
+
+impl Permits {
+    fn new(count: usize) -> Self {
+        Self { available: Mutex::new(count), released: Condvar::new() }
+    }
+
+    /// Waits for a permit and holds it during `work`.
+    fn hold_during<T>(&self, work: impl FnOnce() -> T) -> T {
+        let available = self.available.lock().unwrap_or_else(PoisonError::into_inner);
+        let none_available = |available: &mut usize| *available == 0;
+        *self.released.wait_while(available, none_available).unwrap_or_else(PoisonError::into_inner) -= 1;
+        let result = work();
+        *self.available.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.released.notify_one();
+        result
+    }
+}
+
+/// Trusts the certificate of a deployed API, which Amazon has signed.
 fn tls() -> TlsConfig {
     let pem = include_bytes!("../../src/dynamodb/amazon-roots.pem");
     let roots = parse_pem(pem).filter_map(|item| match item.unwrap() {
@@ -108,7 +131,7 @@ fn local_table(endpoint: String, table: String) -> Table {
     Table::new(&database, RetryPolicy::default())
 }
 
-/// A request in the making: of the test's organization, unless it is told otherwise.
+/// A request with the admin key of [`Api::org`], unless the test replaces it.
 #[derive(Clone)]
 pub(crate) struct Request {
     method: &'static str,
@@ -143,15 +166,21 @@ impl Request {
         Self { method, path: path.to_owned(), headers, body: Vec::new() }
     }
 
-    /// With this header, instead of another of its name.
+    /// Sets the query.
+    pub(crate) fn query(mut self, query: &str) -> Self {
+        self.path = format!("{}?{query}", self.path);
+        self
+    }
+
+    /// Sets a header; a header of the same name is replaced.
     pub(crate) fn header(self, name: &str, value: &str) -> Self {
-        let mut request = self.without(name);
+        let mut request = self.without_header(name);
         request.headers.push((name.to_owned(), value.to_owned()));
         request
     }
 
-    pub(crate) fn without(mut self, name: &str) -> Self {
-        self.headers.retain(|(known, _)| known != name);
+    pub(crate) fn without_header(mut self, name: &str) -> Self {
+        self.headers.retain(|(header, _)| header != name);
         self
     }
 
@@ -160,7 +189,7 @@ impl Request {
     }
 
     pub(crate) fn anonymous(self) -> Self {
-        self.without("x-api-key")
+        self.without_header("x-api-key")
     }
 
     pub(crate) fn bearer(self, token: &str) -> Self {
@@ -176,41 +205,42 @@ impl Request {
         self
     }
 
-    /// Sends it. What does not come back as an answer fails the test.
-    pub(crate) fn send(&self) -> Answer {
-        let Self { method, path, headers, body } = self;
-        let mut request = http::Request::builder().method(*method).uri(format!("{}{path}", API.base_url));
-        for (name, value) in headers {
+    /// Sends the request. A failed connection or a timeout fails the test.
+    pub(crate) fn send(&self) -> Response {
+        let request = format!("{} {}", self.method, self.path);
+        let (status, headers, text) =
+            API.permits.hold_during(|| self.exchange()).unwrap_or_else(|error| panic!("{request}: {error}"));
+        Response { request, status, headers, text }
+    }
+
+    fn exchange(&self) -> Result<(u16, HeaderMap, String), ureq::Error> {
+        let mut request = http::Request::builder().method(self.method).uri(format!("{}{}", API.base_url, self.path));
+        for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let (status, headers, text) = API
-            .in_turn(|| {
-                let mut response = if body.is_empty() {
-                    API.agent.run(request.body(()).unwrap())
-                } else {
-                    API.agent.run(request.body(body.as_slice()).unwrap())
-                }?;
-                let text = response.body_mut().read_to_string()?;
-                Ok::<_, ureq::Error>((response.status().as_u16(), response.headers().clone(), text))
-            })
-            .unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        Answer { request: format!("{method} {path}"), status, headers, text }
+        let mut response = if self.body.is_empty() {
+            API.agent.run(request.body(()).unwrap())
+        } else {
+            API.agent.run(request.body(self.body.as_slice()).unwrap())
+        }?;
+        let text = response.body_mut().read_to_string()?;
+        Ok((response.status().as_u16(), response.headers().clone(), text))
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    #[expect(dead_code, reason = "a failure shows it")]
+pub(crate) struct Response {
+    #[expect(dead_code, reason = "a failed assertion prints it")]
     request: String,
     pub(crate) status: u16,
     headers: HeaderMap,
-    /// The body, to the letter.
+    /// The body as it was sent.
     pub(crate) text: String,
 }
 
-impl Answer {
-    /// A header's value; empty where there is none.
+impl Response {
+    /// The value of a header; empty if it is missing.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
@@ -219,94 +249,115 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The id in the body.
+    /// The member `id` of the body.
     pub(crate) fn id(&self) -> String {
         self.json()["id"].as_str().unwrap_or_else(|| panic!("no id: {self:?}")).to_owned()
     }
 
-    /// This very answer, or the test fails.
+    /// Fails the test unless the status is this one.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
 
-    /// An error with this sentence and nothing else.
+    /// Fails the test unless this is an error response with this sentence and nothing else.
     #[track_caller]
-    pub(crate) fn refused(&self, status: u16, detail: &str) {
-        assert_eq!((self.status, &*self.text), (status, &*json!({"detail": detail}).to_string()), "{self:?}");
+    pub(crate) fn expect_error(&self, status: u16, detail: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.text, json!({"detail": detail}).to_string(), "{self:?}");
         assert_eq!(self.header("content-type"), "application/json", "{self:?}");
         assert_ne!(self.header("x-request-id"), "", "{self:?}");
     }
+
+    /// The path of the next page, from the `Link` header; `None` on the last page.
+    pub(crate) fn next_page(&self) -> Option<String> {
+        let link = self.header("link");
+        if link.is_empty() {
+            return None;
+        }
+        let path = link.strip_prefix('<').and_then(|rest| rest.strip_suffix(r#">; rel="next""#));
+        Some(path.unwrap_or_else(|| panic!("another link than to the next page: {self:?}")).to_owned())
+    }
 }
 
-/// The body of Jane Doe with this address.
+/// The body that creates Jane Doe with this email.
 pub(crate) fn jane(email: &str) -> Value {
     json!({"full_name": "Jane Doe", "email": email, "linkedin_profile": "https://linkedin.com/in/janedoe"})
 }
 
-/// An address that no contact has.
+/// An email that no contact has.
 pub(crate) fn new_email() -> String {
     format!("jane.{}@example.com", Uuid::new_v4().simple())
 }
 
-/// A new contact's id.
+/// Creates a contact and returns its id.
 pub(crate) fn new_contact() -> String {
     post("/contacts/", &jane(&new_email())).send().expect(201).id()
 }
 
-/// A new import's id.
+/// Creates an import and returns its id.
 pub(crate) fn new_import() -> String {
     post("/imports/", &json!({"source": "csv"})).send().expect(201).id()
 }
 
-/// A new campaign's id.
+/// Creates a campaign and returns its id.
 pub(crate) fn new_campaign(status: &str) -> String {
     post("/campaigns/", &json!({"name": "Q1-2024", "status": status})).send().expect(201).id()
 }
 
-/// A new API key, as the answer that made it shows it.
-pub(crate) fn new_api_key(scopes: &[&str]) -> Answer {
+/// Creates an API key.
+pub(crate) fn new_api_key(scopes: &[&str]) -> Response {
     post("/api-keys/", &json!({"name": "a test's", "scopes": scopes, "live": false})).send().expect(201)
 }
 
-/// Within which what follows the table has followed: an index, the worker.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
-
-/// Asks until something is found, and gives that. `find` says what was there instead.
-pub(crate) fn eventually<T>(within: Duration, find: impl Fn() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + within;
+/// Repeats `find` until it succeeds. Its error, which says what was found instead, fails the test after `timeout`.
+pub(crate) fn eventually<T>(timeout: Duration, find: impl Fn() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + timeout;
     loop {
         match find() {
             Ok(found) => return found,
-            Err(instead) => assert!(Instant::now() < deadline, "still after {within:?}: {instead}"),
+            Err(instead) => assert!(Instant::now() < deadline, "still after {timeout:?}: {instead}"),
         }
         thread::sleep(Duration::from_millis(200));
     }
 }
 
-/// An API key as it is listed. A deployed table's index shows a new one a moment later.
-pub(crate) fn until_listed(key_id: &str) -> Value {
-    eventually(SOON, || {
-        let listed = rows("/api-keys/");
-        listed.iter().find(|key| key["id"] == key_id).cloned().ok_or_else(|| format!("{key_id} is none of {listed:?}"))
+/// Waits until an API key appears in the list, and returns it. In a deployed table the index lags behind the table.
+pub(crate) fn wait_until_listed(key_id: &str) -> Value {
+    eventually(PROPAGATION_TIMEOUT, || {
+        let keys = rows("/api-keys/");
+        let listed = keys.iter().find(|key| key["id"] == key_id).cloned();
+        listed.ok_or_else(|| format!("{key_id} is not in {keys:?}"))
     })
 }
 
-/// The rows of a list.
+/// The rows of one page of a list.
 pub(crate) fn rows(path: &str) -> Vec<Value> {
-    let answer = get(path).send().expect(200);
-    answer.json().as_array().unwrap_or_else(|| panic!("no list: {answer:?}")).clone()
+    let response = get(path).send().expect(200);
+    response.json().as_array().unwrap_or_else(|| panic!("not a list: {response:?}")).clone()
 }
 
-/// The ids of the contacts with this address: one, or none.
+/// The rows of a list over all pages.
+pub(crate) fn rows_of_all_pages(path: &str) -> Vec<Value> {
+    let mut all = Vec::new();
+    let mut next = Some(path.to_owned());
+    while let Some(path) = next {
+        let page = get(&path).send().expect(200);
+        all.extend(page.json().as_array().unwrap().iter().cloned());
+        next = page.next_page();
+    }
+    all
+}
+
+/// The ids of the contacts with this email: at most one.
 pub(crate) fn ids_by_email(email: &str) -> Vec<String> {
     let rows = rows(&format!("/contacts/?email={email}"));
     rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Does something for each number below `count`, on as many threads as requests may be under way.
-pub(crate) fn at_once<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+/// Runs `work` for each number below `count`, each on a thread of its own, and returns the results in order.
+pub(crate) fn concurrently<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let work = &work;
     thread::scope(|scope| {
         let threads: Vec<_> = (0..count).map(|number| scope.spawn(move || work(number))).collect();

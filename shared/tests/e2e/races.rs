@@ -1,100 +1,108 @@
-//! Many clients at once.
+//! Concurrent clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::client::{Answer, at_once, get, ids_by_email, jane, new_contact, new_email, post, put};
+use crate::client::{Response, concurrently, get, ids_by_email, jane, new_contact, new_email, post, put};
 
-fn statuses(answers: &[Answer]) -> BTreeMap<u16, usize> {
-    let mut statuses = BTreeMap::new();
-    for answer in answers {
-        *statuses.entry(answer.status).or_default() += 1;
+/// The number of responses with each status.
+fn count_by_status(responses: &[Response]) -> BTreeMap<u16, usize> {
+    let mut counts = BTreeMap::new();
+    for response in responses {
+        *counts.entry(response.status).or_default() += 1;
     }
-    statuses
+    counts
 }
 
 #[test]
-fn of_many_creates_with_one_address_one_wins() {
+fn one_of_many_concurrent_creates_with_one_email_succeeds() {
     let email = new_email();
-    let answers = at_once(60, |_| post("/contacts/", &jane(&email)).send());
-    assert_eq!(statuses(&answers), [(201, 1), (409, 59)].into());
-    for loser in answers.iter().filter(|answer| answer.status == 409) {
-        loser.refused(409, &format!("Contact with email '{email}' already exists"));
+
+    let responses = concurrently(60, |_| post("/contacts/", &jane(&email)).send());
+
+    assert_eq!(count_by_status(&responses), [(201, 1), (409, 59)].into());
+    let (created, conflicts): (Vec<_>, Vec<_>) = responses.iter().partition(|response| response.status == 201);
+    for conflict in conflicts {
+        conflict.expect_error(409, &format!("Contact with email '{email}' already exists"));
     }
-    let winner = answers.iter().find(|answer| answer.status == 201).unwrap().id();
-    assert_eq!(ids_by_email(&email), [winner]);
+    assert_eq!(ids_by_email(&email), [created[0].id()]);
 }
 
-/// Lets `count` clients send one update each, and returns the enrichment that comes of it.
-fn updates(count: usize, metadata: impl Fn(usize) -> Value + Sync) -> Value {
+/// Lets `count` clients concurrently update one contact with the metadata of their number, and returns its enrichment.
+fn update_metadata_concurrently(count: usize, metadata: impl Fn(usize) -> Value + Sync) -> Value {
     let path = format!("/contacts/{}", new_contact());
-    let answers = at_once(count, |number| put(&path, &json!({"metadata": metadata(number)})).send());
-    assert_eq!(statuses(&answers), [(200, count)].into());
+    let responses = concurrently(count, |number| put(&path, &json!({"metadata": metadata(number)})).send());
+    assert_eq!(count_by_status(&responses), [(200, count)].into());
     get(&path).send().expect(200).json()["enrichment"].clone()
 }
 
-fn numbered(count: usize) -> Value {
-    (0..count).map(|number| (format!("key{number}"), json!(number))).collect::<serde_json::Map<_, _>>().into()
+/// `{"key0": 0, "key1": 1, …}`
+fn numbered_members(count: usize) -> Value {
+    let members: Map<String, Value> = (0..count).map(|number| (format!("key{number}"), json!(number))).collect();
+    Value::Object(members)
 }
 
 #[test]
-fn no_update_of_another_key_is_lost() {
-    let enrichment = updates(60, |number| json!({format!("key{number}"): number}));
-    assert_eq!(enrichment, numbered(60));
+fn concurrent_updates_of_different_metadata_keys_are_all_stored() {
+    let enrichment = update_metadata_concurrently(60, |number| json!({format!("key{number}"): number}));
+    assert_eq!(enrichment, numbered_members(60));
 }
 
 #[test]
-fn no_update_inside_one_object_is_lost() {
-    let enrichment = updates(40, |number| json!({"nested": {format!("key{number}"): number}}));
-    assert_eq!(enrichment, json!({"nested": numbered(40)}));
+fn concurrent_updates_inside_one_metadata_object_are_all_stored() {
+    let enrichment = update_metadata_concurrently(40, |number| json!({"nested": {format!("key{number}"): number}}));
+    assert_eq!(enrichment, json!({"nested": numbered_members(40)}));
 }
 
 #[test]
-fn however_addresses_are_swapped_each_has_one_contact() {
-    // Two more addresses than contacts, so that there is somewhere to go.
+fn concurrent_changes_of_emails_leave_each_email_to_one_contact() {
+    // Two emails more than contacts, so that some changes find a free one.
     let emails: Vec<String> = (0..7).map(|_| new_email()).collect();
-    let paths: Vec<String> = emails[..5]
-        .iter()
-        .map(|email| format!("/contacts/{}", post("/contacts/", &jane(email)).send().expect(201).id()))
-        .collect();
-    let answers = at_once(70, |number| {
-        let wanted = &emails[(number * 3 + number / 7) % emails.len()];
-        put(&paths[number % paths.len()], &json!({"email": wanted})).send()
-    });
-    let statuses = statuses(&answers);
-    assert!(statuses.keys().all(|status| [200, 409].contains(status)), "{statuses:?}");
-    assert!(statuses.contains_key(&200), "{statuses:?}");
+    let mut paths = Vec::new();
+    for email in &emails[..5] {
+        let id = post("/contacts/", &jane(email)).send().expect(201).id();
+        paths.push(format!("/contacts/{id}"));
+    }
 
-    let held: BTreeSet<String> = paths
-        .iter()
-        .map(|path| {
-            let contact = get(path).send().expect(200).json();
-            let email = contact["email"].as_str().unwrap().to_owned();
-            assert_eq!(ids_by_email(&email), [contact["id"].as_str().unwrap()]);
-            email
-        })
-        .collect();
-    assert_eq!(held.len(), paths.len(), "two contacts have one address");
+    let responses = concurrently(70, |number| {
+        let path = &paths[number % paths.len()];
+        let email = &emails[(number * 3 + number / 7) % emails.len()];
+        put(path, &json!({"email": email})).send()
+    });
+
+    let counts = count_by_status(&responses);
+    assert!(counts.keys().all(|status| [200, 409].contains(status)), "{counts:?}");
+    assert!(counts.contains_key(&200), "{counts:?}");
+    let mut taken = BTreeSet::new();
+    for path in &paths {
+        let contact = get(path).send().expect(200).json();
+        let email = contact["email"].as_str().unwrap();
+        assert_eq!(ids_by_email(email), [contact["id"].as_str().unwrap()]);
+        taken.insert(email.to_owned());
+    }
+    assert_eq!(taken.len(), paths.len(), "two contacts have the same email");
     for email in &emails {
-        // A lock left behind would refuse the address, a missing one would let it be taken twice.
-        let status = if held.contains(email) { 409 } else { 201 };
+        // A lock that was left behind would refuse a free email; a lost lock would accept one that is taken.
+        let status = if taken.contains(email) { 409 } else { 201 };
         post("/contacts/", &jane(email)).send().expect(status);
     }
 }
 
 #[test]
-fn one_idempotency_key_has_one_effect_and_one_answer() {
+fn concurrent_requests_with_one_idempotency_key_have_one_effect_and_one_response() {
     let (email, key) = (new_email(), Uuid::new_v4().to_string());
-    let answers = at_once(50, |_| post("/contacts/", &jane(&email)).header("idempotency-key", &key).send());
-    let distinct: BTreeSet<_> = answers
+
+    let responses = concurrently(50, |_| post("/contacts/", &jane(&email)).header("idempotency-key", &key).send());
+
+    let distinct: BTreeSet<_> = responses
         .iter()
-        .map(|answer| (answer.status, &answer.text, answer.header("location"), answer.header("etag")))
+        .map(|response| (response.status, &response.text, response.header("location"), response.header("etag")))
         .collect();
     assert_eq!(distinct.len(), 1, "{distinct:?}");
-    assert_eq!(answers[0].status, 201, "{:?}", answers[0]);
-    let first = answers.iter().filter(|answer| answer.header("idempotent-replayed").is_empty()).count();
-    assert_eq!(first, 1, "one answer is the original");
-    assert_eq!(ids_by_email(&email), [answers[0].id()]);
+    assert_eq!(responses[0].status, 201, "{:?}", responses[0]);
+    let originals = responses.iter().filter(|response| response.header("idempotent-replayed").is_empty()).count();
+    assert_eq!(originals, 1, "all responses but one are replays");
+    assert_eq!(ids_by_email(&email), [responses[0].id()]);
 }

@@ -1,4 +1,4 @@
-//! The worker that clears up: all of what hung on a thing that is gone, and nothing else, however often it is stopped.
+//! The worker that deletes the children of deleted parents: all of them and nothing else, also after interruptions.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,24 +9,30 @@ use shared::domain::{CampaignId, ContactFilter, ContactId, Email, ImportFilter, 
 use shared::dynamodb::Parent;
 use shared::dynamodb::keys::{self, Key};
 use shared::repositories::Error;
-use shared::testing::fault::{self, Fault, FaultProxy, Moment, Operation};
-use shared::testing::{TestApp, jane, patch, read};
+use shared::testing::fault::{self, Fault, FaultProxy, HoldPoint, Operation};
+use shared::testing::{TestApp, contact_patch, jane, parse_body};
 use shared::wire::NewActivities;
 use shared::worker::{Batch, Outcome, process_batch};
 use tokio::time::Instant;
 
-/// Longer than any test takes.
-fn later() -> Instant {
+/// A deadline later than any test needs.
+fn distant_deadline() -> Instant {
     Instant::now() + Duration::from_mins(1)
 }
 
-/// What the stream says of an item that is gone.
-fn removed(key: &Key, number: u32) -> Value {
+/// The stream record of a removed item.
+fn remove_record(key: &Key, sequence_number: u32) -> Value {
     json!({
-        "eventID": "1", "eventName": "REMOVE", "eventSource": "aws:dynamodb", "awsRegion": "us-east-1",
+        "eventID": "1",
+        "eventName": "REMOVE",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1",
         "dynamodb": {
-            "ApproximateCreationDateTime": 1, "SequenceNumber": number.to_string(), "SizeBytes": 1,
-            "StreamViewType": "NEW_AND_OLD_IMAGES", "Keys": {"pk": {"S": key.pk}, "sk": {"S": key.sk}},
+            "ApproximateCreationDateTime": 1,
+            "SequenceNumber": sequence_number.to_string(),
+            "SizeBytes": 1,
+            "StreamViewType": "NEW_AND_OLD_IMAGES",
+            "Keys": {"pk": {"S": key.pk}, "sk": {"S": key.sk}},
             "OldImage": {"pk": {"S": key.pk}, "expires_at": {"N": "1"}},
         },
     })
@@ -36,94 +42,107 @@ fn batch(records: &[Value]) -> Batch {
     serde_json::from_value(json!({"Records": records})).unwrap()
 }
 
-/// Lets the worker hear of the removal of what lay at this key.
-pub(crate) async fn clear(test: &TestApp, key: &Key) {
-    assert_eq!(failed_at(&process_batch(&test.app, &batch(&[removed(key, 1)]), later()).await), done());
+/// Runs the worker on the removal of the item under this key.
+pub(crate) async fn process_removal(test: &TestApp, key: &Key) {
+    assert_eq!(
+        response(&process_batch(&test.app, &batch(&[remove_record(key, 1)]), distant_deadline()).await),
+        succeeded()
+    );
 }
 
-fn failed_at(outcome: &Outcome) -> Value {
+fn response(outcome: &Outcome) -> Value {
     serde_json::to_value(outcome).unwrap()
 }
 
-/// The answer that sends the batch again from the record of this number.
-fn again_from(number: u32) -> Value {
-    json!({"batchItemFailures": [{"itemIdentifier": number.to_string()}]})
+/// The response that makes Lambda send the batch again from the record with this sequence number.
+fn failed_from(sequence_number: u32) -> Value {
+    json!({"batchItemFailures": [{"itemIdentifier": sequence_number.to_string()}]})
 }
 
-fn done() -> Value {
+/// The response that confirms the whole batch.
+fn succeeded() -> Value {
     json!({"batchItemFailures": []})
 }
 
-/// The key of a contact of the test's organization, and that of its tombstone.
-fn keys_of(test: &TestApp, contact: ContactId) -> [Key; 2] {
+/// The keys of a contact and of its tombstone.
+fn contact_and_tombstone_keys(test: &TestApp, contact: ContactId) -> [Key; 2] {
     let parent = Parent::Contact(contact);
     [parent.key(test.org.org_id), parent.tombstone(test.org.org_id)]
 }
 
-/// Jane with this address and so many activities.
-async fn with_activities(test: &TestApp, email: &str, count: usize) -> ContactId {
-    let id = test.create(&test.org, jane(email), None).await.id;
+/// Creates a contact with `count` activities.
+async fn contact_with_activities(test: &TestApp, email: &str, count: usize) -> ContactId {
+    let id = test.create_contact(&test.org, jane(email), None).await.id;
     let repository = test.ctx().activities(&test.principal(&test.org).await, id);
-    let one = |n| json!({"id": format!("act_{n}"), "event_time": "2024-04-18T10:15:00Z", "event_type": "x"});
-    for chunk in (0..count).collect::<Vec<_>>().chunks(50) {
-        let NewActivities(new) = read(chunk.iter().map(one).collect());
+    let mut bodies = Vec::new();
+    for n in 0..count {
+        bodies.push(json!({"id": format!("act_{n}"), "event_time": "2024-04-18T10:15:00Z", "event_type": "x"}));
+    }
+    for bodies in bodies.chunks(50) {
+        let NewActivities(new) = parse_body(json!(bodies));
         repository.record(&repository.draft(new), |_| None).await.unwrap();
     }
     id
 }
 
-async fn delete(test: &TestApp, contact: ContactId) {
+async fn delete_contact(test: &TestApp, contact: ContactId) {
     test.ctx().contacts(&test.principal(&test.org).await).delete(contact, None).await.unwrap();
 }
 
-/// Three hundred activities whose contact is gone, behind a proxy, and the batch that tells of it.
-async fn three_hundred() -> (TestApp, FaultProxy, Batch) {
+/// Deletes a contact with three hundred activities, and returns the batch that reports it, with a fault proxy in place.
+async fn deleted_contact_with_300_activities() -> (TestApp, FaultProxy, Batch) {
     let mut test = TestApp::new().await;
-    let id = with_activities(&test, "jane@example.com", 300).await;
-    delete(&test, id).await;
-    assert_eq!(test.count("activity").await, 300);
-    let proxy = test.behind_faults().await;
-    let batch = batch(&[removed(&keys_of(&test, id)[0], 1)]);
+    let id = contact_with_activities(&test, "jane@example.com", 300).await;
+    delete_contact(&test, id).await;
+    assert_eq!(test.count_items("activity").await, 300);
+    let proxy = test.start_fault_proxy().await;
+    let batch = batch(&[remove_record(&contact_and_tombstone_keys(&test, id)[0], 1)]);
     (test, proxy, batch)
 }
 
 #[tokio::test]
-async fn what_hung_on_a_contact_goes_and_nothing_else_does() {
+async fn the_children_of_a_deleted_contact_are_deleted_and_nothing_else() {
     let test = TestApp::new().await;
-    let stays = with_activities(&test, "john@example.com", 30).await;
-    test.campaign(json!({"name": "Q1", "status": "active"})).await;
+    let kept = contact_with_activities(&test, "john@example.com", 30).await;
+    test.create_campaign(json!({"name": "Q1", "status": "active"})).await;
     let before = test.items().await;
-    let id = with_activities(&test, "jane@example.com", 300).await;
-    let lead = Key { sk: "LEAD#1".to_owned(), ..keys_of(&test, id)[1].clone() };
-    delete(&test, id).await;
-    // A lead that a late writer left.
+    let id = contact_with_activities(&test, "jane@example.com", 300).await;
+    let lead = Key { sk: "LEAD#1".to_owned(), ..contact_and_tombstone_keys(&test, id)[1].clone() };
+    delete_contact(&test, id).await;
+    // A lead written after the deletion.
     test.put_item(&lead, json!({"type": {"S": "lead"}})).await;
-    let outcome = process_batch(&test.app, &batch(&[removed(&keys_of(&test, id)[0], 1)]), later()).await;
-    assert_eq!(failed_at(&outcome), done());
+    let outcome = process_batch(
+        &test.app,
+        &batch(&[remove_record(&contact_and_tombstone_keys(&test, id)[0], 1)]),
+        distant_deadline(),
+    )
+    .await;
+    assert_eq!(response(&outcome), succeeded());
     let mut after = test.items().await;
-    assert_eq!(test.count("tombstone").await, 1, "it goes by itself, later");
+    assert_eq!(test.count_items("tombstone").await, 1, "it expires later");
     after.retain(|item| !item.contains(r#""type":"tombstone""#));
     assert_eq!(after, before);
-    assert!(test.stored(stays).await.is_some());
+    assert!(test.stored_contact(kept).await.is_some());
 }
 
 #[tokio::test]
-async fn the_memberships_of_an_import_go_with_it_and_its_contacts_stay() {
+async fn the_memberships_of_a_deleted_import_are_deleted_and_its_contacts_stay() {
     let test = TestApp::new().await;
-    let [import, stays] = [test.import(&test.org).await, test.import(&test.org).await];
+    let import = test.create_import(&test.org).await;
+    let other_import = test.create_import(&test.org).await;
     let mut members = Vec::new();
     for n in 0..60 {
-        members.push(test.create(&test.org, jane(&format!("{n}@example.com")), Some(import)).await.id);
+        members.push(test.create_contact(&test.org, jane(&format!("{n}@example.com")), Some(import)).await.id);
     }
-    let kept = test.create(&test.org, jane("kept@example.com"), Some(stays)).await;
+    let other_contact = test.create_contact(&test.org, jane("kept@example.com"), Some(other_import)).await;
     let ctx = test.ctx();
     let principal = test.principal(&test.org).await;
     let (contacts, imports) = (ctx.contacts(&principal), ctx.imports(&principal));
     imports.delete(import).await.unwrap();
-    // A writer that knew the import and is late.
-    let late = keys::membership(test.org.org_id, import, kept.id);
+    // A membership written after the deletion, by a process that has cached the import.
+    let late = keys::membership(test.org.org_id, import, other_contact.id);
     test.put_item(&late, json!({"type": {"S": "membership"}})).await;
-    assert_eq!(test.count("membership").await, 62);
+    assert_eq!(test.count_items("membership").await, 62);
 
     let of_import = ContactFilter { import_id: Some(import), ..ContactFilter::default() };
     let of_both = ContactFilter { email: Some(Email::parse("0@example.com").unwrap()), ..of_import.clone() };
@@ -135,105 +154,115 @@ async fn the_memberships_of_an_import_go_with_it_and_its_contacts_stay() {
         assert_eq!(imports.list(&ImportFilter::default(), 1000, None).await.unwrap().rows.len(), 1);
     };
     assert_nothing_is_reachable().await;
-    // Its contacts name it still, and can be changed and deleted before the worker came and after.
-    contacts.update(members[0], &patch(json!({"full_name": "Jane Smith"})), None).await.unwrap();
-    delete(&test, members[0]).await;
-    assert_eq!(test.count("membership").await, 61);
+    // Its contacts still contain its id. They can be updated and deleted before and after the worker runs.
+    contacts.update(members[0], &contact_patch(json!({"full_name": "Jane Smith"})), None).await.unwrap();
+    delete_contact(&test, members[0]).await;
+    assert_eq!(test.count_items("membership").await, 61);
 
     let parent = Parent::Import(import);
-    let [gone, stone] = [parent.key(test.org.org_id), parent.tombstone(test.org.org_id)];
-    for key in [gone, stone] {
-        assert_eq!(failed_at(&process_batch(&test.app, &batch(&[removed(&key, 1)]), later()).await), done());
-        assert_eq!(test.count("membership").await, 1, "that of the import that stays");
+    for key in [parent.key(test.org.org_id), parent.tombstone(test.org.org_id)] {
+        assert_eq!(
+            response(&process_batch(&test.app, &batch(&[remove_record(&key, 1)]), distant_deadline()).await),
+            succeeded()
+        );
+        assert_eq!(test.count_items("membership").await, 1, "the membership of the other import");
         test.put_item(&late, json!({"type": {"S": "membership"}})).await;
         assert_nothing_is_reachable().await;
     }
-    assert_eq!(test.count("contact").await, 60);
-    contacts.update(members[1], &patch(json!({"email": "new@example.com"})), None).await.unwrap();
-    delete(&test, members[1]).await;
-    let of_stays = ContactFilter { import_id: Some(stays), ..ContactFilter::default() };
-    assert_eq!(contacts.list(&of_stays, 1000, None).await.unwrap().rows, [kept]);
+    assert_eq!(test.count_items("contact").await, 60);
+    contacts.update(members[1], &contact_patch(json!({"email": "new@example.com"})), None).await.unwrap();
+    delete_contact(&test, members[1]).await;
+    let of_other_import = ContactFilter { import_id: Some(other_import), ..ContactFilter::default() };
+    assert_eq!(contacts.list(&of_other_import, 1000, None).await.unwrap().rows, [other_contact]);
 }
 
 #[tokio::test]
-async fn nothing_of_a_thing_that_is_there_is_touched() {
+async fn the_children_of_an_existing_parent_are_kept() {
     let test = TestApp::new().await;
-    let id = with_activities(&test, "jane@example.com", 30).await;
-    let campaign = test.campaign(json!({"name": "Q1"})).await.id;
-    let import = test.import(&test.org).await;
+    let id = contact_with_activities(&test, "jane@example.com", 30).await;
+    let campaign = test.create_campaign(json!({"name": "Q1"})).await.id;
+    let import = test.create_import(&test.org).await;
     let org = test.org.org_id;
     test.put_item(&keys::membership(org, import, id), json!({"type": {"S": "membership"}})).await;
     let before = test.items().await;
-    let parents = [Parent::Contact(id), Parent::Campaign(campaign), Parent::Import(import)];
-    let records: Vec<_> = parents
-        .iter()
-        .flat_map(|parent| [parent.key(org), parent.tombstone(org)])
-        .map(|key| removed(&key, 1))
-        .collect();
-    assert_eq!(failed_at(&process_batch(&test.app, &batch(&records), later()).await), done());
+    let mut records = Vec::new();
+    for parent in [Parent::Contact(id), Parent::Campaign(campaign), Parent::Import(import)] {
+        records.push(remove_record(&parent.key(org), 1));
+        records.push(remove_record(&parent.tombstone(org), 1));
+    }
+    assert_eq!(response(&process_batch(&test.app, &batch(&records), distant_deadline()).await), succeeded());
     assert_eq!(test.items().await, before);
 }
 
 #[tokio::test]
-async fn records_may_come_twice_and_in_any_order() {
+async fn records_may_be_repeated_and_in_any_order() {
     let test = TestApp::new().await;
-    let [one, two] =
-        [with_activities(&test, "1@example.com", 30).await, with_activities(&test, "2@example.com", 30).await];
-    delete(&test, one).await;
-    delete(&test, two).await;
-    let [[contact_one, stone_one], [contact_two, stone_two]] = [keys_of(&test, one), keys_of(&test, two)];
-    let records = [&stone_two, &contact_one, &contact_one, &stone_one, &contact_two, &stone_two];
-    let records: Vec<_> = records.into_iter().map(|key| removed(key, 1)).collect();
+    let [one, two] = [
+        contact_with_activities(&test, "1@example.com", 30).await,
+        contact_with_activities(&test, "2@example.com", 30).await,
+    ];
+    delete_contact(&test, one).await;
+    delete_contact(&test, two).await;
+    let [[contact_one, tombstone_one], [contact_two, tombstone_two]] =
+        [contact_and_tombstone_keys(&test, one), contact_and_tombstone_keys(&test, two)];
+    let keys = [&tombstone_two, &contact_one, &contact_one, &tombstone_one, &contact_two, &tombstone_two];
+    let records: Vec<_> = keys.into_iter().map(|key| remove_record(key, 1)).collect();
     for _ in 0..2 {
-        assert_eq!(failed_at(&process_batch(&test.app, &batch(&records), later()).await), done());
-        assert_eq!(test.count("activity").await, 0);
+        assert_eq!(response(&process_batch(&test.app, &batch(&records), distant_deadline()).await), succeeded());
+        assert_eq!(test.count_items("activity").await, 0);
     }
-    assert_eq!(test.count("tombstone").await, 2);
+    assert_eq!(test.count_items("tombstone").await, 2);
 }
 
 #[tokio::test]
-async fn a_worker_that_is_killed_is_taken_up_by_the_next() {
-    let (test, proxy, batch) = Box::pin(three_hundred()).await;
+async fn a_killed_worker_is_completed_by_the_next() {
+    let (test, proxy, batch) = Box::pin(deleted_contact_with_300_activities()).await;
     let mut left = 300;
     for kill in 0..5 {
-        // Alternately before a part is deleted and after.
-        let moment = if kill % 2 == 0 { Moment::Before } else { Moment::After };
+        // Alternately before and after the deletion of a batch.
+        let point = if kill % 2 == 0 { HoldPoint::BeforeExecution } else { HoldPoint::AfterExecution };
         for _ in 0..=kill % 2 {
-            proxy.inject(Operation::BatchWriteItem, Fault::Slow(Duration::ZERO));
+            proxy.inject(Operation::BatchWriteItem, Fault::Delayed(Duration::ZERO));
         }
-        let mut hold = proxy.hold(Operation::BatchWriteItem, moment);
+        let mut hold = proxy.hold(Operation::BatchWriteItem, point);
         tokio::select! {
-            outcome = process_batch(&test.app, &batch, later()) => panic!("kill {kill}: it was not held: {outcome:?}"),
+            outcome = process_batch(&test.app, &batch, distant_deadline()) => panic!("kill {kill}: no call was held: {outcome:?}"),
             () = hold.reached() => {}
         }
-        let now = test.count("activity").await;
+        let now = test.count_items("activity").await;
         assert!(now > 0 && now < left, "kill {kill}: {now} of {left} are left");
         left = now;
     }
-    proxy.calm();
-    assert_eq!(failed_at(&process_batch(&test.app, &batch, later()).await), done());
-    assert_eq!(test.count("activity").await, 0);
+    proxy.clear_faults();
+    assert_eq!(response(&process_batch(&test.app, &batch, distant_deadline()).await), succeeded());
+    assert_eq!(test.count_items("activity").await, 0);
 }
 
 #[tokio::test]
-async fn a_worker_whose_time_is_up_hands_the_rest_back() {
-    let (test, proxy, batch) = Box::pin(three_hundred()).await;
+async fn a_worker_over_its_deadline_reports_the_rest_as_failed() {
+    let (test, proxy, batch) = Box::pin(deleted_contact_with_300_activities()).await;
     for round in 0..4 {
-        proxy.inject(Operation::BatchWriteItem, Fault::Slow(Duration::ZERO));
-        let hold = proxy.hold(Operation::BatchWriteItem, Moment::Before);
+        proxy.inject(Operation::BatchWriteItem, Fault::Delayed(Duration::ZERO));
+        let hold = proxy.hold(Operation::BatchWriteItem, HoldPoint::BeforeExecution);
         let soon = Instant::now() + Duration::from_millis(300);
-        assert_eq!(failed_at(&process_batch(&test.app, &batch, soon).await), again_from(1), "round {round}");
+        assert_eq!(response(&process_batch(&test.app, &batch, soon).await), failed_from(1), "round {round}");
         hold.release();
     }
-    proxy.calm();
-    assert_eq!(failed_at(&process_batch(&test.app, &batch, later()).await), done());
-    assert_eq!(test.count("activity").await, 0);
+    proxy.clear_faults();
+    assert_eq!(response(&process_batch(&test.app, &batch, distant_deadline()).await), succeeded());
+    assert_eq!(test.count_items("activity").await, 0);
 }
 
 #[tokio::test]
-async fn faults_of_the_database_leave_nothing_behind() {
-    for fault in [Fault::Unavailable, Fault::Unprocessed, Fault::ResetBefore, Fault::ResetAfter, Fault::Garbage] {
-        let (test, proxy, batch) = Box::pin(three_hundred()).await;
+async fn database_faults_leave_no_children_behind() {
+    for fault in [
+        Fault::InternalServerError,
+        Fault::Unprocessed,
+        Fault::RequestLost,
+        Fault::ResponseLost,
+        Fault::MalformedResponse,
+    ] {
+        let (test, proxy, batch) = Box::pin(deleted_contact_with_300_activities()).await;
         for operation in [Operation::GetItem, Operation::Query, Operation::BatchWriteItem] {
             for _ in 0..2 {
                 if fault.kind().applies_to(operation) {
@@ -241,142 +270,144 @@ async fn faults_of_the_database_leave_nothing_behind() {
                 }
             }
         }
-        assert_eq!(failed_at(&process_batch(&test.app, &batch, later()).await), done(), "{fault:?}");
-        assert_eq!(test.count("activity").await, 0, "{fault:?}");
+        assert_eq!(response(&process_batch(&test.app, &batch, distant_deadline()).await), succeeded(), "{fault:?}");
+        assert_eq!(test.count_items("activity").await, 0, "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn the_first_record_that_fails_is_handed_back_with_all_that_follow() {
+async fn a_failed_record_is_reported_with_all_that_follow() {
     let mut test = TestApp::new().await;
     let mut records = Vec::new();
     for n in 1..=3 {
-        let id = with_activities(&test, &format!("{n}@example.com"), 5).await;
-        delete(&test, id).await;
-        records.push(removed(&keys_of(&test, id)[0], n));
+        let id = contact_with_activities(&test, &format!("{n}@example.com"), 5).await;
+        delete_contact(&test, id).await;
+        records.push(remove_record(&contact_and_tombstone_keys(&test, id)[0], n));
     }
-    let proxy = test.behind_faults().await;
-    proxy.inject(Operation::BatchWriteItem, Fault::Slow(Duration::ZERO));
-    // One for each attempt until the time is up, which is long enough for the first record.
-    let holds = [(); 10].map(|()| proxy.hold(Operation::BatchWriteItem, Moment::Before));
+    let proxy = test.start_fault_proxy().await;
+    proxy.inject(Operation::BatchWriteItem, Fault::Delayed(Duration::ZERO));
+    // Holds every attempt at the second record until the deadline, which leaves enough time for the first record.
+    let holds = [(); 10].map(|()| proxy.hold(Operation::BatchWriteItem, HoldPoint::BeforeExecution));
     let soon = Instant::now() + Duration::from_secs(2);
     let outcome = process_batch(&test.app, &batch(&records), soon).await;
-    assert_eq!(failed_at(&outcome), again_from(2));
-    assert_eq!(test.count("activity").await, 10, "the first is done, the third was not begun");
+    assert_eq!(response(&outcome), failed_from(2));
+    assert_eq!(test.count_items("activity").await, 10, "the first record is processed, the third is not begun");
     drop(holds);
 }
 
 #[tokio::test]
-async fn what_is_no_removal_of_a_parent_is_passed_over() {
+async fn a_record_that_is_not_the_removal_of_a_parent_is_ignored() {
     let test = TestApp::new().await;
-    let id = with_activities(&test, "jane@example.com", 5).await;
-    delete(&test, id).await;
+    let id = contact_with_activities(&test, "jane@example.com", 5).await;
+    delete_contact(&test, id).await;
     let before = test.items().await;
-    let [contact, stone] = keys_of(&test, id);
-    let with = |pointer: &str, value: Value| {
-        let mut record = removed(&contact, 1);
+    let [contact, tombstone] = contact_and_tombstone_keys(&test, id);
+    // The record of the contact's removal with one value replaced.
+    let record_with = |pointer: &str, value: Value| {
+        let mut record = remove_record(&contact, 1);
         *record.pointer_mut(pointer).unwrap() = value;
         record
     };
-    let child = Key { sk: "ACTIVITY#2024".to_owned(), ..stone };
+    let child = Key { sk: "ACTIVITY#2024".to_owned(), ..tombstone };
     let records = [
         json!({}),
         json!({"eventName": "REMOVE"}),
         json!({"eventName": "REMOVE", "dynamodb": {}}),
-        with("/eventName", json!("INSERT")),
-        with("/eventName", json!("MODIFY")),
-        with("/eventName", json!("")),
-        with("/dynamodb/Keys", json!({})),
-        with("/dynamodb/Keys/pk", json!({"N": "1"})),
-        with("/dynamodb/Keys/pk/S", json!("ORG#x")),
-        with("/dynamodb/Keys/pk/S", json!("")),
-        with("/dynamodb/Keys/sk/S", json!("CONTACT#x")),
-        with("/dynamodb/Keys/sk/S", json!("\u{e9}")),
-        with("/dynamodb/Keys/sk/S", json!("TOMBSTONE")),
-        removed(&child, 1),
+        record_with("/eventName", json!("INSERT")),
+        record_with("/eventName", json!("MODIFY")),
+        record_with("/eventName", json!("")),
+        record_with("/dynamodb/Keys", json!({})),
+        record_with("/dynamodb/Keys/pk", json!({"N": "1"})),
+        record_with("/dynamodb/Keys/pk/S", json!("ORG#x")),
+        record_with("/dynamodb/Keys/pk/S", json!("")),
+        record_with("/dynamodb/Keys/sk/S", json!("CONTACT#x")),
+        record_with("/dynamodb/Keys/sk/S", json!("\u{e9}")),
+        record_with("/dynamodb/Keys/sk/S", json!("TOMBSTONE")),
+        remove_record(&child, 1),
     ];
-    assert_eq!(failed_at(&process_batch(&test.app, &batch(&records), later()).await), done());
-    for nothing in [json!({}), json!({"Records": []}), json!({"other": 1})] {
-        let batch: Batch = serde_json::from_value(nothing).unwrap();
-        assert_eq!(failed_at(&process_batch(&test.app, &batch, later()).await), done());
+    assert_eq!(response(&process_batch(&test.app, &batch(&records), distant_deadline()).await), succeeded());
+    for empty in [json!({}), json!({"Records": []}), json!({"other": 1})] {
+        let batch: Batch = serde_json::from_value(empty).unwrap();
+        assert_eq!(response(&process_batch(&test.app, &batch, distant_deadline()).await), succeeded());
     }
     assert_eq!(test.items().await, before);
-    // And the garbage keeps no good record that follows from being worked off.
+    // Ignored records do not prevent a valid one after them from being processed.
     let mut records = records.to_vec();
-    records.push(removed(&contact, 2));
-    assert_eq!(failed_at(&process_batch(&test.app, &batch(&records), later()).await), done());
-    assert_eq!(test.count("activity").await, 0);
+    records.push(remove_record(&contact, 2));
+    assert_eq!(response(&process_batch(&test.app, &batch(&records), distant_deadline()).await), succeeded());
+    assert_eq!(test.count_items("activity").await, 0);
 }
 
-/// A campaign with so many leads, whose contacts are all but one no more than named; gives that one.
-async fn with_leads(test: &TestApp, count: usize) -> (CampaignId, ContactId) {
-    let import = test.import(&test.org).await;
-    let contact = test.create(&test.org, jane("lead@example.com"), Some(import)).await.id;
-    test.members(import, count - 1).await;
-    let campaign = test.campaign(json!({"name": "Q1", "status": "active"})).await.id;
-    test.link(campaign, &[import]).await;
+/// Creates a campaign with `count` leads, of which only the returned contact exists.
+async fn campaign_with_leads(test: &TestApp, count: usize) -> (CampaignId, ContactId) {
+    let import = test.create_import(&test.org).await;
+    let contact = test.create_contact(&test.org, jane("lead@example.com"), Some(import)).await.id;
+    test.put_memberships(import, count - 1).await;
+    let campaign = test.create_campaign(json!({"name": "Q1", "status": "active"})).await.id;
+    test.link_imports(campaign, &[import]).await;
     (campaign, contact)
 }
 
 #[tokio::test]
-async fn the_leads_of_a_campaign_are_hidden_with_it_and_go() {
+async fn the_leads_of_a_deleted_campaign_are_invisible_and_then_deleted() {
     let test = TestApp::new().await;
-    let (campaign, contact) = with_leads(&test, 60).await;
-    let stays = test.lead().await;
-    let id = test.leads_of(contact).await[0].id();
+    let (campaign, contact) = campaign_with_leads(&test, 60).await;
+    let other_lead = test.create_lead().await;
+    let id = test.leads_of_contact(contact).await[0].id();
     let principal = test.principal(&test.org).await;
     test.ctx().campaigns(&principal).delete(campaign).await.unwrap();
-    assert_eq!(test.count("lead").await, 61);
+    assert_eq!(test.count_items("lead").await, 61);
     let leads = test.ctx().leads(&principal);
     assert_eq!(leads.get(id).await, Err(Error::NotFound(Kind::Lead)));
-    let ended = read(json!({"lead_status": "ended"}));
+    let ended = parse_body(json!({"lead_status": "ended"}));
     assert_eq!(leads.update(id, &ended).await, Err(Error::NotFound(Kind::Lead)));
     let of_campaign = LeadFilter { campaign_id: Some(campaign), ..LeadFilter::default() };
     let of_contact = LeadFilter { contact_id: Some(contact), ..LeadFilter::default() };
-    for (filter, seen) in [(of_campaign, vec![]), (of_contact, vec![]), (LeadFilter::default(), vec![stays.clone()])] {
-        assert_eq!(leads.list(&filter, 100, None).await.unwrap().rows, seen, "{filter:?}");
+    let all = LeadFilter::default();
+    for (filter, visible) in [(of_campaign, vec![]), (of_contact, vec![]), (all, vec![other_lead.clone()])] {
+        assert_eq!(leads.list(&filter, 100, None).await.unwrap().rows, visible, "{filter:?}");
     }
-    clear(&test, &Parent::Campaign(campaign).key(test.org.org_id)).await;
-    assert_eq!(test.count("lead").await, 1);
-    assert_eq!(leads.get(stays.id()).await, Ok(stays));
+    process_removal(&test, &Parent::Campaign(campaign).key(test.org.org_id)).await;
+    assert_eq!(test.count_items("lead").await, 1);
+    assert_eq!(leads.get(other_lead.id()).await, Ok(other_lead));
 }
 
 #[tokio::test]
-async fn what_the_index_did_not_name_yet_goes_with_the_tombstone() {
+async fn a_lead_that_the_index_did_not_contain_is_deleted_when_the_tombstone_expires() {
     let test = TestApp::new().await;
-    let (campaign, _) = with_leads(&test, 3).await;
+    let (campaign, _) = campaign_with_leads(&test, 3).await;
     let parent = Parent::Campaign(campaign);
     test.ctx().campaigns(&test.principal(&test.org).await).delete(campaign).await.unwrap();
-    clear(&test, &parent.key(test.org.org_id)).await;
-    // A call that had begun before the delete, and the index a moment behind it.
+    process_removal(&test, &parent.key(test.org.org_id)).await;
+    // A lead of a call that began before the deletion, which the index contained too late for the worker's first run.
     let late = LeadKey { campaign_id: campaign, contact_id: uuid::Uuid::now_v7().into() };
     let mut item = json!({"type": {"S": "lead"}});
     for (name, value) in keys::lead_in_indexes(test.org.org_id, late) {
         item[name] = json!({"S": value});
     }
     test.put_item(&keys::lead(test.org.org_id, late), item).await;
-    clear(&test, &parent.tombstone(test.org.org_id)).await;
-    assert_eq!(test.count("lead").await, 0);
+    process_removal(&test, &parent.tombstone(test.org.org_id)).await;
+    assert_eq!(test.count_items("lead").await, 0);
 }
 
 #[tokio::test]
-async fn a_worker_that_is_killed_among_leads_is_taken_up_by_the_next() {
+async fn a_worker_killed_while_deleting_leads_is_completed_by_the_next() {
     let mut test = TestApp::new().await;
-    let (campaign, _) = with_leads(&test, 200).await;
+    let (campaign, _) = campaign_with_leads(&test, 200).await;
     test.ctx().campaigns(&test.principal(&test.org).await).delete(campaign).await.unwrap();
-    let proxy = test.behind_faults().await;
-    let batch = batch(&[removed(&Parent::Campaign(campaign).key(test.org.org_id), 1)]);
+    let proxy = test.start_fault_proxy().await;
+    let batch = batch(&[remove_record(&Parent::Campaign(campaign).key(test.org.org_id), 1)]);
     for kill in 1..=3 {
         proxy.inject(Operation::BatchWriteItem, Fault::Unprocessed);
-        let mut hold = proxy.hold(Operation::BatchWriteItem, Moment::After);
+        let mut hold = proxy.hold(Operation::BatchWriteItem, HoldPoint::AfterExecution);
         tokio::select! {
-            outcome = process_batch(&test.app, &batch, later()) => panic!("kill {kill}: it was not held: {outcome:?}"),
+            outcome = process_batch(&test.app, &batch, distant_deadline()) => panic!("kill {kill}: no call was held: {outcome:?}"),
             () = hold.reached() => {}
         }
-        assert_eq!(test.count("lead").await, 200 - kill * 25, "kill {kill}");
+        assert_eq!(test.count_items("lead").await, 200 - kill * 25, "kill {kill}");
     }
-    proxy.randomly(1, 0.3, fault::Kind::ALL);
-    assert_eq!(failed_at(&process_batch(&test.app, &batch, later()).await), done());
-    proxy.calm();
-    assert_eq!(test.count("lead").await, 0);
+    proxy.inject_randomly(1, 0.3, fault::FaultKind::ALL);
+    assert_eq!(response(&process_batch(&test.app, &batch, distant_deadline()).await), succeeded());
+    proxy.clear_faults();
+    assert_eq!(test.count_items("lead").await, 0);
 }

@@ -1,4 +1,4 @@
-//! Every fault the database can make, at every call an operation sends: nothing is lost, doubled or wrongly refused.
+//! Every fault of DynamoDB in every call of an operation: no write is lost, repeated or wrongly refused.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,38 +11,45 @@ use futures_util::stream;
 use serde_json::json;
 use shared::auth::{AuthError, Credentials};
 use shared::domain::{
-    ApiKeySecret, Contact, ContactFilter, ImportStatus, LeadFilter, LeadStatus, NewApiKey, RequiredVersion, Scope,
-    TimelineFilter, TimelinePage,
+    ApiKeySecret, Contact, ContactFilter, Email, ImportStatus, LeadFilter, LeadStatus, NewApiKey, RequiredVersion,
+    Scope, TimelineFilter, TimelinePage,
 };
 use shared::dynamodb;
-use shared::repositories::{Error, IdempotencyKey, IdempotencyRecord};
-use shared::testing::fault::{Fault, Kind, Operation, Reason, Throttling};
-use shared::testing::{TestApp, jane, new_contact, patch, read};
+use shared::repositories::Error;
+use shared::repositories::{IdempotencyKey, IdempotencyRecord};
+use shared::testing::fault::{CancellationReason, Fault, FaultKind, Operation, RecordedCall, ThrottlingError};
+use shared::testing::{TestApp, contact_patch, jane, new_contact, parse_body};
 use tokio::time::Instant;
 
 const PAGE: TimelinePage = TimelinePage { filter: TimelineFilter::Any, page: 0, limit: 1, after: None };
 
-/// Longer than a test's process waits for an answer ([`shared::testing::RETRY_POLICY`]).
-const LONGER_THAN_PATIENCE: Duration = Duration::from_millis(1_100);
+/// Longer than the timeout of an attempt ([`shared::testing::RETRY_POLICY`]).
+const LONGER_THAN_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_100);
 
-/// Every fault that another attempt survives.
-pub(crate) fn survivable(operation: Operation) -> Vec<Fault> {
+/// The faults of an operation that a retry survives.
+pub(crate) fn transient_faults(operation: Operation) -> Vec<Fault> {
     let all = [
-        Fault::Unavailable,
-        Fault::Throttled(Throttling::ProvisionedThroughputExceeded),
-        Fault::Throttled(Throttling::RequestLimitExceeded),
-        Fault::Throttled(Throttling::Throttling),
-        Fault::Conflict,
-        Fault::Cancelled(vec![Reason::ThrottlingError]),
-        Fault::Cancelled(vec![Reason::None, Reason::ProvisionedThroughputExceeded]),
-        Fault::Cancelled(vec![Reason::ConditionalCheckFailed, Reason::TransactionConflict]),
-        Fault::Cancelled(vec![Reason::TransactionConflict, Reason::ConditionalCheckFailed]),
-        Fault::InProgress,
-        Fault::ResetBefore,
-        Fault::ResetAfter,
-        Fault::Slow(LONGER_THAN_PATIENCE),
+        Fault::InternalServerError,
+        Fault::Throttled(ThrottlingError::ProvisionedThroughputExceeded),
+        Fault::Throttled(ThrottlingError::RequestLimitExceeded),
+        Fault::Throttled(ThrottlingError::Throttling),
+        Fault::TransactionConflict,
+        Fault::TransactionCanceled(vec![CancellationReason::ThrottlingError]),
+        Fault::TransactionCanceled(vec![CancellationReason::None, CancellationReason::ProvisionedThroughputExceeded]),
+        Fault::TransactionCanceled(vec![
+            CancellationReason::ConditionalCheckFailed,
+            CancellationReason::TransactionConflict,
+        ]),
+        Fault::TransactionCanceled(vec![
+            CancellationReason::TransactionConflict,
+            CancellationReason::ConditionalCheckFailed,
+        ]),
+        Fault::TransactionInProgress,
+        Fault::RequestLost,
+        Fault::ResponseLost,
+        Fault::Delayed(LONGER_THAN_ATTEMPT_TIMEOUT),
         Fault::Unprocessed,
-        Fault::Garbage,
+        Fault::MalformedResponse,
     ];
     all.into_iter().filter(|fault| fault.kind().applies_to(operation)).collect()
 }
@@ -53,18 +60,17 @@ async fn listed(test: &TestApp) -> Vec<Contact> {
     contacts.list(&ContactFilter::default(), 1000, None).await.unwrap().rows
 }
 
-/// Locks and contacts are one to one.
+/// Asserts that this many contacts are stored, and one email lock for each.
 async fn assert_consistent(test: &TestApp, contacts: usize) {
-    let items = test.items().await;
-    let count = |kind: &str| items.iter().filter(|item| item.contains(&format!("\"type\":\"{kind}\""))).count();
-    assert_eq!((count("contact"), count("email_lock")), (contacts, contacts));
+    assert_eq!(test.count_items("contact").await, contacts);
+    assert_eq!(test.count_items("email_lock").await, contacts);
 }
 
 #[tokio::test]
-async fn a_create_survives_every_fault_of_its_transaction() {
-    for fault in survivable(Operation::TransactWriteItems) {
+async fn creating_a_contact_survives_every_fault() {
+    for fault in transient_faults(Operation::TransactWriteItems) {
         let mut test = TestApp::new().await;
-        let proxy = test.behind_faults().await;
+        let proxy = test.start_fault_proxy().await;
         let principal = test.principal(&test.org).await;
         proxy.take_calls();
         proxy.inject(Operation::TransactWriteItems, fault.clone());
@@ -72,51 +78,55 @@ async fn a_create_survives_every_fault_of_its_transaction() {
         let contact = contacts.draft(new_contact(jane("a@example.com")), None);
         assert_eq!(contacts.create(&contact, None).await, Ok(()), "{fault:?}");
         let calls = proxy.take_calls();
-        assert!(calls.len() >= 2, "{fault:?}: tried again");
-        let token = |call: &shared::testing::fault::Call| {
-            let request: serde_json::Value = serde_json::from_slice(&call.request).unwrap();
-            request["ClientRequestToken"].as_str().unwrap().to_owned()
-        };
-        assert_eq!(token(&calls[0]), token(&calls[1]), "{fault:?}: the same items keep their token");
+        assert!(calls.len() >= 2, "{fault:?}: the call is retried");
+        let tokens = [&calls[0], &calls[1]].map(client_request_token);
+        assert_eq!(tokens[0], tokens[1], "{fault:?}: a retry has the same client request token");
         assert_consistent(&test, 1).await;
     }
 }
 
+fn client_request_token(call: &RecordedCall) -> String {
+    let request: serde_json::Value = serde_json::from_slice(&call.request).unwrap();
+    request["ClientRequestToken"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
-async fn reasons_are_read_by_their_index() {
-    let refused = |index: usize| {
-        let mut reasons = vec![Reason::None; index];
-        reasons.push(Reason::ConditionalCheckFailed);
-        Fault::Cancelled(reasons)
+async fn cancellation_reasons_are_attributed_by_index() {
+    let condition_failed_at = |index: usize| {
+        let mut reasons = vec![CancellationReason::None; index];
+        reasons.push(CancellationReason::ConditionalCheckFailed);
+        Fault::TransactionCanceled(reasons)
     };
     let mut body = jane("a@example.com");
     body["company"] = json!("Acme");
-    // The order of the transaction: contact, lock, company.
-    for (index, outcome) in
-        [(1, Err(Error::EmailTaken(shared::domain::Email::parse("a@example.com").unwrap()))), (2, Ok(()))]
-    {
+    // The transaction's items are the contact, the email lock and the company.
+    let email_taken = Error::EmailTaken(Email::parse("a@example.com").unwrap());
+    for (index, outcome) in [(1, Err(email_taken)), (2, Ok(()))] {
         let mut test = TestApp::new().await;
-        let proxy = test.behind_faults().await;
-        proxy.inject(Operation::TransactWriteItems, refused(index));
+        let proxy = test.start_fault_proxy().await;
+        proxy.inject(Operation::TransactWriteItems, condition_failed_at(index));
         let contacts = test.ctx().contacts(&test.principal(&test.org).await);
         let contact = contacts.draft(new_contact(body.clone()), None);
-        assert_eq!(contacts.create(&contact, None).await, outcome, "refused at {index}");
+        assert_eq!(contacts.create(&contact, None).await, outcome, "condition failed at {index}");
         let companies = test.items().await.iter().filter(|item| item.contains("COMPANY#")).count();
-        assert_eq!(companies, 0, "refused at {index}: the company is somebody else's then, or nothing was written");
+        assert_eq!(
+            companies, 0,
+            "condition failed at {index}: another request created the company, or nothing was written"
+        );
     }
     let mut test = TestApp::new().await;
-    let proxy = test.behind_faults().await;
-    proxy.inject(Operation::TransactWriteItems, refused(0));
+    let proxy = test.start_fault_proxy().await;
+    proxy.inject(Operation::TransactWriteItems, condition_failed_at(0));
     let contacts = test.ctx().contacts(&test.principal(&test.org).await);
     let contact = contacts.draft(new_contact(body), None);
     assert!(
         matches!(contacts.create(&contact, None).await, Err(Error::Table(dynamodb::Error::Unexpected(_)))),
-        "an id is never taken"
+        "the id of a new contact is unique"
     );
 }
 
 #[tokio::test]
-async fn an_update_survives_every_fault_and_counts_once() {
+async fn updating_a_contact_survives_every_fault_and_writes_once() {
     for required in [None, Some(RequiredVersion::OneOf(vec![1]))] {
         for (operation, body) in [
             (Operation::UpdateItem, json!({"full_name": "Jane Smith", "metadata": {"a": 1}})),
@@ -124,17 +134,17 @@ async fn an_update_survives_every_fault_and_counts_once() {
             (Operation::GetItem, json!({"metadata": {"a": {"b": 1}}})),
             (Operation::TransactWriteItems, json!({"email": "b@example.com"})),
         ] {
-            for fault in survivable(operation) {
+            for fault in transient_faults(operation) {
                 let mut test = TestApp::new().await;
-                let contact = test.jane("a@example.com").await;
-                let proxy = test.behind_faults().await;
+                let contact = test.create_jane("a@example.com").await;
+                let proxy = test.start_fault_proxy().await;
                 let principal = test.principal(&test.org).await;
                 proxy.inject(operation, fault.clone());
                 let contacts = test.ctx().contacts(&principal);
-                let updated = contacts.update(contact.id, &patch(body.clone()), required.as_ref()).await;
+                let updated = contacts.update(contact.id, &contact_patch(body.clone()), required.as_ref()).await;
                 let updated = updated.unwrap_or_else(|error| panic!("{operation:?} {fault:?} {required:?}: {error:?}"));
                 assert_eq!(updated.version, 2, "{operation:?} {fault:?} {required:?}");
-                assert_eq!(Some(updated), test.stored(contact.id).await);
+                assert_eq!(Some(updated), test.stored_contact(contact.id).await);
                 assert_consistent(&test, 1).await;
             }
         }
@@ -142,12 +152,12 @@ async fn an_update_survives_every_fault_and_counts_once() {
 }
 
 #[tokio::test]
-async fn a_delete_survives_every_fault() {
+async fn deleting_a_contact_survives_every_fault() {
     for operation in [Operation::GetItem, Operation::Query, Operation::TransactWriteItems] {
-        for fault in survivable(operation) {
+        for fault in transient_faults(operation) {
             let mut test = TestApp::new().await;
-            let contact = test.jane("a@example.com").await;
-            let proxy = test.behind_faults().await;
+            let contact = test.create_jane("a@example.com").await;
+            let proxy = test.start_fault_proxy().await;
             let principal = test.principal(&test.org).await;
             proxy.inject(operation, fault.clone());
             let deleted = test.ctx().contacts(&principal).delete(contact.id, None).await;
@@ -158,35 +168,35 @@ async fn a_delete_survives_every_fault() {
 }
 
 #[tokio::test]
-async fn an_import_is_read_changed_and_deleted_through_every_fault() {
+async fn reading_updating_and_deleting_an_import_survives_every_fault() {
     for operation in [Operation::GetItem, Operation::Query, Operation::UpdateItem, Operation::TransactWriteItems] {
-        for fault in survivable(operation) {
+        for fault in transient_faults(operation) {
             let mut test = TestApp::new().await;
-            let id = test.import(&test.org).await;
-            test.create(&test.org, jane("a@example.com"), Some(id)).await;
-            let proxy = test.behind_faults().await;
+            let id = test.create_import(&test.org).await;
+            test.create_contact(&test.org, jane("a@example.com"), Some(id)).await;
+            let proxy = test.start_fault_proxy().await;
             let imports = test.ctx().imports(&test.principal(&test.org).await);
             proxy.inject(operation, fault.clone());
             let context = format!("{operation:?} {fault:?}");
-            // Where the answer was lost, the import that refuses the second attempt is the changed one.
+            // After a lost response, the condition of the retry fails on the import that the first attempt updated.
             let updated =
-                imports.update(id, &read(json!({"status": "completed", "file_name": "a.csv"}))).await.unwrap();
+                imports.update(id, &parse_body(json!({"status": "completed", "file_name": "a.csv"}))).await.unwrap();
             assert_eq!(updated.details.status, ImportStatus::Completed, "{context}");
             assert_eq!(imports.get(id).await, Ok((updated, 1)), "{context}");
             assert_eq!(imports.delete(id).await, Ok(()), "{context}");
             assert_eq!(imports.get(id).await, Err(Error::NotFound(shared::domain::Kind::Import)), "{context}");
-            assert_eq!(test.count("tombstone").await, 1, "{context}");
+            assert_eq!(test.count_items("tombstone").await, 1, "{context}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_read_survives_every_fault() {
+async fn reading_a_contact_survives_every_fault() {
     for operation in [Operation::BatchGetItem, Operation::Query] {
-        for fault in survivable(operation) {
+        for fault in transient_faults(operation) {
             let mut test = TestApp::new().await;
-            let contact = test.jane("a@example.com").await;
-            let proxy = test.behind_faults().await;
+            let contact = test.create_jane("a@example.com").await;
+            let proxy = test.start_fault_proxy().await;
             let principal = test.principal(&test.org).await;
             proxy.inject(operation, fault.clone());
             let read = test.ctx().contacts(&principal).get(contact.id, &PAGE).await;
@@ -196,13 +206,13 @@ async fn a_read_survives_every_fault() {
 }
 
 #[tokio::test]
-async fn what_is_left_unprocessed_is_read_again() {
+async fn unprocessed_keys_are_read_again() {
     let mut test = TestApp::new().await;
-    let import_id = test.import(&test.org).await;
+    let import_id = test.create_import(&test.org).await;
     for n in 0..10 {
-        test.create(&test.org, jane(&format!("{n}@example.com")), Some(import_id)).await;
+        test.create_contact(&test.org, jane(&format!("{n}@example.com")), Some(import_id)).await;
     }
-    let proxy = test.behind_faults().await;
+    let proxy = test.start_fault_proxy().await;
     let principal = test.principal(&test.org).await;
     for _ in 0..3 {
         proxy.inject(Operation::BatchGetItem, Fault::Unprocessed);
@@ -213,31 +223,31 @@ async fn what_is_left_unprocessed_is_read_again() {
 }
 
 #[tokio::test]
-async fn a_database_that_stays_away_is_unavailable_at_the_deadline() {
+async fn an_unreachable_database_is_unavailable_at_the_deadline() {
     let mut test = TestApp::new().await;
-    let contact = test.jane("a@example.com").await;
-    let proxy = test.behind_faults().await;
+    let contact = test.create_jane("a@example.com").await;
+    let proxy = test.start_fault_proxy().await;
     let principal = test.principal(&test.org).await;
-    proxy.randomly(1, 1.0, &[Kind::Unavailable]);
+    proxy.inject_randomly(1, 1.0, &[FaultKind::InternalServerError]);
     let ctx = test.app.request_context(Instant::now() + Duration::from_millis(300));
     assert_eq!(ctx.contacts(&principal).get(contact.id, &PAGE).await, Err(dynamodb::Error::Unavailable.into()));
-    assert!(ctx.consumed_capacity().calls > 2, "it was tried more than once");
+    assert!(ctx.consumed_capacity().calls > 2, "the read is retried");
     let ctx = test.app.request_context(Instant::now());
     assert_eq!(
         ctx.contacts(&principal).delete(contact.id, None).await,
         Err(dynamodb::Error::Unavailable.into()),
-        "no time at all"
+        "the deadline is over"
     );
 }
 
-/// 400 creates and updates while 30 % of all calls fail in every way there is.
+/// Makes 400 creates and updates while 30 % of all calls fail.
 #[tokio::test(flavor = "multi_thread")]
-async fn many_writes_under_many_faults_lose_and_double_nothing() {
+async fn many_writes_under_random_faults_lose_and_repeat_nothing() {
     let mut test = TestApp::new().await;
-    let proxy = test.behind_faults().await;
+    let proxy = test.start_fault_proxy().await;
     let principal = test.principal(&test.org).await;
     proxy.take_calls();
-    proxy.randomly(20_241_006, 0.3, Kind::ALL);
+    proxy.inject_randomly(20_241_006, 0.3, FaultKind::ALL);
     let (test, principal) = (&test, &principal);
     let work = stream::iter(0..200).map(|n| async move {
         let contacts = test.ctx().contacts(principal);
@@ -252,83 +262,84 @@ async fn many_writes_under_many_faults_lose_and_double_nothing() {
             _ => json!({"full_name": format!("Jane {n}"), "locale": "es-ES"}),
         };
         let ctx = test.ctx();
-        let updated = ctx.contacts(principal).update(contact.id, &patch(changes), None).await;
+        let updated = ctx.contacts(principal).update(contact.id, &contact_patch(changes), None).await;
         updated.unwrap_or_else(|error| panic!("update {n}: {error:?}"))
     });
     let mut written: Vec<Contact> = work.buffer_unordered(20).collect().await;
-    proxy.calm();
-    let faults: BTreeSet<Kind> =
+    proxy.clear_faults();
+    let faults: BTreeSet<FaultKind> =
         proxy.take_calls().iter().filter_map(|call| call.fault.as_ref()).map(Fault::kind).collect();
-    // A write has no batch of keys that could be left unprocessed.
-    let expected = Kind::ALL.iter().copied().filter(|kind| *kind != Kind::Unprocessed).collect();
-    assert_eq!(faults, expected, "every kind of fault happened");
+    // The writes make no batch calls.
+    let expected = FaultKind::ALL.iter().copied().filter(|kind| *kind != FaultKind::Unprocessed).collect();
+    assert_eq!(faults, expected, "every other kind of fault was injected");
     let mut stored = listed(test).await;
     stored.sort_by_key(|contact| contact.id);
     written.sort_by_key(|contact| contact.id);
-    assert_eq!(stored, written, "what was answered is what is stored");
-    assert!(stored.iter().all(|contact| contact.version == 2), "every update counted once");
+    assert_eq!(stored, written, "each update returns what is stored");
+    assert!(stored.iter().all(|contact| contact.version == 2), "each update wrote once");
     assert_consistent(test, 200).await;
-    let companies = test.items().await.iter().filter(|item| item.contains("\"type\":\"company\"")).count();
+    let companies = test.count_items("company").await;
     assert_eq!(companies, 20);
 }
 
 #[tokio::test]
-async fn an_api_key_is_made_once_whatever_becomes_of_its_transaction() {
-    for fault in survivable(Operation::TransactWriteItems) {
+async fn creating_an_api_key_survives_every_fault_and_happens_once() {
+    for fault in transient_faults(Operation::TransactWriteItems) {
         let mut test = TestApp::new().await;
-        let proxy = test.behind_faults().await;
+        let proxy = test.start_fault_proxy().await;
         let principal = test.principal(&test.org).await;
-        let before = test.count("api_key").await;
+        let before = test.count_items("api_key").await;
         let secret = ApiKeySecret::generate(true).unwrap();
         let scopes = [Scope::Read].into_iter().collect();
-        let said = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true };
+        let new = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true };
         let idempotency_key = IdempotencyKey { method: "POST", path: "/api-keys".to_owned(), key: "key-1".to_owned() };
         let idempotency_record =
             IdempotencyRecord { idempotency_key, fingerprint: "f".to_owned(), response: String::new() };
         proxy.inject(Operation::TransactWriteItems, fault.clone());
         let keys = test.ctx().api_keys(&principal);
-        let key = keys.draft(said, &secret);
+        let key = keys.draft(new, &secret);
         assert_eq!(keys.create(&secret.hash(), &key, Some(&idempotency_record)).await, Ok(()), "{fault:?}");
-        assert_eq!(test.count("api_key").await, before + 1, "{fault:?}");
-        assert!(keys.create(&secret.hash(), &key, None).await.is_err(), "{fault:?}: no key is written over another");
-        let another = ApiKeySecret::generate(true).unwrap();
-        let again = keys.create(&another.hash(), &key, Some(&idempotency_record)).await;
-        assert_eq!(again, Err(Error::AlreadyCompleted), "{fault:?}");
-        assert_eq!(test.count("api_key").await, before + 1, "{fault:?}");
+        assert_eq!(test.count_items("api_key").await, before + 1, "{fault:?}");
+        assert!(keys.create(&secret.hash(), &key, None).await.is_err(), "{fault:?}: a key is never overwritten");
+        let other_secret = ApiKeySecret::generate(true).unwrap();
+        let repeated = keys.create(&other_secret.hash(), &key, Some(&idempotency_record)).await;
+        assert_eq!(repeated, Err(Error::AlreadyCompleted), "{fault:?}");
+        assert_eq!(test.count_items("api_key").await, before + 1, "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn a_revocation_survives_every_fault_and_keeps_its_moment() {
+async fn revoking_an_api_key_survives_every_fault_and_keeps_its_timestamp() {
     for operation in [Operation::Query, Operation::UpdateItem] {
-        for fault in survivable(operation) {
+        for fault in transient_faults(operation) {
             let mut test = TestApp::new().await;
-            let proxy = test.behind_faults().await;
+            let proxy = test.start_fault_proxy().await;
             let principal = test.principal(&test.org).await;
-            let (secret, key) = test.api_key(&[Scope::Read]).await;
-            let mut moments = BTreeSet::new();
+            let (secret, key) = test.create_api_key(&[Scope::Read]).await;
+            let mut timestamps = BTreeSet::new();
             for _ in 0..2 {
                 proxy.inject(operation, fault.clone());
                 assert_eq!(test.ctx().api_keys(&principal).revoke(key.id).await, Ok(()), "{operation:?} {fault:?}");
                 let keys = test.ctx().api_keys(&principal).list(100, None).await.unwrap().rows;
-                moments.extend(keys.into_iter().filter(|listed| listed.id == key.id).map(|listed| listed.revoked_at));
-                test.pass(TimeDelta::hours(1));
+                timestamps
+                    .extend(keys.into_iter().filter(|listed| listed.id == key.id).map(|listed| listed.revoked_at));
+                test.advance_clock(TimeDelta::hours(1));
             }
-            assert!(moments.len() == 1 && !moments.contains(&None), "{operation:?} {fault:?}: {moments:?}");
+            assert!(timestamps.len() == 1 && !timestamps.contains(&None), "{operation:?} {fault:?}: {timestamps:?}");
             let credentials = Credentials { api_key: Some(secret.in_clear()), authorization: None };
-            let refused = test.ctx().authenticate(credentials).await.unwrap_err();
-            assert_eq!(refused, AuthError::Unauthenticated, "{operation:?} {fault:?}");
+            let error = test.ctx().authenticate(credentials).await.unwrap_err();
+            assert_eq!(error, AuthError::Unauthenticated, "{operation:?} {fault:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn leads_are_read_and_changed_whatever_fails_once() {
+async fn reading_and_updating_a_lead_survives_every_fault() {
     for operation in [Operation::Query, Operation::BatchGetItem, Operation::UpdateItem] {
-        for fault in survivable(operation) {
+        for fault in transient_faults(operation) {
             let mut test = TestApp::new().await;
-            let lead = test.lead().await;
-            let proxy = test.behind_faults().await;
+            let lead = test.create_lead().await;
+            let proxy = test.start_fault_proxy().await;
             let principal = test.principal(&test.org).await;
             let filter = LeadFilter { campaign_id: Some(lead.key.campaign_id), ..LeadFilter::default() };
             let leads = test.ctx().leads(&principal);
@@ -343,7 +354,7 @@ async fn leads_are_read_and_changed_whatever_fails_once() {
                 );
             }
             proxy.inject(operation, fault.clone());
-            let updated = leads.update(lead.id(), &read(json!({"lead_status": "ended"}))).await.unwrap();
+            let updated = leads.update(lead.id(), &parse_body(json!({"lead_status": "ended"}))).await.unwrap();
             assert_eq!(updated.details.lead_status, LeadStatus::Ended, "{operation:?} {fault:?}");
             assert_eq!(leads.get(lead.id()).await, Ok(updated), "{operation:?} {fault:?}");
         }

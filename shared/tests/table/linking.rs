@@ -1,85 +1,91 @@
-//! Leads out of imports: every contact once, however the call ends and however often it is made.
+//! Linking imports to campaigns: each contact becomes one lead, also after interruptions and repetitions.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use shared::domain::{CampaignId, ContactId, ImportId, Kind, LeadFilter, LeadStatus, Linked};
-use shared::dynamodb::{self, Parent};
+use shared::domain::Kind;
+use shared::domain::{CampaignId, ContactId, ImportId, LeadFilter, LeadStatus, Linked};
+use shared::dynamodb::Parent;
 use shared::repositories::Error;
-use shared::testing::fault::{self, Fault, Moment, Operation};
-use shared::testing::{TestApp, deadline, jane, read};
+use shared::testing::fault::{self, Fault, HoldPoint, Operation};
+use shared::testing::{TestApp, deadline, jane, parse_body};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::cascade::clear;
+use crate::cascade::process_removal;
 
 const ACCOUNT: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 const OTHER_ACCOUNT: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae8";
 
-/// What a call says that made `inserted` leads of so many contacts of one import.
+/// The result of linking one import.
 fn linked(campaign_id: CampaignId, contacts: usize, inserted: usize) -> Linked {
     Linked { campaign_id, imports: 1, contacts, inserted }
 }
 
 async fn campaign(test: &TestApp, status: &str, accounts: &[&str]) -> CampaignId {
-    test.campaign(json!({"name": "Q1", "status": status, "provider_account_id": accounts})).await.id
+    test.create_campaign(json!({"name": "Q1", "status": status, "provider_account_id": accounts})).await.id
 }
 
-/// The contacts that have a lead's item, as often as they have one, in no order.
-async fn leads(test: &TestApp) -> Vec<String> {
-    let items = test.items().await.into_iter().filter(|item| item.contains(r#""type":"lead""#));
-    let contact = |item: String| {
+/// The contact of each stored lead, in no particular order.
+async fn contacts_of_leads(test: &TestApp) -> Vec<String> {
+    let mut contacts = Vec::new();
+    for item in test.items().await {
         let item: serde_json::Value = serde_json::from_str(&item).unwrap();
-        item["pk"].as_str().unwrap().rsplit('#').next().unwrap().to_owned()
-    };
-    items.map(contact).collect()
+        if item["type"] == "lead" {
+            let (_, contact) = item["pk"].as_str().unwrap().rsplit_once('#').unwrap();
+            contacts.push(contact.to_owned());
+        }
+    }
+    contacts
 }
 
-/// Each of the contacts has exactly one lead, and nobody else has one.
-async fn assert_one_each(test: &TestApp, contacts: &[ContactId]) {
-    let leads = leads(test).await;
-    let distinct: HashSet<_> = leads.iter().cloned().collect();
-    assert_eq!((leads.len(), distinct.len()), (contacts.len(), contacts.len()));
-    assert_eq!(distinct, contacts.iter().map(ToString::to_string).collect());
+/// Asserts that each of these contacts has exactly one lead, and no other contact has any.
+async fn assert_one_lead_each(test: &TestApp, contacts: &[ContactId]) {
+    let mut with_lead = contacts_of_leads(test).await;
+    let mut expected: Vec<String> = contacts.iter().map(ToString::to_string).collect();
+    with_lead.sort();
+    expected.sort();
+    assert!(with_lead == expected, "{} leads of {} contacts", with_lead.len(), expected.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_of_ten_thousand_contacts_becomes_a_lead_once() {
     const CONTACTS: usize = 10_000;
     let test = TestApp::new().await;
-    let (import, campaign) = (test.import(&test.org).await, campaign(&test, "active", &[]).await);
-    let contacts = test.members(import, CONTACTS).await;
+    let (import, campaign) = (test.create_import(&test.org).await, campaign(&test, "active", &[]).await);
+    let contacts = test.put_memberships(import, CONTACTS).await;
     let (principal, imports) = (test.principal(&test.org).await, BTreeSet::from([import]));
     let link = || async {
         let ctx = test.app.request_context(Instant::now() + Duration::from_mins(5));
         ctx.leads(&principal).link(campaign, &imports).await
     };
     assert_eq!(link().await, Ok(linked(campaign, CONTACTS, CONTACTS)));
-    assert_one_each(&test, &contacts).await;
+    assert_one_lead_each(&test, &contacts).await;
     let before = test.items().await;
     assert_eq!(link().await, Ok(linked(campaign, CONTACTS, 0)));
-    assert_eq!(test.items().await, before, "a repeat writes nothing");
-    let more = test.members(import, 7).await;
+    assert_eq!(test.items().await, before, "a repeated call writes nothing");
+    let more = test.put_memberships(import, 7).await;
     assert_eq!(link().await, Ok(linked(campaign, CONTACTS + 7, 7)));
-    assert_one_each(&test, &[contacts, more].concat()).await;
+    assert_one_lead_each(&test, &[contacts, more].concat()).await;
 }
 
 #[tokio::test]
-async fn imports_are_linked_together_and_know_their_campaign() {
+async fn several_imports_are_linked_in_one_call_and_store_their_campaign() {
     let test = TestApp::new().await;
     let campaign = campaign(&test, "draft", &[]).await;
-    let imports = [test.import(&test.org).await, test.import(&test.org).await, test.import(&test.org).await];
-    let shared_by_two = test.create(&test.org, jane("both@example.com"), Some(imports[0])).await.id;
-    let other = test.create(&test.org, jane("one@example.com"), Some(imports[1])).await.id;
-    let key = shared::dynamodb::keys::membership(test.org.org_id, imports[1], shared_by_two);
+    let imports =
+        [test.create_import(&test.org).await, test.create_import(&test.org).await, test.create_import(&test.org).await];
+    let in_two_imports = test.create_contact(&test.org, jane("both@example.com"), Some(imports[0])).await.id;
+    let other = test.create_contact(&test.org, jane("one@example.com"), Some(imports[1])).await.id;
+    let key = shared::dynamodb::keys::membership(test.org.org_id, imports[1], in_two_imports);
     test.put_item(&key, json!({"type": {"S": "membership"}})).await;
-    let outcome = test.link(campaign, &imports).await;
+    let outcome = test.link_imports(campaign, &imports).await;
     assert_eq!(outcome, Linked { campaign_id: campaign, imports: 3, contacts: 2, inserted: 2 });
-    assert_one_each(&test, &[shared_by_two, other]).await;
+    assert_one_lead_each(&test, &[in_two_imports, other]).await;
     let items = test.items().await;
     for import in imports {
         let own = Parent::Import(import).key(test.org.org_id).sk;
@@ -88,187 +94,189 @@ async fn imports_are_linked_together_and_know_their_campaign() {
     }
 }
 
-/// Whether a contact that is a lead of another campaign becomes one of this, whose account is [`ACCOUNT`].
-async fn becomes_a_lead(test: &TestApp, theirs: LeadStatus, campaign_status: &str, accounts: &[&str]) -> bool {
-    let import = test.import(&test.org).await;
-    let contact = test.create(&test.org, jane(&format!("{}@example.com", Uuid::new_v4())), Some(import)).await.id;
+/// Links a contact, which has a lead of this status in another campaign, to a campaign with [`ACCOUNT`] and
+/// [`OTHER_ACCOUNT`]. Returns whether it became a lead there too.
+async fn becomes_a_lead(test: &TestApp, lead_status: LeadStatus, campaign_status: &str, accounts: &[&str]) -> bool {
+    let import = test.create_import(&test.org).await;
+    let contact =
+        test.create_contact(&test.org, jane(&format!("{}@example.com", Uuid::new_v4())), Some(import)).await.id;
     let other = campaign(test, campaign_status, accounts).await;
-    assert_eq!(test.link(other, &[import]).await, linked(other, 1, 1));
-    let lead = test.leads_of(contact).await.pop().unwrap();
+    assert_eq!(test.link_imports(other, &[import]).await, linked(other, 1, 1));
+    let lead = test.leads_of_contact(contact).await.pop().unwrap();
     let leads = test.ctx().leads(&test.principal(&test.org).await);
-    leads.update(lead.id(), &read(json!({"lead_status": theirs.as_str()}))).await.unwrap();
+    leads.update(lead.id(), &parse_body(json!({"lead_status": lead_status.as_str()}))).await.unwrap();
 
     let own = campaign(test, "draft", &[OTHER_ACCOUNT, ACCOUNT]).await;
-    let Linked { contacts, inserted, .. } = test.link(own, &[import]).await;
+    let Linked { contacts, inserted, .. } = test.link_imports(own, &[import]).await;
     assert_eq!(contacts, 1);
-    assert_eq!(test.leads_of(contact).await.len(), 1 + inserted);
+    assert_eq!(test.leads_of_contact(contact).await.len(), 1 + inserted);
     inserted == 1
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_contact_that_is_being_addressed_from_the_same_account_is_left_out() {
+async fn a_contact_with_an_open_lead_of_the_same_account_is_excluded() {
     const UNRELATED: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae9";
     let mut cases = Vec::new();
     for status in LeadStatus::ALL {
         for campaign in ["active", "paused", "draft", "archived"] {
             for accounts in [&[ACCOUNT][..], &[UNRELATED, OTHER_ACCOUNT], &[UNRELATED], &[]] {
-                let shares = accounts.contains(&ACCOUNT) || accounts.contains(&OTHER_ACCOUNT);
-                let left_out = status.is_open() && campaign == "active" && shares;
-                cases.push((*status, campaign, accounts, left_out));
+                let shares_account = accounts.contains(&ACCOUNT) || accounts.contains(&OTHER_ACCOUNT);
+                let excluded = status.is_open() && campaign == "active" && shares_account;
+                cases.push((*status, campaign, accounts, excluded));
             }
         }
     }
-    assert_eq!(cases.iter().filter(|(.., left_out)| *left_out).count(), 4);
+    assert_eq!(cases.iter().filter(|(.., excluded)| *excluded).count(), 4);
     let test = TestApp::new().await;
-    for (status, campaign, accounts, left_out) in cases {
-        let becomes = becomes_a_lead(&test, status, campaign, accounts).await;
-        assert_eq!(becomes, !left_out, "{status:?} of a campaign that is {campaign} from {accounts:?}");
+    for (status, campaign, accounts, excluded) in cases {
+        let becomes_a_lead = becomes_a_lead(&test, status, campaign, accounts).await;
+        assert_eq!(becomes_a_lead, !excluded, "{status:?} lead of a campaign that is {campaign}, with {accounts:?}");
     }
 }
 
 #[tokio::test]
-async fn whatever_its_status_a_lead_of_the_campaign_is_left_out_and_left_alone() {
+async fn an_existing_lead_of_the_campaign_keeps_its_status() {
     let test = TestApp::new().await;
-    let import = test.import(&test.org).await;
+    let import = test.create_import(&test.org).await;
     let campaign = campaign(&test, "active", &[ACCOUNT]).await;
-    let contact = test.create(&test.org, jane("jane@example.com"), Some(import)).await.id;
-    test.link(campaign, &[import]).await;
-    let id = test.leads_of(contact).await.pop().unwrap().id();
+    let contact = test.create_contact(&test.org, jane("jane@example.com"), Some(import)).await.id;
+    test.link_imports(campaign, &[import]).await;
+    let id = test.leads_of_contact(contact).await.pop().unwrap().id();
     let principal = test.principal(&test.org).await;
     for status in LeadStatus::ALL {
-        test.ctx().leads(&principal).update(id, &read(json!({"lead_status": status.as_str()}))).await.unwrap();
+        test.ctx().leads(&principal).update(id, &parse_body(json!({"lead_status": status.as_str()}))).await.unwrap();
         let ctx = test.ctx();
         let outcome = ctx.leads(&principal).link(campaign, &BTreeSet::from([import])).await;
         assert_eq!(outcome, Ok(linked(campaign, 1, 0)), "{status:?}");
-        assert_eq!(ctx.consumed_capacity().calls, 4, "{status:?}: no write is tried but that of the import");
-        assert_eq!(test.leads_of(contact).await[0].details.lead_status, *status);
+        assert_eq!(ctx.consumed_capacity().calls, 4, "{status:?}: the only write is that of the import");
+        assert_eq!(test.leads_of_contact(contact).await[0].details.lead_status, *status);
     }
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_linked_to_and_nothing_is_written() {
+async fn linking_a_missing_campaign_or_import_writes_nothing() {
     let test = TestApp::new().await;
-    let (import, campaign) = (test.import(&test.org).await, campaign(&test, "active", &[]).await);
-    test.members(import, 3).await;
-    let theirs = test.import(&test.other).await;
-    let nothing = Uuid::now_v7();
+    let (import, campaign) = (test.create_import(&test.org).await, campaign(&test, "active", &[]).await);
+    test.put_memberships(import, 3).await;
+    let import_of_other = test.create_import(&test.other).await;
+    let unknown = Uuid::now_v7();
     let before = test.items().await;
     let principal = test.principal(&test.org).await;
     for (campaign, imports, missing) in [
-        (nothing.into(), vec![import], Kind::Campaign),
-        (nothing.into(), vec![ImportId::from(nothing)], Kind::Campaign),
-        (campaign, vec![import, nothing.into()], Kind::Import),
-        (campaign, vec![import, theirs], Kind::Import),
+        (unknown.into(), vec![import], Kind::Campaign),
+        (unknown.into(), vec![ImportId::from(unknown)], Kind::Campaign),
+        (campaign, vec![import, unknown.into()], Kind::Import),
+        (campaign, vec![import, import_of_other], Kind::Import),
     ] {
         let outcome = test.ctx().leads(&principal).link(campaign, &imports.into_iter().collect()).await;
         assert_eq!(outcome, Err(Error::NotFound(missing)));
         assert_eq!(test.items().await, before);
     }
     let other = test.principal(&test.other).await;
-    let outcome = test.ctx().leads(&other).link(campaign, &BTreeSet::from([theirs])).await;
+    let outcome = test.ctx().leads(&other).link(campaign, &BTreeSet::from([import_of_other])).await;
     assert_eq!(outcome, Err(Error::NotFound(Kind::Campaign)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_at_once_share_the_contacts_out_between_them() {
+async fn concurrent_calls_create_each_lead_once() {
     const CONTACTS: usize = 300;
     let test = TestApp::new().await;
-    let (import, campaign) = (test.import(&test.org).await, campaign(&test, "active", &[]).await);
-    let contacts = test.members(import, CONTACTS).await;
+    let (import, campaign) = (test.create_import(&test.org).await, campaign(&test, "active", &[]).await);
+    let contacts = test.put_memberships(import, CONTACTS).await;
     let imports = [import];
-    let outcomes = join_all((0..4).map(|_| test.link(campaign, &imports))).await;
+    let outcomes = join_all((0..4).map(|_| test.link_imports(campaign, &imports))).await;
     assert!(outcomes.iter().all(|outcome| outcome.contacts == CONTACTS));
     assert_eq!(outcomes.iter().map(|outcome| outcome.inserted).sum::<usize>(), CONTACTS);
-    assert_one_each(&test, &contacts).await;
+    assert_one_lead_each(&test, &contacts).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_counters_are_exact_while_a_third_of_all_calls_fail() {
+async fn the_counts_are_exact_while_a_third_of_all_calls_fail() {
     const CONTACTS: usize = 300;
     let mut test = TestApp::new().await;
-    let import = test.import(&test.org).await;
-    let rival = campaign(&test, "active", &[ACCOUNT]).await;
-    let taken = test.members(import, 40).await;
-    test.link(rival, &[import]).await;
+    let import = test.create_import(&test.org).await;
+    let competing = campaign(&test, "active", &[ACCOUNT]).await;
+    let first_contacts = test.put_memberships(import, 40).await;
+    test.link_imports(competing, &[import]).await;
     let campaign = campaign(&test, "active", &[ACCOUNT]).await;
-    let contacts = test.members(import, CONTACTS).await;
-    let proxy = test.behind_faults().await;
+    let contacts = test.put_memberships(import, CONTACTS).await;
+    let proxy = test.start_fault_proxy().await;
     let principal = test.principal(&test.org).await;
-    proxy.randomly(20_241_006, 0.3, fault::Kind::ALL);
+    proxy.inject_randomly(20_241_006, 0.3, fault::FaultKind::ALL);
     let outcome = test.ctx().leads(&principal).link(campaign, &BTreeSet::from([import])).await;
-    proxy.calm();
-    let lost = proxy.take_calls().iter().filter(|call| call.fault == Some(Fault::ResetAfter)).count();
-    assert!(lost > 3, "answers were lost after the write");
-    assert_eq!(outcome, Ok(linked(campaign, taken.len() + CONTACTS, CONTACTS)));
-    assert_one_each(&test, &[taken, contacts].concat()).await;
+    proxy.clear_faults();
+    let lost_responses = proxy.take_calls().iter().filter(|call| call.fault == Some(Fault::ResponseLost)).count();
+    assert!(lost_responses > 3, "{lost_responses}");
+    assert_eq!(outcome, Ok(linked(campaign, first_contacts.len() + CONTACTS, CONTACTS)));
+    assert_one_lead_each(&test, &[first_contacts, contacts].concat()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_killed_is_finished_by_the_next() {
+async fn a_killed_call_is_completed_by_the_next() {
     const CONTACTS: usize = 400;
     let mut test = TestApp::new().await;
-    let (import, campaign) = (test.import(&test.org).await, campaign(&test, "active", &[]).await);
-    let contacts = test.members(import, CONTACTS).await;
-    let proxy = test.behind_faults().await;
+    let (import, campaign) = (test.create_import(&test.org).await, campaign(&test, "active", &[]).await);
+    let contacts = test.put_memberships(import, CONTACTS).await;
+    let proxy = test.start_fault_proxy().await;
     let principal = test.principal(&test.org).await;
     let imports = BTreeSet::from([import]);
-    let mut random = fastrand::Rng::with_seed(20_241_006);
+    let mut rng = fastrand::Rng::with_seed(20_241_006);
     let mut left = CONTACTS;
     for kill in 0..8 {
-        for _ in 0..random.usize(..40) {
-            proxy.inject(Operation::PutItem, Fault::Slow(Duration::ZERO));
+        for _ in 0..rng.usize(..40) {
+            proxy.inject(Operation::PutItem, Fault::Delayed(Duration::ZERO));
         }
-        let moment = if random.bool() { Moment::Before } else { Moment::After };
-        let mut hold = proxy.hold(Operation::PutItem, moment);
-        // As many as are under way at once, so that the call gets no further.
-        let _others: Vec<_> = (0..32).map(|_| proxy.hold(Operation::PutItem, moment)).collect();
+        let point = if rng.bool() { HoldPoint::BeforeExecution } else { HoldPoint::AfterExecution };
+        let mut hold = proxy.hold(Operation::PutItem, point);
+        // Holds every call that runs in parallel too.
+        let _others: Vec<_> = (0..32).map(|_| proxy.hold(Operation::PutItem, point)).collect();
         let leads = test.ctx().leads(&principal);
         tokio::select! {
-            outcome = leads.link(campaign, &imports) => panic!("kill {kill}: it was not held: {outcome:?}"),
+            outcome = leads.link(campaign, &imports) => panic!("kill {kill}: no call was held: {outcome:?}"),
             () = hold.reached() => {}
         }
-        proxy.calm();
-        let now = CONTACTS - test.count("lead").await;
+        proxy.clear_faults();
+        let now = CONTACTS - test.count_items("lead").await;
         assert!(now <= left, "kill {kill}");
         left = now;
     }
     assert!(left > 0 && left < CONTACTS, "{left} are left");
     let outcome = test.ctx().leads(&principal).link(campaign, &imports).await.unwrap();
     assert_eq!(outcome.contacts, CONTACTS);
-    assert!(outcome.inserted <= left, "what was under way when the last was killed may have arrived since");
-    assert_one_each(&test, &contacts).await;
+    assert!(outcome.inserted <= left, "a call in flight at the last kill may have been executed since");
+    assert_one_lead_each(&test, &contacts).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_whose_time_is_up_says_so_and_is_finished_by_the_next() {
+async fn a_call_over_its_deadline_is_unavailable_and_completed_by_the_next() {
     let mut test = TestApp::new().await;
-    let (import, campaign) = (test.import(&test.org).await, campaign(&test, "active", &[]).await);
-    let contacts = test.members(import, 100).await;
-    let proxy = test.behind_faults().await;
+    let (import, campaign) = (test.create_import(&test.org).await, campaign(&test, "active", &[]).await);
+    let contacts = test.put_memberships(import, 100).await;
+    let proxy = test.start_fault_proxy().await;
     let principal = test.principal(&test.org).await;
     let imports = BTreeSet::from([import]);
     for _ in 0..20 {
-        proxy.inject(Operation::PutItem, Fault::Slow(Duration::ZERO));
+        proxy.inject(Operation::PutItem, Fault::Delayed(Duration::ZERO));
     }
-    // More than there are attempts until the time is up.
-    let holds: Vec<_> = (0..500).map(|_| proxy.hold(Operation::PutItem, Moment::Before)).collect();
+    // More holds than the call makes attempts before its deadline.
+    let holds: Vec<_> = (0..500).map(|_| proxy.hold(Operation::PutItem, HoldPoint::BeforeExecution)).collect();
     let ctx = test.app.request_context(Instant::now() + Duration::from_millis(500));
-    assert_eq!(ctx.leads(&principal).link(campaign, &imports).await, Err(dynamodb::Error::Unavailable.into()));
-    proxy.calm();
+    assert_eq!(ctx.leads(&principal).link(campaign, &imports).await, Err(shared::dynamodb::Error::Unavailable.into()));
+    proxy.clear_faults();
     drop(holds);
     assert!(test.ctx().leads(&principal).link(campaign, &imports).await.is_ok());
-    assert_one_each(&test, &contacts).await;
+    assert_one_lead_each(&test, &contacts).await;
 }
 
 #[tokio::test]
-async fn the_lead_of_a_contact_that_went_meanwhile_is_never_seen_and_does_not_stay() {
+async fn the_lead_of_a_concurrently_deleted_contact_is_never_visible_and_is_removed() {
     let mut test = TestApp::new().await;
-    let (import, campaign) = (test.import(&test.org).await, campaign(&test, "active", &[]).await);
-    let contact = test.create(&test.org, jane("jane@example.com"), Some(import)).await.id;
+    let (import, campaign) = (test.create_import(&test.org).await, campaign(&test, "active", &[]).await);
+    let contact = test.create_contact(&test.org, jane("jane@example.com"), Some(import)).await.id;
     let direct = test.app.clone();
-    let proxy = test.behind_faults().await;
+    let proxy = test.start_fault_proxy().await;
     let principal = test.principal(&test.org).await;
-    let mut hold = proxy.hold(Operation::PutItem, Moment::Before);
+    let mut hold = proxy.hold(Operation::PutItem, HoldPoint::BeforeExecution);
     let imports = BTreeSet::from([import]);
     let leads = test.ctx().leads(&principal);
     let link = leads.link(campaign, &imports);
@@ -277,13 +285,13 @@ async fn the_lead_of_a_contact_that_went_meanwhile_is_never_seen_and_does_not_st
         hold.reached().await;
         let ctx = direct.request_context(deadline());
         ctx.contacts(&principal).delete(contact, None).await.unwrap();
-        // The worker hears of the delete before the lead is there.
-        clear(&test, &parent.key(test.org.org_id)).await;
+        // The worker processes the deletion before the lead is written.
+        process_removal(&test, &parent.key(test.org.org_id)).await;
         hold.release();
     };
     let (outcome, ()) = tokio::join!(link, delete);
-    assert_eq!(outcome, Ok(linked(campaign, 1, 1)), "it was there when the call looked");
-    assert_eq!(test.count("lead").await, 1, "the late write");
+    assert_eq!(outcome, Ok(linked(campaign, 1, 1)), "the contact existed when the call read it");
+    assert_eq!(test.count_items("lead").await, 1, "written after the deletion");
     let id = shared::domain::LeadKey { campaign_id: campaign, contact_id: contact }.lead_id();
     assert_eq!(leads.get(id).await, Err(Error::NotFound(Kind::Lead)));
     for filter in [
@@ -293,6 +301,6 @@ async fn the_lead_of_a_contact_that_went_meanwhile_is_never_seen_and_does_not_st
     ] {
         assert_eq!(leads.list(&filter, 10, None).await.unwrap().rows, [], "{filter:?}");
     }
-    clear(&test, &parent.tombstone(test.org.org_id)).await;
-    assert_eq!(test.count("lead").await, 0, "gone after the tombstone's end");
+    process_removal(&test, &parent.tombstone(test.org.org_id)).await;
+    assert_eq!(test.count_items("lead").await, 0, "removed when the tombstone expires");
 }

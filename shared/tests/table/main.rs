@@ -1,4 +1,4 @@
-//! The table room against a real engine: what operations cost, what survives faults, what survives a race.
+//! The repositories on a real engine: the cost of operations, database faults, and races.
 
 mod budgets;
 mod bulk;

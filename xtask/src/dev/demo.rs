@@ -148,8 +148,8 @@ impl DemoOrg {
     fn with_tokens(self, jwt_secret: &str) -> Org {
         let Self { org_id, import_id, admin_key, read_key, revoked_key } = self;
         let tenant = Tenant { org_id, ..Tenant::new() };
-        let jwt = tenant.token(jwt_secret, TimeDelta::days(30));
-        let expired_jwt = tenant.token(jwt_secret, TimeDelta::hours(-1));
+        let jwt = tenant.jwt(jwt_secret, TimeDelta::days(30));
+        let expired_jwt = tenant.jwt(jwt_secret, TimeDelta::hours(-1));
         Org { org_id, admin_key, read_key, revoked_key, jwt, expired_jwt, import_id }
     }
 }
@@ -160,7 +160,7 @@ async fn seed_org(jwt_secret: &str, table: &Table, app: &App, with_example: bool
     let ctx = &request_context(app);
     let principal = &authenticate(ctx, &tenant, jwt_secret).await?;
     let import_id = Seeder { ctx, principal }.seed(with_example).await?;
-    for (secret, mut key) in tenant.keys() {
+    for (secret, mut key) in tenant.api_keys() {
         if with_example && key.revoked_at.is_some() {
             key.id = seed::example_key_id()?;
         }
@@ -170,7 +170,7 @@ async fn seed_org(jwt_secret: &str, table: &Table, app: &App, with_example: bool
 }
 
 async fn authenticate(ctx: &RequestContext, tenant: &Tenant, jwt_secret: &str) -> Result<Principal> {
-    let token = tenant.token(jwt_secret, TimeDelta::minutes(1));
+    let token = tenant.jwt(jwt_secret, TimeDelta::minutes(1));
     let credentials = Credentials { api_key: None, authorization: Some(&format!("Bearer {token}")) };
     match ctx.authenticate(credentials).await {
         Ok(principal) => Ok(principal),

@@ -13,7 +13,7 @@ use shared::app::App;
 use shared::config::Config;
 use shared::dynamodb::{RetryPolicy, Table, keys};
 use shared::testing::engine::Engine;
-use shared::testing::fault::{FaultProxy, Kind};
+use shared::testing::fault::{FaultKind, FaultProxy};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
@@ -193,7 +193,7 @@ async fn create_missing_data(
 async fn start_fault_proxy(database: &RunningDatabase, faults: Option<&Faults>) -> Result<Option<FaultProxy>> {
     let Some(Faults { seed, rate }) = faults else { return Ok(None) };
     let proxy = FaultProxy::start(database.url.as_str()).await.context("cannot start the fault proxy")?;
-    proxy.randomly(*seed, *rate, Kind::ALL);
+    proxy.inject_randomly(*seed, *rate, FaultKind::ALL);
     Ok(Some(proxy))
 }
 

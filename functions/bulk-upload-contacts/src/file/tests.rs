@@ -1,3 +1,5 @@
+//! The reader of uploaded files without the endpoint around it: tables of files, and properties of any file.
+
 use csv::{QuoteStyle, Terminator, WriterBuilder};
 use futures_util::FutureExt;
 use proptest::prelude::*;
@@ -8,59 +10,72 @@ use super::*;
 
 const HEADER: &str = "full_name,email,linkedin_profile,company,locale,timezone,metadata";
 
-/// The cells of a row, in the order of their columns' names.
-fn sent(cells: &[(&str, &str)]) -> String {
-    let mut cells: Vec<_> = cells.iter().map(|(name, cell)| (name.to_string(), cell.to_string())).collect();
+/// The cells of a row, in the order of the columns' names, as text.
+fn row(cells: &[(&str, &str)]) -> String {
+    let mut cells: Vec<_> = cells.iter().map(|(name, cell)| (*name, (*cell).to_owned())).collect();
     cells.sort();
     format!("{cells:?}")
 }
 
-/// What a file gives: its rows, as [`sent`] has them or what is wrong with each, or what is wrong with the file.
+/// Reads a file. Each row is its cells, as [`row`] has them, or the error of that row.
 fn read(file: impl AsRef<[u8]>) -> Result<Vec<String>, String> {
-    let rows = rows(file.as_ref()).map_err(|unparsable| unparsable.to_string())?;
-    let shown = |mut cells: Cells| {
-        cells.sort();
-        format!("{cells:?}")
-    };
-    Ok(rows.map(|row| row.map_or_else(|errors| errors.to_string(), shown)).collect())
+    let rows = rows(file.as_ref()).map_err(|error| error.to_string())?;
+    Ok(rows
+        .map(|row| match row {
+            Ok(mut cells) => {
+                cells.sort();
+                format!("{cells:?}")
+            }
+            Err(errors) => errors.to_string(),
+        })
+        .collect())
 }
 
 fn jane() -> String {
-    sent(&[("full_name", "Jane Doe"), ("email", "jane@example.com"), ("linkedin_profile", "in/janedoe")])
+    row(&[("full_name", "Jane Doe"), ("email", "jane@example.com"), ("linkedin_profile", "in/janedoe")])
 }
 
 fn john() -> String {
-    let required = [("full_name", "John Doe"), ("email", "john@example.com"), ("linkedin_profile", "in/johndoe")];
-    sent(&[&required[..], &[("company", "Tech Corp")]].concat())
+    row(&[
+        ("full_name", "John Doe"),
+        ("email", "john@example.com"),
+        ("linkedin_profile", "in/johndoe"),
+        ("company", "Tech Corp"),
+    ])
 }
 
 #[test]
-fn rows_are_read_in_every_spelling_of_a_file() {
+fn every_spelling_of_a_file_has_the_same_rows() {
     let plain = "full_name,email,linkedin_profile,company\n\
                  Jane Doe,jane@example.com,in/janedoe,\n\
                  John Doe,john@example.com,in/johndoe,Tech Corp\n";
     let spellings = [
-        ("as it is", plain.to_owned()),
+        // Line breaks and delimiters.
+        ("unchanged", plain.to_owned()),
         ("no last line break", plain.trim_end().to_owned()),
         ("CRLF", plain.replace('\n', "\r\n")),
         ("CR", plain.replace('\n', "\r")),
         ("mixed line breaks", plain.replacen('\n', "\r\n", 1)),
         (";", plain.replace(',', ";")),
         ("tab", plain.replace(',', "\t")),
+        // Byte order marks.
         ("BOM", format!("\u{FEFF}{plain}")),
         ("two BOMs before a quoted name", format!("\u{FEFF}\u{FEFF}\"a,b\",{}", plain.trim_end().replace('\n', "\n,"))),
         ("two BOMs", format!("\u{FEFF}\u{FEFF}{plain}")),
         ("BOM, CRLF and ;", format!("\u{FEFF}{}", plain.replace('\n', "\r\n").replace(',', ";"))),
         ("BOM, CR and tab", format!("\u{FEFF}{}", plain.replace('\n', "\r").replace(',', "\t"))),
+        // The header.
         ("upper case", plain.replacen("full_name,email", "FULL_NAME,EMail", 1)),
         ("space around names", plain.replacen("full_name,email", " full_name\u{A0},\temail ", 1)),
         ("quoted names", plain.replacen("full_name,email", "\"full_name\",\" Email \"", 1)),
         ("BOM before a quoted name", format!("\u{FEFF}{}", plain.replacen("full_name", "\"full_name\"", 1))),
         ("quoted names and ;", plain.replacen("full_name,email", "\"full_name\",\"email\"", 1).replace(',', ";")),
+        // Quoted and blank values.
         ("quoted values", plain.replace("Tech Corp", "\"Tech Corp\"").replace("Jane Doe", "\"Jane Doe\"")),
         ("quoted, at the end", plain.trim_end().replace("Tech Corp", "\"Tech Corp\"")),
         ("quoted blank", plain.replace("in/janedoe,", "in/janedoe,\" \"")),
         ("blank", plain.replace("in/janedoe,", "in/janedoe, \u{A0}")),
+        // Blank lines.
         ("empty lines", plain.replace('\n', "\n\n\n")),
         ("empty lines of CRLF", plain.replace('\n', "\r\n\r\n\r\n")),
         ("blank lines", plain.replace('\n', "\n  \n\t\n")),
@@ -69,6 +84,7 @@ fn rows_are_read_in_every_spelling_of_a_file() {
         ("lines of too few and too many empty cells", plain.replace('\n', "\n,\n,,,,,,,,\n")),
         ("lines before the header", format!("\n \r\n,,,\n{plain}")),
         ("lines of ; before the header", format!(";;;\n{}", plain.replace(',', ";"))),
+        // Other columns and another order.
         ("unknown columns", plain.replace(',', ",x,").replacen("x,", "phone,", 1).replacen("x,", "phone,", 1)),
         ("columns without a name", plain.replace('\n', ",,\n")),
         (
@@ -86,8 +102,9 @@ fn rows_are_read_in_every_spelling_of_a_file() {
 }
 
 #[test]
-fn values_are_what_the_cells_hold() {
+fn a_value_is_the_text_of_its_cell() {
     for (column, cell, value) in [
+        // Quotes.
         ("company", "Tech Corp", "Tech Corp"),
         ("company", "\"Tech, Corp\"", "Tech, Corp"),
         ("company", "\"Tech\nCorp\"", "Tech\nCorp"),
@@ -97,6 +114,7 @@ fn values_are_what_the_cells_hold() {
         ("company", "\"\"\"\"", "\""),
         ("company", "\"\n\"\"\n\"", "\n\"\n"),
         ("company", "The \"Tech\" Corp", "The \"Tech\" Corp"),
+        // Spaces, other delimiters and special characters.
         ("company", "  Tech Corp ", "  Tech Corp "),
         ("company", "\" Tech Corp\"", " Tech Corp"),
         ("company", "Tech;Corp\tInc", "Tech;Corp\tInc"),
@@ -105,6 +123,7 @@ fn values_are_what_the_cells_hold() {
         ("company", "Tech \\ Corp", "Tech \\ Corp"),
         ("company", "#1", "#1"),
         ("company", "null", "null"),
+        // Other columns.
         ("locale", "en-US", "en-US"),
         ("timezone", "Europe/Madrid", "Europe/Madrid"),
         ("metadata", r#""{""a"": [1, ""b""]}""#, r#"{"a": [1, "b"]}"#),
@@ -113,19 +132,21 @@ fn values_are_what_the_cells_hold() {
         ("enrichment", r#""{""a"": 1}""#, r#"{"a": 1}"#),
     ] {
         let file = format!("full_name,email,{column},linkedin_profile\nJane Doe,jane@example.com,{cell},in/janedoe");
-        let required = [("full_name", "Jane Doe"), ("email", "jane@example.com"), ("linkedin_profile", "in/janedoe")];
-        let expected = sent(&[&required[..], &[(column, value)]].concat());
+        let expected = row(&[
+            ("full_name", "Jane Doe"),
+            ("email", "jane@example.com"),
+            ("linkedin_profile", "in/janedoe"),
+            (column, value),
+        ]);
         assert_eq!(read(&file), Ok(vec![expected]), "{cell:?}");
     }
 }
 
 #[test]
-fn a_field_that_is_required_may_be_blank_here() {
-    assert_eq!(
-        read("full_name,email,linkedin_profile\n,\" \",x"),
-        Ok(vec![sent(&[("linkedin_profile", "x")])]),
-        "what is not sent is for the contact's own validation"
-    );
+fn a_blank_cell_of_a_required_field_is_left_to_the_validation_of_the_contact() {
+    let rows = read("full_name,email,linkedin_profile\n,\" \",x");
+
+    assert_eq!(rows, Ok(vec![row(&[("linkedin_profile", "x")])]));
 }
 
 #[test]
@@ -136,88 +157,136 @@ fn a_header_alone_has_no_rows() {
 }
 
 #[test]
-fn a_row_of_another_width_is_a_bad_row() {
-    let jane_line = "Jane Doe,jane@example.com,in/janedoe";
-    let file = format!("full_name,email,linkedin_profile\nJane\n{jane_line}\n\n{jane_line},\nJane,x\n\"a,b\nc\",,,,\n");
-    let bad = |width| format!("has {width} instead of 3");
-    assert_eq!(read(file), Ok(vec![bad("1 column"), jane(), bad("4 columns"), bad("2 columns"), bad("5 columns")]));
+fn a_row_of_another_width_is_an_error_of_the_row() {
+    let file = "full_name,email,linkedin_profile\n\
+                Jane\n\
+                Jane Doe,jane@example.com,in/janedoe\n\
+                \n\
+                Jane Doe,jane@example.com,in/janedoe,\n\
+                Jane,x\n\
+                \"a,b\nc\",,,,\n";
+
+    assert_eq!(
+        read(file),
+        Ok(vec![
+            "has 1 column instead of 3".to_owned(),
+            jane(),
+            "has 4 columns instead of 3".to_owned(),
+            "has 2 columns instead of 3".to_owned(),
+            "has 5 columns instead of 3".to_owned(),
+        ])
+    );
+}
+
+/// A header of all columns but one, and these rows.
+fn with_header(rows: &str) -> Vec<u8> {
+    format!("{HEADER}\n{rows}").into_bytes()
 }
 
 #[test]
-fn an_unparsable_file_is_refused_with_the_place() {
-    const NOT_UTF8: &str = "not UTF-8 text; save the file as CSV UTF-8";
-    const OPEN: &str = "a quoted value is never closed";
-    const AFTER: &str = "text after the closing quote of a value; write a quote inside it twice";
-    const SPACE: &str = "a space before the opening quote of a value";
-    const ODD: &str = "a quote that is missing its other one";
-    let line = |line: usize, fault: &str| format!("line {line}: {fault}");
-    let with = |rows: &str| format!("{HEADER}\n{rows}").into_bytes();
-    let cases: Vec<(Vec<u8>, String)> = vec![
-        (b"".into(), "the file is empty".into()),
-        ("\u{FEFF}".into(), "the file is empty".into()),
-        (b"\n\r\n \r".into(), "the file is empty".into()),
-        ("\u{FEFF}\r\n\r\n".into(), "the file is empty".into()),
-        (b",,,\n,,,".into(), "the file is empty".into()),
-        (b"\"\"".into(), "the file is empty".into()),
-        (b"x".into(), "the header lacks full_name, email, linkedin_profile".into()),
-        (b"Jane Doe,jane@example.com,in/janedoe".into(), "the header lacks full_name, email, linkedin_profile".into()),
-        (b"full_name|email|linkedin_profile".into(), "the header lacks full_name, email, linkedin_profile".into()),
-        (b"email,company".into(), "the header lacks full_name, linkedin_profile".into()),
-        (b"full_name,e-mail,linkedin_profile\n".into(), "the header lacks email".into()),
-        (b"full_name,email,linkedin_profile,EMAIL".into(), "the header repeats email".into()),
-        (b"email;email;email;full_name;linkedin_profile".into(), "the header repeats email".into()),
-        (
-            b"metadata,company,full_name,email,linkedin_profile,company,Metadata".into(),
-            "the header repeats company, metadata".into(),
-        ),
-        (b"\xFF\xFEf\0u\0l\0l\0".into(), line(1, NOT_UTF8)),
-        ([&with("Jane Doe"), &b"\xE9"[..]].concat(), line(2, NOT_UTF8)),
-        ([&with("a\r\nb\rc\n\n\r"), &b"Jos\xE9,x"[..]].concat(), line(7, NOT_UTF8)),
-        ([&with("\"a\nb\","), &b"\xC3"[..]].concat(), line(3, NOT_UTF8)),
-        ([&b"\xC3,"[..], &with("")].concat(), line(1, NOT_UTF8)),
-        (b"\"".into(), line(1, OPEN)),
-        (b"\"full_name,email,linkedin_profile\nJane,x,y\n".into(), line(1, OPEN)),
-        (with("\"Jane Doe,x,y,z,en,UTC,\n"), line(2, OPEN)),
-        (with("Jane Doe,x,y,z,en,UTC,\"{}"), line(2, OPEN)),
-        (with("Jane Doe,x,y,z,en,UTC,\"{}\"\"\n"), line(2, OPEN)),
-        (with("Jane Doe,x,y,z,en,UTC,\""), line(2, OPEN)),
-        (with("Jane Doe,x,y,z,en,UTC,{}\nJane Doe,x,y,z,en,UTC,\"{}\n"), line(3, OPEN)),
-        (with("\"a\n\rb\"\"\r\nc\",x,y\n\n\"John\nDoe,x,y"), line(7, OPEN)),
-        (with("\"a\",\"b\nc\",\"d\r\n\r\n"), line(3, OPEN)),
-        ("\u{FEFF}full_name;email;linkedin_profile\r\nJane;x;\"y\r\n".into(), line(2, OPEN)),
-        ("\u{FEFF}\"full_name\nx".into(), line(1, OPEN)),
-        (with("\r\r\"Acme \"X\" Inc\",x"), line(4, AFTER)),
-        (with("\"a\n\"b,x"), line(2, AFTER)),
-        (with("\"Acme\" ,x"), line(2, AFTER)),
-        (with("\"Acme\";x"), line(2, AFTER)),
-        (with("\"Acme,x\n\"Beta\",y"), line(2, AFTER)),
-        (b"\"full_name\"|\"email\"".into(), line(1, AFTER)),
-        (b"full_name, \"email\",linkedin_profile".into(), line(1, SPACE)),
-        (with("x,\t\"y\""), line(2, SPACE)),
-        (with("x,\u{A0}\"y\""), line(2, SPACE)),
-        (with("x\ny, \"a,b\",z"), line(3, SPACE)),
-        (with("x\n15\" screens,y"), line(3, ODD)),
-        (with("Acme\",y"), line(2, ODD)),
-        (with("Acme \"X,Y\",y"), line(2, ODD)),
-    ];
-    for (file, fault) in cases {
-        assert_eq!(read(&file), Err(fault), "{:?}", String::from_utf8_lossy(&file));
+fn a_file_without_text_is_refused() {
+    for file in ["", "\u{FEFF}", "\n\r\n \r", "\u{FEFF}\r\n\r\n", ",,,\n,,,", "\"\""] {
+        assert_eq!(read(file), Err("the file is empty".to_owned()), "{file:?}");
     }
 }
 
 #[test]
-fn the_delimiter_is_the_one_that_finds_most_columns() {
+fn a_header_without_a_required_column_is_refused() {
+    for (file, missing) in [
+        ("x", "full_name, email, linkedin_profile"),
+        ("Jane Doe,jane@example.com,in/janedoe", "full_name, email, linkedin_profile"),
+        ("full_name|email|linkedin_profile", "full_name, email, linkedin_profile"),
+        ("email,company", "full_name, linkedin_profile"),
+        ("full_name,e-mail,linkedin_profile\n", "email"),
+    ] {
+        assert_eq!(read(file), Err(format!("the header lacks {missing}")), "{file:?}");
+    }
+}
+
+#[test]
+fn a_header_with_a_repeated_column_is_refused() {
+    for (file, repeated) in [
+        ("full_name,email,linkedin_profile,EMAIL", "email"),
+        ("email;email;email;full_name;linkedin_profile", "email"),
+        ("metadata,company,full_name,email,linkedin_profile,company,Metadata", "company, metadata"),
+    ] {
+        assert_eq!(read(file), Err(format!("the header repeats {repeated}")), "{file:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_is_refused_with_the_line() {
+    for (file, line) in [
+        (b"\xFF\xFEf\0u\0l\0l\0".to_vec(), 1),
+        ([&with_header("Jane Doe"), &b"\xE9"[..]].concat(), 2),
+        ([&with_header("a\r\nb\rc\n\n\r"), &b"Jos\xE9,x"[..]].concat(), 7),
+        ([&with_header("\"a\nb\","), &b"\xC3"[..]].concat(), 3),
+        ([&b"\xC3,"[..], &with_header("")].concat(), 1),
+    ] {
+        let expected = format!("line {line}: not UTF-8 text; save the file as CSV UTF-8");
+        assert_eq!(read(&file), Err(expected), "{:?}", String::from_utf8_lossy(&file));
+    }
+}
+
+#[test]
+fn an_unmatched_quote_is_refused_with_the_line() {
+    const NOT_CLOSED: &str = "a quoted value is never closed";
+    const TEXT_AFTER: &str = "text after the closing quote of a value; write a quote inside it twice";
+    const SPACE_BEFORE: &str = "a space before the opening quote of a value";
+    const ODD: &str = "a quote that is missing its other one";
+    let row_with_open_quote = "Jane Doe,x,y,z,en,UTC,{}\nJane Doe,x,y,z,en,UTC,\"{}\n";
+    for (file, line, error) in [
+        // A quoted value that is not closed: in the header,
+        (b"\"".into(), 1, NOT_CLOSED),
+        (b"\"full_name,email,linkedin_profile\nJane,x,y\n".into(), 1, NOT_CLOSED),
+        ("\u{FEFF}\"full_name\nx".into(), 1, NOT_CLOSED),
+        // in the first or last cell of a row,
+        (with_header("\"Jane Doe,x,y,z,en,UTC,\n"), 2, NOT_CLOSED),
+        (with_header("Jane Doe,x,y,z,en,UTC,\"{}"), 2, NOT_CLOSED),
+        (with_header("Jane Doe,x,y,z,en,UTC,\"{}\"\"\n"), 2, NOT_CLOSED),
+        (with_header("Jane Doe,x,y,z,en,UTC,\""), 2, NOT_CLOSED),
+        (with_header(row_with_open_quote), 3, NOT_CLOSED),
+        // after line breaks of every kind.
+        (with_header("\"a\n\rb\"\"\r\nc\",x,y\n\n\"John\nDoe,x,y"), 7, NOT_CLOSED),
+        (with_header("\"a\",\"b\nc\",\"d\r\n\r\n"), 3, NOT_CLOSED),
+        ("\u{FEFF}full_name;email;linkedin_profile\r\nJane;x;\"y\r\n".into(), 2, NOT_CLOSED),
+        // Text after a closing quote.
+        (with_header("\r\r\"Acme \"X\" Inc\",x"), 4, TEXT_AFTER),
+        (with_header("\"a\n\"b,x"), 2, TEXT_AFTER),
+        (with_header("\"Acme\" ,x"), 2, TEXT_AFTER),
+        (with_header("\"Acme\";x"), 2, TEXT_AFTER),
+        (with_header("\"Acme,x\n\"Beta\",y"), 2, TEXT_AFTER),
+        (b"\"full_name\"|\"email\"".into(), 1, TEXT_AFTER),
+        // A space before an opening quote.
+        (b"full_name, \"email\",linkedin_profile".into(), 1, SPACE_BEFORE),
+        (with_header("x,\t\"y\""), 2, SPACE_BEFORE),
+        (with_header("x,\u{A0}\"y\""), 2, SPACE_BEFORE),
+        (with_header("x\ny, \"a,b\",z"), 3, SPACE_BEFORE),
+        // An odd number of quotes in a value that is not quoted.
+        (with_header("x\n15\" screens,y"), 3, ODD),
+        (with_header("Acme\",y"), 2, ODD),
+        (with_header("Acme \"X,Y\",y"), 2, ODD),
+    ] {
+        assert_eq!(read(&file), Err(format!("line {line}: {error}")), "{:?}", String::from_utf8_lossy(&file));
+    }
+}
+
+#[test]
+fn the_delimiter_is_the_one_with_the_most_known_columns() {
     for (header, expected) in [
+        // One delimiter.
         ("full_name,email,linkedin_profile", b','),
         ("full_name;email;linkedin_profile", b';'),
         ("full_name\temail\tlinkedin_profile", b'\t'),
         ("\"full_name\";\"email\"", b';'),
+        // Several characters that could be the delimiter.
         ("\"x,full_name,email,y\";full_name", b';'),
         ("x;full_name,email;company;y", b';'),
         ("full_name,email;company,locale", b','),
         ("full_name;email,company", b','),
         ("x,x,x,full_name;email;company,x", b';'),
         ("full_name;email\tcompany", b';'),
+        // No known column.
         ("x", b','),
         ("", b','),
     ] {
@@ -225,9 +294,10 @@ fn the_delimiter_is_the_one_that_finds_most_columns() {
     }
 }
 
-/// RFC 4180 read character by character, with the liberties that are taken: the cells of each line, `None` for a file
-/// that is refused. It shares nothing with what it judges.
-fn naive(text: &str, delimiter: char) -> Option<Vec<Vec<String>>> {
+/// A second implementation to compare with, which reads character by character and shares no parsing with the first one.
+///
+/// It has the cells of each line that is not blank; `None` for a file that is refused.
+fn reference_cells(text: &str, delimiter: char) -> Option<Vec<Vec<String>>> {
     let (mut lines, mut line, mut cell) = (vec![], vec![], String::new());
     let mut rest = text.chars().peekable();
     loop {
@@ -266,22 +336,22 @@ fn cells(text: &str, delimiter: u8) -> Option<Vec<Vec<String>>> {
     Some(records(text, delimiter).map(|record| record.iter().map(str::to_owned).collect()).collect())
 }
 
-fn delimiters() -> impl Strategy<Value = u8> {
+fn any_delimiter() -> impl Strategy<Value = u8> {
     prop::sample::select(DELIMITERS.to_vec())
 }
 
-/// Texts with more of what means something in a file than chance would have.
-fn texts() -> impl Strategy<Value = String> {
+/// Any text, and often one of the characters that have a meaning in a file.
+fn any_text() -> impl Strategy<Value = String> {
     prop_oneof!["[a \",;\t\r\n\\u{FEFF}é]{0,8}", any::<String>()]
 }
 
-/// A file with all columns, written by a library, and the values of its rows.
-fn written() -> impl Strategy<Value = (String, Vec<Vec<(&'static str, String)>>)> {
+/// A file with all columns in any order, written by the CSV library, and the values of its rows.
+fn any_written_file() -> impl Strategy<Value = (String, Vec<Vec<(&'static str, String)>>)> {
     let columns = Just(columns().iter().map(|column| column.name).collect::<Vec<_>>()).prop_shuffle();
-    let values = prop::collection::vec(prop::collection::vec(texts(), 8), 0..6);
+    let values = prop::collection::vec(prop::collection::vec(any_text(), 8), 0..6);
     let style = prop::sample::select(vec![QuoteStyle::Necessary, QuoteStyle::Always, QuoteStyle::NonNumeric]);
     let terminator = prop::sample::select(vec![Terminator::CRLF, Terminator::Any(b'\n'), Terminator::Any(b'\r')]);
-    (columns, values, delimiters(), style, terminator).prop_map(|(columns, rows, delimiter, style, terminator)| {
+    (columns, values, any_delimiter(), style, terminator).prop_map(|(columns, rows, delimiter, style, terminator)| {
         let mut writer =
             WriterBuilder::new().delimiter(delimiter).quote_style(style).terminator(terminator).from_writer(vec![]);
         writer.write_record(&columns).unwrap();
@@ -295,116 +365,160 @@ fn written() -> impl Strategy<Value = (String, Vec<Vec<(&'static str, String)>>)
 
 proptest! {
     #[test]
-    fn what_a_library_writes_is_read((file, rows) in written()) {
-        let rows = rows.iter().map(|row| row.iter().filter(|(_, value)| !is_blank(value)));
-        let expected = rows.map(|row| row.map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>());
-        let expected = expected.filter(|row| !row.is_empty()).map(|row| sent(&row)).collect();
+    fn a_file_of_the_csv_library_is_read_unchanged((file, rows) in any_written_file()) {
+        let mut expected = Vec::new();
+        for values in &rows {
+            let fields: Vec<_> =
+                values.iter().filter(|(_, value)| !is_blank(value)).map(|(name, value)| (*name, value.as_str())).collect();
+            if !fields.is_empty() {
+                expected.push(row(&fields));
+            }
+        }
         prop_assert_eq!(read(&file), Ok(expected));
     }
 
     #[test]
-    fn one_quote_more_or_less_is_never_taken((file, _) in written(), at in any::<prop::sample::Index>(), more: bool) {
-        let quotes: Vec<_> = file.match_indices('"').map(|(place, _)| place).collect();
+    fn a_file_with_one_more_quote_is_refused((file, _) in any_written_file(), at in any::<prop::sample::Index>()) {
         let places: Vec<_> = file.char_indices().map(|(place, _)| place).chain([file.len()]).collect();
-        prop_assume!(more || !quotes.is_empty());
         let mut file = file;
-        if more {
-            file.insert(*at.get(&places), '"');
-        } else {
-            file.remove(*at.get(&quotes));
-        }
+        file.insert(*at.get(&places), '"');
         prop_assert!(read(&file).is_err(), "{}", file);
     }
 
     #[test]
-    fn any_text_is_read_as_character_by_character(text in "[a \",;\t\r\né\u{A0}]{0,16}", delimiter in delimiters()) {
-        prop_assert_eq!(cells(&text, delimiter), naive(&text, delimiter.into()));
+    fn a_file_with_one_quote_less_is_refused((file, _) in any_written_file(), at in any::<prop::sample::Index>()) {
+        let quotes: Vec<_> = file.match_indices('"').map(|(place, _)| place).collect();
+        prop_assume!(!quotes.is_empty());
+        let mut file = file;
+        file.remove(*at.get(&quotes));
+        prop_assert!(read(&file).is_err(), "{}", file);
     }
 
     #[test]
-    fn no_file_is_too_strange(file in any::<Vec<u8>>(), text in texts()) {
+    fn the_reference_implementation_reads_the_same_cells(text in "[a \",;\t\r\né\u{A0}]{0,16}", delimiter in any_delimiter()) {
+        prop_assert_eq!(cells(&text, delimiter), reference_cells(&text, delimiter.into()));
+    }
+
+    #[test]
+    fn no_file_makes_the_reader_panic(file in any::<Vec<u8>>(), text in any_text()) {
         let _ = read(&file);
         let _ = read(format!("{HEADER}\n{text}"));
     }
 
     #[test]
-    fn no_form_is_too_strange(content_type in any::<String>(), pieces in prop::collection::vec(form_piece(), 0..12)) {
-        let boundary = "multipart/form-data; boundary=b";
-        for content_type in [&*content_type, boundary] {
+    fn no_form_makes_the_reader_panic(content_type in any::<String>(), pieces in prop::collection::vec(any_piece_of_a_form(), 0..12)) {
+        for content_type in [&content_type, BOUNDARY_B] {
             let body = Body { media: Media::Multipart, content_type: content_type.to_owned(), bytes: pieces.concat() };
-            // The whole form is there: were it waited for, it would be for ever.
-            let _ = file_of(&body).now_or_never().expect("nothing to wait for");
+            let _ = file_of(&body).now_or_never().expect("a form in memory is read without waiting");
         }
     }
 }
 
-fn form_piece() -> impl Strategy<Value = Vec<u8>> {
+/// A piece of a form, or any bytes.
+fn any_piece_of_a_form() -> impl Strategy<Value = Vec<u8>> {
     let pieces =
         ["\r\n", "--b", "--b\r\n", "--b--", "--", "Content-Disposition: form-data; name=\"file\"", "\"", "\\", "x"];
     prop_oneof![prop::sample::select(pieces.to_vec()).prop_map(Into::into), any::<Vec<u8>>()]
 }
 
-fn upload(content_type: &str, form: &str) -> Result<String, String> {
+/// The content type of the forms that [`form`] makes.
+const BOUNDARY_B: &str = "multipart/form-data; boundary=b";
+
+/// The file of a form of this content type.
+fn file_in(content_type: &str, form: &str) -> Result<String, String> {
     let body = Body { media: Media::Multipart, content_type: content_type.to_owned(), bytes: form.into() };
-    let file =
-        file_of(&body).now_or_never().expect("nothing to wait for").map_err(|unparsable| unparsable.to_string())?;
-    Ok(String::from_utf8(file.to_vec()).unwrap())
+    let file = file_of(&body).now_or_never().expect("a form in memory is read without waiting");
+    match file {
+        Ok(file) => Ok(String::from_utf8(file.to_vec()).unwrap()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
-/// A form of these parts: the head and the content of each.
+/// A form of these parts, each with its headers and its content.
 fn form(parts: &[(&str, &str)]) -> String {
-    let parts = parts.iter().map(|(head, content)| format!("--b\r\n{head}\r\n\r\n{content}\r\n"));
-    parts.chain(["--b--\r\n".to_owned()]).collect()
+    let mut form = String::new();
+    for (headers, content) in parts {
+        form += &["--b\r\n", headers, "\r\n\r\n", content, "\r\n"].concat();
+    }
+    form + "--b--\r\n"
 }
+
+/// A file with the delimiter of the form's parts in it.
+const CSV: &str = "full_name,email\r\n\"--b\",\r\n-- b\r\n";
 
 #[test]
-fn the_file_of_a_form_is_its_part_of_that_name() {
-    const CSV: &str = "full_name,email\r\n\"--b\",\r\n-- b\r\n";
+fn the_file_is_the_part_named_file() {
     let note = ("Content-Disposition: form-data; name=\"note\"", "a note");
-    let plain = "Content-Disposition: form-data; name=\"file\"";
-    for head in [
-        plain,
+    for headers in [
+        "Content-Disposition: form-data; name=\"file\"",
         "content-disposition: form-data; name=file",
         "Content-Disposition: form-data; name=\"file\"; filename=\"contacts.csv\"\r\nContent-Type: text/csv",
         "Content-Type: application/vnd.ms-excel\r\nContent-Disposition: form-data; filename=\"a; b.csv\"; name=\"file\"",
         "Content-Disposition: form-data; name=\"file\"; filename=\"\"\r\nContent-Type: application/octet-stream",
     ] {
-        for parts in [&[(head, CSV)][..], &[note, (head, CSV)], &[(head, CSV), note]] {
-            assert_eq!(upload("multipart/form-data; boundary=b", &form(parts)), Ok(CSV.to_owned()), "{parts:?}");
+        let file = (headers, CSV);
+        for parts in [[file].as_slice(), &[note, file], &[file, note]] {
+            assert_eq!(file_in(BOUNDARY_B, &form(parts)), Ok(CSV.to_owned()), "{parts:?}");
         }
     }
-    let odd = "a preamble\r\n".to_owned() + &form(&[(plain, CSV)]) + "an epilogue";
-    assert_eq!(upload("Multipart/Form-Data; charset=utf-8; boundary=\"b\"", &odd), Ok(CSV.to_owned()));
-    assert_eq!(upload("multipart/form-data; boundary=b", &form(&[(plain, "")])), Ok(String::new()));
 }
 
 #[test]
-fn a_form_without_the_one_file_is_refused() {
-    const MALFORMED: &str = "the form cannot be read: it is cut off or malformed";
-    const NO_BOUNDARY: &str = "the form cannot be read: its Content-Type has no boundary";
+fn text_around_the_parts_of_a_form_is_ignored() {
+    let parts = form(&[("Content-Disposition: form-data; name=\"file\"", CSV)]);
+
+    let file =
+        file_in("Multipart/Form-Data; charset=utf-8; boundary=\"b\"", &format!("a preamble\r\n{parts}an epilogue"));
+
+    assert_eq!(file, Ok(CSV.to_owned()));
+}
+
+#[test]
+fn the_file_of_a_form_can_be_empty() {
+    let form = form(&[("Content-Disposition: form-data; name=\"file\"", "")]);
+
+    assert_eq!(file_in(BOUNDARY_B, &form), Ok(String::new()));
+}
+
+#[test]
+fn a_form_without_exactly_one_file_is_refused() {
     const NO_FILE: &str = "the form has no part named file";
-    const BOUNDARY: &str = "multipart/form-data; boundary=b";
+    const TWO_FILES: &str = "the form has two parts named file";
     let file = ("Content-Disposition: form-data; name=\"file\"", "x");
     let other = ("Content-Disposition: form-data; name=\"files\"; filename=\"file\"", "x");
-    let good = form(&[file]);
-    for (content_type, form, fault) in [
-        (BOUNDARY, form(&[]), NO_FILE),
-        (BOUNDARY, form(&[other]), NO_FILE),
-        (BOUNDARY, form(&[("Content-Disposition: form-data; name=\"FILE\"", "x")]), NO_FILE),
-        (BOUNDARY, form(&[("Content-Type: text/csv", "x")]), NO_FILE),
-        (BOUNDARY, form(&[file, other, file]), "the form has two parts named file"),
-        (BOUNDARY, String::new(), MALFORMED),
-        (BOUNDARY, "full_name,email".to_owned(), MALFORMED),
-        (BOUNDARY, good.replace("\r\n", "\n"), MALFORMED),
-        (BOUNDARY, good.replace("--b--\r\n", ""), MALFORMED),
-        (BOUNDARY, good.replace("--b--\r\n", "--b"), MALFORMED),
-        (BOUNDARY, good.replace("Disposition:", "Disposition"), MALFORMED),
-        ("multipart/form-data; boundary=c", good.clone(), MALFORMED),
-        ("multipart/form-data", good.clone(), NO_BOUNDARY),
-        ("multipart/form-data; boundary=", good.clone(), MALFORMED),
-        ("multipart/form-data; bound", good.clone(), NO_BOUNDARY),
-        ("", good.clone(), NO_BOUNDARY),
+    let upper_case = ("Content-Disposition: form-data; name=\"FILE\"", "x");
+    let without_a_name = ("Content-Type: text/csv", "x");
+    for (parts, error) in [
+        ([].as_slice(), NO_FILE),
+        (&[other], NO_FILE),
+        (&[upper_case], NO_FILE),
+        (&[without_a_name], NO_FILE),
+        (&[file, other, file], TWO_FILES),
     ] {
-        assert_eq!(upload(content_type, &form), Err(fault.to_owned()), "{content_type} {form:?}");
+        assert_eq!(file_in(BOUNDARY_B, &form(parts)), Err(error.to_owned()), "{parts:?}");
+    }
+}
+
+#[test]
+fn a_malformed_form_is_refused() {
+    const MALFORMED: &str = "the form cannot be read: it is cut off or malformed";
+    const NO_BOUNDARY: &str = "the form cannot be read: its Content-Type has no boundary";
+    let valid = form(&[("Content-Disposition: form-data; name=\"file\"", "x")]);
+    for (content_type, form, error) in [
+        // The body.
+        (BOUNDARY_B, String::new(), MALFORMED),
+        (BOUNDARY_B, "full_name,email".to_owned(), MALFORMED),
+        (BOUNDARY_B, valid.replace("\r\n", "\n"), MALFORMED),
+        (BOUNDARY_B, valid.replace("--b--\r\n", ""), MALFORMED),
+        (BOUNDARY_B, valid.replace("--b--\r\n", "--b"), MALFORMED),
+        (BOUNDARY_B, valid.replace("Disposition:", "Disposition"), MALFORMED),
+        // The Content-Type.
+        ("multipart/form-data; boundary=c", valid.clone(), MALFORMED),
+        ("multipart/form-data; boundary=", valid.clone(), MALFORMED),
+        ("multipart/form-data", valid.clone(), NO_BOUNDARY),
+        ("multipart/form-data; bound", valid.clone(), NO_BOUNDARY),
+        ("", valid.clone(), NO_BOUNDARY),
+    ] {
+        assert_eq!(file_in(content_type, &form), Err(error.to_owned()), "{content_type} {form:?}");
     }
 }

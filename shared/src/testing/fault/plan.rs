@@ -1,249 +1,149 @@
-//! What shall happen to which call: pure decisions, no I/O.
+//! The decision about each call: which fault is injected, or whether the call is held. No I/O.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use hyper::header::HeaderMap;
 
-use super::Gate;
-use super::answer::{self, Reason, Throttling};
+use super::hold::HeldCall;
+use super::kinds::{Fault, FaultKind, Operation};
+use super::response::{CancellationReason, ThrottlingError, transaction_size};
 
-/// The calls that read and write items: the only ones the proxy counts, holds or spoils.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are DynamoDB's own")]
-pub enum Operation {
-    GetItem,
-    BatchGetItem,
-    Query,
-    Scan,
-    TransactGetItems,
-    PutItem,
-    UpdateItem,
-    DeleteItem,
-    BatchWriteItem,
-    TransactWriteItems,
-}
-
-impl Operation {
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let target = headers.get("x-amz-target")?.to_str().ok()?;
-        Some(match target.strip_prefix("DynamoDB_20120810.")? {
-            "GetItem" => Self::GetItem,
-            "BatchGetItem" => Self::BatchGetItem,
-            "Query" => Self::Query,
-            "Scan" => Self::Scan,
-            "TransactGetItems" => Self::TransactGetItems,
-            "PutItem" => Self::PutItem,
-            "UpdateItem" => Self::UpdateItem,
-            "DeleteItem" => Self::DeleteItem,
-            "BatchWriteItem" => Self::BatchWriteItem,
-            "TransactWriteItems" => Self::TransactWriteItems,
-            _ => return None,
-        })
-    }
-
-    fn is_transaction(self) -> bool {
-        matches!(self, Self::TransactGetItems | Self::TransactWriteItems)
-    }
-}
-
-/// What can go wrong with one call.
+/// One call that the proxy received.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// 500 `InternalServerError`; not executed.
-    Unavailable,
-    /// 400 with one of the [`Throttling`] errors; not executed.
-    Throttled(Throttling),
-    /// The item is in somebody else's transaction; not executed. `TransactionConflictException` on a single-item
-    /// write, [`Fault::Cancelled`] with one [`Reason::TransactionConflict`] at an arbitrary index on a transaction.
-    Conflict,
-    /// 400 `TransactionCanceledException` with these reasons, padded with [`Reason::None`] to the transaction's
-    /// length; not executed. More reasons than the transaction has items: `ValidationException`, naming the mistake.
-    Cancelled(Vec<Reason>),
-    /// 400 `TransactionInProgressException`: an earlier call with the same token is still running; not executed.
-    InProgress,
-    /// The connection is reset; not executed.
-    ResetBefore,
-    /// Executed, then the connection is reset: the answer, whatever it was, is lost.
-    ResetAfter,
-    /// Executed, the answer held back this long.
-    Slow(Duration),
-    /// The first half of the batch is executed, the rest comes back as `UnprocessedKeys` or `UnprocessedItems`. A
-    /// batch of one is throttled instead, as DynamoDB does when it could process nothing.
-    Unprocessed,
-    /// Executed, answered with 200 and a body that is not JSON.
-    Garbage,
-}
-
-impl Fault {
-    /// The fault without its details.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Unavailable => Kind::Unavailable,
-            Self::Throttled(_) => Kind::Throttled,
-            Self::Conflict => Kind::Conflict,
-            Self::Cancelled(_) => Kind::Cancelled,
-            Self::InProgress => Kind::InProgress,
-            Self::ResetBefore => Kind::ResetBefore,
-            Self::ResetAfter => Kind::ResetAfter,
-            Self::Slow(_) => Kind::Slow,
-            Self::Unprocessed => Kind::Unprocessed,
-            Self::Garbage => Kind::Garbage,
-        }
-    }
-}
-
-/// A [`Fault`] without its details: for choosing and counting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each is explained at the fault of its name")]
-pub enum Kind {
-    Unavailable,
-    Throttled,
-    Conflict,
-    Cancelled,
-    InProgress,
-    ResetBefore,
-    ResetAfter,
-    Slow,
-    Unprocessed,
-    Garbage,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: &[Self] = &[
-        Self::Unavailable,
-        Self::Throttled,
-        Self::Conflict,
-        Self::Cancelled,
-        Self::InProgress,
-        Self::ResetBefore,
-        Self::ResetAfter,
-        Self::Slow,
-        Self::Unprocessed,
-        Self::Garbage,
-    ];
-
-    /// Whether DynamoDB can do this to a call of `operation`.
-    pub fn applies_to(self, operation: Operation) -> bool {
-        use Operation::{BatchGetItem, BatchWriteItem, DeleteItem, PutItem, TransactWriteItems, UpdateItem};
-        match self {
-            Self::Unavailable | Self::Throttled | Self::ResetBefore | Self::ResetAfter | Self::Slow | Self::Garbage => {
-                true
-            }
-            Self::Conflict => operation.is_transaction() || matches!(operation, PutItem | UpdateItem | DeleteItem),
-            Self::Cancelled => operation.is_transaction(),
-            Self::InProgress => operation == TransactWriteItems,
-            Self::Unprocessed => matches!(operation, BatchGetItem | BatchWriteItem),
-        }
-    }
-
-    /// A fault of this kind that a correct client survives by trying again: no condition fails that holds.
-    fn draw(self, rng: &mut Rng, items: usize) -> Fault {
-        match self {
-            Self::Unavailable => Fault::Unavailable,
-            Self::Throttled => Fault::Throttled(pick(rng, Throttling::ALL)),
-            Self::Conflict => Fault::Conflict,
-            Self::Cancelled => {
-                let mut reasons: Vec<_> =
-                    (0..items).map(|_| if rng.bool() { Reason::None } else { pick(rng, Reason::TRANSIENT) }).collect();
-                let culprit = rng.usize(..items);
-                reasons[culprit] = pick(rng, Reason::TRANSIENT);
-                Fault::Cancelled(reasons)
-            }
-            Self::InProgress => Fault::InProgress,
-            Self::ResetBefore => Fault::ResetBefore,
-            Self::ResetAfter => Fault::ResetAfter,
-            Self::Slow => Fault::Slow(Duration::from_millis(rng.u64(1..=100))),
-            Self::Unprocessed => Fault::Unprocessed,
-            Self::Garbage => Fault::Garbage,
-        }
-    }
-}
-
-fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
-    from[rng.usize(..from.len())]
-}
-
-/// One call that reached the proxy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// What was called.
+pub struct RecordedCall {
+    /// The operation.
     pub operation: Operation,
-    /// What was done to it; `None` if it passed, or was only held.
+    /// The injected fault; `None` if the call was forwarded or held.
     pub fault: Option<Fault>,
-    /// The request's JSON, as it came.
+    /// The request's JSON, unchanged.
     pub request: Bytes,
 }
 
-pub(super) enum Step {
-    Fault(Fault),
-    Hold(Gate),
+/// What happens to a call instead of plain forwarding.
+pub(super) enum Action {
+    Fail(Fault),
+    Hold(HeldCall),
 }
 
-/// What shall happen to which call, and what did.
+/// The queued actions, the random faults, and the record of calls.
+///
+/// A queued action of a call's operation takes precedence; without one, a random fault may be drawn.
 #[derive(Default)]
-pub(super) struct Plan {
-    script: BTreeMap<Operation, VecDeque<Step>>,
-    random: Random,
-    pub(super) calls: Vec<Call>,
+pub(super) struct FaultPlan {
+    queues: BTreeMap<Operation, VecDeque<Action>>,
+    random: RandomFaults,
+    pub(super) calls: Vec<RecordedCall>,
 }
 
-impl Plan {
-    pub(super) fn script(&mut self, operation: Operation, step: Step) {
-        self.script.entry(operation).or_default().push_back(step);
+impl FaultPlan {
+    /// Queues an action for a call of `operation`, after those already queued.
+    pub(super) fn enqueue(&mut self, operation: Operation, action: Action) {
+        self.queues.entry(operation).or_default().push_back(action);
     }
 
-    pub(super) fn randomly(&mut self, seed: u64, rate: f64, kinds: &[Kind]) {
-        self.random = Random { seed, rate, kinds: kinds.to_vec(), streams: BTreeMap::new() };
+    pub(super) fn set_random(&mut self, seed: u64, rate: f64, kinds: &[FaultKind]) {
+        self.random = RandomFaults { seed, rate, kinds: kinds.to_vec(), generators: BTreeMap::new() };
     }
 
-    pub(super) fn calm(&mut self) {
-        self.script.clear();
-        self.random = Random::default();
+    pub(super) fn clear(&mut self) {
+        self.queues.clear();
+        self.random = RandomFaults::default();
     }
 
-    /// Decides about a call and writes it down. A transaction's conflict becomes the cancellation that reports it.
-    pub(super) fn next(&mut self, operation: Operation, request: Bytes) -> Option<Step> {
-        let mut rng = self.random.stream(operation);
-        let items = if operation.is_transaction() { answer::transact_items(&request).max(1) } else { 1 };
-        let scripted = self.script.get_mut(&operation).and_then(VecDeque::pop_front);
-        let step = scripted.or_else(|| self.random.draw(operation, &mut rng, items).map(Step::Fault));
-        let fault = match &step {
-            Some(Step::Fault(fault)) => Some(fault.clone()),
-            Some(Step::Hold(_)) | None => None,
+    /// Decides about a call and records it.
+    pub(super) fn next_action(&mut self, operation: Operation, request: Bytes) -> Option<Action> {
+        // Drawn from for each call, whether needed or not: a queued action must not shift the random faults after it.
+        let mut rng = self.random.generator(operation);
+        let items = if operation.is_transaction() { transaction_size(&request).max(1) } else { 1 };
+
+        let queued = self.queues.get_mut(&operation).and_then(VecDeque::pop_front);
+        let action = match queued {
+            Some(action) => Some(action),
+            None => self.random.draw(operation, items, &mut rng).map(Action::Fail),
         };
-        self.calls.push(Call { operation, fault, request });
-        match step {
-            Some(Step::Fault(Fault::Conflict)) if operation.is_transaction() => {
-                let mut reasons = vec![Reason::None; rng.usize(..items)];
-                reasons.push(Reason::TransactionConflict);
-                Some(Step::Fault(Fault::Cancelled(reasons)))
+
+        let fault = match &action {
+            Some(Action::Fail(fault)) => Some(fault.clone()),
+            Some(Action::Hold(_)) | None => None,
+        };
+        self.calls.push(RecordedCall { operation, fault, request });
+
+        match action {
+            Some(Action::Fail(Fault::TransactionConflict)) if operation.is_transaction() => {
+                Some(Action::Fail(conflict_at(rng.usize(..items))))
             }
-            step => step,
+            action => action,
         }
     }
 }
 
-#[derive(Default)]
-struct Random {
-    seed: u64,
-    rate: f64,
-    kinds: Vec<Kind>,
-    streams: BTreeMap<Operation, Rng>,
+/// The cancellation that reports a conflict of one item of a transaction.
+fn conflict_at(index: usize) -> Fault {
+    let mut reasons = vec![CancellationReason::None; index];
+    reasons.push(CancellationReason::TransactionConflict);
+    Fault::TransactionCanceled(reasons)
 }
 
-impl Random {
-    /// The call's own generator: how much one call draws must not change the next one's action.
-    fn stream(&mut self, operation: Operation) -> Rng {
+/// Faults drawn from a seed.
+///
+/// Each operation has a generator of its own, and each call a fork of it. The n-th call of an operation therefore meets
+/// the same fault for the same seed, no matter how calls of different operations interleave and how much randomness the
+/// earlier calls consumed.
+#[derive(Default)]
+struct RandomFaults {
+    seed: u64,
+    rate: f64,
+    kinds: Vec<FaultKind>,
+    generators: BTreeMap<Operation, Rng>,
+}
+
+impl RandomFaults {
+    /// A random number generator for one call.
+    fn generator(&mut self, operation: Operation) -> Rng {
         let seed = self.seed.wrapping_add(operation as u64);
-        self.streams.entry(operation).or_insert_with(|| Rng::with_seed(seed)).fork()
+        self.generators.entry(operation).or_insert_with(|| Rng::with_seed(seed)).fork()
     }
 
-    fn draw(&self, operation: Operation, rng: &mut Rng, items: usize) -> Option<Fault> {
-        let kinds: Vec<_> = self.kinds.iter().filter(|kind| kind.applies_to(operation)).copied().collect();
-        (!kinds.is_empty() && rng.f64() < self.rate).then(|| pick(rng, &kinds).draw(rng, items))
+    fn draw(&self, operation: Operation, items: usize, rng: &mut Rng) -> Option<Fault> {
+        let kinds: Vec<FaultKind> = self.kinds.iter().copied().filter(|kind| kind.applies_to(operation)).collect();
+        if kinds.is_empty() || rng.f64() >= self.rate {
+            return None;
+        }
+        let kind = choose(&kinds, rng);
+        Some(random_fault(kind, items, rng))
     }
+}
+
+/// A fault of this kind that a client survives by retrying: no condition fails that holds.
+fn random_fault(kind: FaultKind, items: usize, rng: &mut Rng) -> Fault {
+    match kind {
+        FaultKind::InternalServerError => Fault::InternalServerError,
+        FaultKind::Throttled => Fault::Throttled(choose(ThrottlingError::ALL, rng)),
+        FaultKind::TransactionConflict => Fault::TransactionConflict,
+        FaultKind::TransactionCanceled => Fault::TransactionCanceled(transient_reasons(items, rng)),
+        FaultKind::TransactionInProgress => Fault::TransactionInProgress,
+        FaultKind::RequestLost => Fault::RequestLost,
+        FaultKind::ResponseLost => Fault::ResponseLost,
+        FaultKind::Delayed => Fault::Delayed(Duration::from_millis(rng.u64(1..=100))),
+        FaultKind::Unprocessed => Fault::Unprocessed,
+        FaultKind::MalformedResponse => Fault::MalformedResponse,
+    }
+}
+
+/// Reasons for `items` items, at least one of which cancels the transaction.
+fn transient_reasons(items: usize, rng: &mut Rng) -> Vec<CancellationReason> {
+    let mut reasons = Vec::new();
+    for _ in 0..items {
+        let cancels = !rng.bool();
+        reasons.push(if cancels { choose(CancellationReason::TRANSIENT, rng) } else { CancellationReason::None });
+    }
+    let index = rng.usize(..items);
+    reasons[index] = choose(CancellationReason::TRANSIENT, rng);
+    reasons
+}
+
+fn choose<T: Copy>(from: &[T], rng: &mut Rng) -> T {
+    from[rng.usize(..from.len())]
 }

@@ -19,7 +19,7 @@ pub async fn bodies(endpoint: Endpoint, handle: impl Handler) {
 }
 
 async fn json_content_types_are_accepted(app: &TestApp, endpoint: Endpoint, handle: impl Handler) {
-    let without = valid_request(app, endpoint).await.without("content-type");
+    let without = valid_request(app, endpoint).await.without_header("content-type");
 
     let response = app.send(endpoint, handle, &without).await;
 

@@ -7,7 +7,7 @@ use super::{FORBIDDEN, UNAUTHENTICATED, success, valid_request};
 use crate::domain::Scope;
 use crate::endpoint::Endpoint;
 use crate::http::Handler;
-use crate::testing::tenant::{forged, token};
+use crate::testing::tenant::{forge_jwt, sign_jwt};
 use crate::testing::{JWT_SECRET, Tenant, TestApp, TestResponse};
 
 /// Invalid credentials get 401, whatever is wrong with them, and valid ones without the endpoint's scope get 403.
@@ -91,7 +91,7 @@ impl Credentials {
 }
 
 async fn send_with(app: &TestApp, endpoint: Endpoint, handle: impl Handler, credentials: &Credentials) -> TestResponse {
-    let mut request = Box::pin(valid_request(app, endpoint)).await.without("x-api-key");
+    let mut request = Box::pin(valid_request(app, endpoint)).await.without_header("x-api-key");
     if let Some(key) = &credentials.key {
         request = request.header("x-api-key", key);
     }
@@ -139,10 +139,10 @@ fn invalid_tokens(org: &Tenant) -> Invalid {
 fn invalid_headers(org: &Tenant) -> Invalid {
     let valid = bearer(org, &json!({}));
     let with_header =
-        |header: Value| format!("Bearer {}", forged(JWT_SECRET, &header, &claims(org, &json!({"exp": at(600)}))));
+        |header: Value| format!("Bearer {}", forge_jwt(JWT_SECRET, &header, &claims(org, &json!({"exp": at(600)}))));
     let no_algorithm = with_header(json!({"alg": "none"}));
     let (unsigned, _) = no_algorithm.rsplit_once('.').expect("a token has a signature");
-    let other_secret = format!("Bearer {}", token("another secret", &claims(org, &json!({}))));
+    let other_secret = format!("Bearer {}", sign_jwt("another secret", &claims(org, &json!({}))));
     vec![
         ("another secret", Credentials::authorization(other_secret)),
         ("no signature, the algorithm none", Credentials::authorization(format!("{unsigned}."))),
@@ -184,5 +184,5 @@ fn claims(org: &Tenant, changes: &Value) -> Value {
 
 /// The `Authorization` header of a valid token with these changes of its claims.
 pub(super) fn bearer(org: &Tenant, changes: &Value) -> String {
-    format!("Bearer {}", token(JWT_SECRET, &claims(org, changes)))
+    format!("Bearer {}", sign_jwt(JWT_SECRET, &claims(org, changes)))
 }

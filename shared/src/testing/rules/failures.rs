@@ -46,17 +46,17 @@ pub async fn unavailable(endpoint: Endpoint, handle: impl Handler) {
     const TIME_LIMIT: Duration = Duration::from_millis(200);
     let mut app = TestApp::new().await;
     let good = valid_request(&app, endpoint).await;
-    let proxy = app.behind_faults().await;
+    let proxy = app.start_fault_proxy().await;
     // Caches the caller's API key, so that the fault meets the endpoint's own call.
     let _ = app.principal(&app.org).await;
-    proxy.randomly(0, 1.0, &[fault::Kind::Unavailable]);
+    proxy.inject_randomly(0, 1.0, &[fault::FaultKind::InternalServerError]);
 
-    let response = app.send_by(Instant::now() + TIME_LIMIT, endpoint, handle, &good).await;
+    let response = app.send_with_deadline(Instant::now() + TIME_LIMIT, endpoint, handle, &good).await;
 
     let detail = r#"{"detail":"Service temporarily unavailable, try again"}"#;
     assert_eq!((response.status, response.text.as_str()), (503, detail));
     assert_eq!(response.header("retry-after"), "1");
 
-    proxy.calm();
+    proxy.clear_faults();
     assert_eq!(app.send(endpoint, handle, &good).await.status, success(endpoint));
 }

@@ -31,9 +31,9 @@ async fn repeats_are_replayed_for_24_hours(endpoint: Endpoint, handle: impl Hand
     assert_eq!((first.status, first.header("idempotent-replayed")), (201, ""), "{}", first.text);
     let items = app.items().await;
 
-    app.pass(TimeDelta::hours(24) - TimeDelta::minutes(1));
+    app.advance_clock(TimeDelta::hours(24) - TimeDelta::minutes(1));
     let other_spelling = keyed.clone().path(path.trim_end_matches('/'));
-    for repeat in [keyed.clone(), other_spelling, keyed.clone().without("content-type")] {
+    for repeat in [keyed.clone(), other_spelling, keyed.clone().without_header("content-type")] {
         let again = app.send(endpoint, handle, &repeat).await;
 
         assert_eq!((again.status, &again.text), (201, &first.text));
@@ -44,7 +44,7 @@ async fn repeats_are_replayed_for_24_hours(endpoint: Endpoint, handle: impl Hand
     }
     assert_eq!(app.items().await, items);
 
-    app.pass(TimeDelta::minutes(1));
+    app.advance_clock(TimeDelta::minutes(1));
     let next_day = app.send(endpoint, handle, &keyed).await;
 
     assert_eq!(next_day.header("idempotent-replayed"), "", "a response is stored for 24 hours");
@@ -88,7 +88,7 @@ async fn only_successes_are_stored(endpoint: Endpoint, handle: impl Handler) {
 
     assert_eq!(app.send(endpoint, handle, &invalid).await.status, 400);
     assert_eq!(app.send(endpoint, handle, &good).await.status, 201, "the 400 is not stored");
-    let unauthenticated = app.send(endpoint, handle, &good.without("x-api-key")).await;
+    let unauthenticated = app.send(endpoint, handle, &good.without_header("x-api-key")).await;
     assert_eq!(unauthenticated.status, 401, "a stored response is for authenticated callers");
 }
 
@@ -135,7 +135,7 @@ async fn repeats_run_again(endpoint: Endpoint, handle: impl Handler) {
 
         assert_eq!(response.status, success(endpoint), "{time}: {}", response.text);
         assert_eq!(response.header("idempotent-replayed"), "", "{time}");
-        assert_eq!(app.count("lease").await, 0, "{time}");
+        assert_eq!(app.count_items("lease").await, 0, "{time}");
     }
 }
 
@@ -150,7 +150,7 @@ async fn failures_release_the_lock(endpoint: Endpoint, handle: impl Handler) {
     assert_eq!(app.send(endpoint, handle, &keyed.clone().text("{")).await.status, 400);
     assert_eq!(app.send(endpoint, unavailable, &keyed).await.status, 503);
 
-    assert_eq!(app.count("lease").await, 0);
+    assert_eq!(app.count_items("lease").await, 0);
 }
 
 /// Runs inside a handler, where the key of the handler's request is locked.
@@ -178,7 +178,7 @@ async fn a_locked_key_refuses_repeats(endpoint: Endpoint, handle: impl Handler) 
         assert_eq!(send(&other_key).await.status, success(endpoint), "another key is not locked");
         assert_ne!(send(&other_organization).await.status, 409, "a key belongs to one organization");
 
-        app.pass(TimeDelta::seconds(61));
+        app.advance_clock(TimeDelta::seconds(61));
         assert_eq!(send(&keyed).await.status, success(endpoint), "the lock of a dead process expires after a minute");
         Err(ApiError::NoRoute)
     };

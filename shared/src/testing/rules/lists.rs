@@ -22,40 +22,43 @@ async fn create_three_rows_of_every_list(app: &TestApp) {
     for company in ["Tech Corp", "Other Corp", "First Corp"] {
         let mut contact = jane(&new_email());
         contact["company"] = json!(company);
-        app.create(&app.org, contact, None).await;
+        app.create_contact(&app.org, contact, None).await;
         // Together with its contact, its import and its campaign.
-        app.lead().await;
+        app.create_lead().await;
     }
 }
 
 async fn pages_have_the_requested_size(app: &TestApp, endpoint: Endpoint, handle: impl Handler) {
-    let ids = app.list(endpoint, handle, "").await.each("id");
+    let ids = app.list(endpoint, handle, "").await.values_of("id");
     for (limit, size) in [("1", 1), ("2", 2), ("0010", 10), ("1000", 1000), (&ids.len().to_string(), ids.len())] {
-        let responses = app.pages(endpoint, handle, &format!("limit={limit}&unknown=x")).await;
+        let responses = app.list_all_pages(endpoint, handle, &format!("limit={limit}&unknown=x")).await;
 
-        let pages: Vec<_> = responses.iter().map(|page| page.each("id")).collect();
+        let pages: Vec<_> = responses.iter().map(|page| page.values_of("id")).collect();
         assert_eq!(pages, ids.chunks(size).collect::<Vec<_>>(), "{limit}");
     }
 }
 
 async fn organizations_see_their_own_rows(app: &TestApp, endpoint: Endpoint, handle: impl Handler) {
-    let ids = app.list(endpoint, handle, "").await.each("id");
-    let second_page = app.list(endpoint, handle, "limit=1").await.next(endpoint).expect("there are three rows");
+    let ids = app.list(endpoint, handle, "").await.values_of("id");
+    let second_page =
+        app.list(endpoint, handle, "limit=1").await.next_page_query(endpoint).expect("there are three rows");
     let new_organization = bearer(&Tenant::new(), &json!({"scope": "admin"}));
-    let without_rows = TestRequest::example(endpoint).without("x-api-key").header("authorization", &new_organization);
+    let without_rows =
+        TestRequest::example(endpoint).without_header("x-api-key").header("authorization", &new_organization);
     for query in ["", &second_page] {
         let response = app.send(endpoint, handle, &without_rows.clone().query(query)).await;
 
         assert_eq!((response.status, response.text.as_str(), response.header("link")), (200, "[]", ""), "{query}");
     }
 
-    let of_other = app.send(endpoint, handle, &TestRequest::to(endpoint, &app.other)).await.each("id");
+    let of_other = app.send(endpoint, handle, &TestRequest::to(endpoint, &app.other)).await.values_of("id");
 
     assert!(of_other.iter().all(|id| !ids.contains(id)), "{of_other:?}");
 }
 
 async fn invalid_queries_are_refused(app: &TestApp, endpoint: Endpoint, handle: impl Handler) {
-    let second_page = app.list(endpoint, handle, "limit=1").await.next(endpoint).expect("there are three rows");
+    let second_page =
+        app.list(endpoint, handle, "limit=1").await.next_page_query(endpoint).expect("there are three rows");
     let cursor_twice = format!("{second_page}&{second_page}").replace("limit=1", "");
     let (limit, cursor) = ("limit must be an integer from 1 to 1000", "cursor must be the cursor of a Link header");
     for (query, detail) in [

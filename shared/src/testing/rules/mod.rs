@@ -13,7 +13,7 @@ mod lists;
 mod order;
 mod request_ids;
 mod routing;
-mod valid_request;
+pub mod valid_request;
 
 pub use bodies::bodies;
 pub use credentials::credentials;

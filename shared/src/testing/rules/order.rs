@@ -66,7 +66,7 @@ impl Change {
             Self::Query(query) => request.query(query),
             Self::Method(method) => request.method(method),
             Self::Header(name, value) => request.header(name, value),
-            Self::Token(authorization) => request.without("x-api-key").header("authorization", authorization),
+            Self::Token(authorization) => request.without_header("x-api-key").header("authorization", authorization),
             Self::Body(body) => request.text(body),
         }
     }
@@ -75,7 +75,7 @@ impl Change {
 /// The defects that a request to this endpoint can have, in the documented order.
 async fn defects(app: &TestApp, endpoint: Endpoint) -> Vec<Defect> {
     if endpoint.spec().conflicts.contains(&Conflict::EmailTaken) {
-        app.jane("taken@example.com").await;
+        app.create_jane("taken@example.com").await;
     }
     let mut defects = Vec::new();
     let mut add = |status, detail: &str, change| defects.push(Defect { status, detail: detail.to_owned(), change });

@@ -22,7 +22,7 @@ pub async fn request_ids(endpoint: Endpoint, handle: impl Handler) {
         ("\u{e9}", GATEWAY),
         ("line\r\nbreak: x", GATEWAY),
     ] {
-        for refused in [good.clone().path("/nowhere"), good.clone().without("x-api-key")] {
+        for refused in [good.clone().path("/nowhere"), good.clone().without_header("x-api-key")] {
             let response = app.send(endpoint, handle, &refused.header("x-request-id", sent)).await;
 
             assert_eq!(response.header("x-request-id"), echoed, "{sent}");

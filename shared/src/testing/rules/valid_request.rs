@@ -37,20 +37,20 @@ pub async fn valid_request(app: &TestApp, endpoint: Endpoint) -> TestRequest {
 /// Creates a resource of this kind and gives its id. `parent` is the id before it in the path.
 async fn create(app: &TestApp, kind: Kind, parent: Option<&str>) -> String {
     match kind {
-        Kind::Contact => app.jane(&new_email()).await.id.to_string(),
+        Kind::Contact => app.create_jane(&new_email()).await.id.to_string(),
         Kind::Import => {
-            let import = app.import(&app.org).await;
-            app.create(&app.org, jane(&new_email()), Some(import)).await;
+            let import = app.create_import(&app.org).await;
+            app.create_contact(&app.org, jane(&new_email()), Some(import)).await;
             import.to_string()
         }
-        Kind::Campaign => app.campaign(json!({"name": "Q1"})).await.id.to_string(),
+        Kind::Campaign => app.create_campaign(json!({"name": "Q1"})).await.id.to_string(),
         Kind::Activity => {
             let contact = ContactId::parse(parent.unwrap_or_default()).expect("an activity is named after its contact");
             let recorded = &TestRequest::example(Endpoint::RecordActivities).body()[0];
-            app.activity(contact, recorded.clone()).await.id.as_str().to_owned()
+            app.record_activity(contact, recorded.clone()).await.id.as_str().to_owned()
         }
-        Kind::Lead => app.lead().await.id().to_string(),
-        Kind::ApiKey => app.api_key(Scope::ALL).await.1.id.to_string(),
+        Kind::Lead => app.create_lead().await.id().to_string(),
+        Kind::ApiKey => app.create_api_key(Scope::ALL).await.1.id.to_string(),
     }
 }
 
@@ -65,7 +65,7 @@ async fn existing_ids(app: &TestApp, body: &Value) -> BTreeMap<String, String> {
 }
 
 /// The names of the ids in a body: `import_id` for a member `import_id` or `import_ids`.
-fn id_names(body: &Value) -> Vec<String> {
+pub fn id_names(body: &Value) -> Vec<String> {
     let mut names = Vec::new();
     match body {
         Value::Object(members) => {
@@ -83,8 +83,8 @@ fn id_names(body: &Value) -> Vec<String> {
     names
 }
 
-/// Replaces the ids of a body by these, and its emails by new ones.
-fn fill_in(body: &mut Value, ids: &BTreeMap<String, String>) {
+/// Replaces the ids in an example's body by these, which have the names of path parameters, and its emails by new ones.
+pub fn fill_in(body: &mut Value, ids: &BTreeMap<String, String>) {
     match body {
         Value::Object(members) => {
             for (name, value) in members {

@@ -11,8 +11,8 @@ use shared::auth::{Credentials, Principal};
 use shared::config::Config;
 use shared::domain::{ActivityId, Clock, ContactId};
 use shared::dynamodb::{RetryPolicy, Table, keys};
-use shared::testing::fault::{FaultProxy, Moment, Operation};
-use shared::testing::{JWT_SECRET, Tenant, jane, new_contact, read};
+use shared::testing::fault::{FaultProxy, HoldPoint, Operation};
+use shared::testing::{JWT_SECRET, Tenant, jane, new_contact, parse_body};
 use shared::wire::NewActivities;
 use shared::worker::process_batch;
 use tokio::net::TcpListener;
@@ -68,7 +68,7 @@ impl Local {
     }
 
     async fn principal(&self) -> Principal {
-        let token = self.tenant.token(JWT_SECRET, TimeDelta::hours(1));
+        let token = self.tenant.jwt(JWT_SECRET, TimeDelta::hours(1));
         let credentials = Credentials { api_key: None, authorization: Some(&format!("Bearer {token}")) };
         let app = self.app.request_context(Instant::now() + CALL_TIMEOUT);
         let Ok(principal) = app.authenticate(credentials).await else { panic!("the token is valid") };
@@ -85,7 +85,7 @@ impl Local {
         let body =
             |number| json!({"id": format!("act_{number}"), "event_time": "2024-04-18T10:15:00Z", "event_type": "x"});
         for bodies in (0..activities).map(body).collect::<Vec<_>>().chunks(50) {
-            let NewActivities(new) = read(json!(bodies));
+            let NewActivities(new) = parse_body(json!(bodies));
             timeline.record(&timeline.draft(new), |_| None).await.unwrap();
         }
         assert_eq!(self.items("activity").await, activities);
@@ -121,7 +121,7 @@ async fn serve(listener: TcpListener, worker: App, proxy: FaultProxy, kills: usi
             let batch = serde_json::from_slice(&body).unwrap();
             let working = process_batch(&worker, &batch, Instant::now() + CALL_TIMEOUT);
             if killed.load(Ordering::Relaxed) < kills {
-                let mut held = proxy.hold(Operation::BatchWriteItem, Moment::After);
+                let mut held = proxy.hold(Operation::BatchWriteItem, HoldPoint::AfterExecution);
                 tokio::select! {
                     _ = working => panic!("the worker deletes nothing"),
                     () = held.reached() => {}

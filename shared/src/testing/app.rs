@@ -1,0 +1,173 @@
+//! The application under test.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::engine::Engine;
+use super::fault::FaultProxy;
+use super::{Tenant, TestRequest, TestResponse};
+use crate::app::{App, RequestContext};
+use crate::auth::{Credentials, Principal};
+use crate::config::{Config, Database, Jwt, JwtKeys, Secret};
+use crate::domain::Clock;
+use crate::dynamodb::{RetryPolicy, Table};
+use crate::endpoint::Endpoint;
+use crate::http::{Handler, serve};
+use crate::repositories::api_keys;
+use crate::system;
+
+/// The secret that signs test tokens.
+pub const JWT_SECRET: &str = "a shared secret for tests, long enough for HS256";
+
+/// The retry policy behind a fault proxy. Its durations are short so that a test of many faults ends soon; no test
+/// depends on their exact length.
+pub const RETRY_POLICY: RetryPolicy =
+    RetryPolicy { attempt_timeout: Duration::from_secs(1), max_backoff: Duration::from_millis(50) };
+
+/// The API with a table of its own, a clock that can be advanced, and two organizations.
+pub struct TestApp {
+    /// The organization that a test acts as.
+    pub org: Tenant,
+    /// Another organization, whose data must stay invisible to the first.
+    pub other: Tenant,
+    /// The state that the functions of one process share.
+    pub app: App,
+    config: Config,
+    retry_policy: RetryPolicy,
+    clock_offset: Arc<AtomicI64>,
+    engine: Option<Engine>,
+}
+
+/// Set-up.
+impl TestApp {
+    /// Creates an API on an empty table, with the API keys of both organizations.
+    pub async fn new() -> Self {
+        let (engine, url) = if let Ok(url) = std::env::var("TEST_DYNAMODB_URL") {
+            (None, url)
+        } else {
+            let engine = Engine::in_memory().await.expect("the embedded engine starts");
+            let url = engine.url();
+            (Some(engine), url)
+        };
+        let config = config(&url);
+        let table = Table::new(&config.database, RetryPolicy::default());
+        table.create_if_missing(None).await.expect("the table can be created");
+        let (org, other) = (Tenant::new(), Tenant::new());
+        for (secret, key) in org.api_keys().into_iter().chain(other.api_keys()) {
+            api_keys::store(&table, &secret.hash(), &key).await.expect("an API key can be stored");
+        }
+        let clock_offset = Arc::new(AtomicI64::new(0));
+        let retry_policy = RetryPolicy::default();
+        let app = app(&config, &clock_offset, retry_policy);
+        Self { org, other, app, config, retry_policy, clock_offset, engine }
+    }
+
+    /// Puts a fault proxy between the API and its engine, and restarts the API.
+    pub async fn start_fault_proxy(&mut self) -> FaultProxy {
+        let engine = self.config.database.endpoint.clone().expect("a test's engine has a URL");
+        let proxy = FaultProxy::start(&engine).await.expect("the proxy starts");
+        self.config.database.endpoint = Some(proxy.endpoint());
+        self.retry_policy = RETRY_POLICY;
+        self.restart();
+        proxy
+    }
+
+    /// Replaces the process by a new one on the same table: all caches are empty.
+    pub fn restart(&mut self) {
+        self.app = app(&self.config, &self.clock_offset, self.retry_policy);
+    }
+
+    /// Advances the API's clock.
+    pub fn advance_clock(&self, by: TimeDelta) {
+        self.clock_offset.fetch_add(by.num_milliseconds(), Ordering::Relaxed);
+    }
+
+    /// Whether the table lies on the embedded engine, which counts capacity units as DynamoDB does. DynamoDB Local
+    /// miscounts those of transactions, and is about ten times slower.
+    pub fn uses_embedded_engine(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    /// A client of the table beside the API.
+    pub(super) fn table(&self) -> Table {
+        Table::new(&self.config.database, RetryPolicy::default())
+    }
+}
+
+/// Requests.
+impl TestApp {
+    /// Sends a request to the handler of an endpoint, as the endpoint's function does.
+    pub async fn send(&self, endpoint: Endpoint, handle: impl Handler, request: &TestRequest) -> TestResponse {
+        self.send_with_deadline(deadline(), endpoint, handle, request).await
+    }
+
+    /// Sends a request that has to be completed by `deadline`.
+    pub async fn send_with_deadline(
+        &self,
+        deadline: Instant,
+        endpoint: Endpoint,
+        handle: impl Handler,
+        request: &TestRequest,
+    ) -> TestResponse {
+        let response = Box::pin(serve(&self.app, endpoint, handle, request.event(), deadline)).await;
+        TestResponse::new(&response)
+    }
+
+    /// Reads one page of a list as [`TestApp::org`].
+    pub async fn list(&self, endpoint: Endpoint, handle: impl Handler, query: &str) -> TestResponse {
+        self.send(endpoint, handle, &TestRequest::to(endpoint, &self.org).query(query)).await
+    }
+
+    /// Reads a list page by page as [`TestApp::org`], following the links to the next page.
+    pub async fn list_all_pages(&self, endpoint: Endpoint, handle: impl Handler, query: &str) -> Vec<TestResponse> {
+        let mut pages = Vec::new();
+        let mut next_query = Some(query.to_owned());
+        while let Some(query) = next_query {
+            let page = self.list(endpoint, handle, &query).await;
+            next_query = page.next_page_query(endpoint);
+            pages.push(page);
+        }
+        pages
+    }
+
+    /// A request's context, to call repositories directly and to read the capacity that the calls consumed.
+    pub fn ctx(&self) -> RequestContext {
+        self.app.request_context(deadline())
+    }
+
+    /// The caller that is authenticated by an organization's admin key.
+    pub async fn principal(&self, tenant: &Tenant) -> Principal {
+        let credentials = Credentials { api_key: Some(tenant.admin_key.in_clear()), authorization: None };
+        self.ctx().authenticate(credentials).await.expect("the key is valid")
+    }
+}
+
+/// The deadline of a request that begins now, as a function sets it.
+pub fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(25)
+}
+
+fn config(engine_url: &str) -> Config {
+    Config {
+        database: Database {
+            table: format!("test-{}", Uuid::new_v4()),
+            region: "us-east-1".to_owned(),
+            access_key_id: "local".to_owned(),
+            secret_access_key: Secret::new("local"),
+            session_token: None,
+            endpoint: Some(engine_url.to_owned()),
+        },
+        jwt: Jwt { keys: Some(JwtKeys::Shared(Secret::new(JWT_SECRET))), issuer: None, audience: None },
+    }
+}
+
+fn app(config: &Config, clock_offset: &Arc<AtomicI64>, retry_policy: RetryPolicy) -> App {
+    let clock_offset = Arc::clone(clock_offset);
+    let clock = Clock::new(move || Utc::now() + TimeDelta::milliseconds(clock_offset.load(Ordering::Relaxed)));
+    App::with(config, clock, system::rng(), retry_policy)
+}
