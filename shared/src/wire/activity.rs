@@ -1,4 +1,4 @@
-//! Activities: the bodies that senders send, and the view in the timeline.
+//! Activities: request bodies, and the view in responses.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -80,7 +80,7 @@ pub struct NewActivities(pub Vec<NewActivity>);
 impl FromBody for NewActivities {
     fn from_body(body: &RawValue) -> Result<Self, ValidationErrors> {
         if !body.get().starts_with('[') {
-            return Ok(Self(vec![body_object(body, Purpose::Create)?]));
+            return Ok(Self(vec![body_object(body, NewActivity::PURPOSE)?]));
         }
         let elements = body_elements(body)?;
         if !(1..=MAX_BATCH).contains(&elements.len()) {
@@ -90,7 +90,7 @@ impl FromBody for NewActivities {
         let mut errors = ValidationErrors::default();
         let mut activities = Vec::with_capacity(elements.len());
         for (index, element) in elements.into_iter().enumerate() {
-            match body_object(element, Purpose::Create) {
+            match body_object(element, NewActivity::PURPOSE) {
                 Ok(activity) => activities.push(activity),
                 Err(nested) => errors.nest(PathSegment::Activity(index + 1), nested),
             }
@@ -112,7 +112,7 @@ impl ObjectBody for ActivityPatch {
     const PURPOSE: Purpose = Purpose::Create;
 }
 
-/// An activity, as the timeline shows it.
+/// An activity.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Activity))]
@@ -121,14 +121,14 @@ pub struct ActivityView<'a> {
     id: &'a str,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-04-18T10:15:00Z")))]
     event_time: String,
-    /// `email`, `linkedin`, or `sistema` where no channel was stored.
+    /// `email`, `linkedin`, or `sistema` if no channel was sent.
     #[cfg_attr(feature = "openapi", schema(examples("linkedin")))]
     channel: &'a str,
     #[cfg_attr(feature = "openapi", schema(examples("message_sent")))]
     event_type: &'a str,
     #[cfg_attr(feature = "openapi", schema(inline))]
     direction: Direction,
-    /// Agent that acted; left out where there is none.
+    /// Agent that acted; left out if none was sent.
     #[cfg_attr(feature = "openapi", schema(value_type = String, required = false, examples("usr_abc")))]
     #[serde(skip_serializing_if = "Option::is_none")]
     sdr_agent_id: Option<&'a str>,
@@ -169,14 +169,14 @@ fn event_text() -> utoipa::openapi::Schema {
     schema.examples([serde_json::json!({"message": "Hablemos mañana"})]).build().into()
 }
 
-/// The delivery flags in their documented order, `false` unless stored otherwise, then the other members.
+/// The metadata: the delivery flags in their documented order, `false` unless stored otherwise, then the other members.
 #[derive(Debug)]
 struct ActivityMetadata<'a>(&'a JsonObject);
 
 impl Serialize for ActivityMetadata<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        static UNSET: Json = Json::Bool(false);
-        let flags = DELIVERY_FLAGS.iter().map(|flag| (*flag, self.0.get(flag).unwrap_or(&UNSET)));
+        const UNSET: &Json = &Json::Bool(false);
+        let flags = DELIVERY_FLAGS.iter().map(|flag| (*flag, self.0.get(flag).unwrap_or(UNSET)));
         let others = self.0.members().filter(|(key, _)| !DELIVERY_FLAGS.contains(key));
         serializer.collect_map(flags.chain(others))
     }
@@ -188,7 +188,7 @@ impl Resource for Activity {
     }
 }
 
-/// Activities in the order in which they were sent.
+/// The activities of one request, in the order in which they were sent.
 impl Resource for [Activity] {
     fn view(&self) -> impl Serialize {
         self.iter().map(ActivityView::of).collect::<Vec<_>>()

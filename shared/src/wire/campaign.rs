@@ -1,4 +1,4 @@
-//! Campaigns: the bodies and queries that clients send, and the views that they are shown.
+//! Campaigns: request bodies and queries, and the view in responses.
 
 use serde::Serialize;
 
@@ -103,7 +103,7 @@ impl ObjectBody for LeadMagnet {
     const PURPOSE: Purpose = Purpose::Create;
 }
 
-/// A campaign, as it is shown.
+/// A campaign.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Campaign))]

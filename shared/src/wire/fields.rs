@@ -4,8 +4,9 @@
 //! creating and updating. Clients want all errors of a body at once, and OpenAPI and the CSV columns have to state the same
 //! names. Written down separately, these facts drift apart.
 //!
-//! **Approach.** One function declares a body, such as that of a contact in `contact.rs`. [`FromFields::read`] asks [`Fields`] for each field by name, in the documented
-//! order, and gets a value of the domain's type. `Fields` decides what that does:
+//! **Approach.** One function declares a body, such as that of a contact in `contact.rs`. [`FromFields::read`] asks
+//! [`Fields`] for each field by name, in the documented order, and gets a value of the domain's type. `Fields` decides what
+//! that does:
 //!
 //! - From a JSON object or a CSV row it reads the value. An error is added to the others, and reading goes on.
 //! - The [`Purpose`] decides whether a missing field is an error and what `null` means, so that one function reads the body

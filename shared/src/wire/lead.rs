@@ -1,4 +1,4 @@
-//! Leads: the bodies and queries that clients send, and the views that they are shown.
+//! Leads: request bodies and queries, and the views in responses.
 
 use std::collections::BTreeSet;
 
@@ -104,7 +104,7 @@ impl ObjectBody for LeadPatch {
     const PURPOSE: Purpose = Purpose::Update;
 }
 
-/// A lead, as it is shown.
+/// A lead.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Lead))]
