@@ -85,7 +85,7 @@ macro_rules! ids {
             }
         }
 
-        $crate::domain::text::text_schema!(@strict $id, |schema| {
+        $crate::domain::text::text_schema!($id, |schema| {
             schema.format(Some(utoipa::openapi::SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::Uuid)))
         });
 

@@ -6,9 +6,6 @@ use super::InvalidValue;
 
 /// A value that is one string in JSON.
 pub trait TextValue: FromStr<Err = InvalidValue> {
-    /// `true` for free text: in an optional field, blank input is `null`. A blank id or choice is a validation error.
-    const IS_FREE_TEXT: bool = true;
-
     /// The OpenAPI schema.
     #[cfg(feature = "openapi")]
     fn text_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema>;
@@ -82,21 +79,16 @@ macro_rules! text_value {
 
 pub(crate) use text_value;
 
-/// Describes a type as a string in OpenAPI; the closure completes the schema. `@strict` types are not free text.
+/// Describes a type as a string in OpenAPI; the closure completes the schema.
 macro_rules! text_schema {
-    (@strict $name:ty, $describe:expr) => {
-        $crate::domain::text::text_schema!(@impl [] $name, false, $describe);
-    };
     (@generics [$($generics:tt)*] $name:ty, $describe:expr) => {
-        $crate::domain::text::text_schema!(@impl [$($generics)*] $name, true, $describe);
+        $crate::domain::text::text_schema!(@impl [$($generics)*] $name, $describe);
     };
     ($name:ty, $describe:expr) => {
-        $crate::domain::text::text_schema!(@impl [] $name, true, $describe);
+        $crate::domain::text::text_schema!(@impl [] $name, $describe);
     };
-    (@impl [$($generics:tt)*] $name:ty, $is_free_text:literal, $describe:expr) => {
+    (@impl [$($generics:tt)*] $name:ty, $describe:expr) => {
         impl<$($generics)*> $crate::domain::text::TextValue for $name {
-            const IS_FREE_TEXT: bool = $is_free_text;
-
             #[cfg(feature = "openapi")]
             fn text_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
                 use utoipa::openapi::{ObjectBuilder, Type};
@@ -160,8 +152,6 @@ macro_rules! choice {
         }
 
         impl $crate::domain::text::TextValue for $name {
-            const IS_FREE_TEXT: bool = false;
-
             #[cfg(feature = "openapi")]
             fn text_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
                 utoipa::openapi::Ref::from_schema_name(<Self as utoipa::ToSchema>::name()).into()

@@ -2,9 +2,9 @@
 //!
 //! [`Table`] lives as long as the process, a `TableClient` as long as one request. Reads and writes of single items and
 //! ranges are in `table_client`, transactions in `transaction`, their retries and deadline in `retry`. `schema` defines the
-//! table, `keys` and `parent` say where items are stored, `item` how values become attributes, `expression` how updates and conditions are written,
-//! `cursor` how a list continues. The SDK's client is private to this module; the operations on contacts, imports and
-//! campaigns are in [`repositories`](crate::repositories).
+//! table, `keys` and `parent` say where items are stored, `item` how values become attributes, `expression` how updates
+//! and conditions are written, `cursor` how a list continues. The SDK's client is private to this module; the operations
+//! on contacts, imports and campaigns are in [`repositories`](crate::repositories).
 
 mod capacity;
 mod client;

@@ -26,9 +26,9 @@ impl FromFields for ContactPatch {
             email: fields.required("email", "Email address, unique within the organization."),
             linkedin_profile: fields
                 .required("linkedin_profile", "LinkedIn profile of the person, in any usual spelling."),
-            company: fields.optional("company", "Company name; the company is created if it does not exist."),
-            locale: fields.optional("locale", "BCP 47 language tag."),
-            timezone: fields.optional("timezone", "IANA time zone name."),
+            company: fields.optional_text("company", "Company name; the company is created if it does not exist."),
+            locale: fields.optional_text("locale", "BCP 47 language tag."),
+            timezone: fields.optional_text("timezone", "IANA time zone name."),
             enrichment: read_enrichment(fields),
         })
     }

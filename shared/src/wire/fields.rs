@@ -63,11 +63,6 @@ pub trait FieldValue: Sized {
     /// Parses the value as it was sent.
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue>;
 
-    /// `true` for a value that counts as `null` in an optional field: blank text.
-    fn is_blank(_input: Input<'_>) -> bool {
-        false
-    }
-
     /// The OpenAPI schema; adds the components that it refers to.
     #[cfg(feature = "openapi")]
     fn schema(components: &mut Vec<Component>) -> RefOr<Schema>;
@@ -76,10 +71,6 @@ pub trait FieldValue: Sized {
 impl<T: TextValue> FieldValue for T {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
         input.text()?.parse()
-    }
-
-    fn is_blank(input: Input<'_>) -> bool {
-        T::IS_FREE_TEXT && input.text().is_ok_and(|text| is_blank(&text))
     }
 
     #[cfg(feature = "openapi")]
@@ -192,7 +183,15 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reads a field that may be left out, and that `null` or blank text clears.
+    /// Reads text that may be left out, and that `null` or blank text clears.
+    pub fn optional_text<T: TextValue>(&mut self, name: &'static str, description: &'static str) -> Patch<T> {
+        match self.text(name) {
+            Some(text) if is_blank(&text) => Patch::Clear,
+            _ => self.optional(name, description),
+        }
+    }
+
+    /// Reads a field that may be left out, and that `null` clears.
     pub fn optional<T: FieldValue>(&mut self, name: &'static str, description: &'static str) -> Patch<T> {
         self.describe(name, description, false, true);
         #[cfg(feature = "openapi")]
@@ -200,7 +199,6 @@ impl<'a> Fields<'a> {
         match self.sent(name) {
             Sent::Nothing => Patch::Keep,
             Sent::Null => Patch::Clear,
-            Sent::Value(input) if T::is_blank(input) => Patch::Clear,
             Sent::Value(input) => self.errors.check(name, T::from_input(input)).map_or(Patch::Keep, Patch::Set),
         }
     }
