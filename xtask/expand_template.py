@@ -1,6 +1,6 @@
-"""Prints, as JSON, the CloudFormation template that SAM makes of the template named on the command line.
+"""Prints the CloudFormation template that SAM generates from a SAM template, as JSON. Usage: expand_template.py FILE
 
-Linters are to see this form: in the short one they miss bad references, runtimes and more. Asks AWS nothing.
+The linters need the generated form: in the SAM form they miss invalid references, runtimes and more. Works offline.
 """
 
 import json
@@ -13,7 +13,7 @@ from samcli.yamlhelper import yaml_parse
 
 
 class NoManagedPolicies:
-    """Stands in for the list of AWS's managed policies, which could only be asked of AWS and which we do not use."""
+    """An empty list of AWS managed policies. SAM would fetch the real one from AWS, and the template refers to none."""
 
     def load(self):
         return {}

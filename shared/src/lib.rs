@@ -1,16 +1,26 @@
-//! The contacts API behind its endpoints.
+//! The contacts API: everything that its functions share.
 //!
-//! The rooms, and who may enter whom: `functions → (http, worker) → auth → table → domain`, and never the other way.
+//! Each function under `functions/` serves one endpoint. Its `main` passes a handler to [`run`], and the handler consists of
+//! calls to this crate.
 //!
-//! - [`domain`]: values and rules. Pure: no I/O, no AWS, no HTTP.
-//! - [`table`]: the one table. Keys, items, transactions, retries; the database's client does not leave it.
-//! - [`auth`]: an API key or a token becomes a [`Principal`](auth::Principal), without which nothing in the table can
-//!   be reached.
-//! - [`http`]: events in, answers out; the one place where an error becomes a status code.
-//! - [`endpoint`]: the route table, which everything outside Rust is held to.
-//! - [`worker`]: the function on the table's stream, which clears up after what is gone.
-//! - [`app`], [`config`], [`telemetry`]: what a process is made of.
-//! - `openapi`, `testing`: what describes and tests the rest; behind features, never in a function.
+//! The modules are layers, and a layer depends on lower layers only (`tests/contract/layers.rs` checks that). From the top:
+//!
+//! - [`http`]: the pipeline from the gateway's event to the response, and the only place that knows status codes.
+//!   [`worker`] stands beside it: the function on the table's stream, which deletes the children of deleted parents.
+//! - [`endpoint`]: the route table. The pipeline, `openapi.json`, `template.yaml` and the tests derive from it.
+//! - [`wire`]: the JSON of the API, which is the bodies, queries and views of each entity.
+//! - [`app`]: the state of a process ([`App`]) and the context of one request ([`RequestContext`]), which gives access to
+//!   the repositories. [`telemetry`] stands beside it: one log line per request.
+//! - [`auth`]: an API key or a token becomes a [`Principal`](auth::Principal), without which no repository can be reached.
+//! - [`repositories`]: the operations on contacts, imports, campaigns and the other aggregates.
+//! - [`dynamodb`]: the mechanics of the table, such as transactions, retries, keys and cursors. The database's client does
+//!   not leave it.
+//! - [`system`]: the clock and the source of randomness.
+//! - [`config`]: the environment variables of a function.
+//! - [`domain`]: values, entities and their rules. Pure: no I/O, no AWS, no HTTP.
+//!
+//! `openapi` generates the description of the API, and `testing` supports the tests. Both are features that no function
+//! enables, and may use every layer.
 
 pub mod app;
 pub mod auth;

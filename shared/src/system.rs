@@ -52,7 +52,7 @@ impl Rng {
     ///
     /// # Panics
     /// Without randomness, as the constructors of the `uuid` crate do: no request can be served then.
-    pub(crate) fn uuid_v4(&self) -> Uuid {
+    pub fn uuid_v4(&self) -> Uuid {
         Builder::from_random_bytes(self.id_bytes()).into_uuid()
     }
 
@@ -60,7 +60,7 @@ impl Rng {
     ///
     /// # Panics
     /// As [`Rng::uuid_v4`].
-    pub(crate) fn uuid_v7(&self, now: DateTime<Utc>) -> Uuid {
+    pub fn uuid_v7(&self, now: DateTime<Utc>) -> Uuid {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
         Builder::from_unix_timestamp_millis(millis, &self.id_bytes()).into_uuid()
     }

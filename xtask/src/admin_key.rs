@@ -5,9 +5,10 @@ use std::env;
 use anyhow::{Context, Result, anyhow};
 use chrono::Utc;
 use shared::config::Config;
-use shared::domain::{ApiKey, ApiKeySecret, Id, InvalidValue, Line, NewApiKey, OrgId, Scope, ids};
+use shared::domain::{ApiKey, ApiKeySecret, Id, InvalidValue, Line, NewApiKey, OrgId, Scope};
 use shared::dynamodb::{RetryPolicy, Table};
 use shared::repositories::api_keys;
+use shared::system;
 use uuid::Uuid;
 
 use crate::dev::{DatabaseUrl, LOCAL_CREDENTIALS};
@@ -63,10 +64,9 @@ async fn create_key(options: Options, variable: impl Fn(&str) -> Option<String>)
     });
     let database = config.map_err(|error| anyhow!(error))?.database;
     let org_id = org.unwrap_or_else(|| Uuid::new_v4().into());
-    let secret = ApiKeySecret::generate(true)
-        .map_err(|_| anyhow!("the operating system's random number generator failed: run this again"))?;
+    let secret = ApiKeySecret::new(true, system::rng().bytes()?);
     let new = NewApiKey { name, scopes: [Scope::Admin].into_iter().collect(), valid_until: None, live: true };
-    let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), org_id, new, &secret, Utc::now());
+    let key = ApiKey::new(system::rng().uuid_v7(Utc::now()).into(), org_id, new, &secret, Utc::now());
     let stored = api_keys::store(&Table::new(&database, RetryPolicy::default()), &secret.hash(), &key).await;
     stored.with_context(|| format!("cannot write to the table {table}"))?;
     Ok((org_id, secret))
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn an_organization_and_a_name_are_validated_as_in_the_api() {
-        assert_eq!(parse_org_id("42"), Err(ids::INVALID_UUID));
+        assert_eq!(parse_org_id("42"), Err(shared::domain::ids::INVALID_UUID));
         assert_eq!(parse_name(" Ops ").unwrap().as_str(), "Ops");
         assert_eq!(parse_name(" "), Err(InvalidValue::Blank));
     }

@@ -72,6 +72,13 @@ struct Outcome {
     result: Result<TestCounts>,
 }
 
+/// The report at the end of a run.
+struct Summary {
+    /// One line per step, and the totals.
+    lines: Vec<String>,
+    failed_steps: usize,
+}
+
 /// Runs the chosen steps, or all. A failed step does not stop the others; the summary at the end lists them all.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     if options.list {
@@ -79,7 +86,10 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     }
     let steps = if options.steps.is_empty() { Step::value_variants() } else { &options.steps };
     let outcomes = steps.iter().map(|step| step.run_timed(root)).collect::<Result<Vec<_>>>()?;
-    summarize(&outcomes)
+    let Summary { lines, failed_steps } = Summary::new(&outcomes);
+    print_line(&lines.join("\n"))?;
+    ensure!(failed_steps == 0, "{failed_steps} of {} steps failed; their output is above", outcomes.len());
+    Ok(())
 }
 
 impl Step {
@@ -125,31 +135,29 @@ impl Step {
     }
 }
 
-/// Prints one line per step and the totals. Fails if a step failed.
-fn summarize(outcomes: &[Outcome]) -> Result<()> {
-    let mut passed = 0;
-    let mut failed = 0;
-    let mut failed_steps = 0;
-    print_line("summary:")?;
-    for Outcome { step, duration, result } in outcomes {
-        let (name, seconds) = (step.name(), duration.as_secs());
-        match result {
-            Ok(counts) => {
-                passed += counts.passed;
-                failed += counts.failed;
-                let tests = if counts.passed > 0 { format!(", {} tests", counts.passed) } else { String::new() };
-                print_line(&format!("ok      {name} ({seconds} s{tests})"))?;
-            }
-            Err(error) => {
-                failed += 1;
-                failed_steps += 1;
-                print_line(&format!("FAILED  {name} ({seconds} s): {error:#}"))?;
+impl Summary {
+    fn new(outcomes: &[Outcome]) -> Self {
+        let mut summary = Self { lines: vec!["summary:".to_owned()], failed_steps: 0 };
+        let (mut passed, mut failed) = (0, 0);
+        for Outcome { step, duration, result } in outcomes {
+            let (name, seconds) = (step.name(), duration.as_secs());
+            match result {
+                Ok(counts) => {
+                    passed += counts.passed;
+                    failed += counts.failed;
+                    let tests = if counts.passed > 0 { format!(", {} tests", counts.passed) } else { String::new() };
+                    summary.lines.push(format!("ok      {name} ({seconds} s{tests})"));
+                }
+                Err(error) => {
+                    failed += 1;
+                    summary.failed_steps += 1;
+                    summary.lines.push(format!("FAILED  {name} ({seconds} s): {error:#}"));
+                }
             }
         }
+        summary.lines.push(format!("{passed} passed, {failed} failed"));
+        summary
     }
-    print_line(&format!("{passed} passed, {failed} failed"))?;
-    ensure!(failed_steps == 0, "{failed_steps} of {} steps failed; their output is above", outcomes.len());
-    Ok(())
 }
 
 fn print_line(line: &str) -> Result<()> {
@@ -222,10 +230,6 @@ mod tests {
 
     use super::*;
 
-    fn outcome(result: Result<TestCounts>) -> Outcome {
-        Outcome { step: Step::Format, duration: Duration::from_secs(1), result }
-    }
-
     #[test]
     fn tests_are_counted_by_the_last_line_of_a_test_binary() {
         let line = "test result: ok. 27 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 19.13s";
@@ -247,11 +251,23 @@ mod tests {
     }
 
     #[test]
-    fn one_failed_step_fails_the_command() {
-        let ok = || outcome(Ok(TestCounts::default()));
-        summarize(&[ok(), ok()]).unwrap();
-        let error = summarize(&[ok(), outcome(Err(anyhow!("not formatted")))]).unwrap_err().to_string();
-        assert_eq!(error, "1 of 2 steps failed; their output is above");
+    fn the_summary_lists_every_step_and_adds_up_the_tests() {
+        let duration = Duration::from_secs(2);
+        let outcomes = [
+            Outcome { step: Step::Format, duration, result: Ok(TestCounts::default()) },
+            Outcome { step: Step::Clippy, duration, result: Err(anyhow!("cargo failed")) },
+            Outcome { step: Step::Tests, duration, result: Ok(TestCounts { passed: 27, failed: 0 }) },
+        ];
+        let summary = Summary::new(&outcomes);
+        assert_eq!(summary.failed_steps, 1);
+        let expected = [
+            "summary:",
+            "ok      format (2 s)",
+            "FAILED  clippy (2 s): cargo failed",
+            "ok      tests (2 s, 27 tests)",
+            "27 passed, 1 failed",
+        ];
+        assert_eq!(summary.lines, expected);
     }
 
     #[test]

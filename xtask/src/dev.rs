@@ -131,7 +131,8 @@ curl -i '{base_url}/campaigns/' {key}
 
 curl -i '{base_url}/contacts/?import_id={import_id}&limit=10' {key}
 
-curl -i '{base_url}/contacts/bulk?dry_run=true&on_error=skip' {key} -H 'Content-Type: text/csv' --data-binary 'email,full_name,linkedin_profile
+curl -i '{base_url}/contacts/bulk?dry_run=true&on_error=skip' {key} -H 'Content-Type: text/csv' \
+  --data-binary 'email,full_name,linkedin_profile
 jane.smith@example.com,Jane Smith,linkedin.com/in/janesmith
 invalid,Invalid Row,linkedin.com/in/invalid
 '

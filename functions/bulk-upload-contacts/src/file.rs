@@ -55,7 +55,7 @@ impl ParseError {
 
 impl From<ParseError> for ApiError {
     fn from(ParseError(message): ParseError) -> Self {
-        Self::UnparsableFile(message)
+        Self::CsvParse(message)
     }
 }
 

@@ -1,4 +1,4 @@
-//! `POST /contacts/bulk`: creates or updates many contacts by their addresses, and says what became of every row.
+//! `POST /contacts/bulk`: creates or updates contacts by their emails and reports the outcome of every row.
 
 mod file;
 
@@ -8,6 +8,9 @@ use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError
 
 const ENDPOINT: Endpoint = Endpoint::BulkUploadContacts;
 
+/// The warning of an upload whose `X-Import-ID` names no import.
+const UNKNOWN_IMPORT: &str = "Import not found: its contacts are linked to no import";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
     shared::run(ENDPOINT, handle).await
@@ -15,16 +18,15 @@ async fn main() -> Result<(), RuntimeError> {
 
 async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
     let BulkQuery { on_error, dry_run } = request.query()?;
-    let sent = request.sent();
-    let upload = match sent.media {
-        Media::Json => Upload::from_json(&sent.bytes)?,
-        Media::Csv => Upload::from_rows(file::rows(&sent.bytes)?)?,
-        Media::Multipart => Upload::from_rows(file::rows(&file::file_of(sent).await?)?)?,
+    let body = request.raw_body();
+    let upload = match body.media {
+        Media::Json => Upload::from_json(&body.bytes)?,
+        Media::Csv => Upload::from_rows(file::rows(&body.bytes)?)?,
+        Media::Multipart => Upload::from_rows(file::rows(&file::file_of(body).await?)?)?,
     };
     let contacts = ctx.contacts(request.principal());
     let import_id = contacts.known_import(request.import_id()).await?;
-    let warning =
-        (import_id != request.import_id()).then_some("Import not found: its contacts are linked to no import");
+    let warning = if import_id == request.import_id() { None } else { Some(UNKNOWN_IMPORT) };
     let plan = contacts.plan(&upload.valid, import_id).await?;
     upload.report(&plan).check(on_error)?;
     let plan = if dry_run { plan } else { contacts.carry_out(plan).await? };

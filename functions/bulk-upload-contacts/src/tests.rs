@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use shared::domain::{Contact, ContactId, Id};
-use shared::testing::{TestApp, TestRequest, TestResponse, contact_patch, jane};
+use shared::testing::{TestApp, TestRequest, TestResponse, compact_json, contact_patch, jane};
 use shared::wire::ContactView;
 use shared::{ApiError, Endpoint};
 use uuid::Uuid;
@@ -67,11 +67,6 @@ fn id_of(response: &TestResponse, place: usize) -> ContactId {
     ContactId::parse(response.json()["details"][place]["id"].as_str().unwrap()).unwrap()
 }
 
-/// The JSON text without line breaks and indentation. Unlike a `Value`, it keeps the order of the fields.
-fn compact(json: &str) -> String {
-    json.lines().map(str::trim).collect()
-}
-
 /// Two new rows around the row of a stored contact, which gets another name and a company.
 fn two_new_rows_and_a_known_one() -> Value {
     json!([
@@ -103,7 +98,7 @@ async fn rows_are_created_or_updated_and_reported_in_their_order() {
         }}"#
     );
     assert_eq!(response.status, 201);
-    assert_eq!(response.text, compact(&expected));
+    assert_eq!(response.text, compact_json(&expected));
     assert_eq!(response.header("content-type"), "application/json");
     assert_eq!(response.header("location"), "");
 }
@@ -401,7 +396,7 @@ async fn a_dry_run_reports_what_the_upload_would_do_and_writes_nothing() {
         }}"#
     );
     assert_eq!(response.status, 200);
-    assert_eq!(response.text, compact(&expected));
+    assert_eq!(response.text, compact_json(&expected));
     assert_eq!(app.items().await, before);
 }
 

@@ -1,6 +1,7 @@
-//! The worker on the table's stream: when a contact, an import or a campaign goes, what hangs on it goes too.
+//! The worker on the table's stream: deletes the children of a deleted contact, import or campaign.
 //!
-//! It looks twice: at the removal of the thing itself, and at the removal of its tombstone, for writers that were late.
+//! It runs twice for each parent: when the parent is deleted, and when its tombstone is, for children that a concurrent
+//! request has written in between.
 
 use shared::RuntimeError;
 

@@ -1,4 +1,4 @@
-//! `POST /api-keys/`: creates an API key, which is shown in this answer and nowhere else.
+//! `POST /api-keys/`: creates an API key. The key is returned only in this response.
 
 use shared::domain::{ApiKeySecret, NewApiKey};
 use shared::wire::CreatedApiKey;

@@ -1,4 +1,4 @@
-//! `POST /campaigns/`: creates a campaign, with what it offers its leads.
+//! `POST /campaigns/`: creates a campaign, with its lead magnet if one is sent.
 
 use shared::wire::NewCampaign;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

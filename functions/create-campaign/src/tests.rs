@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::Endpoint;
-use shared::testing::{TestApp, TestRequest, TestResponse};
+use shared::testing::{TestApp, TestRequest, TestResponse, compact_json};
 
 use super::handle;
 
@@ -24,11 +24,6 @@ async fn post(app: &TestApp, body: &Value) -> TestResponse {
 async fn item(app: &TestApp, kind: &str) -> Option<String> {
     let kind = format!("\"type\":\"{kind}\"");
     app.items().await.into_iter().find(|item| item.contains(&kind))
-}
-
-/// The JSON text without line breaks and indentation. Unlike a `Value`, it keeps the order of the fields.
-fn compact(json: &str) -> String {
-    json.lines().map(str::trim).collect()
 }
 
 #[tokio::test]
@@ -61,7 +56,7 @@ async fn a_campaign_has_defaults_for_every_field_but_its_name() {
         }}"#
     );
     assert_eq!(response.status, 201);
-    assert_eq!(response.text, compact(&expected));
+    assert_eq!(response.text, compact_json(&expected));
     assert_eq!(response.header("content-type"), "application/json");
     assert_eq!(response.header("location"), format!("/campaigns/{id}"));
     assert_eq!(item(&app, "lead_magnet").await, None);
@@ -153,7 +148,7 @@ async fn every_field_is_stored_and_returned() {
         }}"#
     );
     assert_eq!(response.status, 201);
-    assert_eq!(response.text, compact(&expected));
+    assert_eq!(response.text, compact_json(&expected));
     let lead_magnet = item(&app, "lead_magnet").await.unwrap();
     for part in [lead_magnet_id, "Guide", "https://example.com/g.pdf", "ebook"] {
         assert!(lead_magnet.contains(part), "{part}: {lead_magnet}");

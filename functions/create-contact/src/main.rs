@@ -1,4 +1,4 @@
-//! `POST /contacts/`: creates a contact; 409 if its e-mail is taken.
+//! `POST /contacts/`: creates a contact; 409 if another contact has its email.
 
 use shared::domain::NewContact;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{ContactId, Id, time};
-use shared::testing::{Tenant, TestApp, TestRequest, TestResponse, jane};
+use shared::testing::{Tenant, TestApp, TestRequest, TestResponse, compact_json, jane};
 use shared::wire::ContactView;
 
 use super::handle;
@@ -42,11 +42,6 @@ async fn created_at(app: &TestApp, id: ContactId) -> String {
     time::to_seconds(app.stored_contact(id).await.unwrap().created_at)
 }
 
-/// The JSON text without line breaks and indentation. Unlike a `Value`, it keeps the order of the fields.
-fn compact(json: &str) -> String {
-    json.lines().map(str::trim).collect()
-}
-
 #[tokio::test]
 async fn the_documented_example_is_created() {
     let app = TestApp::new().await;
@@ -71,7 +66,7 @@ async fn the_documented_example_is_created() {
             "updated_at":"{created_at}"
         }}"#
     );
-    assert_eq!(response.text, compact(&expected));
+    assert_eq!(response.text, compact_json(&expected));
     assert_eq!(response.header("content-type"), "application/json");
     assert_eq!(response.header("location"), format!("/contacts/{id}"));
 }
@@ -136,7 +131,7 @@ async fn optional_fields_are_null_when_they_are_absent_null_or_blank() {
                 "updated_at":"{created_at}"
             }}"#
         );
-        assert_eq!(response.text, compact(&expected), "{fields}");
+        assert_eq!(response.text, compact_json(&expected), "{fields}");
     }
     assert_eq!(app.count_items("company").await, 0);
 }

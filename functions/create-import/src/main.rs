@@ -1,4 +1,4 @@
-//! `POST /imports/`: opens an import, which contacts are then loaded under.
+//! `POST /imports/`: creates an import, to which contacts are then added.
 
 use shared::domain::NewImport;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

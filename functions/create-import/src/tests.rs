@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{Id, ImportId, time};
-use shared::testing::{TestApp, TestRequest, TestResponse};
+use shared::testing::{TestApp, TestRequest, TestResponse, compact_json};
 
 use super::handle;
 
@@ -29,11 +29,6 @@ fn id_of(response: &TestResponse) -> ImportId {
 async fn created_at(app: &TestApp, id: ImportId) -> String {
     let (import, _) = app.ctx().imports(&app.principal(&app.org).await).get(id).await.unwrap();
     time::to_seconds(import.created_at)
-}
-
-/// The JSON text without line breaks and indentation. Unlike a `Value`, it keeps the order of the fields.
-fn compact(json: &str) -> String {
-    json.lines().map(str::trim).collect()
 }
 
 #[tokio::test]
@@ -62,7 +57,7 @@ async fn an_import_has_defaults_for_every_field_but_its_source() {
                 "updated_at":"{created_at}"
             }}"#
         );
-        assert_eq!(response.text, compact(&expected), "{body}");
+        assert_eq!(response.text, compact_json(&expected), "{body}");
         assert_eq!(response.header("content-type"), "application/json");
         assert_eq!(response.header("location"), format!("/imports/{id}"));
     }
@@ -103,7 +98,7 @@ async fn values_are_normalized_and_the_mapping_is_stored_but_not_returned() {
             "updated_at":"{created_at}"
         }}"#
     );
-    assert_eq!(response.text, compact(&expected));
+    assert_eq!(response.text, compact_json(&expected));
     let items = app.items().await;
     assert!(items.iter().any(|item| item.contains(r#""mapping":{"Name":"full_name"}"#)), "{items:?}");
 }

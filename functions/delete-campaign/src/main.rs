@@ -1,4 +1,4 @@
-//! `DELETE /campaigns/{campaign_id}`: removes a campaign with all that hangs on it.
+//! `DELETE /campaigns/{campaign_id}`: deletes a campaign with its leads and its lead magnet.
 
 use shared::domain::CampaignId;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

@@ -1,4 +1,4 @@
-//! `DELETE /contacts/{contact_id}`: removes a contact with all that belongs to it.
+//! `DELETE /contacts/{contact_id}`: deletes a contact with its activities and leads.
 
 use shared::domain::ContactId;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

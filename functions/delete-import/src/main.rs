@@ -1,4 +1,4 @@
-//! `DELETE /imports/{import_id}`: removes an import; its contacts stay.
+//! `DELETE /imports/{import_id}`: deletes an import. Its contacts stay.
 
 use shared::domain::ImportId;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

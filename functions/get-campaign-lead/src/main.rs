@@ -1,4 +1,4 @@
-//! `GET /campaign-leads/{lead_id}`: one lead.
+//! `GET /campaign-leads/{lead_id}`: returns one lead.
 
 use shared::domain::LeadId;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

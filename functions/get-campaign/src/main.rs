@@ -1,4 +1,4 @@
-//! `GET /campaigns/{campaign_id}`: one campaign.
+//! `GET /campaigns/{campaign_id}`: returns one campaign.
 
 use shared::domain::CampaignId;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

@@ -1,4 +1,4 @@
-//! `GET /contacts/{contact_id}`: a contact with a page of its timeline.
+//! `GET /contacts/{contact_id}`: returns a contact with a page of its timeline.
 
 use shared::domain::ContactId;
 use shared::wire::{ContactWithTimeline, TimelineQuery};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{ActivityId, ApiKey, ApiKeySecret, CampaignId, Contact, ContactId, time};
 use shared::dynamodb::keys;
-use shared::testing::{Tenant, TestApp, TestRequest, TestResponse, jane, parse_body};
+use shared::testing::{Tenant, TestApp, TestRequest, TestResponse, compact_json, jane, parse_body};
 use shared::wire::NewActivities;
 use uuid::Uuid;
 
@@ -75,11 +75,6 @@ fn next_page(response: &TestResponse, contact: &Contact) -> Option<String> {
     Some(query.strip_suffix(">; rel=\"next\"").expect(link).to_owned())
 }
 
-/// The JSON text without line breaks and indentation. Unlike a `Value`, it keeps the order of the fields.
-fn compact(json: &str) -> String {
-    json.lines().map(str::trim).collect()
-}
-
 #[tokio::test]
 async fn the_documented_example_is_returned_with_its_timeline_in_event_order() {
     let app = TestApp::new().await;
@@ -136,7 +131,7 @@ async fn the_documented_example_is_returned_with_its_timeline_in_event_order() {
         }}"#
     );
     assert_eq!(response.status, 200);
-    assert_eq!(response.text, compact(&expected));
+    assert_eq!(response.text, compact_json(&expected));
     assert_eq!(response.header("content-type"), "application/json");
     assert!(response.header("etag").starts_with("\"1-"), "{}", response.header("etag"));
     assert_eq!(response.header("link"), "");
@@ -164,7 +159,7 @@ async fn absent_fields_of_an_activity_have_defaults() {
                 "actor":"SDR"
             }
         ]}"#;
-    assert!(response.text.ends_with(&compact(expected)), "{}", response.text);
+    assert!(response.text.ends_with(&compact_json(expected)), "{}", response.text);
 }
 
 #[tokio::test]

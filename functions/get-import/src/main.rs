@@ -1,4 +1,4 @@
-//! `GET /imports/{import_id}`: one import, with the number of its contacts.
+//! `GET /imports/{import_id}`: returns one import with the number of its contacts.
 
 use shared::domain::ImportId;
 use shared::wire::ImportWithCount;

@@ -1,4 +1,4 @@
-//! `POST /campaign-imports/{campaign_id}/imports`: makes leads of the contacts of imports.
+//! `POST /campaign-imports/{campaign_id}/imports`: creates a lead for every contact of the imports.
 
 use shared::domain::CampaignId;
 use shared::wire::ImportIds;

@@ -1,4 +1,4 @@
-//! `GET /api-keys/`: the organization's API keys, newest first, without the keys themselves.
+//! `GET /api-keys/`: lists the organization's API keys, newest first, without the keys themselves.
 
 use shared::wire::ListQuery;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

@@ -1,4 +1,4 @@
-//! `GET /campaign-leads/`: the organization's leads, by campaign and contact, newest first.
+//! `GET /campaign-leads/`: lists the organization's leads, ordered by campaign and contact, newest first.
 
 use shared::wire::ListQuery;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

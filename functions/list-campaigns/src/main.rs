@@ -1,4 +1,4 @@
-//! `GET /campaigns/`: the organization's campaigns, newest first.
+//! `GET /campaigns/`: lists the organization's campaigns, newest first.
 
 use shared::wire::ListQuery;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

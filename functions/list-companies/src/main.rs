@@ -1,4 +1,4 @@
-//! `GET /companies/`: the organization's companies, in the order of their names.
+//! `GET /companies/`: lists the organization's companies, ordered by name.
 
 use shared::wire::ListQuery;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

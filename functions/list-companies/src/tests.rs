@@ -3,8 +3,9 @@
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use shared::Endpoint;
-use shared::domain::{CompanyName, ids, time};
+use shared::domain::{CompanyName, time};
 use shared::dynamodb::keys;
+use shared::system;
 use shared::testing::{Tenant, TestApp, jane};
 
 use super::handle;
@@ -27,7 +28,7 @@ async fn pages(app: &TestApp, query: &str) -> Vec<Vec<String>> {
 
 /// Stores a contact of this company.
 async fn contact_of(app: &TestApp, tenant: &Tenant, company: &str) {
-    let mut body = jane(&format!("{}@example.com", ids::uuid_at(Utc::now())));
+    let mut body = jane(&format!("{}@example.com", system::rng().uuid_v7(Utc::now())));
     body["company"] = json!(company);
     app.create_contact(tenant, body, None).await;
 }

@@ -1,4 +1,4 @@
-//! `GET /contacts/`: the organization's contacts, newest first.
+//! `GET /contacts/`: lists the organization's contacts, newest first.
 
 use shared::wire::ListQuery;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

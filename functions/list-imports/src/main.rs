@@ -1,4 +1,4 @@
-//! `GET /imports/`: the organization's imports, newest first.
+//! `GET /imports/`: lists the organization's imports, newest first.
 
 use shared::wire::ListQuery;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

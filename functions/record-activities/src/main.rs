@@ -1,4 +1,5 @@
-//! `POST /contacts/{contact_id}/activities`: adds to a contact's timeline; what is there already stays as it is.
+//! `POST /contacts/{contact_id}/activities`: adds activities to a contact's timeline. Activities that exist already stay
+//! unchanged.
 
 use shared::domain::ContactId;
 use shared::wire::NewActivities;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{ActivityId, ContactId, TimelineFilter, TimelinePage, time};
-use shared::testing::{TestApp, TestRequest, TestResponse, parse_body};
+use shared::testing::{TestApp, TestRequest, TestResponse, compact_json, parse_body};
 
 use super::handle;
 
@@ -46,11 +46,6 @@ async fn merge_metadata(app: &TestApp, contact: ContactId, id: &str, metadata: V
     Box::pin(activities.update(&ActivityId::parse(id).unwrap(), &patch)).await.unwrap();
 }
 
-/// The JSON text without line breaks and indentation. Unlike a `Value`, it keeps the order of the fields.
-fn compact(json: &str) -> String {
-    json.lines().map(str::trim).collect()
-}
-
 #[tokio::test]
 async fn activities_are_returned_in_the_order_sent_and_stored_in_the_order_of_events() {
     let app = TestApp::new().await;
@@ -85,7 +80,7 @@ async fn activities_are_returned_in_the_order_sent_and_stored_in_the_order_of_ev
         }
     ]"#;
     assert_eq!(response.status, 201);
-    assert_eq!(response.text, compact(expected));
+    assert_eq!(response.text, compact_json(expected));
     assert_eq!(response.header("content-type"), "application/json");
     assert_eq!(response.header("location"), "");
     let stored: Vec<_> = timeline(&app, jane).await.into_iter().map(|(id, _)| id).collect();
@@ -121,7 +116,7 @@ async fn a_single_activity_without_optional_fields_has_defaults() {
             ]"#
         );
         assert_eq!(response.status, 201, "{body}");
-        assert_eq!(response.text, compact(&expected), "{body}");
+        assert_eq!(response.text, compact_json(&expected), "{body}");
     }
 }
 

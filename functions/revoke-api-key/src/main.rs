@@ -1,4 +1,4 @@
-//! `DELETE /api-keys/{key_id}`: revokes an API key. It stays in its owner's list.
+//! `DELETE /api-keys/{key_id}`: revokes an API key. The key stays in the list.
 
 use shared::domain::ApiKeyId;
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

@@ -148,6 +148,7 @@ async fn a_key_that_the_index_has_but_another_organization_owns_is_a_404() {
         "display_prefix": {"S": "sk_live_1234"},
         "scopes": {"SS": ["read"]},
         "name": {"S": "another's"},
+        "created_at": {"S": "2024-04-18T10:15:00Z"},
     });
     app.put_item(&keys::api_key(&secret.hash()), item_of_other_org).await;
     let before = app.items().await;

@@ -1,4 +1,5 @@
-//! `PATCH /contacts/{contact_id}/activities/{activity_id}`: merges what is learned later: delivered, opened, replied.
+//! `PATCH /contacts/{contact_id}/activities/{activity_id}`: merges metadata that is known later, such as "delivered" or
+//! "opened".
 
 use shared::domain::{ActivityPatch, ContactId};
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

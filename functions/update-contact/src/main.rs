@@ -1,4 +1,4 @@
-//! `PUT /contacts/{contact_id}`: changes the fields that are sent; metadata is merged.
+//! `PUT /contacts/{contact_id}`: changes the fields that are sent, and merges the metadata.
 
 use shared::domain::{ContactId, ContactPatch};
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

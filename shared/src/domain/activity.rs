@@ -1,4 +1,4 @@
-//! The timeline of a contact: what was sent to and received from the person.
+//! Activities, and the timeline of a contact that they form: the messages sent to the person and received from them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,17 +10,17 @@ use super::text::{choice, text_value};
 use super::{CampaignId, Id, InvalidValue, Json, JsonObject, Line, time};
 
 choice! {
-    /// Which way a message went.
+    /// The direction of a message.
     Direction {
-        /// From us to the person.
+        /// From the sales team to the person.
         Outbound = "outbound",
-        /// From the person to us.
+        /// From the person to the sales team.
         Inbound = "inbound",
     }
 }
 
 impl Direction {
-    /// Who acted, as the timeline names them (`Manage Contacts`, "Actor Calculation").
+    /// The actor in the timeline (seed page `Manage Contacts`, "Actor Calculation").
     pub const fn actor(self) -> &'static str {
         match self {
             Self::Outbound => "SDR",
@@ -30,37 +30,45 @@ impl Direction {
 }
 
 text_value! {
-    /// What a sender calls an activity: unique among the events of one moment.
+    /// The id of an activity, chosen by its sender: unique within a contact and an event time.
+    ///
+    /// ```
+    /// # use shared::domain::ActivityId;
+    /// assert_eq!("act_123".parse::<ActivityId>()?.as_str(), "act_123");
+    ///
+    /// assert!("act/123".parse::<ActivityId>().is_err());
+    /// # Ok::<_, shared::domain::InvalidValue>(())
+    /// ```
     ActivityId, public, |schema| schema.pattern(Some("^[A-Za-z0-9_.:-]{1,128}$")).examples(["act_123"])
 }
 
 impl ActivityId {
-    /// The name it has in paths and bodies.
+    /// The name of the id in paths and bodies.
     pub const NAME: &str = "activity_id";
 
-    /// Reads an id: 1–128 of `A–Z a–z 0–9 _ . : -`, which need no escape in a path or a key.
+    /// Parses an id: 1 to 128 characters of `A-Z a-z 0-9 _ . : -`, which need no escape in a path or a key.
     ///
     /// # Errors
-    /// Anything else.
+    /// Any other text.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
-        if (1..=128).contains(&text.len()) && text.bytes().all(sane) {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
+        if (1..=128).contains(&text.len()) && text.bytes().all(is_allowed) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidValue::Rule("must be 1 to 128 characters of A-Z a-z 0-9 _ . : -"))
         }
     }
 
-    /// An id for an activity that came without one.
+    /// The id of an activity that was sent without one.
     pub fn generated(uuid: uuid::Uuid) -> Self {
         Self(format!("act_{}", uuid.simple()))
     }
 }
 
-/// The channel that an activity without one is shown under.
+/// The channel shown for an activity without one.
 pub const FALLBACK_CHANNEL: &str = "sistema";
 
-/// The delivery flags that every activity's metadata shows; `false` unless stored otherwise.
+/// The delivery flags in the metadata of every activity; `false` by default.
 pub const DELIVERY_FLAGS: [&str; 4] = ["delivered", "opened", "clicked", "replied"];
 
 /// The fields of an activity that senders write, but for its id, its text and its metadata.
@@ -75,7 +83,7 @@ pub struct ActivityDetails {
     pub channel: Option<Line<100>>,
     /// `message_sent`, `replied`, …
     pub event_type: Line<100>,
-    /// The direction; outbound unless stored otherwise.
+    /// The direction; outbound by default.
     pub direction: Option<Direction>,
     /// The agent that acted.
     pub sdr_agent_id: Option<Line<200>>,
@@ -94,9 +102,9 @@ pub struct Activity {
     pub metadata: JsonObject,
 }
 
-/// The most activities that one request records.
+/// The maximum number of activities in one request.
 pub const MAX_BATCH: usize = 50;
-/// The most bytes that the text and metadata of an activity may have together, serialized.
+/// The maximum size, in bytes, of an activity's text and metadata together, serialized.
 pub const MAX_BYTES: usize = 20 * 1024;
 
 /// The size, in bytes, of an activity's text and metadata together, serialized.
@@ -125,43 +133,44 @@ impl NewActivity {
     }
 }
 
-/// What is learned of an activity later.
+/// The changes to an activity that a client sends.
 #[derive(Debug, Clone)]
 pub struct ActivityPatch {
     /// Merged into the activity's metadata (RFC 7396).
     pub metadata: JsonObject,
-    /// When the activity was; without it, the timeline is searched for the id.
+    /// The time of the event; without it, the timeline is searched for the id.
     pub event_time: Option<DateTime<Utc>>,
 }
 
-/// Which activities a timeline shows.
+/// The activities that a timeline shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimelineFilter {
-    /// Those of the organization's active campaigns; all of them where it has no active campaign.
+    /// Activities of the organization's active campaigns; every activity if no campaign is active.
     #[default]
     Active,
-    /// Those of one campaign, whatever its status.
+    /// Activities of one campaign of any status.
     Campaign(CampaignId),
-    /// Every one.
+    /// Every activity.
     Any,
 }
 
 impl TimelineFilter {
-    /// Reads the `campaign_id` parameter.
+    /// Parses the `campaign_id` parameter.
     ///
     /// # Errors
-    /// Neither a UUID nor `all` nor `any`.
+    /// Text other than a UUID, `all` or `any`.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         match text {
             "all" => Ok(Self::Active),
             "any" => Ok(Self::Any),
-            id => CampaignId::parse(id)
-                .map(Self::Campaign)
-                .map_err(|_| InvalidValue::Rule("must be a valid UUID, \"all\" or \"any\"")),
+            id => match CampaignId::parse(id) {
+                Ok(id) => Ok(Self::Campaign(id)),
+                Err(_) => Err(InvalidValue::Rule("must be a valid UUID, \"all\" or \"any\"")),
+            },
         }
     }
 
-    /// Whether an activity of this campaign is shown while `active` are the organization's active campaigns.
+    /// `true` if an activity of this campaign is shown. `active` are the organization's active campaigns.
     pub fn matches(self, campaign_id: Option<CampaignId>, active: &BTreeSet<CampaignId>) -> bool {
         match self {
             Self::Any => true,
@@ -171,30 +180,31 @@ impl TimelineFilter {
     }
 }
 
-/// The place of an activity in a timeline.
+/// The position of an activity in a timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimelinePosition {
-    /// When it was.
+    /// The time of the event.
     pub event_time: DateTime<Utc>,
-    /// Its id, which orders the activities of one moment.
+    /// The id, which orders the activities of one event time.
     pub id: ActivityId,
 }
 
 impl TimelinePosition {
-    /// Where an activity stands.
+    /// The position of this activity.
     pub fn of(activity: &Activity) -> Self {
         Self { event_time: activity.details.event_time, id: activity.id.clone() }
     }
 
-    /// Reads a position as it is printed: the time, an underscore, the id.
+    /// Parses the form that `Display` writes: the time, an underscore, the id.
     ///
     /// # Errors
-    /// Anything else.
+    /// Any other text.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        let parts = text.split_once('_').and_then(|(event_time, id)| {
-            Some(Self { event_time: time::parse_to_millis(event_time).ok()?, id: ActivityId::parse(id).ok()? })
-        });
-        parts.ok_or(InvalidValue::Rule("must be the position of a Link header"))
+        const INVALID: InvalidValue = InvalidValue::Rule("must be the position of a Link header");
+        let (event_time, id) = text.split_once('_').ok_or(INVALID)?;
+        let event_time = time::parse_to_millis(event_time).map_err(|_| INVALID)?;
+        let id = ActivityId::parse(id).map_err(|_| INVALID)?;
+        Ok(Self { event_time, id })
     }
 }
 
@@ -204,33 +214,33 @@ impl fmt::Display for TimelinePosition {
     }
 }
 
-/// Which part of a timeline is asked for.
+/// A request for one page of a timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimelinePage {
-    /// What it is counted over.
+    /// The activities that are counted and shown.
     pub filter: TimelineFilter,
-    /// The page, from 0.
+    /// The number of the page, from 0.
     pub page: u32,
-    /// Activities a page: 1–200.
+    /// The number of activities per page, 1 to 200.
     pub limit: u32,
-    /// The last activity of the page before, where its `Link` was followed: the page begins behind it, whatever came
-    /// before it meanwhile.
+    /// The position of the previous page's last activity, if that page's `Link` was followed. The page begins after it, even if
+    /// earlier activities have been recorded since.
     pub after: Option<TimelinePosition>,
 }
 
 impl TimelinePage {
-    /// How many shown activities lie before the page.
+    /// The number of shown activities to skip before the page.
     pub fn skipped(&self) -> u64 {
         if self.after.is_some() { 0 } else { u64::from(self.page) * u64::from(self.limit) }
     }
 }
 
-/// A page of a timeline, oldest first; activities of one moment in the order of their ids.
+/// A page of a timeline, oldest activity first; activities of one event time are ordered by id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Timeline {
-    /// The page's activities.
+    /// The activities of the page.
     pub activities: Vec<Activity>,
-    /// Whether another page follows.
+    /// `true` if another page follows.
     pub more: bool,
 }
 
@@ -239,21 +249,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_filter_shows_what_the_page_says() {
+    fn the_filter_decides_by_campaign_and_active_campaigns() {
         let [one, other] = [1_u128, 2].map(|n| CampaignId::from(uuid::Uuid::from_u128(n)));
-        let none = BTreeSet::new();
-        let active = BTreeSet::from([one]);
+        let none_active = BTreeSet::new();
+        let one_active = BTreeSet::from([one]);
         for (filter, campaign, active, shown) in [
-            (TimelineFilter::Any, None, &active, true),
-            (TimelineFilter::Any, Some(other), &active, true),
-            (TimelineFilter::Campaign(other), Some(other), &active, true),
-            (TimelineFilter::Campaign(other), Some(one), &active, false),
-            (TimelineFilter::Campaign(other), None, &none, false),
-            (TimelineFilter::Active, Some(one), &active, true),
-            (TimelineFilter::Active, Some(other), &active, false),
-            (TimelineFilter::Active, None, &active, false),
-            (TimelineFilter::Active, Some(other), &none, true),
-            (TimelineFilter::Active, None, &none, true),
+            (TimelineFilter::Any, None, &one_active, true),
+            (TimelineFilter::Any, Some(other), &one_active, true),
+            (TimelineFilter::Campaign(other), Some(other), &one_active, true),
+            (TimelineFilter::Campaign(other), Some(one), &one_active, false),
+            (TimelineFilter::Campaign(other), None, &none_active, false),
+            (TimelineFilter::Active, Some(one), &one_active, true),
+            (TimelineFilter::Active, Some(other), &one_active, false),
+            (TimelineFilter::Active, None, &one_active, false),
+            (TimelineFilter::Active, Some(other), &none_active, true),
+            (TimelineFilter::Active, None, &none_active, true),
         ] {
             assert_eq!(filter.matches(campaign, active), shown, "{filter:?} {campaign:?} {active:?}");
         }

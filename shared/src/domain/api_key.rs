@@ -1,4 +1,4 @@
-//! API keys: what a client holds, and what the platform keeps of it.
+//! API keys: the secret that a client holds, and the hash and metadata that the platform stores.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,48 +10,61 @@ use super::text::choice;
 use super::{ApiKeyId, InvalidValue, Line, OrgId};
 
 choice! {
-    /// What a credential allows.
+    /// A permission of a credential.
     Scope {
-        /// To see.
+        /// Read data.
         Read = "read",
-        /// To create, change and delete.
+        /// Create, change and delete data.
         Write = "write",
-        /// To do everything, and to manage keys.
+        /// Read and write data, and manage API keys.
         Admin = "admin",
     }
 }
 
-/// The scopes of a credential. `admin` includes the others; `read` and `write` do not include each other, so that a
-/// script that only loads leads need not be able to read them all.
+/// The scopes of a credential. `admin` includes the others. `read` and `write` do not include each other, so that a script that
+/// only loads contacts needs no access to the stored ones.
+///
+/// ```
+/// # use shared::domain::{Scope, Scopes};
+/// let scopes = Scopes::try_from(vec!["write".to_owned(), "write".to_owned()])?;
+/// assert!(scopes.allow(Scope::Write));
+/// assert!(!scopes.allow(Scope::Read));
+///
+/// assert!(Scopes::try_from(vec!["owner".to_owned()]).is_err());
+/// # Ok::<_, shared::domain::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scopes(BTreeSet<Scope>);
 
 impl Scopes {
-    /// Whether they allow what `needed` names.
+    /// `true` if these scopes allow actions that need the scope `needed`.
     pub fn allow(&self, needed: Scope) -> bool {
         self.0.contains(&needed) || self.0.contains(&Scope::Admin)
     }
 
-    /// Whether they allow all that the others do: nobody grants more than they have.
+    /// `true` if these scopes allow everything that `others` allow. A key grants at most the scopes of its creator.
     pub fn include(&self, others: &Self) -> bool {
         others.iter().all(|scope| self.allow(scope))
     }
 
-    /// Each of them.
+    /// The scopes.
     pub fn iter(&self) -> impl Iterator<Item = Scope> {
         self.0.iter().copied()
     }
 }
 
-/// A scope that is named twice counts once.
+/// Parses scopes; duplicates count once.
 impl TryFrom<Vec<String>> for Scopes {
     type Error = InvalidValue;
 
     fn try_from(texts: Vec<String>) -> Result<Self, InvalidValue> {
         const INVALID: InvalidValue =
             InvalidValue::Rule("must hold at least one of read write admin, and nothing else");
-        let scopes: Self = texts.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(|_| INVALID)?;
-        if scopes.0.is_empty() { Err(INVALID) } else { Ok(scopes) }
+        let scopes: Result<BTreeSet<Scope>, _> = texts.iter().map(|text| text.parse()).collect();
+        match scopes {
+            Ok(scopes) if !scopes.is_empty() => Ok(Self(scopes)),
+            _ => Err(INVALID),
+        }
     }
 }
 
@@ -61,17 +74,13 @@ impl FromIterator<Scope> for Scopes {
     }
 }
 
-/// An API key in clear. It exists twice: in the answer that made it, and at its owner's.
+/// The plaintext of an API key. It is returned once, when the key is created, and never stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKeySecret(String);
 
-/// The SHA-256 of an API key in clear, in lower-case hexadecimal: what the table knows of it.
+/// The SHA-256 hash of an API key's plaintext, in lower-case hexadecimal, as it is stored.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ApiKeyHash(String);
-
-/// The system has no randomness to give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RngError;
 
 impl ApiKeySecret {
     const LIVE: &str = "sk_live_";
@@ -80,21 +89,7 @@ impl ApiKeySecret {
     const CHECKSUM_CHARS: usize = 8;
     const LENGTH: usize = Self::LIVE.len() + 2 * Self::RANDOM_BYTES + Self::CHECKSUM_CHARS;
 
-    /// A key that nobody has yet.
-    ///
-    /// # Errors
-    /// [`RngError`]: then there is no key, rather than a weak one.
-    pub fn generate(live: bool) -> Result<Self, RngError> {
-        Self::from_source(live, |random| getrandom::fill(random).map_err(|_| RngError))
-    }
-
-    fn from_source(live: bool, fill: impl FnOnce(&mut [u8]) -> Result<(), RngError>) -> Result<Self, RngError> {
-        let mut random = [0; Self::RANDOM_BYTES];
-        fill(&mut random)?;
-        Ok(Self::new(live, random))
-    }
-
-    /// A key of 192 random bits with a checksum behind them.
+    /// A key that consists of a prefix, 192 random bits and a checksum.
     pub fn new(live: bool, random: [u8; Self::RANDOM_BYTES]) -> Self {
         let prefix = if live { Self::LIVE } else { Self::TEST };
         let body = format!("{prefix}{}", hex::encode(random));
@@ -102,30 +97,34 @@ impl ApiKeySecret {
         Self(body + &checksum)
     }
 
-    /// A sent key, unless it cannot be one: another prefix, or a typing error in a key of our own length. Keys of
-    /// another length came from elsewhere by their hash and carry no checksum of ours.
+    /// Parses a sent key; `None` for an unknown prefix, or a wrong checksum in a key of the generated length. Keys of another
+    /// length were created elsewhere and imported by their hash, so they have no checksum.
     pub fn parse(text: &str) -> Option<Self> {
         const MAX_LENGTH: usize = 256;
-        let known = text.starts_with(Self::LIVE) || text.starts_with(Self::TEST);
-        let sane = text.len() <= MAX_LENGTH && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if !known || !sane {
+        let has_prefix = text.starts_with(Self::LIVE) || text.starts_with(Self::TEST);
+        if !has_prefix || text.len() > MAX_LENGTH || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
-        let (body, checksum) = text.split_at(text.len() - Self::CHECKSUM_CHARS.min(text.len()));
-        (text.len() != Self::LENGTH || checksum == Self::checksum(body)).then(|| Self(text.to_owned()))
+        if text.len() == Self::LENGTH {
+            let (body, checksum) = text.split_at(text.len() - Self::CHECKSUM_CHARS);
+            if checksum != Self::checksum(body) {
+                return None;
+            }
+        }
+        Some(Self(text.to_owned()))
     }
 
-    /// The key itself: for the answer that makes it, and nothing else.
+    /// The plaintext, for the response that creates the key only.
     pub fn in_clear(&self) -> &str {
         &self.0
     }
 
-    /// What is stored and looked up.
+    /// The hash by which the key is stored and looked up.
     pub fn hash(&self) -> ApiKeyHash {
         ApiKeyHash(hex::encode(Sha256::digest(&self.0)))
     }
 
-    /// The first characters, by which people tell their keys apart.
+    /// The first characters, by which people distinguish their keys.
     pub fn display_prefix(&self) -> &str {
         let end = Self::LIVE.len() + 4;
         self.0.get(..end).unwrap_or(&self.0)
@@ -160,15 +159,15 @@ impl ApiKeyHash {
 pub struct NewApiKey {
     /// The owner's name for the key.
     pub name: Line<100>,
-    /// What the key is to allow.
+    /// The permissions of the key.
     pub scopes: Scopes,
-    /// The expiry, if the key is to have one.
+    /// The expiry, if there is one.
     pub valid_until: Option<DateTime<Utc>>,
     /// `true` for a live key, `false` for a test key.
     pub live: bool,
 }
 
-/// An API key as it is stored: without the key itself.
+/// A stored API key, without its plaintext.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// The id by which the owner revokes the key.
@@ -179,18 +178,18 @@ pub struct ApiKey {
     pub name: Line<100>,
     /// The first characters of the key.
     pub display_prefix: String,
-    /// What the key allows.
+    /// The permissions of the key.
     pub scopes: Scopes,
     /// The time of creation, to the millisecond.
     pub created_at: DateTime<Utc>,
     /// The expiry, if there is one.
     pub valid_until: Option<DateTime<Utc>>,
-    /// The time of the revocation, if the key was revoked.
+    /// The time of the revocation, if the key is revoked.
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
 impl ApiKey {
-    /// A new key. Of the secret it holds only the first characters.
+    /// A newly created key. Only the first characters of the secret are stored.
     pub fn new(id: ApiKeyId, org_id: OrgId, new: NewApiKey, secret: &ApiKeySecret, now: DateTime<Utc>) -> Self {
         let NewApiKey { name, scopes, valid_until, live: _ } = new;
         let display_prefix = secret.display_prefix().to_owned();
@@ -204,7 +203,7 @@ impl ApiKey {
 
     /// `true` if the key is neither revoked nor expired.
     pub fn is_valid_at(&self, now: DateTime<Utc>) -> bool {
-        self.revoked_at.is_none() && self.valid_until.is_none_or(|end| now < end)
+        self.revoked_at.is_none() && self.valid_until.is_none_or(|expiry| now < expiry)
     }
 }
 
@@ -212,8 +211,12 @@ impl ApiKey {
 mod tests {
     use super::*;
 
+    fn scopes(scopes: &[Scope]) -> Scopes {
+        scopes.iter().copied().collect()
+    }
+
     #[test]
-    fn a_key_is_read_back_and_a_typing_error_is_not() {
+    fn a_key_with_a_typing_error_is_refused() {
         let key = ApiKeySecret::new(false, [7; 24]);
         assert_eq!(ApiKeySecret::parse(key.in_clear()), Some(key.clone()));
         assert_eq!(key.display_prefix(), "sk_test_0707");
@@ -222,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_from_elsewhere_needs_no_checksum() {
+    fn a_key_of_another_length_needs_no_checksum() {
         for text in ["sk_live_1234567890abcdef", "sk_test_x", "sk_live_"] {
             assert!(ApiKeySecret::parse(text).is_some(), "{text}");
         }
@@ -232,57 +235,48 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_key_is_new_and_sound() {
-        let [one, two] = [true, false].map(|live| ApiKeySecret::generate(live).unwrap());
-        assert!(one.in_clear().starts_with("sk_live_") && two.in_clear().starts_with("sk_test_"));
-        assert_ne!(one.in_clear()["sk_live_".len()..], two.in_clear()["sk_test_".len()..]);
-        for key in [one, two] {
-            assert_eq!(ApiKeySecret::parse(key.in_clear()), Some(key.clone()));
-            assert!(!key.in_clear().contains(&"0".repeat(24)));
+    fn a_new_key_has_a_prefix_of_its_kind_and_is_valid() {
+        for (live, prefix) in [(true, "sk_live_"), (false, "sk_test_")] {
+            let key = ApiKeySecret::new(live, [7; 24]);
+            assert!(key.in_clear().starts_with(prefix), "{live}");
+            assert_eq!(ApiKeySecret::parse(key.in_clear()), Some(key.clone()), "{live}");
         }
     }
 
     #[test]
-    fn without_randomness_there_is_no_key() {
-        assert_eq!(ApiKeySecret::from_source(true, |_| Err(RngError)), Err(RngError));
-    }
-
-    #[test]
-    fn nothing_of_a_key_is_printed() {
+    fn debug_does_not_show_the_key() {
         let secret = ApiKeySecret::new(true, [7; 24]);
         let printed = format!("{secret:?} {:?}", secret.hash());
         assert_eq!(printed, "ApiKeySecret(…) ApiKeyHash(…)");
     }
 
     #[test]
-    fn nobody_grants_more_than_they_have() {
-        let of = |scopes: &[Scope]| scopes.iter().copied().collect::<Scopes>();
-        let (read, write, admin) = (of(&[Scope::Read]), of(&[Scope::Write]), of(&[Scope::Admin]));
-        let both = of(&[Scope::Read, Scope::Write]);
-        for (granting, granted, may) in [
-            (&admin, of(Scope::ALL), true),
+    fn scopes_include_only_the_scopes_that_they_allow() {
+        let (read, write, admin) = (scopes(&[Scope::Read]), scopes(&[Scope::Write]), scopes(&[Scope::Admin]));
+        let both = scopes(&[Scope::Read, Scope::Write]);
+        for (granting, granted, expected) in [
+            (&admin, scopes(Scope::ALL), true),
             (&both, both.clone(), true),
             (&both, read.clone(), true),
             (&both, admin.clone(), false),
-            (&both, of(Scope::ALL), false),
+            (&both, scopes(Scope::ALL), false),
             (&read, write.clone(), false),
             (&read, both.clone(), false),
             (&write, read.clone(), false),
-            (&of(&[]), read.clone(), false),
+            (&scopes(&[]), read.clone(), false),
         ] {
-            assert_eq!(granting.include(&granted), may, "{granting:?} {granted:?}");
+            assert_eq!(granting.include(&granted), expected, "{granting:?} {granted:?}");
         }
     }
 
     #[test]
-    fn admin_allows_everything_and_the_others_themselves() {
-        let of = |scopes: &[Scope]| scopes.iter().copied().collect::<Scopes>();
+    fn admin_allows_every_scope_and_the_others_only_themselves() {
         for scope in Scope::ALL {
-            assert!(of(&[Scope::Admin]).allow(*scope));
-            assert!(of(&[*scope]).allow(*scope));
-            assert!(!of(&[]).allow(*scope));
+            assert!(scopes(&[Scope::Admin]).allow(*scope));
+            assert!(scopes(&[*scope]).allow(*scope));
+            assert!(!scopes(&[]).allow(*scope));
         }
-        assert!(!of(&[Scope::Read]).allow(Scope::Write));
-        assert!(!of(&[Scope::Write]).allow(Scope::Read));
+        assert!(!scopes(&[Scope::Read]).allow(Scope::Write));
+        assert!(!scopes(&[Scope::Write]).allow(Scope::Read));
     }
 }

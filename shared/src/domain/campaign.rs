@@ -1,118 +1,58 @@
-//! A campaign: a series of messages to the leads that are linked to it.
+//! A campaign: a series of messages to its leads.
 
-use std::str::FromStr;
-
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::ids::parse_uuids;
-use super::text::{choice, text_schema, text_value};
-use super::{CampaignId, InvalidValue, LeadMagnetId, Line, OrgId, Paragraphs, Patch};
+use super::text::choice;
+use super::{CampaignId, InvalidValue, LeadMagnetId, Line, OrgId, Paragraphs, Patch, TimeOfDay, WebUrl};
 
 choice! {
-    /// How far a campaign has come. Only an active one is part of the timeline's default filter.
+    /// The state of a campaign. The default filter of timelines shows active campaigns only.
     CampaignStatus {
-        /// Being prepared.
+        /// In preparation.
         Draft = "draft",
         /// Running.
         Active = "active",
-        /// Stopped for a while.
+        /// Suspended.
         Paused = "paused",
-        /// Over.
+        /// Finished.
         Archived = "archived",
     }
 }
 
 choice! {
-    /// Whether a person looks at a message before it is sent.
+    /// The review of messages before they are sent.
     Review {
-        /// Yes.
+        /// A person reviews each message.
         HumanReview = "human_review",
-        /// No.
+        /// Messages are sent without review.
         Auto = "auto",
     }
 }
 
 choice! {
-    /// What kind of thing a lead magnet is.
+    /// The type of the resource that a lead magnet offers.
     LeadMagnetType {
         /// A PDF document.
         Pdf = "pdf",
-        /// An old Word document.
+        /// A Word document in the format before 2007.
         Doc = "doc",
         /// A Word document.
         Docx = "docx",
-        /// A film.
+        /// A video.
         Video = "video",
-        /// A picture.
+        /// An image.
         Image = "image",
-        /// A page.
+        /// A web page.
         Webpage = "webpage",
-        /// A book.
+        /// An e-book.
         Ebook = "ebook",
     }
 }
 
-text_value! {
-    /// A time of the day, `HH:MM`: texts of one width, so that their order is that of the times.
-    TimeOfDay, public, |schema| schema.examples(["09:00"])
-}
-
-impl TimeOfDay {
-    /// Reads a time of the day, from `00:00` to `23:59`.
-    ///
-    /// # Errors
-    /// Anything else.
-    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        let time = NaiveTime::parse_from_str(text, "%H:%M").ok().filter(|_| text.len() == 5);
-        time.map(|_| Self(text.to_owned())).ok_or(InvalidValue::Rule("must be a time as HH:MM"))
-    }
-}
-
-/// A URL of a web resource: `http` or `https`, with a host, without white space, at most 2,048 bytes.
-///
-/// ```
-/// # use shared::domain::WebUrl;
-/// assert!("https://example.com/guide.pdf".parse::<WebUrl>().is_ok());
-/// assert!("ftp://example.com/guide.pdf".parse::<WebUrl>().is_err());
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct WebUrl(String);
-
-impl WebUrl {
-    /// The URL as it was sent, trimmed.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for WebUrl {
-    type Err = InvalidValue;
-
-    fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        const MAX_BYTES: usize = 2_048;
-        const INVALID: InvalidValue = InvalidValue::Rule("must be an http or https URL");
-        let text = text.trim();
-        let (scheme, rest) = text.split_once("://").ok_or(INVALID)?;
-        let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
-        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let has_gap = text.contains(|c: char| c.is_whitespace() || c.is_control());
-        if is_web && !host.is_empty() && !has_gap && text.len() <= MAX_BYTES {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(INVALID)
-        }
-    }
-}
-
-text_schema!(WebUrl, |schema| {
-    let uri = utoipa::openapi::SchemaFormat::Custom("uri".to_owned());
-    schema.format(Some(uri)).max_length(Some(2_048))
-});
-
-/// The working hours in which meetings of a campaign may be.
+/// The working hours in which meetings of a campaign may take place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Availability {
@@ -122,14 +62,14 @@ pub struct Availability {
     /// The end, later than the start.
     #[cfg_attr(feature = "openapi", schema(inline))]
     pub end_working: TimeOfDay,
-    /// `true` if Saturdays and Sundays count.
+    /// `true` if meetings may take place on Saturdays and Sundays.
     pub weekend_work: bool,
     /// The calendar of the meetings.
     #[cfg_attr(feature = "openapi", schema(inline, required))]
     pub calendar_id: Option<Line<200>>,
 }
 
-/// What a campaign offers a lead, such as a guide to download.
+/// A resource that a campaign offers its leads, such as a guide to download.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeadMagnet {
     /// The title.
@@ -148,7 +88,7 @@ pub struct LeadMagnet {
 pub struct ProviderAccounts(Vec<Uuid>);
 
 impl ProviderAccounts {
-    /// The most accounts of one campaign.
+    /// The maximum number of accounts of one campaign.
     pub const MAX: usize = 100;
 
     /// The accounts.
@@ -220,7 +160,7 @@ pub struct Campaign {
     pub org_id: OrgId,
     /// The fields that clients write.
     pub details: CampaignDetails,
-    /// The lead magnet, an item of its own.
+    /// The lead magnet, which is stored as a separate item.
     pub lead_magnet_id: Option<LeadMagnetId>,
     /// The time of creation, to the millisecond.
     pub created_at: DateTime<Utc>,
@@ -230,37 +170,37 @@ pub struct Campaign {
     pub version: u64,
 }
 
-/// The changes that a client sends: of an existing campaign, or of one that is still empty.
+/// The changes that a client sends to an existing campaign, or the fields of a new one.
 #[derive(Debug, Clone, Default)]
 pub struct CampaignPatch {
     /// A new title.
     pub name: Option<Line<200>>,
-    /// A new description, or none.
+    /// A new description, or its removal.
     pub description: Patch<Paragraphs<5000>>,
     /// A new state.
     pub status: Option<CampaignStatus>,
-    /// A new service, or none.
+    /// A new service, or its removal.
     pub service_id: Patch<Uuid>,
-    /// A new customer profile, or none.
+    /// A new customer profile, or its removal.
     pub icp_profile_id: Patch<Uuid>,
-    /// A new kind of meeting, or none.
+    /// A new kind of meeting, or its removal.
     pub target_meeting_type: Patch<Line<200>>,
     /// A new rule of review.
     pub review_required_default: Option<Review>,
-    /// A new name to sign with, or none.
+    /// A new name to sign with, or its removal.
     pub seller_name: Patch<Line<200>>,
     /// New accounts; [`Patch::Clear`] removes all.
     pub provider_account_id: Patch<ProviderAccounts>,
-    /// Whether the campaign is to publish posts.
+    /// `true` to publish posts.
     pub publish_posts: Option<bool>,
-    /// New working hours, or none.
+    /// New working hours, or their removal.
     pub availability_data: Patch<Availability>,
-    /// A new lead magnet in place of the campaign's, or none.
+    /// A new lead magnet in place of the campaign's, or its removal.
     pub lead_magnet: Patch<LeadMagnet>,
 }
 
 impl CampaignDetails {
-    /// The details of a campaign that consists of these changes; `None` where a required field is missing.
+    /// The details of a new campaign with these fields; `None` if a required field is missing.
     pub fn new(patch: &CampaignPatch) -> Option<Self> {
         let patch = patch.clone();
         Some(Self {
@@ -302,13 +242,13 @@ impl CampaignDetails {
 }
 
 impl Campaign {
-    /// `true` if its activities are part of the timeline's default filter.
+    /// `true` if the default filter of timelines shows its activities.
     pub fn is_active(&self) -> bool {
         self.details.status == CampaignStatus::Active
     }
 
-    /// The next version of this campaign; `None` if the patch changes nothing. A sent lead magnet always counts as a change:
-    /// it is an item of its own, which has not been read. It replaces the campaign's or gets the id `new_lead_magnet`.
+    /// The next version of this campaign; `None` if the patch changes nothing. A sent lead magnet always counts as a change,
+    /// since the stored one is a separate item that has not been read. It replaces that item, or gets the id `new_lead_magnet`.
     pub fn patched(&self, patch: &CampaignPatch, new_lead_magnet: LeadMagnetId, now: DateTime<Utc>) -> Option<Self> {
         let mut next = Self { details: self.details.patched(patch), ..self.clone() };
         match &patch.lead_magnet {
@@ -325,7 +265,7 @@ impl Campaign {
     }
 }
 
-/// Which campaigns a list shows. Every condition that is set narrows it.
+/// The conditions of a list of campaigns. Every condition that is set narrows it.
 #[derive(Debug, Clone, Default)]
 pub struct CampaignFilter {
     /// Campaigns in this state.
@@ -335,7 +275,7 @@ pub struct CampaignFilter {
 }
 
 impl CampaignFilter {
-    /// `true` if the list shows every campaign.
+    /// `true` if no condition is set.
     pub fn is_empty(&self) -> bool {
         self.status.is_none() && self.icp_profile_id.is_none()
     }
@@ -344,37 +284,5 @@ impl CampaignFilter {
     pub fn matches(&self, campaign: &Campaign) -> bool {
         self.status.is_none_or(|status| status == campaign.details.status)
             && self.icp_profile_id.is_none_or(|id| Some(id) == campaign.details.icp_profile_id)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_of_day_has_five_characters() {
-        assert!(TimeOfDay::parse("09:30").unwrap() < TimeOfDay::parse("10:00").unwrap());
-        for text in ["", "9:30", "24:00", "09:60", "09:30:00", "09-30", "+9:30", "0é:0"] {
-            assert!(TimeOfDay::parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_web_url_has_a_scheme_and_a_host() {
-        for text in ["https://example.com/guide.pdf", "HTTP://example.com", "https://example.com?x=1"] {
-            assert_eq!(text.parse::<WebUrl>().map(|url| url.as_str().to_owned()), Ok(text.to_owned()));
-        }
-        for text in [
-            "",
-            "example.com",
-            "ftp://example.com",
-            "https://",
-            "https:///x",
-            "https://example.com/a b",
-            "javascript:x",
-            "https://e\nx",
-        ] {
-            assert!(text.parse::<WebUrl>().is_err(), "{text}");
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! The character rules that the values of a contact share.
+//! The character rules that names, emails and profiles share.
 
 use std::borrow::Cow;
 
@@ -7,31 +7,31 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use super::InvalidValue;
 use super::text::Line;
 
-/// Unicode Normalization Form C. ICU4X, because `idna` brings its tables along anyway.
+/// Unicode Normalization Form C. From ICU4X, whose tables `idna` links anyway.
 pub(super) const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
 
 pub(super) const BLANK: InvalidValue = InvalidValue::Blank;
 
-/// `text` in NFC.
+/// Normalizes text to NFC.
 pub(super) fn nfc(text: &str) -> Cow<'_, str> {
     NFC.normalize(text)
 }
 
-/// `text` without what surrounds it: white space, and the invisible marks that a paste or an export leaves behind.
+/// Trims white space, and the invisible marks that a paste or an export leaves at either end.
 pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_invisible_mark(c))
 }
 
-/// Whether nothing of `text` can be seen.
+/// `true` if the text has no visible character.
 pub fn is_blank(text: &str) -> bool {
     trim(text).chars().all(is_joiner)
 }
 
-/// Reads the name of a person or a company: trimmed, NFC, 1 to 200 characters.
+/// Normalizes the name of a person or a company: trimmed, NFC, 1 to 200 characters.
 ///
 /// # Errors
-/// Blank, too long, or with a control character inside.
-pub(super) fn name(text: &str) -> Result<String, InvalidValue> {
+/// The name is blank, too long, or contains a control character.
+pub(super) fn normalize_name(text: &str) -> Result<String, InvalidValue> {
     if is_blank(text) {
         return Err(BLANK);
     }
@@ -42,7 +42,7 @@ pub(super) fn name(text: &str) -> Result<String, InvalidValue> {
     Ok(name.as_str().to_owned())
 }
 
-/// ZWNJ and ZWJ: invisible, but Persian, Malayalam or Sinhala names are misspelt without them, even at their end.
+/// ZWNJ and ZWJ: invisible, but part of the spelling of Persian, Malayalam and Sinhala names, even at their end.
 pub(super) const fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200C}' | '\u{200D}')
 }
@@ -52,7 +52,7 @@ const fn is_invisible_mark(c: char) -> bool {
     matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{2060}' | '\u{FEFF}') || is_bidi_format(c)
 }
 
-/// Embeddings, overrides and isolates (UAX #9): they reorder the text that is shown after them, beyond their own value.
+/// Embeddings, overrides and isolates (UAX #9): they reorder the text displayed after the value that contains them.
 const fn is_bidi_format(c: char) -> bool {
     matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }

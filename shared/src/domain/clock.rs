@@ -1,28 +1,23 @@
-//! Where the time comes from.
+//! The source of the current time.
 
 use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-/// The source of the time, passed in so that a test can be at any moment.
+/// The source of the current time, passed in so that tests can control it.
 ///
-/// Wall time on purpose, for caches too: a monotonic clock may stand still while a sandbox is frozen.
+/// Caches use wall time too: a monotonic clock may stop while the Lambda sandbox is frozen.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 
 impl Clock {
-    /// The machine's clock.
-    pub fn system() -> Self {
-        Self::new(Utc::now)
-    }
-
-    /// A clock that shows what `now` says.
+    /// A clock that calls `now` for every reading.
     pub fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// This moment, in UTC, to the millisecond: the precision that ids and stored times have.
+    /// The current time in UTC, to the millisecond: the precision of ids and stored timestamps.
     pub fn now(&self) -> DateTime<Utc> {
         (self.0)().trunc_subsecs(3)
     }

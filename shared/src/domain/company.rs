@@ -1,61 +1,80 @@
-//! A company, and how two spellings of its name are known for one company.
+//! A company, and the key that all spellings of its name share.
 
 use chrono::{DateTime, Utc};
 
-use super::characters::{BLANK, NFC, is_blank, name};
+use super::characters::{BLANK, NFC, is_blank, normalize_name};
 use super::text::text_value;
 use super::{CompanyId, InvalidValue, OrgId};
 
 text_value! {
-    /// A company's name as it was sent: trimmed, NFC, 1 to 200 characters, none of them a control character.
+    /// The name of a company in the spelling that was sent: trimmed, NFC, 1 to 200 characters, no control characters.
+    ///
+    /// ```
+    /// # use shared::domain::CompanyName;
+    /// let name: CompanyName = " Acme Inc. ".parse()?;
+    /// assert_eq!(name.as_str(), "Acme Inc.");
+    /// assert_eq!(name.key(), "ACME INC.".parse::<CompanyName>()?.key());
+    ///
+    /// assert!(" ".parse::<CompanyName>().is_err());
+    /// # Ok::<_, shared::domain::InvalidValue>(())
+    /// ```
     CompanyName, pii, |schema| schema.max_length(Some(200)).examples(["Tech Corp"])
 }
 
 text_value! {
-    /// What two spellings of one company's name have in common: no white space, no case, at most 1,000 bytes.
+    /// The form of a company's name by which companies are compared: case-folded, without white space, at most 1,000 bytes.
+    ///
+    /// ```
+    /// # use shared::domain::CompanyKey;
+    /// assert_eq!(" Acme Inc. ".parse::<CompanyKey>()?.as_str(), "ACMEINC.");
+    /// assert_eq!("ACME INC.".parse::<CompanyKey>()?.as_str(), "ACMEINC.");
+    ///
+    /// assert!(" ".parse::<CompanyKey>().is_err());
+    /// # Ok::<_, shared::domain::InvalidValue>(())
+    /// ```
     CompanyKey, pii, |schema| schema
 }
 
-/// A company of an organization, made by the first contact that named it. It stays when its contacts go.
+/// A company of an organization, created with the first contact that names it. It remains when its contacts are deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Company {
     /// Version 7.
     pub id: CompanyId,
     /// The organization that owns the company.
     pub org_id: OrgId,
-    /// The name in the spelling of the first contact that named it.
+    /// The name in the spelling of the first contact.
     pub name: CompanyName,
     /// The time of creation, to the millisecond.
     pub created_at: DateTime<Utc>,
 }
 
-/// Which companies a list shows: every one, or the one of a name.
+/// The conditions of a list of companies.
 #[derive(Debug, Clone, Default)]
 pub struct CompanyFilter {
-    /// The name, as it is compared.
+    /// The company of this name; without one, every company.
     pub name: Option<CompanyKey>,
 }
 
 impl CompanyName {
-    /// Reads a name; what stands between its words stays as it is.
+    /// Parses a name; the spacing between its words is preserved.
     ///
     /// # Errors
-    /// The name is blank, too long after normalization, or has a control character inside.
+    /// The name is blank, too long after normalization, or contains a control character.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        name(text).map(Self)
+        normalize_name(text).map(Self)
     }
 
-    /// The key under which an organization has this company once.
+    /// The key of the company, unique within an organization.
     pub fn key(&self) -> CompanyKey {
         CompanyKey(fold(&self.0))
     }
 }
 
 impl CompanyKey {
-    /// Four bytes each at most: with its prefix a key stays within the 1,024 bytes of a DynamoDB sort key.
+    /// At four bytes per character, a key and its prefix fit the 1,024 bytes of a DynamoDB sort key.
     const MAX_CHARS: usize = 250;
 
-    /// Reads a key, or makes one of a name.
+    /// Parses a key, or derives it from a name.
     ///
     /// # Errors
     /// The text is blank.
@@ -64,8 +83,8 @@ impl CompanyKey {
     }
 }
 
-/// Folds character by character, so that no neighbour matters (a final sigma is a sigma), and through lower case to
-/// upper case, so that `ß` and `ẞ` are `SS`.
+/// Folds case and removes white space. Each character is folded without its context, so that a final sigma equals a sigma, and
+/// first to lower and then to upper case, so that both `ß` and `ẞ` become `SS`.
 fn fold(text: &str) -> String {
     let folded = text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).flat_map(char::to_uppercase);
     NFC.normalize_iter(folded).take(CompanyKey::MAX_CHARS).collect()
@@ -86,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_and_keeps_the_spelling() {
+    fn the_spelling_is_preserved() {
         let cases = [
             ("Acme", "Acme"),
             ("  Acme Inc. \r\n", "Acme Inc."),
@@ -107,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses() {
+    fn blank_long_and_control_characters_are_refused() {
         let cases = [
             (" ".to_owned(), "must not be blank"),
             ("Acme\tInc".to_owned(), "must not contain control characters"),
@@ -123,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_shows_nothing_is_blank() {
+    fn a_name_without_visible_characters_is_blank() {
         for blank in ["", "  ", "\t\r\n", "\u{A0}", "\u{FEFF}", "\u{200D}"] {
             assert_eq!(CompanyName::parse(blank), Err(InvalidValue::Blank), "{blank:?}");
             assert!(is_blank(blank), "{blank:?} clears an optional company");
@@ -157,9 +176,8 @@ mod tests {
         assert_eq!(keys.len(), names.len());
     }
 
-    /// Each of them has a mapping of its own.
     #[test]
-    fn folds_every_character_that_has_case() {
+    fn every_character_with_case_is_folded() {
         let has_case = |c: &char| !c.to_lowercase().eq([*c]) || !c.to_uppercase().eq([*c]);
         for c in (char::MIN..=char::MAX).filter(has_case) {
             let folded = fold(&c.to_string());
@@ -170,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_fits_its_place() {
+    fn a_key_fits_a_sort_key() {
         assert_eq!(key(&"🚀".repeat(200)).len(), 800);
         assert_eq!(key(&"ß".repeat(125)), "S".repeat(250));
         assert_eq!(key(&"ᾷ".repeat(200)).chars().count(), CompanyKey::MAX_CHARS);
@@ -178,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_reads_itself() {
+    fn parsing_a_key_is_idempotent() {
         let key = CompanyName::parse("Acme Inc.").unwrap().key();
         assert_eq!(key.as_str(), "ACMEINC.");
         assert_eq!(CompanyKey::parse(key.as_str()), Ok(key));
@@ -189,7 +207,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_idempotent_on_any_text(text in any::<String>()) {
+        fn parsing_any_text_is_idempotent(text in any::<String>()) {
             if let Ok(name) = CompanyName::parse(&text) {
                 let key = name.key();
                 prop_assert!(key.as_str().len() <= 1_000);
@@ -200,7 +218,7 @@ mod tests {
         }
 
         #[test]
-        fn keys_are_idempotent_and_bounded(text in FOLDABLE) {
+        fn parsing_foldable_text_is_idempotent_and_bounded(text in FOLDABLE) {
             if let Ok(key) = CompanyKey::parse(&text) {
                 prop_assert!(key.as_str().len() <= 1_000);
                 prop_assert_eq!(CompanyKey::parse(key.as_str()), Ok(key));
@@ -208,7 +226,7 @@ mod tests {
         }
 
         #[test]
-        fn keys_see_neither_case_nor_space(words in prop::collection::vec("[a-zA-Zéßσ&.]{1,8}", 1..5)) {
+        fn keys_ignore_case_and_space(words in prop::collection::vec("[a-zA-Zéßσ&.]{1,8}", 1..5)) {
             let expected = key(&words.join(" "));
             prop_assert_eq!(key(&words.concat()), expected.clone());
             prop_assert_eq!(key(&words.join("  ").to_uppercase()), expected.clone());

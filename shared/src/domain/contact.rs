@@ -1,4 +1,4 @@
-//! A contact: a person whom a sales team addresses.
+//! A contact: a person that a sales team contacts.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ pub struct ContactDetails {
     pub timezone: Option<Timezone>,
 }
 
-/// The changes that a client sends: of an existing contact, or of one that is still empty.
+/// The changes that a client sends to an existing contact, or the fields of a new one.
 ///
 /// Serializes as the attributes that an update sets, and `null` for those it removes; the enrichment is not among them.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -46,19 +46,19 @@ pub struct ContactPatch {
     /// A new name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full_name: Option<FullName>,
-    /// A new email, which moves the email lock.
+    /// A new email, which replaces the email lock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Email>,
     /// A new profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub linkedin_profile: Option<LinkedinProfile>,
-    /// A new company, or none.
+    /// A new company, or its removal.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub company: Patch<CompanyName>,
-    /// A new locale, or none.
+    /// A new locale, or its removal.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub locale: Patch<Locale>,
-    /// A new time zone, or none.
+    /// A new time zone, or its removal.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub timezone: Patch<Timezone>,
     /// A merge patch of the enrichment (RFC 7396); [`Patch::Clear`] removes all of it.
@@ -66,13 +66,13 @@ pub struct ContactPatch {
     pub enrichment: Patch<Enrichment>,
 }
 
-/// The enrichment of a contact with the order in which its keys were sent, which a stored map does not keep.
+/// The enrichment of a contact with the order in which its keys were sent, which a stored map does not preserve.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Enrichment {
     /// The members.
     pub object: JsonObject,
-    /// The keys that the object was created with, in the order in which they were sent; empty where that is the alphabetical
-    /// order. Keys that were added later follow in alphabetical order.
+    /// The keys that the object was created with, in the order in which they were sent; empty if that is alphabetical order. Keys
+    /// that were added later follow in alphabetical order.
     pub key_order: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ pub struct Enrichment {
 pub struct NewContact {
     /// The fields that the client sent.
     pub details: ContactDetails,
-    /// The metadata that the client sent, without `null` members.
+    /// The enrichment that the client sent, without `null` members.
     pub enrichment: Enrichment,
 }
 
@@ -94,7 +94,7 @@ pub struct Contact {
     pub org_id: OrgId,
     /// The fields that clients write.
     pub details: ContactDetails,
-    /// All metadata that was ever sent, merged.
+    /// All enrichment that was ever sent, merged.
     pub enrichment: Enrichment,
     /// The time of creation, to the millisecond.
     pub created_at: DateTime<Utc>,
@@ -104,23 +104,23 @@ pub struct Contact {
     pub version: u64,
     /// The imports that the contact is a member of, so that deleting it finds its memberships.
     pub import_ids: BTreeSet<ImportId>,
-    /// The conditional write that made this version: a writer whose response was lost recognizes its own work by it.
+    /// The id of the conditional write that created this version. A retry after a lost response recognizes its own write by it.
     pub write_id: Option<Uuid>,
 }
 
-/// A row of a bulk upload: it creates a contact, or changes the one with its email.
+/// A row of a bulk upload, which creates a contact or changes the contact with its email.
 #[derive(Debug, Clone)]
 pub struct Upsert {
-    /// The contact to create where no contact has the email.
+    /// The contact to create if no contact has the email.
     pub new: NewContact,
-    /// The changes to the contact that has the email.
+    /// The changes to an existing contact with the email.
     pub patch: ContactPatch,
 }
 
 const TOO_LARGE: InvalidValue = InvalidValue::Rule("would grow the contact past 350 KB");
 
 impl ContactDetails {
-    /// The details of a contact that consists of these changes; `None` where a required field is missing.
+    /// The details of a new contact with these fields; `None` if a required field is missing.
     pub fn new(patch: &ContactPatch) -> Option<Self> {
         let ContactPatch { full_name, email, linkedin_profile, company, locale, timezone, enrichment: _ } =
             patch.clone();
@@ -149,7 +149,7 @@ impl ContactDetails {
 }
 
 impl NewContact {
-    /// The contact that consists of these changes; `None` where a required field is missing.
+    /// A new contact with these fields; `None` if a required field is missing.
     pub fn new(patch: &ContactPatch) -> Option<Self> {
         let sent = patch.enrichment.value().cloned().unwrap_or_default();
         Some(Self { details: ContactDetails::new(patch)?, enrichment: sent.without_nulls() })
@@ -157,7 +157,7 @@ impl NewContact {
 }
 
 impl Enrichment {
-    /// The enrichment as it is stored of a new contact: without `null` members.
+    /// The enrichment of a new contact: without `null` members.
     fn without_nulls(self) -> Self {
         let object = self.object.without_nulls();
         let mut key_order = self.key_order;
@@ -197,14 +197,14 @@ impl Contact {
         }
     }
 
-    /// The stored size, in bytes, of the attributes that grow with use: the enrichment, its key order, and the imports.
+    /// The stored size, in bytes, of the unbounded attributes: the enrichment, its key order, and the imports.
     pub fn growing_len(&self) -> usize {
-        const IMPORT: usize = "7c9e6679-7425-40de-944b-e07fc1f90ae7".len() + 1;
-        let order = self.enrichment.key_order.iter().map(|key| key.len() + 1).sum::<usize>();
-        self.enrichment.object.stored_len() + order + self.import_ids.len() * IMPORT
+        const IMPORT_ID_LEN: usize = "7c9e6679-7425-40de-944b-e07fc1f90ae7".len() + 1;
+        let key_order_len: usize = self.enrichment.key_order.iter().map(|key| key.len() + 1).sum();
+        self.enrichment.object.stored_len() + key_order_len + self.import_ids.len() * IMPORT_ID_LEN
     }
 
-    /// This contact as a member of one more import; `None` if it is a member already.
+    /// This contact as a member of one more import; `None` if it is already a member.
     ///
     /// # Errors
     /// One more import would make the stored item too large.
@@ -220,7 +220,7 @@ impl Contact {
     /// The next version of this contact; `None` if the patch changes nothing.
     ///
     /// # Errors
-    /// The metadata would make the stored item too large.
+    /// The enrichment would make the stored item too large.
     pub fn patched(&self, patch: &ContactPatch, now: DateTime<Utc>) -> Result<Option<Self>, InvalidValue> {
         let mut next = Self { details: self.details.patched(patch), ..self.clone() };
         next.enrichment.apply(&patch.enrichment);
@@ -237,7 +237,7 @@ impl Contact {
     }
 }
 
-/// Which contacts a list shows. Every condition that is set narrows it.
+/// The conditions of a list of contacts. Every condition that is set narrows it.
 #[derive(Debug, Clone, Default)]
 pub struct ContactFilter {
     /// Members of this import.
@@ -253,16 +253,16 @@ pub struct ContactFilter {
 }
 
 impl ContactFilter {
-    /// `true` if the list shows this contact. Membership of an import is decided by the import, not here.
+    /// `true` if the list shows this contact. The import is not compared: the query selects its members.
     pub fn matches(&self, contact: &Contact) -> bool {
-        let company = || contact.details.company.as_ref().map(CompanyName::key);
+        let has_key = |key: &CompanyKey| contact.details.company.as_ref().is_some_and(|name| name.key() == *key);
         self.email.as_ref().is_none_or(|email| *email == contact.details.email)
-            && self.company.as_ref().is_none_or(|key| company().as_ref() == Some(key))
+            && self.company.as_ref().is_none_or(has_key)
             && self.created_after.is_none_or(|time| contact.created_at > time)
             && self.updated_after.is_none_or(|time| contact.updated_at > time)
     }
 
-    /// `true` if contacts may be skipped while the organization's contacts are read in order.
+    /// `true` if the filter may skip contacts that a query reads.
     pub fn is_sparse(&self) -> bool {
         self.company.is_some() || self.updated_after.is_some()
     }
@@ -273,7 +273,7 @@ impl ContactFilter {
 pub enum RequiredVersion {
     /// Any version.
     Any,
-    /// One of these versions; an empty list, which no version satisfies, where no tag can be a version's.
+    /// One of these versions. No version satisfies an empty list, which stands for tags that are not versions.
     OneOf(Vec<u64>),
 }
 

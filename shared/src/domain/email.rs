@@ -1,4 +1,4 @@
-//! An e-mail address.
+//! An email.
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup};
 use icu_properties::{CodePointMapData, CodePointSetData};
@@ -10,11 +10,19 @@ use super::characters::{BLANK, is_blank, is_joiner, nfc, trim};
 use super::text::text_value;
 
 text_value! {
-    /// An e-mail address, written so that one mailbox has one spelling: NFC, lower case, the domain in ASCII.
+    /// An email in canonical form, so that a mailbox has one spelling: NFC, lower case, the domain in ASCII.
     ///
-    /// It is the `addr-spec` of [RFC 5322](https://www.rfc-editor.org/rfc/rfc5322#section-3.4.1) within the lengths of
-    /// RFC 5321, its local part with the letters of [RFC 6531](https://www.rfc-editor.org/rfc/rfc6531). Left out are
-    /// quoted local parts, comments and address literals. Dots and `+tags` stay: only the provider knows their meaning.
+    /// It is an `addr-spec` of [RFC 5322](https://www.rfc-editor.org/rfc/rfc5322#section-3.4.1) within the length limits of
+    /// RFC 5321, with the letters of [RFC 6531](https://www.rfc-editor.org/rfc/rfc6531) in the local part. Quoted local parts,
+    /// comments and IP literals are refused. Dots and `+tags` are preserved: their meaning depends on the provider.
+    ///
+    /// ```
+    /// # use shared::domain::Email;
+    /// assert_eq!(" Jane.Doe@München.DE ".parse::<Email>()?.as_str(), "jane.doe@xn--mnchen-3ya.de");
+    ///
+    /// assert!("Jane Doe <jane@example.com>".parse::<Email>().is_err());
+    /// # Ok::<_, shared::domain::InvalidValue>(())
+    /// ```
     Email, pii, |schema| {
         let email = utoipa::openapi::SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::Email);
         schema.format(Some(email)).examples(["john.doe@example.com"])
@@ -24,14 +32,14 @@ text_value! {
 /// RFC 5321 §4.5.3.1.1, in octets.
 const MAX_LOCAL_PART: usize = 64;
 
-/// RFC 5321 §4.5.3.1.3 less the angle brackets of a path, in octets.
+/// RFC 5321 §4.5.3.1.3 without the angle brackets of a path, in octets.
 pub(crate) const MAX_EMAIL_BYTES: usize = 254;
 
 impl Email {
-    /// Reads a bare address: not `mailto:`, not `Jane Doe <jane@example.com>`, not a list.
+    /// Parses a single email without a display name (`Jane Doe <jane@example.com>`) or scheme (`mailto:`).
     ///
     /// # Errors
-    /// The text is blank or no such address.
+    /// The text is blank or not a valid email.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         if is_blank(text) {
             return Err(BLANK);
@@ -40,21 +48,22 @@ impl Email {
     }
 }
 
-fn normalize(address: &str) -> Option<String> {
-    let (local_part, domain) = address.split_once('@')?;
-    let address = format!("{}@{}", normalize_local_part(local_part)?, normalize_domain(domain)?);
-    (address.len() <= MAX_EMAIL_BYTES).then_some(address)
+fn normalize(text: &str) -> Option<String> {
+    let (local_part, domain) = text.split_once('@')?;
+    let email = format!("{}@{}", normalize_local_part(local_part)?, normalize_domain(domain)?);
+    if email.len() <= MAX_EMAIL_BYTES { Some(email) } else { None }
 }
 
 fn normalize_local_part(local_part: &str) -> Option<String> {
     let local_part = nfc(&local_part.to_lowercase()).into_owned();
     let is_dot_atom = local_part.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext));
-    (is_dot_atom && local_part.len() <= MAX_LOCAL_PART).then_some(local_part)
+    if is_dot_atom && local_part.len() <= MAX_LOCAL_PART { Some(local_part) } else { None }
 }
 
-/// The domain's A-labels (UTS #46, non-transitional): two or more, and not the numbers of an IP address.
+/// Converts a domain to A-labels (UTS #46, non-transitional). At least two are required, and the last must not be a number, as in
+/// an IP address.
 fn normalize_domain(domain: &str) -> Option<String> {
-    // UTS #46 maps these to nothing; two addresses that differ in what nobody sees are rather a mistake.
+    // UTS #46 would remove invisible characters, which are more likely a mistake.
     if domain.chars().any(|c| is_ignorable(c) && !is_joiner(c)) {
         return None;
     }
@@ -62,10 +71,11 @@ fn normalize_domain(domain: &str) -> Option<String> {
         .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify)
         .ok()?;
     let (_, top_level) = domain.rsplit_once('.')?;
-    (!top_level.bytes().all(|byte| byte.is_ascii_digit())).then(|| domain.into_owned())
+    let is_number = top_level.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { None } else { Some(domain.into_owned()) }
 }
 
-/// `atext` of RFC 5322 §3.2.3; of what RFC 6531 adds to it the visible letters, marks and digits.
+/// `true` for `atext` of RFC 5322 §3.2.3 and, of its extension in RFC 6531, for visible letters, marks and digits.
 fn is_atext(c: char) -> bool {
     match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' => true,
@@ -81,7 +91,7 @@ fn is_letter_mark_or_digit(c: char) -> bool {
         || GeneralCategoryGroup::Mark.contains(category)
 }
 
-/// Zero-width, bidirectional and other characters that show nothing of themselves.
+/// `true` for zero-width, bidirectional and other invisible characters.
 fn is_ignorable(c: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }

@@ -1,26 +1,34 @@
-//! A person's name.
+//! The name of a person.
 
 use super::InvalidValue;
-use super::characters::name;
+use super::characters::normalize_name;
 use super::text::text_value;
 
 text_value! {
-    /// A person's full name: NFC, one space between words, 1 to 200 characters, none of them a control character.
+    /// The full name of a person: NFC, one space between words, 1 to 200 characters, no control characters.
     ///
-    /// Nothing else is refused or changed: names have digits, emoji, one letter, and any capitals.
+    /// Nothing else is refused or changed: a name may have digits, emoji, a single letter, and any capitalization.
+    ///
+    /// ```
+    /// # use shared::domain::FullName;
+    /// assert_eq!("  Jane   Doe ".parse::<FullName>()?.as_str(), "Jane Doe");
+    ///
+    /// assert!("Jane\tDoe".parse::<FullName>().is_err());
+    /// # Ok::<_, shared::domain::InvalidValue>(())
+    /// ```
     FullName, pii, |schema| schema.min_length(Some(1)).max_length(Some(200)).examples(["John Doe"])
 }
 
 impl FullName {
-    /// Reads a name; any run of Unicode white space counts as one space.
+    /// Parses a name; a run of Unicode white space becomes one space.
     ///
     /// # Errors
-    /// The name is blank, too long after normalization, or has a control character inside. Tabs and line breaks are
-    /// control characters: they mean that several cells or lines were taken for one.
+    /// The name is blank, too long after normalization, or contains a control character. Tabs and line breaks are control
+    /// characters: they show that several cells or lines were read as one.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        // A tab or a line break is white space too, but stays for `name` to refuse.
+        // Tabs and line breaks stay in the text, so that `normalize_name` refuses them.
         let words = text.split(|c: char| c.is_whitespace() && !c.is_control()).filter(|word| !word.is_empty());
-        name(&words.collect::<Vec<_>>().join(" ")).map(Self)
+        normalize_name(&words.collect::<Vec<_>>().join(" ")).map(Self)
     }
 }
 
@@ -35,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_and_normalizes() {
+    fn names_are_normalized() {
         let cases = [
             ("Jane Doe", "Jane Doe"),
             ("  Jane   Doe\r\n", "Jane Doe"),
@@ -71,14 +79,14 @@ mod tests {
     }
 
     #[test]
-    fn refuses_blank() {
+    fn blank_names_are_refused() {
         for given in ["", " ", "\r\n\t", "\u{A0}\u{3000}", "\u{FEFF}", "\u{200B}", "\u{200D}", "\u{202E}\u{202C}"] {
             assert_eq!(parse(given), Err("must not be blank".to_owned()), "{given:?}");
         }
     }
 
     #[test]
-    fn refuses_control_characters() {
+    fn control_characters_are_refused() {
         let cases = [
             "Jane\tDoe",
             "Jane\nDoe",
@@ -98,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_characters_after_normalization() {
+    fn characters_are_counted_after_normalization() {
         let longest = "é".repeat(200);
         assert_eq!(parse(&longest), Ok(longest.clone()));
         assert_eq!(parse(&"e\u{301}".repeat(200)), Ok(longest));
@@ -108,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_nothing() {
+    fn debug_does_not_show_the_name() {
         assert_eq!(format!("{:?}", FullName::parse("Jane Doe").unwrap()), "FullName(…)");
     }
 
@@ -117,21 +125,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_idempotent_on_any_text(text in any::<String>()) {
+        fn parsing_any_text_is_idempotent(text in any::<String>()) {
             if let Ok(name) = FullName::parse(&text) {
                 prop_assert_eq!(FullName::parse(name.as_str()), Ok(name));
             }
         }
 
         #[test]
-        fn is_idempotent_on_marks_and_spaces(text in LETTERS_AND_MARKS) {
+        fn parsing_marks_and_spaces_is_idempotent(text in LETTERS_AND_MARKS) {
             if let Ok(name) = FullName::parse(&text) {
                 prop_assert_eq!(FullName::parse(name.as_str()), Ok(name));
             }
         }
 
         #[test]
-        fn ignores_how_words_are_spaced(
+        fn the_spacing_of_words_does_not_matter(
             words in prop::collection::vec("[a-zé]{1,8}", 1..5),
             space in "[ \u{A0}\u{2003}\u{3000}]{1,4}",
         ) {

@@ -1,49 +1,57 @@
-//! Identifiers, and the moment that is in them.
+//! Identifiers. Those of version 7 sort by creation time.
 
 use std::fmt;
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::Uuid;
 
 use super::InvalidValue;
 
-/// An identifier of one kind of thing, so that a contact's id cannot be passed where an import's is meant.
+/// An identifier of one kind of entity. The types are distinct, so that a contact's id is never mistaken for an import's.
+///
+/// ```
+/// # use shared::domain::ContactId;
+/// let id: ContactId = "550E8400-E29B-41D4-A716-446655440000".parse()?;
+/// assert_eq!(id.to_string(), "550e8400-e29b-41d4-a716-446655440000");
+///
+/// assert!("550e8400e29b41d4a716446655440000".parse::<ContactId>().is_err());
+/// # Ok::<_, shared::domain::InvalidValue>(())
+/// ```
 pub trait Id: Copy + From<Uuid> + Into<Uuid> + fmt::Display {
-    /// The name it has in paths and bodies: `contact_id`.
+    /// The name of the id in paths and bodies: `contact_id`.
     const NAME: &'static str;
 
-    /// Reads the hyphenated form of RFC 9562 §4, in either case.
+    /// Parses the hyphenated form of RFC 9562 §4, in either case.
     ///
     /// # Errors
-    /// Anything else: the braced, URN and unhyphenated spellings too, since one id has one spelling in a URL.
+    /// Any other text. The braced, URN and unhyphenated forms are refused too: an id has one spelling in a URL.
     fn parse(text: &str) -> Result<Self, InvalidValue> {
         parse_uuid(text).map(Self::from)
     }
 }
 
-/// The error of a text that is not a UUID.
+/// The error for text that is not a hyphenated UUID.
 pub const INVALID_UUID: InvalidValue = InvalidValue::Rule("must be a valid UUID");
 
-/// Reads a UUID of any kind of thing, as [`Id::parse`] does.
+/// Parses a UUID by the rules of [`Id::parse`].
 ///
 /// # Errors
-/// As there.
+/// Text that is not a hyphenated UUID.
 pub fn parse_uuid(text: &str) -> Result<Uuid, InvalidValue> {
-    let hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
-    Uuid::try_parse(text).ok().filter(|_| hyphenated).ok_or(INVALID_UUID)
+    if text.len() != uuid::fmt::Hyphenated::LENGTH {
+        return Err(INVALID_UUID);
+    }
+    Uuid::try_parse(text).map_err(|_| INVALID_UUID)
 }
 
-/// Reads UUIDs, each as [`parse_uuid`] does.
+/// Parses UUIDs by the rules of [`Id::parse`].
 ///
 /// # Errors
-/// One that is none.
+/// At least one text is not a hyphenated UUID.
 pub fn parse_uuids(texts: &[String]) -> Result<Vec<Uuid>, InvalidValue> {
-    texts
-        .iter()
-        .map(|text| parse_uuid(text))
-        .collect::<Result<_, _>>()
-        .map_err(|_| InvalidValue::Rule("must hold valid UUIDs"))
+    let uuids: Result<_, _> = texts.iter().map(|text| parse_uuid(text)).collect();
+    uuids.map_err(|_| InvalidValue::Rule("must hold valid UUIDs"))
 }
 
 macro_rules! ids {
@@ -90,30 +98,25 @@ macro_rules! ids {
 }
 
 ids! {
-    /// An organization: the tenant. It comes from a credential, never from a request.
+    /// An organization, which is the tenant. It comes from the credential, never from a parameter or a body.
     OrgId = "org_id";
-    /// A contact. Version 7, so that the order of ids is the order of creation.
+    /// A contact. Version 7, so that ids sort by creation time.
     ContactId = "contact_id";
-    /// An import: the cohort that contacts were loaded with. Version 7.
+    /// An import of contacts. Version 7.
     ImportId = "import_id";
     /// A campaign.
     CampaignId = "campaign_id";
     /// A company that contacts work for. Version 7.
     CompanyId = "company_id";
-    /// A lead. Version 5, of its campaign and its contact.
+    /// A lead. Version 5, derived from its campaign and its contact.
     LeadId = "lead_id";
-    /// What a campaign offers its leads.
+    /// A lead magnet of a campaign.
     LeadMagnetId = "lead_magnet_id";
-    /// An API key, as its owner sees and revokes it; not the secret.
+    /// An API key, by which its owner revokes it. Not the secret.
     ApiKeyId = "key_id";
 }
 
-/// A new version 7 UUID (RFC 9562 §5.7) of this moment, to the millisecond.
-pub fn uuid_at(now: DateTime<Utc>) -> Uuid {
-    Uuid::new_v7(timestamp(now))
-}
-
-/// The smallest version 7 UUID of this millisecond: where a range of creation times begins.
+/// The smallest version 7 UUID of this millisecond, which is the start of a range of creation times.
 pub fn first_uuid_at(instant: DateTime<Utc>) -> Uuid {
     let mut bytes = [0; 16];
     let millis = u64::try_from(instant.timestamp_millis()).unwrap_or(0);
@@ -124,28 +127,12 @@ pub fn first_uuid_at(instant: DateTime<Utc>) -> Uuid {
         .into_uuid()
 }
 
-/// The moment a version 7 UUID was made, to the millisecond; the epoch for any other UUID.
-pub fn moment_of(uuid: Uuid) -> DateTime<Utc> {
-    uuid.get_timestamp()
-        .and_then(|timestamp| {
-            let (seconds, nanos) = timestamp.to_unix();
-            DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)
-        })
-        .unwrap_or_default()
-        .trunc_subsecs(3)
-}
-
-fn timestamp(now: DateTime<Utc>) -> Timestamp {
-    let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
-    Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_the_hyphenated_form_is_an_id() {
+    fn only_the_hyphenated_form_is_accepted() {
         let id = ContactId::parse("550E8400-e29b-41d4-a716-446655440000").unwrap();
         assert_eq!(id.to_string(), "550e8400-e29b-41d4-a716-446655440000");
         for text in [
@@ -162,11 +149,10 @@ mod tests {
     }
 
     #[test]
-    fn an_id_tells_its_moment_and_sorts_by_it() {
+    fn the_first_id_of_a_millisecond_is_after_those_of_the_millisecond_before() {
         let early = DateTime::parse_from_rfc3339("2024-10-06T12:00:00.123Z").unwrap().to_utc();
         let late = early + chrono::TimeDelta::milliseconds(1);
-        let id = uuid_at(early);
-        assert_eq!(moment_of(id), early);
+        let id = uuid::Builder::from_unix_timestamp_millis(1_728_216_000_123, &[0xff; 10]).into_uuid();
         assert!(first_uuid_at(early) <= id);
         assert!(id < first_uuid_at(late));
     }

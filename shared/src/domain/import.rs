@@ -1,4 +1,4 @@
-//! An import: the cohort that a load of contacts belongs to.
+//! An import: a group of contacts that were loaded together.
 
 use std::str::FromStr;
 
@@ -9,20 +9,28 @@ use super::text::{choice, text_schema};
 use super::{CampaignId, ImportId, InvalidValue, JsonObject, Line, OrgId, Patch};
 
 choice! {
-    /// How far a load has come; the client says so.
+    /// The progress of a load, as reported by the client.
     ImportStatus {
         /// Announced.
         Pending = "pending",
-        /// Under way.
+        /// In progress.
         Processing = "processing",
         /// Done.
         Completed = "completed",
-        /// Given up.
+        /// Stopped by an error.
         Failed = "failed",
     }
 }
 
 /// The source of an import: one line of 1 to 100 characters in lower case.
+///
+/// ```
+/// # use shared::domain::ImportSource;
+/// assert_eq!(" CSV ".parse::<ImportSource>()?.as_str(), "csv");
+///
+/// assert!("".parse::<ImportSource>().is_err());
+/// # Ok::<_, shared::domain::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ImportSource(Line<100>);
@@ -44,7 +52,14 @@ impl FromStr for ImportSource {
 
 text_schema!(ImportSource, |schema| schema.min_length(Some(1)).max_length(Some(100)).examples(["csv"]));
 
-/// A number of rows, at most 2⁵³: a JavaScript client would read a larger number back as another one.
+/// A number of rows, at most 2⁵³: JavaScript clients do not represent larger integers exactly.
+///
+/// ```
+/// # use shared::domain::RowCount;
+/// assert!(RowCount::try_from(1_500).is_ok());
+///
+/// assert!(RowCount::try_from(RowCount::MAX + 1).is_err());
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RowCount(u64);
@@ -62,13 +77,13 @@ impl TryFrom<u64> for RowCount {
     }
 }
 
-/// The fields of an import that clients write and are shown.
+/// The fields of an import that clients write and read.
 ///
 /// The stored item and the JSON of an import embed them: they are declared here and in [`ImportPatch`] only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportDetails {
-    /// The campaign that the contacts are meant for. Not looked up: a campaign may be created after its import.
+    /// The campaign that the contacts are meant for. It need not exist: a campaign may be created after its import.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>, required))]
     pub campaign_id: Option<CampaignId>,
     /// The source of the rows.
@@ -79,7 +94,7 @@ pub struct ImportDetails {
     pub file_name: Option<Line<255>>,
     /// The progress of the load; a new import is pending.
     pub status: ImportStatus,
-    /// The number of rows that the client counts.
+    /// The number of rows, as counted by the client.
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub total_rows: RowCount,
 }
@@ -91,9 +106,9 @@ pub struct Import {
     pub id: ImportId,
     /// The organization that owns the import.
     pub org_id: OrgId,
-    /// The fields that clients write and are shown.
+    /// The fields that clients write and read.
     pub details: ImportDetails,
-    /// The client's mapping of columns to fields, which is stored and never shown.
+    /// The client's mapping of columns to fields, which is stored but never returned.
     pub mapping: Option<JsonObject>,
     /// The time of creation, to the millisecond.
     pub created_at: DateTime<Utc>,
@@ -101,7 +116,7 @@ pub struct Import {
     pub updated_at: DateTime<Utc>,
 }
 
-/// The changes that a client sends: of an existing import, or of one that is still empty.
+/// The changes that a client sends to an existing import, or the fields of a new one.
 ///
 /// Serializes as the attributes that an update sets, and `null` for those it removes; the mapping is not among them.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -109,10 +124,10 @@ pub struct ImportPatch {
     /// A new source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<ImportSource>,
-    /// A new file name, or none.
+    /// A new file name, or its removal.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub file_name: Patch<Line<255>>,
-    /// A new campaign, or none.
+    /// A new campaign, or its removal.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub campaign_id: Patch<CampaignId>,
     /// A new status.
@@ -121,7 +136,7 @@ pub struct ImportPatch {
     /// A new number of rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_rows: Option<RowCount>,
-    /// A new mapping, or none.
+    /// A new mapping, or its removal.
     #[serde(skip)]
     pub mapping: Patch<JsonObject>,
 }
@@ -136,7 +151,7 @@ pub struct NewImport {
 }
 
 impl NewImport {
-    /// The import that consists of these changes; `None` where the source is missing.
+    /// An import with these fields; `None` without a source.
     pub fn new(patch: ImportPatch) -> Option<Self> {
         let ImportPatch { source, file_name, campaign_id, status, total_rows, mapping } = patch;
         let details = ImportDetails {
@@ -151,29 +166,29 @@ impl NewImport {
 }
 
 impl Import {
-    /// An import as it is created.
+    /// A newly created import.
     pub fn new(id: ImportId, org_id: OrgId, new: NewImport, now: DateTime<Utc>) -> Self {
         let NewImport { details, mapping } = new;
         Self { id, org_id, details, mapping, created_at: now, updated_at: now }
     }
 }
 
-/// Which imports a list shows; each part narrows it.
+/// The conditions of a list of imports. Every condition that is set narrows it.
 #[derive(Debug, Clone, Default)]
 pub struct ImportFilter {
-    /// Those of this status.
+    /// Imports of this status.
     pub status: Option<ImportStatus>,
-    /// Those that are meant for this campaign.
+    /// Imports that are meant for this campaign.
     pub campaign_id: Option<CampaignId>,
 }
 
 impl ImportFilter {
-    /// Whether the list shows every import.
+    /// `true` if no condition is set.
     pub fn is_empty(&self) -> bool {
         self.status.is_none() && self.campaign_id.is_none()
     }
 
-    /// Whether the list shows this import.
+    /// `true` if the list shows this import.
     pub fn matches(&self, import: &Import) -> bool {
         self.status.is_none_or(|status| status == import.details.status)
             && self.campaign_id.is_none_or(|id| Some(id) == import.details.campaign_id)

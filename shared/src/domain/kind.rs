@@ -1,8 +1,8 @@
-//! The kinds of things that a request can name.
+//! The kinds of resources that a request can refer to.
 
 use super::{ActivityId, ApiKeyId, CampaignId, ContactId, Id, ImportId, LeadId};
 
-/// A kind of thing that a request can name and that may not be there, in this organization.
+/// A kind of resource that a request can refer to. A 404 response names it: `Contact not found`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A contact.
@@ -20,9 +20,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of thing that an id of this name in a path names.
-    pub fn of_path_id(name: &str) -> Option<Self> {
-        match name {
+    /// The kind that a path parameter identifies: `contact_id` identifies a contact.
+    pub fn of_path_id(parameter: &str) -> Option<Self> {
+        match parameter {
             ContactId::NAME => Some(Self::Contact),
             ImportId::NAME => Some(Self::Import),
             CampaignId::NAME => Some(Self::Campaign),
@@ -33,7 +33,7 @@ impl Kind {
         }
     }
 
-    /// What it is called at the beginning of a sentence.
+    /// The name of the kind at the beginning of a sentence.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Contact => "Contact",
@@ -51,8 +51,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_id_tells_what_is_missing() {
-        for (path_id, name) in [
+    fn a_path_parameter_identifies_a_kind() {
+        for (parameter, name) in [
             ("contact_id", Some("Contact")),
             ("import_id", Some("Import")),
             ("campaign_id", Some("Campaign")),
@@ -62,7 +62,7 @@ mod tests {
             ("org_id", None),
             ("", None),
         ] {
-            assert_eq!(Kind::of_path_id(path_id).map(Kind::name), name, "{path_id}");
+            assert_eq!(Kind::of_path_id(parameter).map(Kind::name), name, "{parameter}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A lead: a contact that a campaign addresses.
+//! A lead: a contact in a campaign.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,28 +9,28 @@ use super::text::choice;
 use super::{CampaignId, ContactId, LeadId, Line, Patch};
 
 choice! {
-    /// How far a campaign has come with a lead.
+    /// The progress of a campaign with a lead.
     LeadStatus {
-        /// New.
+        /// Not yet contacted.
         Pending = "pending",
-        /// Being addressed.
+        /// Being contacted.
         InProgress = "in_progress",
-        /// Done with.
+        /// Finished.
         Ended = "ended",
-        /// Left alone for a while.
+        /// Suspended.
         Paused = "paused",
     }
 }
 
 impl LeadStatus {
-    /// Whether its campaign is at it, or about to be, so that no other should address the same contact from the same
-    /// account.
+    /// `true` while the campaign contacts the lead or is about to. No other campaign should contact the same person from
+    /// the same account meanwhile.
     pub fn is_open(self) -> bool {
         matches!(self, Self::Pending | Self::InProgress)
     }
 }
 
-/// What makes a lead: a contact is a campaign's lead once. The order is that of lists, backwards.
+/// The key of a lead: a contact is a lead of a campaign at most once. Lists show leads in descending order of their keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeadKey {
     /// The campaign.
@@ -40,8 +40,18 @@ pub struct LeadKey {
 }
 
 impl LeadKey {
-    /// The lead's id: a name-based UUID (RFC 9562 §5.5) of the contact in the campaign's namespace, so that whoever makes
-    /// the lead a second time makes the same one.
+    /// The id of the lead: a name-based UUID (RFC 9562 §5.5) of the contact in the campaign's namespace. It is deterministic, so
+    /// that creating a lead twice creates it once.
+    ///
+    /// ```
+    /// # use shared::domain::{LeadId, LeadKey};
+    /// let lead_key = LeadKey {
+    ///     campaign_id: "550e8400-e29b-41d4-a716-446655440000".parse()?,
+    ///     contact_id: "7c9e6679-7425-40de-944b-e07fc1f90ae7".parse()?,
+    /// };
+    /// assert_eq!(lead_key.lead_id(), "6baaa793-ce28-5c6b-9b73-58e849a67eac".parse()?);
+    /// # Ok::<_, shared::domain::InvalidValue>(())
+    /// ```
     pub fn lead_id(self) -> LeadId {
         Uuid::new_v5(&self.campaign_id.into(), Uuid::from(self.contact_id).as_bytes()).into()
     }
@@ -54,7 +64,7 @@ impl LeadKey {
 pub struct LeadDetails {
     /// The progress of the campaign with this lead.
     pub lead_status: LeadStatus,
-    /// The phase, in the client's own words.
+    /// The phase, as named by the client.
     pub lead_phase: Option<Line<100>>,
 }
 
@@ -67,7 +77,7 @@ pub struct Lead {
     pub details: LeadDetails,
     /// The score, on the client's own scale.
     pub lead_score: Option<Number>,
-    /// The campaign step that the lead is at, which the platform's senders store.
+    /// The current campaign step of the lead, stored by the platform's senders.
     pub current_lead_step_id: Option<Uuid>,
     /// The time of creation, to the millisecond.
     pub created_at: DateTime<Utc>,
@@ -76,7 +86,7 @@ pub struct Lead {
 }
 
 impl Lead {
-    /// A lead as it is created.
+    /// A newly created lead.
     pub fn new(key: LeadKey, now: DateTime<Utc>) -> Self {
         Self {
             key,
@@ -102,47 +112,48 @@ pub struct LeadPatch {
     /// A new status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lead_status: Option<LeadStatus>,
-    /// A new score, or none.
+    /// A new score, or its removal.
     #[serde(skip)]
     pub lead_score: Patch<Number>,
-    /// A new phase, or none.
+    /// A new phase, or its removal.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub lead_phase: Patch<Line<100>>,
 }
 
-/// Which leads a list shows; each part narrows it.
+/// The conditions of a list of leads. Every condition that is set narrows it.
 #[derive(Debug, Clone, Default)]
 pub struct LeadFilter {
-    /// Those of this campaign.
+    /// Leads of this campaign.
     pub campaign_id: Option<CampaignId>,
-    /// Those of this contact.
+    /// Leads of this contact.
     pub contact_id: Option<ContactId>,
-    /// Those of this status.
+    /// Leads of this status.
     pub status: Option<LeadStatus>,
 }
 
 impl LeadFilter {
-    /// Whether the list shows this lead, being the right campaign's and the right contact's.
+    /// `true` if the status matches. The query selects the campaign and the contact.
     pub fn matches(&self, lead: &Lead) -> bool {
         self.status.is_none_or(|status| status == lead.details.lead_status)
     }
 }
 
-/// What linking imports to a campaign did.
+/// The result of linking imports to a campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Linked {
     /// The campaign.
     pub campaign_id: CampaignId,
-    /// How many imports there were.
+    /// The number of imports.
     pub imports: usize,
-    /// How many contacts they have, each counted once.
+    /// The number of distinct contacts of the imports.
     pub contacts: usize,
-    /// How many of those became leads.
+    /// The number of contacts that became leads.
     pub inserted: usize,
 }
 
 impl Linked {
-    /// How many contacts did not become leads: leads already, or another campaign is at them from the same account.
+    /// The number of contacts that did not become leads: they are leads of the campaign already, or another campaign contacts
+    /// them from the same account.
     pub fn excluded(&self) -> usize {
         self.contacts - self.inserted
     }
@@ -153,16 +164,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lead_has_one_id_and_no_other_lead_has_it() {
-        let place = |campaign, contact| LeadKey {
+    fn the_id_of_a_lead_is_deterministic_and_unique() {
+        let lead_key = |campaign, contact| LeadKey {
             campaign_id: Uuid::from_u128(campaign).into(),
             contact_id: Uuid::from_u128(contact).into(),
         };
-        let id = place(1, 2).lead_id();
-        // SHA-1 of both ids' bytes, as another implementation makes it.
+        let id = lead_key(1, 2).lead_id();
+        // Computed by another implementation: SHA-1 of the bytes of both ids.
         assert_eq!(id.to_string(), "cfc0356d-8612-54eb-a4d2-4ba6b70a12f0");
-        assert_eq!(id, place(1, 2).lead_id());
-        assert_ne!(id, place(2, 1).lead_id());
-        assert_ne!(id, place(1, 3).lead_id());
+        assert_eq!(id, lead_key(1, 2).lead_id());
+        assert_ne!(id, lead_key(2, 1).lead_id());
+        assert_ne!(id, lead_key(1, 3).lead_id());
     }
 }

@@ -1,7 +1,7 @@
-//! A person's LinkedIn profile.
+//! The LinkedIn profile of a person.
 //!
-//! Parsed by hand from the raw text: a browser's URL parser drops tabs and line breaks, turns `\` into `/` and resolves
-//! `..`, so that it would accept texts which are not the profile they seem to be.
+//! The URL is parsed by hand from the raw text. A parser that follows the WHATWG standard, as browsers do, drops tabs and line
+//! breaks, turns `\` into `/` and resolves `..`: it would accept text that is not the profile URL that it appears to be.
 
 use percent_encoding::{CONTROLS, percent_decode_str, utf8_percent_encode};
 
@@ -10,30 +10,38 @@ use super::characters::{nfc, trim};
 use super::text::text_value;
 
 text_value! {
-    /// The address of a person's LinkedIn profile, always `https://www.linkedin.com/in/<slug>`.
+    /// The URL of a person's LinkedIn profile in canonical form: `https://www.linkedin.com/in/<slug>`.
     ///
-    /// The slug is lower-cased and in Unicode NFC, and what is not ASCII is percent-encoded: the form in which browsers
-    /// copy the address and LinkedIn redirects to and exports it, so LinkedIn's own address comes back unchanged.
-    /// A member's id in the slug's place (`ACoAA…`) keeps its case, which matters.
+    /// The slug is in lower case and NFC, with characters outside ASCII percent-encoded. This is the form that browsers copy and
+    /// that LinkedIn redirects to and exports. A member id in place of the slug (`ACoAA…`) is case-sensitive and keeps its case.
+    ///
+    /// ```
+    /// # use shared::domain::LinkedinProfile;
+    /// let profile: LinkedinProfile = "es.linkedin.com/in/Jane-Doe/?trk=nav".parse()?;
+    /// assert_eq!(profile.as_str(), "https://www.linkedin.com/in/jane-doe");
+    ///
+    /// assert!("https://www.linkedin.com/company/acme".parse::<LinkedinProfile>().is_err());
+    /// # Ok::<_, shared::domain::InvalidValue>(())
+    /// ```
     LinkedinProfile, pii, |schema| schema.examples(["https://www.linkedin.com/in/johndoe"])
 }
 
 const PROFILES: &str = "https://www.linkedin.com/in/";
 
-/// No URL in use is longer, with all the tracking a share link carries.
+/// Longer than shared links with their tracking parameters.
 const MAX_TEXT_BYTES: usize = 2048;
 
-/// LinkedIn allows 3–100 characters in a custom slug; the lower bound did not always hold.
+/// LinkedIn allows 3–100 characters in a custom slug; older slugs may be shorter.
 /// Source: linkedin.com/help, "Manage your public profile URL".
 const MAX_SLUG_CHARS: usize = 100;
 
-/// Member ids of the site, Sales Navigator and Recruiter. They are case-sensitive base64, unlike a slug.
-const MEMBER_IDS: [&str; 3] = ["ACoAA", "ACwAA", "AEMAA"];
+/// Prefixes of the member ids of the site, Sales Navigator and Recruiter. Unlike slugs, member ids are case-sensitive base64.
+const MEMBER_ID_PREFIXES: [&str; 3] = ["ACoAA", "ACwAA", "AEMAA"];
 
-/// Segments LinkedIn puts before `/in/`: mobile site, mail links, settings and old profile links.
+/// Path segments before `/in/`: mobile site, mail links, settings and old profile links.
 const WRAPPERS: [&str; 5] = ["mwlite", "m", "comm", "public-profile", "profile"];
 
-/// Names of pages rather than of persons: whoever is signed in, "not found", the directory of `/pub/`, a doubled `/in/`.
+/// Segments that are not slugs: the profile of the signed-in member, "not found", the directory of `/pub/`, a repeated `/in/`.
 const RESERVED: [&str; 4] = ["me", "unavailable", "dir", "in"];
 
 const MALFORMED: InvalidValue = InvalidValue::Rule(
@@ -49,40 +57,39 @@ const BAD_SLUG: InvalidValue =
     InvalidValue::Rule("must be a LinkedIn profile URL that ends in the profile's name or id");
 
 impl LinkedinProfile {
-    /// Normalizes any usual spelling of a profile's address.
+    /// Parses any common form of a profile's URL.
     ///
-    /// Scheme, host (`www`, country, mobile), wrappers, `/pub/` forms, language, sub-page, query, fragment, case and
-    /// encoding do not matter; `/in/jane-doe` alone will do. A name alone will not: it could be a company's.
+    /// Scheme, host (`www`, country, mobile), wrappers, `/pub/` forms, language, sub-page, query, fragment, case and encoding do
+    /// not matter. The path alone (`/in/jane-doe`) is accepted. A slug alone is not: it may belong to a company.
     ///
     /// # Errors
-    ///
-    /// [`InvalidValue`] for everything that is not the page of one person: companies, searches, Sales Navigator and
-    /// Recruiter, `/in/me`, short links, other sites, and texts a browser would read differently than a person.
+    /// The text is not the URL of a person's profile: companies, searches, Sales Navigator and Recruiter, `/in/me`, short links,
+    /// other sites, and text that a browser and a person would read differently.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let text = without_delimiters(trim(text));
-        if text.len() > MAX_TEXT_BYTES || text.chars().any(is_confusing) {
+        if text.len() > MAX_TEXT_BYTES || text.contains(is_confusing) {
             return Err(MALFORMED);
         }
         let page = text.split(['?', '#']).next().unwrap_or_default();
-        let segments = path(page)?.split('/').filter(|segment| !segment.is_empty());
-        let segments = segments.map(decoded).collect::<Result<Vec<_>, _>>()?;
-        let slug = slug(&segments)?;
+        let segments = profile_path(page)?.split('/').filter(|segment| !segment.is_empty());
+        let segments = segments.map(decode_segment).collect::<Result<Vec<_>, _>>()?;
+        let slug = find_slug(&segments)?;
         Ok(Self(format!("{PROFILES}{}", utf8_percent_encode(&slug, CONTROLS))))
     }
 }
 
-/// RFC 3986, appendix C: in running text and mail a URL stands in angle brackets or double quotes.
+/// Strips the angle brackets or double quotes that delimit a URL in text and mail (RFC 3986, appendix C).
 fn without_delimiters(text: &str) -> &str {
-    let inner = |open, close| text.strip_prefix(open)?.strip_suffix(close);
-    inner('<', '>').or_else(|| inner('"', '"')).unwrap_or(text)
+    let between = |open, close| text.strip_prefix(open)?.strip_suffix(close);
+    between('<', '>').or_else(|| between('"', '"')).unwrap_or(text)
 }
 
-/// What a person does not see, or a browser reads as something else.
+/// `true` for characters that a person does not see or that a browser interprets as others.
 fn is_confusing(c: char) -> bool {
     c.is_control() || c.is_whitespace() || is_invisible(c) || c == '\\'
 }
 
-/// Unicode's default-ignorable and format characters, except the variation selectors of emoji, and U+FFFD.
+/// `true` for default-ignorable and format characters, except the variation selectors of emoji, and for U+FFFD.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{AD}' | '\u{34F}' | '\u{600}'..='\u{605}' | '\u{61C}' | '\u{6DD}' | '\u{70F}' | '\u{115F}' | '\u{1160}'
@@ -91,14 +98,14 @@ fn is_invisible(c: char) -> bool {
         | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// Joiners (Persian, emoji) and direction marks (Arabic, Hebrew): LinkedIn keeps those of a member's name in the slug
-/// it assigns. Browsers copy them percent-encoded; raw ones are dirt of a copied page.
+/// `true` for joiners (Persian, emoji) and direction marks (Arabic, Hebrew), which LinkedIn copies from the member's name into the
+/// slug. Browsers copy them percent-encoded; unencoded ones are artifacts of copied text.
 fn is_name_mark(c: char) -> bool {
     matches!(c, '\u{200C}'..='\u{200F}' | '\u{202A}'..='\u{202C}')
 }
 
-/// The path behind LinkedIn's host, or the whole text if it is a path of `/in/` itself.
-fn path(page: &str) -> Result<&str, InvalidValue> {
+/// The path after LinkedIn's host, or the whole text if it is a path such as `/in/jane-doe`.
+fn profile_path(page: &str) -> Result<&str, InvalidValue> {
     if is_site_path(page) {
         return Ok(page);
     }
@@ -107,23 +114,26 @@ fn path(page: &str) -> Result<&str, InvalidValue> {
         _ => ("", page),
     };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (host, port) = authority.split_once(':').map_or((authority, ""), |(host, port)| (host, port));
-    let is_usual_port = match scheme.to_ascii_lowercase().as_str() {
+    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+    let is_default_port = match scheme.to_ascii_lowercase().as_str() {
         "https:" => matches!(port, "" | "443"),
         "http:" => matches!(port, "" | "80"),
         "" => matches!(port, "" | "80" | "443"),
         _ => false,
     };
-    if is_usual_port && is_linkedin(host) { Ok(path) } else { Err(OTHER_SITE) }
+    if is_default_port && is_linkedin(host) { Ok(path) } else { Err(OTHER_SITE) }
 }
 
-/// `/in/jane-doe` and `in/jane-doe`: nothing but LinkedIn writes an address so.
+/// `true` for `/in/jane-doe` and `in/jane-doe`, which are unambiguous without a host.
 fn is_site_path(page: &str) -> bool {
-    let first = page.strip_prefix('/').unwrap_or(page).split_once('/').map(|(first, _)| first);
-    first.is_some_and(|first| first.eq_ignore_ascii_case("in"))
+    let path = page.strip_prefix('/').unwrap_or(page);
+    match path.split_once('/') {
+        Some((first, _)) => first.eq_ignore_ascii_case("in"),
+        None => false,
+    }
 }
 
-/// Whether the host serves profiles: bare, `www`, mobile, or a two-letter country.
+/// `true` for the hosts of profiles: without a subdomain, `www`, mobile, or a two-letter country.
 fn is_linkedin(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     match host.strip_suffix('.').unwrap_or(&host).strip_suffix("linkedin.com") {
@@ -133,8 +143,8 @@ fn is_linkedin(host: &str) -> bool {
     }
 }
 
-/// One path segment without its percent-encoding: once, for a second layer is a disguise.
-fn decoded(segment: &str) -> Result<String, InvalidValue> {
+/// Decodes the percent-encoding of a path segment. Doubly encoded segments are refused, since they hide their content.
+fn decode_segment(segment: &str) -> Result<String, InvalidValue> {
     let text = percent_decode_str(segment).decode_utf8().map_err(|_| MALFORMED)?;
     let hides_syntax = |c| matches!(c, '%' | '/') || is_confusing(c) && !is_name_mark(c);
     if matches!(&*text, "." | "..") || text.contains(hides_syntax) {
@@ -143,39 +153,41 @@ fn decoded(segment: &str) -> Result<String, InvalidValue> {
     Ok(text.into_owned())
 }
 
-/// The slug in a profile's path. What follows it is a language or a sub-page of the same profile.
-fn slug(path: &[String]) -> Result<String, InvalidValue> {
+/// Finds the slug in the path of a profile, between wrappers and a language or sub-page.
+fn find_slug(path: &[String]) -> Result<String, InvalidValue> {
     let is_wrapper = |segment: &String| {
         let segment = segment.to_ascii_lowercase();
         WRAPPERS.contains(&&*segment) || segment != "in" && is_language(&segment)
     };
     let start = path.iter().position(|segment| !is_wrapper(segment)).unwrap_or(path.len());
     match &path[start..] {
-        [kind, name, ..] if kind.eq_ignore_ascii_case("in") => normalized(name),
-        [kind, name, rest @ ..] if kind.eq_ignore_ascii_case("pub") => former_slug(normalized(name)?, rest),
+        [kind, name, ..] if kind.eq_ignore_ascii_case("in") => normalize_slug(name),
+        [kind, name, rest @ ..] if kind.eq_ignore_ascii_case("pub") => current_slug(normalize_slug(name)?, rest),
         _ => Err(OTHER_PAGE),
     }
 }
 
-/// The slug that `/pub/` addresses, used until 2015, lead to now: `/pub/jane-doe` is `jane-doe`, and
-/// `/pub/jane-doe/a7/576/b50` is `jane-doe-b50576a7`, while plain `jane-doe` is somebody else.
-/// The groups are swapped, the inner ones filled to three digits, and a leading group of zero is dropped.
-/// Source: the npm package `linkedin-canonical-url`, made from LinkedIn's redirects.
-fn former_slug(name: String, rest: &[String]) -> Result<String, InvalidValue> {
+/// Converts the path of a `/pub/` URL, as used until 2015, to the slug that LinkedIn redirects it to.
+///
+/// `/pub/jane-doe` becomes `jane-doe`, and `/pub/jane-doe/a7/576/b50` becomes `jane-doe-b50576a7`, which is another person. The
+/// order of the groups is reversed, the last two groups are padded to three digits, and a first group of zero is dropped.
+/// Source: the npm package `linkedin-canonical-url`, which was derived from LinkedIn's redirects.
+fn current_slug(name: String, rest: &[String]) -> Result<String, InvalidValue> {
     let is_group = |group: &str| matches!(group.len(), 1..=3) && group.bytes().all(|byte| byte.is_ascii_hexdigit());
     match rest {
         [] => Ok(name),
         [language] if is_language(language) => Ok(name),
-        [a, b, c, ..] if is_group(a) && is_group(b) && is_group(c) => {
-            normalized(&format!("{name}-{c:0>3}{b:0>3}{}", if a == "0" { "" } else { a }))
+        [first, second, third, ..] if is_group(first) && is_group(second) && is_group(third) => {
+            let first = if first == "0" { "" } else { first };
+            normalize_slug(&format!("{name}-{third:0>3}{second:0>3}{first}"))
         }
         _ => Err(OTHER_PAGE),
     }
 }
 
-/// A slug in its one spelling.
-fn normalized(slug: &str) -> Result<String, InvalidValue> {
-    let is_member_id = slug.is_ascii() && MEMBER_IDS.iter().any(|start| slug.starts_with(start));
+/// Checks a slug and converts it to its canonical form.
+fn normalize_slug(slug: &str) -> Result<String, InvalidValue> {
+    let is_member_id = slug.is_ascii() && MEMBER_ID_PREFIXES.iter().any(|prefix| slug.starts_with(prefix));
     let slug = if is_member_id { slug.to_owned() } else { lowercase_nfc(slug) };
     let is_allowed = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
     let is_slug = slug.chars().all(is_allowed)
@@ -187,12 +199,12 @@ fn normalized(slug: &str) -> Result<String, InvalidValue> {
     if is_slug { Ok(slug) } else { Err(BAD_SLUG) }
 }
 
-/// Composed again after lower-casing, which may leave a letter and its mark apart.
+/// Converts to lower case and NFC. Composes again after lower-casing, which may separate a letter from its mark.
 fn lowercase_nfc(text: &str) -> String {
     nfc(&nfc(text).to_lowercase()).into_owned()
 }
 
-/// `es`, `en-us`, `pt_BR`.
+/// `true` for `es`, `en-us` and `pt_BR`.
 fn is_language(segment: &str) -> bool {
     match segment.split_once(['-', '_']) {
         Some((language, region)) => is_two_letters(language) && is_two_letters(region),

@@ -1,4 +1,4 @@
-//! A language and region preference.
+//! The language and region of a person.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -12,35 +12,44 @@ use super::text::text_value;
 text_value! {
     /// A well-formed [BCP 47](https://www.rfc-editor.org/rfc/rfc5646) language tag in canonical case: `en-US`.
     ///
-    /// Subtags are not looked up in the registry, so `xx-XX` passes, and none is replaced by its preferred value.
+    /// Subtags are not looked up in the registry: `xx-XX` is accepted, and no subtag is replaced by its preferred value.
+    ///
+    /// ```
+    /// # use shared::domain::Locale;
+    /// assert_eq!("es_es".parse::<Locale>()?.as_str(), "es-ES");
+    ///
+    /// assert!("Spanish (Spain)".parse::<Locale>().is_err());
+    /// # Ok::<_, shared::domain::InvalidValue>(())
+    /// ```
     Locale, public, |schema| schema.examples(["en-US"])
 }
 
-/// In bytes. RFC 5646 §4.4.1 asks for room for 35 at least; the grammar itself knows no end.
+/// In bytes. RFC 5646 §4.4.1 requires at least 35; the grammar has no maximum.
 const MAX_LENGTH: usize = 100;
 
 impl Locale {
-    /// Reads a tag; `_` separates subtags as well as `-`, as in POSIX, Java and Salesforce locales.
+    /// Parses a tag. Subtags are separated by `-` or, as in POSIX, Java and Salesforce locales, by `_`.
     ///
     /// # Errors
     /// The tag is not well-formed, repeats a variant or an extension, or is longer than 100 bytes. An encoding or a
     /// modifier (`en_US.UTF-8`, `de_DE@euro`) belongs to a POSIX locale, not to a language tag.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        let tag = trim(text);
-        if tag.len() > MAX_LENGTH {
+        const INVALID: InvalidValue = InvalidValue::Rule("must be a BCP 47 language tag");
+        let text = trim(text);
+        if text.len() > MAX_LENGTH {
             return Err(InvalidValue::Rule("must be at most 100 bytes"));
         }
-        LanguageTag::parse_and_normalize(&tag.replace('_', "-"))
-            .ok()
-            .filter(|tag| {
-                all_differ(tag.variant_subtags()) && all_differ(tag.extension_subtags().map(|(singleton, _)| singleton))
-            })
-            .map(|tag| Self(tag.into_inner()))
-            .ok_or(InvalidValue::Rule("must be a BCP 47 language tag"))
+        let tag = LanguageTag::parse_and_normalize(&text.replace('_', "-")).map_err(|_| INVALID)?;
+        let singletons = tag.extension_subtags().map(|(singleton, _)| singleton);
+        if all_differ(tag.variant_subtags()) && all_differ(singletons) {
+            Ok(Self(tag.into_inner()))
+        } else {
+            Err(INVALID)
+        }
     }
 }
 
-/// RFC 5646 §2.2.5 and §2.2.6: neither a variant nor a singleton may stand twice. The parser does not look.
+/// `true` if no subtag is repeated. RFC 5646 §2.2.5 and §2.2.6 forbid repeated variants and singletons, which the parser accepts.
 fn all_differ<T: Eq + Hash>(mut subtags: impl Iterator<Item = T>) -> bool {
     let mut seen = HashSet::new();
     subtags.all(|subtag| seen.insert(subtag))
@@ -57,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_in_canonical_case() {
+    fn tags_get_the_canonical_case() {
         let cases = [
             ("en", "en"),
             ("EN", "en"),
@@ -104,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses() {
+    fn other_text_is_refused() {
         let cases = [
             "",
             " ",
@@ -176,13 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn bounds_the_length() {
+    fn the_length_is_bounded() {
         let tag_of = |length: usize| format!("en-x{}", "-a".repeat((length - 4) / 2));
         assert_eq!(parse(&tag_of(100)).map(|tag| tag.len()), Some(100));
         assert_eq!(Locale::parse(&tag_of(102)), Err(InvalidValue::Rule("must be at most 100 bytes")));
     }
 
-    /// Subtags of every kind, and some that are none.
+    /// Valid and invalid subtags of every kind.
     const TAG: &str = "[a-zA-Z]{1,9}([-_]([a-zA-Z]{2,4}|[0-9]{3,4}|[0-9a-zA-Z]{1,9}|[xXuUaA])){0,6}";
 
     proptest! {
@@ -192,7 +201,7 @@ mod tests {
         }
 
         #[test]
-        fn is_idempotent_and_sees_no_case(text in TAG) {
+        fn parsing_is_idempotent_and_ignores_case(text in TAG) {
             let parsed = Locale::parse(&text);
             prop_assert_eq!(&Locale::parse(&text.to_ascii_uppercase()), &parsed);
             prop_assert_eq!(&Locale::parse(&text.replace('-', "_")), &parsed);

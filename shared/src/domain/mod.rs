@@ -1,4 +1,4 @@
-//! What the platform's words mean: pure values and rules, with no I/O, no AWS and no HTTP.
+//! Values, entities and their rules. Pure: no I/O, no AWS, no HTTP.
 
 pub mod activity;
 pub mod api_key;
@@ -19,8 +19,10 @@ pub mod locale;
 pub mod patch;
 pub mod text;
 pub mod time;
+pub mod time_of_day;
 pub mod timezone;
 pub mod validation;
+pub mod web_url;
 
 pub use activity::{
     Activity, ActivityDetails, ActivityId, ActivityPatch, Direction, NewActivity, Timeline, TimelineFilter,
@@ -29,7 +31,7 @@ pub use activity::{
 pub use api_key::{ApiKey, ApiKeySecret, NewApiKey, Scope, Scopes};
 pub use campaign::{
     Availability, Campaign, CampaignDetails, CampaignFilter, CampaignPatch, CampaignStatus, LeadMagnet, LeadMagnetType,
-    ProviderAccounts, Review, TimeOfDay, WebUrl,
+    ProviderAccounts, Review,
 };
 pub use characters::is_blank;
 pub use clock::Clock;
@@ -48,5 +50,7 @@ pub use linkedin::LinkedinProfile;
 pub use locale::Locale;
 pub use patch::Patch;
 pub use text::{Line, Paragraphs, TextValue};
+pub use time_of_day::TimeOfDay;
 pub use timezone::Timezone;
 pub use validation::{InvalidValue, PathSegment, ValidationError, ValidationErrors};
+pub use web_url::WebUrl;

@@ -1,10 +1,17 @@
-//! The effect of an update on one field.
+//! The change of one field by an update.
 
 use serde::{Serialize, Serializer};
 
-/// What an update does to an optional field.
+/// The change of an optional field by an update.
 ///
-/// Serializes as the new value, or as `null` where the field is cleared.
+/// Serializes as the new value, or as `null` if the field is cleared.
+///
+/// ```
+/// # use shared::domain::Patch;
+/// assert_eq!(serde_json::to_string(&Patch::Set("es-ES"))?, r#""es-ES""#);
+/// assert_eq!(serde_json::to_string(&Patch::<&str>::Clear)?, "null");
+/// # Ok::<_, serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Patch<T> {
     /// The field was not sent: it keeps its value.

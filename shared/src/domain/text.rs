@@ -1,4 +1,4 @@
-//! How the text values of the domain are declared, and the texts that several entities share.
+//! Macros that declare text values, and the text types that several entities share.
 
 use std::str::FromStr;
 
@@ -6,10 +6,10 @@ use super::InvalidValue;
 
 /// A value that is one string in JSON.
 pub trait TextValue: FromStr<Err = InvalidValue> {
-    /// `true` for free text, of which blank input counts as `null` in an optional field. A blank id or choice is a mistake.
+    /// `true` for free text: in an optional field, blank input is `null`. A blank id or choice is a validation error.
     const IS_FREE_TEXT: bool = true;
 
-    /// Its OpenAPI schema.
+    /// The OpenAPI schema.
     #[cfg(feature = "openapi")]
     fn text_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema>;
 
@@ -22,8 +22,8 @@ pub trait TextValue: FromStr<Err = InvalidValue> {
 
 /// Declares a newtype over a string that its `parse` has normalized.
 ///
-/// The last argument completes the OpenAPI schema of a string. `pii` types show nothing of themselves in `Debug`, so that no
-/// log line carries personal data by accident.
+/// The last argument completes the OpenAPI schema of a string. The `Debug` form of a `pii` type omits the text, so that no log
+/// line contains personal data by accident.
 macro_rules! text_value {
     ($(#[$meta:meta])* $name:ident, pii, $describe:expr) => {
         text_value!(@type $(#[$meta])* $name, $describe);
@@ -68,7 +68,7 @@ macro_rules! text_value {
             }
         }
 
-        /// A stored value passes the same rules as a sent one.
+        /// Applies the rules of `parse` to stored values too.
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
@@ -119,7 +119,7 @@ macro_rules! text_schema {
 
 pub(crate) use text_schema;
 
-/// Declares an enumeration of texts: the values of a field and how each is written.
+/// Declares an enumeration of text values with the JSON spelling of each.
 macro_rules! choice {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$meta])*
@@ -132,7 +132,7 @@ macro_rules! choice {
             /// Every value, in the documented order.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The value as it is written.
+            /// The JSON spelling.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text),+
@@ -146,7 +146,7 @@ macro_rules! choice {
             }
         }
 
-        /// Reads a value exactly as it is written.
+        /// Parses the exact JSON spelling.
         impl std::str::FromStr for $name {
             type Err = $crate::domain::InvalidValue;
 
@@ -196,11 +196,13 @@ macro_rules! joined {
 
 pub(crate) use joined;
 
-/// One line of text: outer white space trimmed, 1 to `MAX` characters, no control characters.
+/// One line of text: trimmed, 1 to `MAX` characters, no control characters.
 ///
 /// ```
-/// # use shared::domain::Line;
+/// # use shared::domain::{InvalidValue, Line};
 /// assert_eq!(" Lead loader ".parse::<Line<100>>()?.as_str(), "Lead loader");
+///
+/// assert_eq!("Lead loader".parse::<Line<5>>(), Err(InvalidValue::TooLong { max: 5 }));
 /// # Ok::<_, shared::domain::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -218,22 +220,21 @@ impl<const MAX: usize> FromStr for Line<MAX> {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let text = text.trim();
-        if text.is_empty() {
-            Err(InvalidValue::Blank)
-        } else if text.chars().count() > MAX {
-            Err(InvalidValue::TooLong { max: MAX })
-        } else if text.contains(char::is_control) {
-            Err(InvalidValue::ControlCharacters)
-        } else {
-            Ok(Self(text.to_owned()))
-        }
+        trimmed(text, MAX, char::is_control).map(Self)
     }
 }
 
 text_schema!(@generics [const MAX: usize] Line<MAX>, |schema| schema.min_length(Some(1)).max_length(Some(MAX)));
 
-/// Text of several lines: outer white space trimmed, 1 to `MAX` characters, no control characters but line breaks and tabs.
+/// Text of several lines: trimmed, 1 to `MAX` characters, no control characters but line breaks and tabs.
+///
+/// ```
+/// # use shared::domain::{InvalidValue, Paragraphs};
+/// assert_eq!("First line\nSecond line\n".parse::<Paragraphs<100>>()?.as_str(), "First line\nSecond line");
+///
+/// assert_eq!("First\0".parse::<Paragraphs<100>>(), Err(InvalidValue::ControlCharacters));
+/// # Ok::<_, shared::domain::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Paragraphs<const MAX: usize>(String);
@@ -249,17 +250,22 @@ impl<const MAX: usize> FromStr for Paragraphs<MAX> {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let text = text.trim();
-        if text.is_empty() {
-            Err(InvalidValue::Blank)
-        } else if text.chars().count() > MAX {
-            Err(InvalidValue::TooLong { max: MAX })
-        } else if text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-            Err(InvalidValue::ControlCharacters)
-        } else {
-            Ok(Self(text.to_owned()))
-        }
+        trimmed(text, MAX, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')).map(Self)
     }
 }
 
 text_schema!(@generics [const MAX: usize] Paragraphs<MAX>, |schema| schema.max_length(Some(MAX)));
+
+/// Trims a text and checks its length and its characters.
+fn trimmed(text: &str, max: usize, is_forbidden: fn(char) -> bool) -> Result<String, InvalidValue> {
+    let text = text.trim();
+    if text.is_empty() {
+        Err(InvalidValue::Blank)
+    } else if text.chars().count() > max {
+        Err(InvalidValue::TooLong { max })
+    } else if text.contains(is_forbidden) {
+        Err(InvalidValue::ControlCharacters)
+    } else {
+        Ok(text.to_owned())
+    }
+}

@@ -1,80 +1,77 @@
-//! Moments as text: RFC 3339, always in UTC with `Z`.
+//! Timestamps as RFC 3339 text, always written in UTC with `Z`.
 
 use chrono::{DateTime, Datelike, SecondsFormat, SubsecRound, Utc};
 
 use super::InvalidValue;
 
-/// To the second, as contacts show their times.
+/// Formats to the second, as in the JSON of a contact.
 pub fn to_seconds(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// To the second, and to the millisecond where there is a fraction: what a client may send back to name the moment.
+/// Formats to the second, or to the millisecond if there is a fraction, so that a client can send the exact timestamp back.
 pub fn to_exact(instant: DateTime<Utc>) -> String {
     if instant.timestamp_subsec_millis() == 0 { to_seconds(instant) } else { to_millis(instant) }
 }
 
-/// To the millisecond, as times are stored. The text has one width, so that it sorts as the moments do.
+/// Formats to the millisecond, as timestamps are stored. The text has a fixed width, so that it sorts by time.
 pub fn to_millis(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// Reads a moment with its offset (RFC 3339 §5.6).
+/// Parses a timestamp with an offset (RFC 3339 §5.6). A leap second, which few clients can parse, becomes the next second.
 ///
 /// # Errors
-/// Another format, no offset, or a year that UTC would not write with four digits.
+/// Another format, a missing offset, or a year in UTC outside 1 to 9999.
 pub fn parse(text: &str) -> Result<DateTime<Utc>, InvalidValue> {
-    DateTime::parse_from_rfc3339(text)
-        .map(|instant| instant.to_utc())
-        .ok()
-        // A leap second, which few clients could read back, is the second after it.
-        .and_then(|instant| match instant.timestamp_subsec_nanos() {
-            0..1_000_000_000 => Some(instant),
-            _ => DateTime::from_timestamp(instant.timestamp() + 1, 0),
-        })
-        .filter(|instant| (1..=9999).contains(&instant.year()))
-        .ok_or(InvalidValue::Rule("must be an RFC 3339 time with its offset"))
+    const INVALID: InvalidValue = InvalidValue::Rule("must be an RFC 3339 time with its offset");
+    let mut instant = DateTime::parse_from_rfc3339(text).map_err(|_| INVALID)?.to_utc();
+    let is_leap_second = instant.timestamp_subsec_nanos() >= 1_000_000_000;
+    if is_leap_second {
+        instant = DateTime::from_timestamp(instant.timestamp() + 1, 0).ok_or(INVALID)?;
+    }
+    if (1..=9999).contains(&instant.year()) { Ok(instant) } else { Err(INVALID) }
 }
 
-/// Reads a moment as [`parse`] does, and cuts it to the millisecond, as it is stored.
+/// Parses a timestamp by the rules of [`parse`] and truncates it to the millisecond, as it is stored.
 ///
 /// # Errors
-/// As there.
+/// The errors of [`parse`].
 pub fn parse_to_millis(text: &str) -> Result<DateTime<Utc>, InvalidValue> {
     parse(text).map(|instant| instant.trunc_subsecs(3))
 }
 
-/// Stores a moment as [`to_millis`] writes it.
+/// Serializes a timestamp in the format of [`to_millis`].
 pub mod millis {
     use chrono::{DateTime, Utc};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    /// See [`super::to_millis`].
+    /// Serializes in the format of [`super::to_millis`].
     ///
     /// # Errors
-    /// The serializer's.
+    /// The errors of the serializer.
     pub fn serialize<S: Serializer>(instant: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&super::to_millis(*instant))
     }
 
-    /// See [`super::parse`].
+    /// Deserializes by the rules of [`super::parse`].
     ///
     /// # Errors
-    /// What is no moment.
+    /// Text that is not a timestamp.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
         super::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
-/// Stores a moment that may be missing; where it is, the attribute is left out.
+/// Serializes an optional timestamp in the format of [`to_millis`]; without one, the attribute is left out.
 pub mod optional_millis {
     use chrono::{DateTime, Utc};
     use serde::{Deserializer, Serializer};
 
-    /// See [`super::millis`].
+    /// Serializes in the format of [`super::to_millis`].
     ///
     /// # Errors
-    /// The serializer's.
+    /// The errors of the serializer.
     pub fn serialize<S: Serializer>(instant: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
         match instant {
             Some(instant) => super::millis::serialize(instant, serializer),
@@ -82,10 +79,10 @@ pub mod optional_millis {
         }
     }
 
-    /// See [`super::millis`].
+    /// Deserializes by the rules of [`super::parse`].
     ///
     /// # Errors
-    /// What is no moment.
+    /// Text that is not a timestamp.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
         super::millis::deserialize(deserializer).map(Some)
     }
@@ -96,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_any_offset_and_writes_utc() {
+    fn any_offset_is_converted_to_utc() {
         let instant = parse("2024-10-06T14:00:00.1239+02:00").unwrap();
         assert_eq!(to_seconds(instant), "2024-10-06T12:00:00Z");
         assert_eq!(to_millis(instant), "2024-10-06T12:00:00.123Z");
@@ -105,12 +102,12 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_second_is_the_next_second() {
+    fn a_leap_second_becomes_the_next_second() {
         assert_eq!(parse("2016-12-31T23:59:60.5Z"), parse("2017-01-01T00:00:00Z"));
     }
 
     #[test]
-    fn refuses_what_is_no_moment() {
+    fn other_text_is_refused() {
         for text in [
             "",
             "2024-10-06",

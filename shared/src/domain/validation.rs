@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// Why a value is not valid. The text follows the path of the field: `must be a valid email address`.
+/// The reason why a value is invalid. The text follows the path of the field: `must be a valid email address`.
 ///
-/// It never repeats the value: it goes into responses and logs.
+/// It never contains the value, since it is part of responses and logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidValue {
     /// A required field was not sent (seed page "Create Contact", "400 Bad Request").
@@ -25,13 +25,13 @@ pub enum InvalidValue {
     /// The text is too long.
     #[error("must be at most {max} characters")]
     TooLong {
-        /// The most characters that the field may have.
+        /// The maximum number of characters.
         max: usize,
     },
     /// The text contains a control character.
     #[error("must not contain control characters")]
     ControlCharacters,
-    /// The text is none of the values of an enumeration.
+    /// The text is not a value of the enumeration.
     #[error("must be one of {values}")]
     NotOneOf {
         /// The values, separated by spaces.
@@ -56,11 +56,11 @@ pub enum InvalidValue {
     /// The array has too few or too many elements.
     #[error("must hold {min} to {max} {elements}")]
     WrongCount {
-        /// The fewest elements.
+        /// The minimum number of elements.
         min: usize,
-        /// The most elements.
+        /// The maximum number of elements.
         max: usize,
-        /// What the elements are, in the plural.
+        /// The name of the elements, in the plural.
         elements: &'static str,
     },
     /// The CSV row has another number of columns than the header.
@@ -71,12 +71,12 @@ pub enum InvalidValue {
         /// The number of columns of the header.
         expected: usize,
     },
-    /// A rule of one type, worded where the rule is.
+    /// A rule of a single type, worded where the rule is implemented.
     #[error("{0}")]
     Rule(&'static str),
 }
 
-/// One step on the way from a request to the value that is not valid.
+/// One step of the path from a request to an invalid value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathSegment {
     /// A field, a header, or a parameter of the path or query.
@@ -97,12 +97,12 @@ impl fmt::Display for PathSegment {
     }
 }
 
-/// A value that is not valid: where it is, and why.
+/// An invalid value: its path and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidationError {
     /// From the outermost part of the request inwards; empty for the value as a whole.
     pub path: Vec<PathSegment>,
-    /// Why the value is not valid.
+    /// The reason.
     pub kind: InvalidValue,
 }
 
@@ -143,7 +143,7 @@ impl ValidationErrors {
         errors
     }
 
-    /// The single error of a value as a whole; [`ValidationErrors::nest`] adds its path.
+    /// The single error of a value as a whole; [`ValidationErrors::nest`] adds the path.
     pub fn whole(kind: InvalidValue) -> Self {
         Self { errors: vec![ValidationError { path: Vec::new(), kind }], omitted_rows: 0 }
     }
@@ -161,7 +161,7 @@ impl ValidationErrors {
         }
     }
 
-    /// Gives the errors of the value as a whole a name.
+    /// Sets the path of the errors that concern the value as a whole.
     #[must_use]
     pub fn name_whole(mut self, name: &'static str) -> Self {
         for error in self.errors.iter_mut().filter(|error| error.path.is_empty()) {
@@ -170,7 +170,7 @@ impl ValidationErrors {
         self
     }
 
-    /// Notes that the errors of further rows are left out.
+    /// Counts rows whose errors are left out.
     pub fn omit_rows(&mut self, count: usize) {
         self.omitted_rows += count;
     }
@@ -180,15 +180,21 @@ impl ValidationErrors {
         self.errors.iter()
     }
 
-    /// Adds the error of a failed read and returns the value of a successful one.
+    /// Returns the value of a successful result, or adds the error to those of the request.
     pub fn check<T>(&mut self, field: &'static str, result: Result<T, InvalidValue>) -> Option<T> {
-        result.map_err(|kind| self.add(field, kind)).ok()
+        match result {
+            Ok(value) => Some(value),
+            Err(kind) => {
+                self.add(field, kind);
+                None
+            }
+        }
     }
 
-    /// Returns the value that was read if there is no error.
+    /// Returns the value if there are no errors.
     ///
     /// # Errors
-    /// These errors, if there is one. A reader returns `None` only after adding an error.
+    /// These errors. A missing value implies at least one error.
     pub fn finish<T>(self, value: Option<T>) -> Result<T, Self> {
         match value {
             Some(value) if self.errors.is_empty() => Ok(value),
@@ -218,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_rows_name_the_row_and_the_field() {
+    fn errors_of_rows_state_the_row_and_the_field() {
         let mut row = ValidationErrors::one("email", InvalidValue::Blank);
         row.add("locale", InvalidValue::WrongType { expected: "a string" });
         let mut errors = ValidationErrors::default();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::keys::PK;
+use super::schema::PK;
 use crate::domain::Patch;
 
 /// The changes of one write to one item.

@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{Error, Result};
-use super::keys::{self, Key, PK, SK};
+use super::keys::{self, Key};
+use super::schema::{PK, SK};
 use crate::domain::json::Number;
 use crate::domain::{Json, JsonObject};
 

@@ -1,8 +1,8 @@
 //! The mechanics of DynamoDB: the only module that calls the SDK, and one that knows no use case.
 //!
 //! [`Table`] lives as long as the process, a `TableClient` as long as one request. Reads and writes of single items and
-//! ranges are in `table_client`, transactions in `transaction`, their retries and deadline in `retry`. `keys` and `parent`
-//! say where items are stored, `item` how values become attributes, `expression` how updates and conditions are written,
+//! ranges are in `table_client`, transactions in `transaction`, their retries and deadline in `retry`. `schema` defines the
+//! table, `keys` and `parent` say where items are stored, `item` how values become attributes, `expression` how updates and conditions are written,
 //! `cursor` how a list continues. The SDK's client is private to this module; the operations on contacts, imports and
 //! campaigns are in [`repositories`](crate::repositories).
 
@@ -16,6 +16,7 @@ pub(crate) mod item;
 pub mod keys;
 mod parent;
 mod retry;
+pub mod schema;
 #[cfg(feature = "testing")]
 pub mod setup;
 pub(crate) mod table_client;

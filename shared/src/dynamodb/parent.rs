@@ -1,6 +1,7 @@
 //! The parents of the table and where their children are stored.
 
-use super::keys::{self, CAMPAIGN, CONTACT, GSI1, IMPORT, Index, Key, Range};
+use super::keys::{self, CAMPAIGN, CONTACT, IMPORT, Key, Range};
+use super::schema::{GSI1, Index};
 use crate::domain::{CampaignId, ContactId, Id, ImportId, OrgId};
 
 /// The sort key of every tombstone.

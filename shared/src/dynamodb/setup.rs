@@ -1,6 +1,6 @@
 //! Creation and inspection of a table on a local engine, for tests and `cargo dev`.
 //!
-//! The table is created from the definitions in `keys`. The deployed table is created by the template, which a contract
+//! The table is created from the definitions in `schema`. The deployed table is created by the template, which a contract
 //! test compares with them.
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::error::error_chain;
 use super::item::{Item, expect_built};
-use super::{CapacityMeter, Conditional, Table, keys};
+use super::{CapacityMeter, Conditional, Table, schema};
 
 impl Table {
     /// Creates the table unless it exists; `true` if it was created.
@@ -26,10 +26,10 @@ impl Table {
             .client
             .create_table()
             .table_name(&*self.name)
-            .set_attribute_definitions(Some(keys::attribute_definitions()))
-            .set_key_schema(Some(keys::key_schema()))
-            .set_global_secondary_indexes(Some(keys::indexes()))
-            .billing_mode(keys::billing_mode())
+            .set_attribute_definitions(Some(schema::attribute_definitions()))
+            .set_key_schema(Some(schema::key_schema()))
+            .set_global_secondary_indexes(Some(schema::indexes()))
+            .billing_mode(schema::billing_mode())
             .set_stream_specification(stream);
         match create.send().await {
             Ok(_) => self.wait_until_active().await?,
@@ -38,8 +38,11 @@ impl Table {
             }
             Err(error) => return Err(error_chain(&error)),
         }
-        let time_to_live =
-            self.client.update_time_to_live().table_name(&*self.name).time_to_live_specification(keys::time_to_live());
+        let time_to_live = self
+            .client
+            .update_time_to_live()
+            .table_name(&*self.name)
+            .time_to_live_specification(schema::time_to_live());
         time_to_live.send().await.map_err(|error| error_chain(&error))?;
         Ok(true)
     }

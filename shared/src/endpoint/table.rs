@@ -8,7 +8,7 @@ use crate::domain::{
     ActivityPatch, CampaignPatch, ContactPatch, ImportPatch, Kind, LeadPatch, NewActivity, NewApiKey, NewContact,
     NewImport, Scope,
 };
-use crate::dynamodb::keys::{GSI1, GSI2};
+use crate::dynamodb::schema::{GSI1, GSI2};
 use crate::wire::param;
 use crate::wire::{
     ActivityView, ApiKeyView, CampaignView, CompanyView, ContactView, ContactWithTimelineView, CreatedApiKeyView,

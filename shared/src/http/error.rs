@@ -1,5 +1,5 @@
-//! Every way a request can end without success, and the answer to each. The only place that turns the errors of the
-//! lower rooms into HTTP.
+//! The errors that a client can get, each with its sentence, its status and its headers. The only place that translates the
+//! errors of the lower layers into HTTP.
 
 use crate::auth::AuthError;
 use crate::domain::{InvalidValue, Kind, ValidationErrors};
@@ -11,120 +11,152 @@ use crate::wire::UploadError;
 
 use super::response::Response;
 
-/// Why a request was not answered with success. Each variant is one answer; its text is `detail`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The sentence of both errors with status 503.
+const UNAVAILABLE: &str = "Service temporarily unavailable, try again";
+
+/// Name and value of a response header.
+type Header = (&'static str, String);
+
+/// An error of a request. Its text is the `detail` that the client reads.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
-    /// 404: no route of this function.
+    /// 404: the path belongs to no route of the function.
+    #[error("Not found")]
     NoRoute,
-    /// 405: the route has another method.
+    /// 405: the path belongs to a route of another method.
+    #[error("Method not allowed")]
     MethodNotAllowed {
-        /// The method it has.
+        /// The method of the route.
         allowed: &'static str,
     },
-    /// 401: no credential that is believed. It does not say which of the reasons it was.
+    /// 401: the request has no valid credential. The client does not learn which check failed.
+    #[error("Invalid or missing authentication credentials")]
     Unauthorized,
-    /// 403: the credential does not allow this.
+    /// 403: the credential lacks the scope of the endpoint, or a scope that the client wants to grant.
+    #[error("You do not have permission to access this resource")]
     Forbidden,
-    /// 415: a body of a form that the route does not take, by its own word.
+    /// 415: the endpoint does not accept the media type of the body.
+    #[error("Content-Type must be {}", either_of(supported))]
     UnsupportedMediaType {
-        /// The forms it takes.
+        /// The media types that the endpoint accepts.
         supported: &'static [Media],
     },
-    /// 413: more bytes than the route takes.
+    /// 413: the body is too large.
+    #[error("Request body must be at most {limit} bytes")]
     BodyTooLarge {
-        /// The most it takes.
+        /// The most bytes that the endpoint accepts.
         limit: usize,
     },
-    /// 413: more rows than the route takes.
+    /// 413: the upload has too many rows.
+    #[error("Request must have at most {limit} rows")]
     TooManyRows {
-        /// The most it takes.
+        /// The most rows that the endpoint accepts.
         limit: usize,
     },
-    /// 400: a file that cannot be read; holds what is wrong, and where.
-    UnparsableFile(String),
-    /// 400: something sent is wrong; holds everything that is.
-    Invalid(ValidationErrors),
-    /// 404: what the request names is not there, or another organization's.
+    /// 400: the CSV file cannot be parsed; holds the line and the reason.
+    #[error("Failed to parse CSV file: {0}")]
+    CsvParse(String),
+    /// 400: values of the request are not valid; holds all of them.
+    #[error(transparent)]
+    Invalid(#[from] ValidationErrors),
+    /// 404: the resource does not exist in the caller's organization.
+    #[error("{} not found", .0.name())]
     NotFound(Kind),
-    /// 412: the thing has another version than `If-Match` requires.
+    /// 412: the contact has another version than `If-Match` requires.
+    #[error("Contact has changed since it was read")]
     PreconditionFailed,
-    /// 409: the address belongs to another contact; holds the address, which the client has just sent.
+    /// 409: another contact of the organization has the email; holds the email, which the client has just sent.
+    #[error("Contact with email '{0}' already exists")]
     EmailTaken(String),
     /// 422: the `Idempotency-Key` was used for another request (draft-ietf-httpapi-idempotency-key-header, §2.7).
+    #[error("Idempotency-Key was already used for a different request")]
     KeyReused,
-    /// 409: a request under this `Idempotency-Key` is under way.
+    /// 409: an earlier send of the request is still running.
+    #[error("A request with this Idempotency-Key is in progress")]
     InProgress {
-        /// How long it may take at the most.
+        /// The time until the key is free again at the latest, in seconds.
         seconds: i64,
     },
-    /// 409: such a thing was made under this `Idempotency-Key`, and shown then.
+    /// 409: an earlier send of the request created a resource whose response cannot be repeated: it held a secret.
+    #[error("{} already created", .0.name())]
     AlreadyCreated(Kind),
-    /// The `Idempotency-Key` was answered by another request while this one ran: not an answer, but a reason to replay.
-    AlreadyAnswered,
-    /// 503: the database could not be reached in time, or an issuer's keys. No transaction was half done.
+    /// A concurrent send of the request committed first. The pipeline replays its response; a client gets this error, as a
+    /// 503, only if that response has vanished since.
+    #[error("{}", UNAVAILABLE)]
+    AlreadyCompleted,
+    /// 503: the table, or the token issuer's keys, could not be reached in time. A transaction is never half applied, but it
+    /// may have been applied.
+    #[error("{}", UNAVAILABLE)]
     Unavailable,
-    /// 500: a fault of ours; holds what the log should say, never sent.
+    /// 500: a defect or a wrong set-up; holds the reason for the log, which the client does not see.
+    #[error("Internal server error")]
     Internal(String),
 }
 
 impl ApiError {
-    /// 400 for one fault.
+    /// The 400 of a single value that is not valid.
     pub fn invalid(field: &'static str, kind: InvalidValue) -> Self {
         Self::Invalid(ValidationErrors::one(field, kind))
     }
 
-    /// The answer.
+    /// The response that reports the error.
     pub(crate) fn into_response(self) -> Response {
+        let response = Response::error(self.status(), &self.to_string());
+        match self.header() {
+            Some((name, value)) => response.with(name, value),
+            None => response,
+        }
+    }
+
+    fn status(&self) -> u16 {
         match self {
-            Self::NoRoute => Response::error(404, "Not found"),
-            Self::MethodNotAllowed { allowed } => Response::error(405, "Method not allowed").with("allow", allowed),
+            Self::CsvParse(_) | Self::Invalid(_) => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
+            Self::NoRoute | Self::NotFound(_) => 404,
+            Self::MethodNotAllowed { .. } => 405,
+            Self::EmailTaken(_) | Self::InProgress { .. } | Self::AlreadyCreated(_) => 409,
+            Self::PreconditionFailed => 412,
+            Self::BodyTooLarge { .. } | Self::TooManyRows { .. } => 413,
+            Self::UnsupportedMediaType { .. } => 415,
+            Self::KeyReused => 422,
+            Self::Internal(_) => 500,
+            Self::AlreadyCompleted | Self::Unavailable => 503,
+        }
+    }
+
+    /// The header that the status requires or recommends: `WWW-Authenticate` (RFC 9110 §15.5.2), `Allow` (§15.5.6), and
+    /// `Retry-After` (§10.2.3) for errors that a later attempt can avoid.
+    fn header(&self) -> Option<Header> {
+        match self {
             Self::Unauthorized => {
-                let challenge = r#"Bearer realm="contacts", ApiKey realm="contacts""#;
-                Response::error(401, "Invalid or missing authentication credentials")
-                    .with("www-authenticate", challenge)
+                Some(("www-authenticate", r#"Bearer realm="contacts", ApiKey realm="contacts""#.to_owned()))
             }
-            Self::Forbidden => Response::error(403, "You do not have permission to access this resource"),
-            Self::UnsupportedMediaType { supported } => {
-                let supported: Vec<_> = supported.iter().map(|media| media.as_str()).collect();
-                Response::error(415, &format!("Content-Type must be {}", supported.join(" or ")))
-            }
-            Self::BodyTooLarge { limit } => {
-                Response::error(413, &format!("Request body must be at most {limit} bytes"))
-            }
-            Self::TooManyRows { limit } => Response::error(413, &format!("Request must have at most {limit} rows")),
-            Self::UnparsableFile(fault) => Response::error(400, &format!("Failed to parse CSV file: {fault}")),
-            Self::Invalid(errors) => Response::error(400, &errors.to_string()),
-            Self::NotFound(kind) => Response::error(404, &format!("{} not found", kind.name())),
-            Self::PreconditionFailed => Response::error(412, "Contact has changed since it was read"),
-            Self::EmailTaken(email) => Response::error(409, &format!("Contact with email '{email}' already exists")),
-            Self::KeyReused => Response::error(422, "Idempotency-Key was already used for a different request"),
-            Self::InProgress { seconds } => {
-                let response = Response::error(409, "A request with this Idempotency-Key is in progress");
-                response.with("retry-after", seconds.to_string())
-            }
-            Self::AlreadyCreated(kind) => Response::error(409, &format!("{} already created", kind.name())),
-            Self::AlreadyAnswered | Self::Unavailable => {
-                Response::error(503, "Service temporarily unavailable, try again").with("retry-after", "1")
-            }
-            Self::Internal(_) => Response::error(500, "Internal server error"),
+            Self::MethodNotAllowed { allowed } => Some(("allow", (*allowed).to_owned())),
+            Self::InProgress { seconds } => Some(("retry-after", seconds.to_string())),
+            Self::AlreadyCompleted | Self::Unavailable => Some(("retry-after", "1".to_owned())),
+            _ => None,
         }
     }
 }
 
+/// The media types as a choice: `text/csv or application/json`.
+fn either_of(supported: &[Media]) -> String {
+    supported.iter().map(|media| media.as_str()).collect::<Vec<_>>().join(" or ")
+}
+
 impl From<repositories::Error> for ApiError {
     fn from(error: repositories::Error) -> Self {
+        const RESPONSE_TOO_LARGE: InvalidValue =
+            InvalidValue::Rule("must be smaller to be sent with an Idempotency-Key: its answer is too long to keep");
         match error {
             repositories::Error::NotFound(kind) => Self::NotFound(kind),
             repositories::Error::EmailTaken(email) => Self::EmailTaken(email.as_str().to_owned()),
             repositories::Error::VersionMismatch => Self::PreconditionFailed,
-            repositories::Error::TooLarge(fault) => Self::invalid("metadata", fault),
-            repositories::Error::ResponseTooLarge => Self::invalid(
-                "body",
-                InvalidValue::Rule(
-                    "must be smaller to be sent with an Idempotency-Key: its answer is too long to keep",
-                ),
-            ),
-            repositories::Error::AlreadyCompleted => Self::AlreadyAnswered,
+            // Only the metadata of an item can grow that far.
+            repositories::Error::TooLarge(kind) => Self::invalid("metadata", kind),
+            repositories::Error::ResponseTooLarge => Self::invalid("body", RESPONSE_TOO_LARGE),
+            repositories::Error::AlreadyCompleted => Self::AlreadyCompleted,
             repositories::Error::KeyReused => Self::KeyReused,
             repositories::Error::InProgress { seconds } => Self::InProgress { seconds },
             repositories::Error::Table(error) => error.into(),
@@ -144,8 +176,8 @@ impl From<dynamodb::Error> for ApiError {
 }
 
 impl From<AuthError> for ApiError {
-    fn from(refusal: AuthError) -> Self {
-        match refusal {
+    fn from(error: AuthError) -> Self {
+        match error {
             AuthError::Unauthenticated => Self::Unauthorized,
             AuthError::Table(error) => error.into(),
             AuthError::KeysUnavailable => Self::Unavailable,
@@ -156,12 +188,6 @@ impl From<AuthError> for ApiError {
 impl From<RngError> for ApiError {
     fn from(error: RngError) -> Self {
         Self::Internal(error.to_string())
-    }
-}
-
-impl From<ValidationErrors> for ApiError {
-    fn from(errors: ValidationErrors) -> Self {
-        Self::Invalid(errors)
     }
 }
 

@@ -1,9 +1,9 @@
-//! What the gateway sends: an API Gateway HTTP API event, payload format 2.0 (AWS, "Create AWS Lambda proxy
+//! The event by which API Gateway invokes a function: an HTTP API event of payload format 2.0 (AWS, "Create AWS Lambda proxy
 //! integrations for HTTP APIs").
 //!
-//! `lambda_http` has a conversion of its own, which panics for a host or a query that is no URI; this one takes any
-//! event there can be and reads only what is needed. Route keys and parsed path parameters are not: the local gateway
-//! has none.
+//! The conversion of `lambda_http` panics for a host or a query that is no URI. This one accepts every event and reads only
+//! the members that the pipeline needs. It does not rely on the route key or the parsed path parameters, which the local
+//! gateway (`cargo lambda watch`) does not send.
 
 use std::collections::BTreeMap;
 
@@ -11,34 +11,34 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
 
-/// A request, as the gateway passes it on.
+/// A request, as the gateway sends it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Event {
     /// The path, as the client sent it.
     pub raw_path: String,
-    /// What follows the `?`, as the client sent it. The local gateway sends `null` where nothing does.
+    /// The query without its `?`, as the client sent it. The local gateway sends `null` for no query.
     #[serde(deserialize_with = "null_as_default")]
     pub raw_query_string: String,
-    /// Names in lower case; of repeated headers the values are joined by commas.
+    /// The headers. The gateway writes names in lower case and joins the values of a repeated header by commas.
     pub headers: BTreeMap<String, String>,
-    /// The gateway's own facts.
-    pub request_context: RequestContext,
+    /// The gateway's own data about the request.
+    pub request_context: GatewayContext,
     body: Option<String>,
     is_base64_encoded: bool,
 }
 
-/// What the gateway says of a request.
+/// The gateway's own data about a request.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct RequestContext {
+pub struct GatewayContext {
     /// The gateway's id of the request.
     pub request_id: Option<String>,
     /// The request line.
     pub http: RequestLine,
 }
 
-/// What the gateway says of the request line.
+/// The request line (RFC 9112 §3).
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct RequestLine {
@@ -51,19 +51,20 @@ fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(des
 }
 
 impl Event {
-    /// A header's value.
+    /// The value of a header, whose name is given in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let exact = self.headers.get(name);
-        exact
-            .or_else(|| self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value))
-            .map(String::as_str)
+        if let Some(value) = self.headers.get(name) {
+            return Some(value);
+        }
+        // The local gateway may keep the client's spelling.
+        self.headers.iter().find(|(sent, _)| sent.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The body's bytes. The gateway encodes what it does not take for text.
+    /// The bytes of the body. The gateway encodes a body as base64 unless its content type is text.
     pub fn body(&self) -> Vec<u8> {
         let body = self.body.as_deref().unwrap_or_default();
         if self.is_base64_encoded {
-            // What does not decode is no body of ours either way, and is refused as what it is.
+            // The gateway sends no malformed base64. If it did, the endpoint would refuse the text as a malformed body.
             STANDARD.decode(body).unwrap_or_else(|_| body.into())
         } else {
             body.into()

@@ -1,35 +1,43 @@
-//! The request headers that mean something to an endpoint.
+//! The request headers that the route table names: read and checked.
+
+use std::str::FromStr;
 
 use crate::domain::{Id, ImportId, InvalidValue, RequiredVersion, ValidationErrors};
 use crate::endpoint::Header;
 
 use super::event::Event;
 
-/// The headers of a request, read.
+/// The longest `Idempotency-Key`.
+const MAX_IDEMPOTENCY_KEY: usize = 255;
+
+/// The headers of a request. A header that the endpoint does not read is `None`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Headers {
     pub(super) import_id: Option<ImportId>,
     pub(super) idempotency_key: Option<String>,
     pub(super) if_match: Option<RequiredVersion>,
-    pub(super) if_none_match: Option<Tags>,
+    pub(super) if_none_match: Option<EntityTags>,
 }
 
 impl Headers {
-    /// Reads the headers an endpoint knows, and no others: a client may send them everywhere.
-    pub(super) fn read(event: &Event, known: &[Header]) -> Result<Self, ValidationErrors> {
+    /// Reads the headers that an endpoint names. All others are ignored, since clients may send a header to every endpoint.
+    ///
+    /// # Errors
+    /// All validation errors of these headers.
+    pub(super) fn read(event: &Event, names: &[Header]) -> Result<Self, ValidationErrors> {
         let mut headers = Self::default();
         let mut errors = ValidationErrors::default();
-        for header in known {
+        for header in names {
             let name = header.name();
             let Some(value) = event.header(&name.to_ascii_lowercase()) else { continue };
-            let read = match header {
-                Header::ImportId => ImportId::parse(value.trim()).map(|id| headers.import_id = Some(id)),
-                Header::IdempotencyKey(_) => idempotency_key(value).map(|key| headers.idempotency_key = Some(key)),
-                Header::IfMatch => Tags::parse(value).map(|tags| headers.if_match = Some(tags.versions())),
-                Header::IfNoneMatch => Tags::parse(value).map(|tags| headers.if_none_match = Some(tags)),
-            };
-            if let Err(fault) = read {
-                errors.add(name, fault);
+            match header {
+                Header::ImportId => headers.import_id = errors.check(name, ImportId::parse(value.trim())),
+                Header::IdempotencyKey(_) => headers.idempotency_key = errors.check(name, idempotency_key(value)),
+                Header::IfMatch => {
+                    let tags = errors.check(name, value.parse());
+                    headers.if_match = tags.map(|tags: EntityTags| tags.required_version());
+                }
+                Header::IfNoneMatch => headers.if_none_match = errors.check(name, value.parse()),
             }
         }
         errors.finish(Some(headers))
@@ -37,76 +45,97 @@ impl Headers {
 }
 
 fn idempotency_key(value: &str) -> Result<String, InvalidValue> {
-    if is_visible_ascii(value, 255) {
+    if is_visible_ascii(value, MAX_IDEMPOTENCY_KEY) {
         Ok(value.to_owned())
     } else {
         Err(InvalidValue::Rule("must be 1 to 255 visible ASCII characters"))
     }
 }
 
-/// Whether a text is 1 to `max` visible ASCII characters.
+/// `true` for text of 1 to `max` visible ASCII characters.
 pub(super) fn is_visible_ascii(text: &str, max: usize) -> bool {
     (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// A list of entity tags, or `*` (RFC 9110 §8.8.3, §13.1).
+/// The value of `If-Match` or `If-None-Match`: a list of entity tags, or `*` (RFC 9110 §8.8.3, §13.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Tags {
+pub(super) enum EntityTags {
     Any,
-    These(Vec<Tag>),
+    OneOf(Vec<EntityTag>),
 }
 
+/// An entity tag: `"3-abc"`, or `W/"3-abc"` if it is weak.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tag {
-    weak: bool,
-    /// With its quotes.
+pub(super) struct EntityTag {
+    is_weak: bool,
+    /// The tag with its quotes, without `W/`.
     opaque: String,
 }
 
-impl Tags {
-    pub(super) fn parse(value: &str) -> Result<Self, InvalidValue> {
+impl FromStr for EntityTags {
+    type Err = InvalidValue;
+
+    fn from_str(value: &str) -> Result<Self, InvalidValue> {
         const INVALID: InvalidValue = InvalidValue::Rule("must be * or a list of quoted entity tags");
-        if value.trim() == "*" {
+        let mut rest = value.trim();
+        if rest == "*" {
             return Ok(Self::Any);
         }
         let mut tags = Vec::new();
-        let mut rest = value.trim();
-        while !rest.is_empty() {
-            let weak = rest.starts_with("W/");
-            let quoted = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"').ok_or(INVALID)?;
-            let (opaque, after) = quoted.split_once('"').ok_or(INVALID)?;
-            tags.push(Tag { weak, opaque: format!("\"{opaque}\"") });
-            rest = match after.trim_start() {
-                "" => "",
-                after => after.strip_prefix(',').ok_or(INVALID)?.trim_start(),
-            };
-        }
-        if tags.is_empty() { Err(INVALID) } else { Ok(Self::These(tags)) }
-    }
-
-    /// The versions that a write may replace. A weak tag, or one that we never gave out, is no version's: §13.1.1 asks
-    /// for the strong comparison.
-    fn versions(&self) -> RequiredVersion {
-        match self {
-            Self::Any => RequiredVersion::Any,
-            Self::These(tags) => {
-                RequiredVersion::OneOf(tags.iter().filter(|tag| !tag.weak).filter_map(Tag::version).collect())
+        loop {
+            let (tag, after) = EntityTag::split_from(rest).ok_or(INVALID)?;
+            tags.push(tag);
+            let after = after.trim_start();
+            if after.is_empty() {
+                return Ok(Self::OneOf(tags));
             }
-        }
-    }
-
-    /// Whether the client has the answer with this tag already: §13.1.2 asks for the weak comparison.
-    pub(super) fn hold(&self, etag: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::These(tags) => tags.iter().any(|tag| tag.opaque == etag),
+            rest = after.strip_prefix(',').ok_or(INVALID)?.trim_start();
+            // A comma at the end, which RFC 9110 §5.6.1.2 asks recipients to tolerate.
+            if rest.is_empty() {
+                return Ok(Self::OneOf(tags));
+            }
         }
     }
 }
 
-impl Tag {
+impl EntityTags {
+    /// The version that a write may replace (`If-Match`). RFC 9110 §13.1.1 requires the strong comparison, so a weak tag
+    /// matches no version. Neither does a tag in another format than ours.
+    fn required_version(&self) -> RequiredVersion {
+        match self {
+            Self::Any => RequiredVersion::Any,
+            Self::OneOf(tags) => RequiredVersion::OneOf(tags.iter().filter_map(EntityTag::version).collect()),
+        }
+    }
+
+    /// `true` if the client has the response with this tag already (`If-None-Match`). RFC 9110 §13.1.2 requires the weak
+    /// comparison.
+    pub(super) fn contain(&self, etag: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(tags) => tags.iter().any(|tag| tag.opaque == etag),
+        }
+    }
+}
+
+impl EntityTag {
+    /// The tag at the beginning of a list, and the rest of the list.
+    fn split_from(list: &str) -> Option<(Self, &str)> {
+        let (is_weak, quoted) = match list.strip_prefix("W/") {
+            Some(quoted) => (true, quoted),
+            None => (false, list),
+        };
+        let (opaque, rest) = quoted.strip_prefix('"')?.split_once('"')?;
+        Some((Self { is_weak, opaque: format!("\"{opaque}\"") }, rest))
+    }
+
+    /// The version in a strong tag that [`Response::ok`](super::Response::ok) has written: `3` in `"3-abc"`.
     fn version(&self) -> Option<u64> {
-        self.opaque.trim_matches('"').split_once('-')?.0.parse().ok()
+        if self.is_weak {
+            return None;
+        }
+        let (version, _hash) = self.opaque.trim_matches('"').split_once('-')?;
+        version.parse().ok()
     }
 }
 
@@ -115,9 +144,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_are_read_as_the_rfc_writes_them() {
-        let of = |value: &str| Tags::parse(value).map(|tags| tags.versions());
-        assert_eq!(of("*"), Ok(RequiredVersion::Any));
+    fn entity_tags_are_parsed_by_the_grammar_of_the_rfc() {
+        let parse = |value: &str| value.parse().map(|tags: EntityTags| tags.required_version());
+        assert_eq!(parse("*"), Ok(RequiredVersion::Any));
         for (value, versions) in [
             (r#""3-abc""#, vec![3]),
             (r#""3-abc" , "4-d""#, vec![3, 4]),
@@ -128,17 +157,20 @@ mod tests {
             (r#""99999999999999999999-x""#, vec![]),
             (r#""""#, vec![]),
         ] {
-            assert_eq!(of(value), Ok(RequiredVersion::OneOf(versions)), "{value}");
+            assert_eq!(parse(value), Ok(RequiredVersion::OneOf(versions)), "{value}");
         }
         for value in ["", "3-abc", r#""3-abc"#, r#""1-a" "2-b""#, r#"w/"1-a""#, ","] {
-            assert!(Tags::parse(value).is_err(), "{value}");
+            assert!(value.parse::<EntityTags>().is_err(), "{value}");
         }
     }
 
     #[test]
-    fn a_client_has_what_it_has_weakly_too() {
-        for (value, has) in [(r#"W/"3-abc""#, true), (r#""1-x", "3-abc""#, true), (r#""3-abd""#, false), ("*", true)] {
-            assert_eq!(Tags::parse(value).unwrap().hold(r#""3-abc""#), has, "{value}");
+    fn a_weak_tag_matches_the_response_of_the_same_strong_tag() {
+        for (value, expected) in
+            [(r#"W/"3-abc""#, true), (r#""1-x", "3-abc""#, true), (r#""3-abd""#, false), ("*", true)]
+        {
+            let tags: EntityTags = value.parse().unwrap();
+            assert_eq!(tags.contain(r#""3-abc""#), expected, "{value}");
         }
     }
 }

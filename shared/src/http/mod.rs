@@ -1,14 +1,18 @@
-//! The edge: an API Gateway event becomes a [`Request`], and what the endpoint makes of it becomes a [`Response`].
+//! HTTP: an API Gateway event becomes a [`Request`], and the [`Response`] of its endpoint becomes the gateway's response.
+//! `serve.rs` describes the way of a request.
 
+mod body;
 mod error;
 mod event;
 mod headers;
+mod idempotency;
 mod request;
 mod response;
 mod serve;
 
+pub use body::Body;
 pub use error::ApiError;
 pub use event::Event;
-pub use request::{Body, Request};
+pub use request::Request;
 pub use response::Response;
 pub use serve::{Handler, run, serve};

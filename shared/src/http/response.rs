@@ -1,4 +1,4 @@
-//! Answers.
+//! Responses.
 
 use std::fmt;
 
@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 
 use crate::wire::{Detail, Message, Report, Resource};
 
-/// An answer: a status, headers, a JSON body.
+/// A response: a status, headers, and a JSON body unless it is a 304.
+///
+/// Its serialized form is stored under an `Idempotency-Key` for 24 hours, so a change of its fields has to read the old form.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
     pub(crate) status: u16,
@@ -19,7 +21,8 @@ pub struct Response {
 }
 
 impl Response {
-    /// 200 with a thing.
+    /// 200 with a resource, and its `ETag` if it has versions: the version for `If-Match`, then a hash of the content, which
+    /// also changes with the parts that have no version, such as the timeline.
     pub fn ok(resource: &(impl Resource + ?Sized)) -> Self {
         let response = Self::json(200, &resource.view());
         match resource.version() {
@@ -32,7 +35,7 @@ impl Response {
         }
     }
 
-    /// 201 with a new thing.
+    /// 201 with a new resource, and its URL if it can be read.
     pub fn created(resource: &(impl Resource + ?Sized)) -> Self {
         let response = Self { status: 201, ..Self::ok(resource) };
         match resource.location() {
@@ -41,12 +44,12 @@ impl Response {
         }
     }
 
-    /// 200 with things.
-    pub fn list<'a, T: Resource + 'a>(things: impl IntoIterator<Item = &'a T>) -> Self {
-        Self::json(200, &things.into_iter().map(T::view).collect::<Vec<_>>())
+    /// 200 with an array of resources.
+    pub fn list<'a, T: Resource + 'a>(resources: impl IntoIterator<Item = &'a T>) -> Self {
+        Self::json(200, &resources.into_iter().map(T::view).collect::<Vec<_>>())
     }
 
-    /// The report of a bulk upload: 201, 200 after a dry run, 207 where rows were written without all that was asked for.
+    /// The report of a bulk upload: 200 after a dry run, 207 with a warning, 201 otherwise.
     pub fn bulk_report(report: &Report<'_>, dry_run: bool, warning: Option<&str>) -> Self {
         let status = match (dry_run, warning) {
             (true, _) => 200,
@@ -56,7 +59,7 @@ impl Response {
         Self::json(status, &report.view(dry_run, warning))
     }
 
-    /// 200 with a sentence.
+    /// 200 with a message that confirms the request.
     pub fn message(message: String) -> Self {
         Self::json(200, &Message { message })
     }
@@ -66,7 +69,7 @@ impl Response {
         Self::json(status, &Detail { detail })
     }
 
-    /// 304: the client has this already (RFC 9110 §15.4.5).
+    /// The response as a 304: the client has its content already (RFC 9110 §15.4.5).
     pub(super) fn not_modified(self) -> Self {
         Self {
             status: 304,
@@ -75,18 +78,18 @@ impl Response {
         }
     }
 
-    /// The answer with one more header.
+    /// Adds a header.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 
-    /// The answer with the address of the page that follows, if one does (RFC 8288).
+    /// Adds a link to the next page, if there is one (RFC 8288).
     #[must_use]
     pub fn with_next(self, next: Option<String>) -> Self {
         match next {
-            Some(address) => self.with("link", format!("<{address}>; rel=\"next\"")),
+            Some(url) => self.with("link", format!("<{url}>; rel=\"next\"")),
             None => self,
         }
     }
@@ -101,7 +104,7 @@ impl Response {
     }
 
     pub(super) fn json(status: u16, value: &impl Serialize) -> Self {
-        // No view has a map with keys other than texts, the only thing that could fail; if one did, it would be our fault.
+        // Serializing fails only for a map whose keys are not strings, and no view has one.
         let (status, body) = match serde_json::to_string(value) {
             Ok(body) => (status, body),
             Err(_) => (500, r#"{"detail":"Internal server error"}"#.to_owned()),
@@ -110,7 +113,7 @@ impl Response {
     }
 }
 
-/// Without the body, which may hold personal data, or a key in clear.
+/// Shows the status only: the body may hold personal data, or an API key in clear.
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response").field("status", &self.status).finish_non_exhaustive()
@@ -123,7 +126,7 @@ impl From<Response> for ApiGatewayV2httpResponse {
         response.status_code = status.into();
         response.body = body.map(Body::Text);
         for (name, value) in headers {
-            // Every value is ASCII that this crate writes; an invalid header is left out rather than failing the response.
+            // Names are constants and values are visible ASCII. A value that is not would be left out.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
                 response.headers.insert(name, value);
             }

@@ -1,5 +1,31 @@
-//! The way of every request, in the order in which requests are refused: route, credential, permission, body's form,
-//! path, headers; then the endpoint.
+//! The pipeline: the way of every request from the gateway's event to the response.
+//!
+//! [`run`] is the `main` of a function. It sets up what the requests of the process share ([`App`]), and passes each event to
+//! [`serve`] with a deadline. `serve` returns a response whatever happens, and logs one line. In between, [`handle_event`]
+//! builds a [`Request`] and gives it to the endpoint's [`Handler`]. A check that fails ends the request there:
+//!
+//! 1. *Route* (404, 405). One function serves one endpoint, so that the path and the method can be compared at once. The
+//!    gateway has routed already; this check holds for events that reach the function in another way.
+//! 2. *Credential* (401), the first that needs the table, for an API key that is not cached.
+//! 3. *Scope* (403).
+//! 4. *Body* (415, 413): its media type and its size, not its content.
+//! 5. *Path* and 6. *headers* (400). Each reports all of its validation errors together.
+//! 7. *Idempotency*: a repeated `Idempotency-Key` gets its response here, without a call of the handler.
+//! 8. *Handler*: it parses the query and the body (400), calls the repositories and builds the response.
+//! 9. *Conditional request*: a response whose `ETag` the client has named in `If-None-Match` becomes a 304.
+//!
+//! The order is part of the API, and `testing/rules/order.rs` pins it. The credential comes before everything that an error
+//! could tell: a caller without one learns which routes exist and nothing else. The scope comes before the content, which is
+//! irrelevant to a forbidden request. The form comes before idempotency, so that a malformed request neither takes a key nor
+//! gets the response of another request. Idempotency comes before the content: the stored response is found without parsing
+//! a body, and it is right even if the same request would fail by now, such as one whose import has been deleted since.
+//!
+//! Idempotency wraps the handler (`idempotency.rs`) without being hidden from it, because the response is stored in the
+//! transaction that it reports. So a handler renders its response first, and passes it to the repository as a record
+//! ([`Request::idempotency_record`]).
+//!
+//! A panic becomes a 500, as [`ApiError::Internal`] does. The process continues with the other requests that it serves
+//! concurrently. The log names the location of the panic without its message, which may hold personal data.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -9,32 +35,34 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{Context, LambdaEvent, service_fn};
 use tokio::time::Instant;
 
 use crate::app::{App, RequestContext, time_left};
-use crate::auth::Credentials;
+use crate::auth::{Credentials, Principal};
 use crate::config::Config;
 use crate::domain::{ActivityId, OrgId, ValidationErrors, ids};
-use crate::endpoint::{ACTIVITY_ID, BodySpec, Endpoint, Media, Repeat, without_trailing_slash};
-use crate::repositories::{IdempotencyKey, StoredResponse};
+use crate::endpoint::{ACTIVITY_ID, Endpoint, PathValues, without_trailing_slash};
 use crate::telemetry;
 
+use super::body::Body;
 use super::error::ApiError;
 use super::event::Event;
 use super::headers::{Headers, is_visible_ascii};
-use super::request::{Body, Request};
+use super::idempotency;
+use super::request::Request;
 use super::response::Response;
 
-/// The longest a request may take; the gateway ends one at 30 s.
-const LONGEST: Duration = Duration::from_secs(25);
-/// What is kept back of the function's own time limit for writing the answer.
-const RESERVE: Duration = Duration::from_millis(500);
+/// The longest that a request may run. The gateway gives up after 30 s.
+const MAX_DURATION: Duration = Duration::from_secs(25);
 
-/// What is kept back of a request's time for giving its key free again.
-const RELEASE: Duration = Duration::from_secs(1);
+/// The part of the function's timeout that is reserved for writing the response.
+const RESPONSE_RESERVE: Duration = Duration::from_millis(500);
 
-/// The part of an endpoint that is its own: an `async fn` from a request that has been let in to the response.
+/// The longest request id that is accepted from a client.
+const MAX_REQUEST_ID: usize = 128;
+
+/// The endpoint's own part of the pipeline: an `async fn` from a valid request to its response.
 pub trait Handler: Fn(RequestContext, Request) -> <Self as Handler>::Future + Copy {
     /// The future that a call returns.
     type Future: Future<Output = Result<Response, ApiError>>;
@@ -48,173 +76,161 @@ where
     type Future = F;
 }
 
-/// Runs an endpoint's function: what every `main` does.
+/// Runs the function of an endpoint until the platform stops its process.
 ///
 /// # Errors
-/// The configuration's, or the runtime's.
-pub async fn run<H>(endpoint: Endpoint, handle: H) -> Result<(), lambda_runtime::Error>
+/// An invalid configuration, or a failure of the Lambda runtime.
+pub async fn run<H>(endpoint: Endpoint, handler: H) -> Result<(), lambda_runtime::Error>
 where
     H: Handler<Future: Send> + Send + Sync + 'static,
 {
     telemetry::init();
     let app = App::new(&Config::from_env()?);
     app.warm_up().await;
-    // On the heap: every state a request can be in would else lie on `main`'s stack.
-    Box::pin(lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Event>| {
+    let service = service_fn(move |event: LambdaEvent<Event>| {
         let app = app.clone();
         async move {
             let LambdaEvent { payload, context } = event;
-            let deadline = Instant::now() + time_left(context.deadline(), RESERVE).unwrap_or(LONGEST).min(LONGEST);
-            Ok::<_, lambda_runtime::Error>(serve(&app, endpoint, handle, payload, deadline).await)
+            let deadline = deadline(&context);
+            Ok::<_, lambda_runtime::Error>(serve(&app, endpoint, handler, payload, deadline).await)
         }
-    })))
-    .await
+    });
+    // On the heap, because the state of the largest request would otherwise lie on the stack of `main`.
+    Box::pin(lambda_runtime::run_concurrent(service)).await
 }
 
-/// Answers one request, whatever it is. Logs one line about it.
+fn deadline(context: &Context) -> Instant {
+    let time_left = time_left(context.deadline(), RESPONSE_RESERVE).unwrap_or(MAX_DURATION);
+    Instant::now() + time_left.min(MAX_DURATION)
+}
+
+/// Serves one request: returns a response in every case, and logs one line.
 pub async fn serve(
     app: &App,
     endpoint: Endpoint,
-    handle: impl Handler,
+    handler: impl Handler,
     event: Event,
     deadline: Instant,
 ) -> ApiGatewayV2httpResponse {
-    static WARM: AtomicBool = AtomicBool::new(false);
-    let cold = !WARM.swap(true, Ordering::Relaxed);
     let started = Instant::now();
+    let cold = is_first_request();
     let request_id = request_id(&event);
     let ctx = app.request_context(deadline);
-    let caller = OnceLock::new();
-    let outcome = AssertUnwindSafe(answer(&ctx, endpoint, handle, event, &caller)).catch_unwind().await;
-    let outcome = outcome.unwrap_or_else(|_| Err(ApiError::Internal("panic".to_owned())));
-    let fault = match &outcome {
-        Err(ApiError::Internal(fault)) => Some(fault.clone()),
+    let org_id = OnceLock::new();
+    // The state of a request is dropped with its future. The caches of the process are updated as a whole or not at all.
+    let request = AssertUnwindSafe(handle_event(&ctx, endpoint, handler, event, &org_id));
+    let result = match request.catch_unwind().await {
+        Ok(result) => result,
+        Err(_panic) => Err(ApiError::Internal("panic".to_owned())),
+    };
+    let internal_error = match &result {
+        Err(ApiError::Internal(reason)) => Some(reason.clone()),
         _ => None,
     };
-    let response = outcome.unwrap_or_else(ApiError::into_response).with("x-request-id", &request_id);
+    let response = result.unwrap_or_else(ApiError::into_response).with("x-request-id", &request_id);
     telemetry::log_request(&telemetry::RequestLog {
         operation: &endpoint.operation_id(),
         request_id: &request_id,
-        org_id: caller.get().copied(),
+        org_id: org_id.get().copied(),
         status: response.status,
         duration: started.elapsed(),
         consumed_capacity: ctx.consumed_capacity(),
         cold,
-        error: fault.as_deref(),
+        error: internal_error.as_deref(),
     });
     response.into()
 }
 
-async fn answer(
+/// `true` for the first call in this process.
+fn is_first_request() -> bool {
+    static WARM: AtomicBool = AtomicBool::new(false);
+    !WARM.swap(true, Ordering::Relaxed)
+}
+
+/// The client's id of the request if it is short visible ASCII, or else the gateway's.
+fn request_id(event: &Event) -> String {
+    if let Some(id) = event.header("x-request-id")
+        && is_visible_ascii(id, MAX_REQUEST_ID)
+    {
+        return id.to_owned();
+    }
+    event.request_context.request_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
+}
+
+/// Checks a request and responds to it. Sets `org_id` as soon as the caller is known, so that the log names the organization
+/// even if the handler panics.
+async fn handle_event(
     ctx: &RequestContext,
     endpoint: Endpoint,
-    handle: impl Handler,
+    handler: impl Handler,
     event: Event,
-    caller: &OnceLock<OrgId>,
+    org_id: &OnceLock<OrgId>,
 ) -> Result<Response, ApiError> {
     let spec = endpoint.spec();
-    let path_values = endpoint.path_values(&event.raw_path).ok_or(ApiError::NoRoute)?;
-    if event.request_context.http.method != spec.method.as_str() {
-        return Err(ApiError::MethodNotAllowed { allowed: spec.method.as_str() });
-    }
-    let credentials = Credentials { api_key: event.header("x-api-key"), authorization: event.header("authorization") };
-    let principal = ctx.authenticate(credentials).await?;
-    let _ = caller.set(principal.org_id());
+    let path_values = match_route(endpoint, &event)?;
+    let principal = authenticate(ctx, &event).await?;
+    org_id.get_or_init(|| principal.org_id());
     if !principal.may(spec.scope) {
         return Err(ApiError::Forbidden);
     }
-    let body = spec.body.map(|spec| body(&event, spec)).transpose()?.unwrap_or_default();
-    let mut errors = ValidationErrors::default();
-    for (name, value) in path_values.iter() {
-        let read =
-            if name == ACTIVITY_ID { ActivityId::parse(value).map(drop) } else { ids::parse_uuid(value).map(drop) };
-        if let Err(fault) = read {
-            errors.add(name, fault);
-        }
-    }
-    errors.finish(Some(()))?;
+    let body = match spec.body {
+        Some(spec) => Body::read(&event, spec)?,
+        None => Body::default(),
+    };
+    check_path_values(&path_values)?;
     let headers = Headers::read(&event, spec.headers)?;
     let path = without_trailing_slash(&event.raw_path).to_owned();
     let request = Request { endpoint, principal, path, path_values, headers, raw_query: event.raw_query_string, body };
-    respond(ctx, handle, request).await
+    respond(ctx, handler, request).await
 }
 
-/// Lets the endpoint answer, unless the client has the answer already.
-async fn respond(ctx: &RequestContext, handle: impl Handler, request: Request) -> Result<Response, ApiError> {
-    let if_none_match = request.headers.if_none_match.clone();
-    let Some((idempotency_key, repeat)) = request.idempotency_key().zip(request.endpoint.spec().repeat()) else {
-        let response = handle(ctx.clone(), request).await?;
-        let known = if_none_match.zip(response.header("etag")).is_some_and(|(tags, etag)| tags.hold(etag));
-        return Ok(if known { response.not_modified() } else { response });
-    };
-    match repeat {
-        Repeat::Replayed => respond_once(ctx, handle, request, &idempotency_key, replay).await,
-        Repeat::Refused(kind) => {
-            respond_once(ctx, handle, request, &idempotency_key, |_| Err(ApiError::AlreadyCreated(kind))).await
+/// The values in the path of a request to this endpoint.
+fn match_route(endpoint: Endpoint, event: &Event) -> Result<PathValues, ApiError> {
+    let path_values = endpoint.path_values(&event.raw_path).ok_or(ApiError::NoRoute)?;
+    let allowed = endpoint.spec().method.as_str();
+    if event.request_context.http.method == allowed {
+        Ok(path_values)
+    } else {
+        Err(ApiError::MethodNotAllowed { allowed })
+    }
+}
+
+async fn authenticate(ctx: &RequestContext, event: &Event) -> Result<Principal, ApiError> {
+    let credentials = Credentials { api_key: event.header("x-api-key"), authorization: event.header("authorization") };
+    Ok(ctx.authenticate(credentials).await?)
+}
+
+/// Checks the form of every id in the path.
+fn check_path_values(path_values: &PathValues) -> Result<(), ValidationErrors> {
+    let mut errors = ValidationErrors::default();
+    for (name, value) in path_values.iter() {
+        if name == ACTIVITY_ID {
+            errors.check(name, ActivityId::parse(value));
+        } else {
+            errors.check(name, ids::parse_uuid(value));
         }
-        Repeat::Run => respond_alone(ctx, handle, request, &idempotency_key).await,
+    }
+    errors.finish(Some(()))
+}
+
+/// Responds to a valid request: by its handler, unless it repeats an earlier request.
+async fn respond(ctx: &RequestContext, handler: impl Handler, request: Request) -> Result<Response, ApiError> {
+    match (request.idempotency_key(), request.endpoint.spec().repeat()) {
+        (Some(key), Some(repeat)) => idempotency::respond(ctx, handler, request, &key, repeat).await,
+        _ => respond_conditionally(ctx, handler, request).await,
     }
 }
 
-/// Lets the endpoint answer, unless an answer is kept under the request's key: then `again` makes one of that.
-async fn respond_once(
+/// Calls the handler, and omits the content of a response that the client has already (`If-None-Match`, RFC 9110 §13.1.2).
+async fn respond_conditionally(
     ctx: &RequestContext,
-    handle: impl Handler,
+    handler: impl Handler,
     request: Request,
-    idempotency_key: &IdempotencyKey,
-    again: impl Fn(&StoredResponse) -> Result<Response, ApiError>,
 ) -> Result<Response, ApiError> {
-    let (idempotency_records, fingerprint) = (ctx.idempotency_records(request.principal()), request.fingerprint());
-    let again =
-        |kept: &StoredResponse| if kept.fingerprint == fingerprint { again(kept) } else { Err(ApiError::KeyReused) };
-    if let Some(kept) = idempotency_records.find(idempotency_key).await? {
-        return again(&kept);
+    let if_none_match = request.headers.if_none_match.clone();
+    let response = handler(ctx.clone(), request).await?;
+    match (if_none_match, response.header("etag")) {
+        (Some(tags), Some(etag)) if tags.contain(etag) => Ok(response.not_modified()),
+        _ => Ok(response),
     }
-    match handle(ctx.clone(), request).await {
-        // Another request with this key committed first. It wins; this one gives its answer.
-        Err(ApiError::AlreadyAnswered) => match idempotency_records.find(idempotency_key).await? {
-            Some(kept) => again(&kept),
-            None => Err(ApiError::AlreadyAnswered),
-        },
-        outcome => outcome,
-    }
-}
-
-/// Lets the endpoint answer, unless another request under the request's key is under way.
-async fn respond_alone(
-    ctx: &RequestContext,
-    handle: impl Handler,
-    request: Request,
-    idempotency_key: &IdempotencyKey,
-) -> Result<Response, ApiError> {
-    let idempotency_records = ctx.idempotency_records(request.principal());
-    let idempotency_lock = idempotency_records.lock(idempotency_key, &request.fingerprint()).await?;
-    let outcome = handle(ctx.with_earlier_deadline(RELEASE), request).await;
-    // If this fails the key is free when its time is over.
-    let _ = idempotency_records.release(idempotency_key, &idempotency_lock).await;
-    outcome
-}
-
-fn replay(kept: &StoredResponse) -> Result<Response, ApiError> {
-    let response: Response =
-        serde_json::from_str(&kept.response).map_err(|_| ApiError::Internal("unreadable kept answer".to_owned()))?;
-    Ok(response.with("idempotent-replayed", "true"))
-}
-
-/// The body, if it has a form and a length that the endpoint takes.
-fn body(event: &Event, spec: BodySpec) -> Result<Body, ApiError> {
-    let content_type = event.header("content-type").unwrap_or(Media::Json.as_str());
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let media = spec.media.iter().find(|media| media.as_str().eq_ignore_ascii_case(essence));
-    let media = *media.ok_or(ApiError::UnsupportedMediaType { supported: spec.media })?;
-    let bytes = Some(event.body()).filter(|bytes| bytes.len() <= spec.limit);
-    let bytes = bytes.ok_or(ApiError::BodyTooLarge { limit: spec.limit })?;
-    Ok(Body { media, content_type: content_type.to_owned(), bytes })
-}
-
-/// The client's id of the request if it is sane, else the gateway's.
-fn request_id(event: &Event) -> String {
-    let sent = event.header("x-request-id").filter(|id| is_visible_ascii(id, 128));
-    let gateway = event.request_context.request_id.as_deref();
-    sent.or(gateway).map_or_else(|| uuid::Uuid::new_v4().to_string(), ToOwned::to_owned)
 }

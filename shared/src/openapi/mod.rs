@@ -5,6 +5,9 @@
 mod operation;
 mod parameter;
 mod response;
+mod simplify;
+
+use std::collections::BTreeSet;
 
 use utoipa::openapi::schema::{Components, KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -63,19 +66,21 @@ fn components() -> Components {
         .security_scheme(API_KEY, SecurityScheme::ApiKey(ApiKey::Header(api_key)))
         .security_scheme(BEARER, SecurityScheme::Http(bearer.build()))
         .parameter(REQUEST_ID, parameter::request_id());
+    let mut bodies = BTreeSet::new();
     for endpoint in Endpoint::ALL {
         let spec = endpoint.spec();
-        let success = (spec.success.describe)();
-        components = components.schema(success.name, success.schema).schemas_from_iter(success.referenced);
-        if let Some(body) = spec.body {
-            let described = (body.describe)();
-            components = components.schema(described.name, described.schema).schemas_from_iter(described.referenced);
+        let request = spec.body.map(|body| (body.describe)());
+        for body in request.into_iter().chain([(spec.success.describe)()]) {
+            bodies.insert(body.name.clone());
+            components = components.schema(body.name, body.schema).schemas_from_iter(body.referenced);
         }
     }
     for (name, description) in response::HEADERS {
         components = components.header(name, response::header(description));
     }
-    components.build()
+    let mut components = components.build();
+    simplify::simplify(&mut components, &bodies);
+    components
 }
 
 fn method(method: Method) -> HttpMethod {

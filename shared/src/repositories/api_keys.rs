@@ -13,7 +13,8 @@ use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Kind, Line, NewApiKey, OrgId, Scope, time};
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{Item, ItemType, decode, encode, text};
-use crate::dynamodb::keys::{self, GSI1};
+use crate::dynamodb::keys;
+use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::{self, Conditional, Cursor, TableClient};
 

@@ -44,7 +44,8 @@ use crate::domain::json::MAX_STORED_BYTES;
 use crate::dynamodb::Conditional;
 use crate::dynamodb::expression::Condition;
 use crate::dynamodb::item::{ItemType, decode, encode, number, text};
-use crate::dynamodb::keys::{self, Key, TTL};
+use crate::dynamodb::keys::{self, Key};
+use crate::dynamodb::schema::TTL;
 use crate::dynamodb::transaction::Transaction;
 
 /// How long a response is stored.

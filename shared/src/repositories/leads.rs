@@ -15,7 +15,8 @@ use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{
     Item, ItemType, changed_attributes, decode, encode, key_of, number, sort_key, text, unreadable, value_to_json,
 };
-use crate::dynamodb::keys::{self, GSI1, GSI2};
+use crate::dynamodb::keys;
+use crate::dynamodb::schema::{GSI1, GSI2};
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::{Conditional, Cursor};
 

@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::TestApp;
 use crate::domain::{ApiKey, ApiKeySecret, ContactId, ImportId};
-use crate::dynamodb::keys::{self, Key, PK, SK};
+use crate::dynamodb::keys::{self, Key};
+use crate::dynamodb::schema::{PK, SK};
 use crate::repositories::api_keys;
 
 /// The raw items of the table.

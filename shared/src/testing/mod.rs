@@ -33,5 +33,5 @@ pub mod tenant;
 pub use app::{JWT_SECRET, RETRY_POLICY, TestApp, deadline};
 pub use fixtures::{contact_patch, jane, new_contact, parse_body};
 pub use request::TestRequest;
-pub use response::TestResponse;
+pub use response::{TestResponse, compact_json};
 pub use tenant::Tenant;

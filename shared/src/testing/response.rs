@@ -64,3 +64,18 @@ impl TestResponse {
         members["detail"].as_str().expect("the detail is text").to_owned()
     }
 }
+
+/// JSON without white space between its tokens. Unlike a parsed value, it shows the order of the members.
+pub fn compact_json(json: &str) -> String {
+    let (mut compact, mut in_string, mut is_escaped) = (String::new(), false, false);
+    for c in json.chars() {
+        if in_string || !c.is_whitespace() {
+            compact.push(c);
+        }
+        if c == '"' && !is_escaped {
+            in_string = !in_string;
+        }
+        is_escaped = c == '\\' && !is_escaped;
+    }
+    compact
+}

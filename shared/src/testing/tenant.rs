@@ -6,7 +6,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::domain::{ApiKey, ApiKeySecret, NewApiKey, OrgId, Scope, ids};
+use crate::domain::{ApiKey, ApiKeySecret, NewApiKey, OrgId, Scope};
+use crate::system;
 
 /// An organization and its API keys in clear.
 pub struct Tenant {
@@ -25,7 +26,7 @@ pub struct Tenant {
 impl Tenant {
     /// Generates an organization and its keys, which are not yet stored.
     pub fn new() -> Self {
-        let secret = || ApiKeySecret::generate(false).expect("the random number generator works");
+        let secret = || ApiKeySecret::new(false, system::rng().bytes().expect("the system provides random bytes"));
         Self {
             org_id: Uuid::new_v4().into(),
             admin_key: secret(),
@@ -56,7 +57,7 @@ impl Tenant {
     fn api_key(&self, secret: &ApiKeySecret, name: &str, scopes: &[Scope], now: DateTime<Utc>) -> ApiKey {
         let scopes = scopes.iter().copied().collect();
         let new = NewApiKey { name: name.parse().expect("the name is valid"), scopes, valid_until: None, live: false };
-        ApiKey::new(ids::uuid_at(now).into(), self.org_id, new, secret, now)
+        ApiKey::new(system::rng().uuid_v7(now).into(), self.org_id, new, secret, now)
     }
 
     /// Signs a token of a user of this organization.

@@ -1,4 +1,4 @@
-//! Activities: the bodies that senders send, and the view in the timeline.
+//! Activities: request bodies, and the view in responses.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -8,9 +8,10 @@ use utoipa::openapi::{RefOr, Schema};
 use super::body::{BODY, FromBody, ObjectBody, body_elements, body_object};
 #[cfg(feature = "openapi")]
 use super::fields::Component;
-use super::fields::{FieldValue, Fields, FromFields, Purpose};
+use super::fields::{FieldValue, Fields, FromFields, Input, Purpose};
 use super::view::Resource;
 use crate::domain::activity::{DELIVERY_FLAGS, FALLBACK_CHANNEL, MAX_BATCH, MAX_BYTES, content_len};
+use crate::domain::text::Line;
 use crate::domain::{
     Activity, ActivityDetails, ActivityPatch, Direction, InvalidValue, Json, JsonObject, NewActivity, PathSegment,
     ValidationErrors, time,
@@ -56,17 +57,14 @@ impl ObjectBody for NewActivity {
 struct EventText(Json);
 
 impl FieldValue for EventText {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
-        match Json::parse(json)? {
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        const EXPECTED: &str = "a JSON object or array";
+        match Json::parse(input.json(EXPECTED)?)? {
             text @ (Json::Object(_) | Json::Array(_)) => Ok(Self(text)),
             Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
-                Err(InvalidValue::WrongType { expected: "a JSON object or array" })
+                Err(InvalidValue::WrongType { expected: EXPECTED })
             }
         }
-    }
-
-    fn from_cell(_: &str) -> Result<Self, InvalidValue> {
-        Err(InvalidValue::WrongType { expected: "a JSON object or array" })
     }
 
     #[cfg(feature = "openapi")]
@@ -82,7 +80,7 @@ pub struct NewActivities(pub Vec<NewActivity>);
 impl FromBody for NewActivities {
     fn from_body(body: &RawValue) -> Result<Self, ValidationErrors> {
         if !body.get().starts_with('[') {
-            return Ok(Self(vec![body_object(body, Purpose::Create)?]));
+            return Ok(Self(vec![body_object(body, NewActivity::PURPOSE)?]));
         }
         let elements = body_elements(body)?;
         if !(1..=MAX_BATCH).contains(&elements.len()) {
@@ -92,7 +90,7 @@ impl FromBody for NewActivities {
         let mut errors = ValidationErrors::default();
         let mut activities = Vec::with_capacity(elements.len());
         for (index, element) in elements.into_iter().enumerate() {
-            match body_object(element, Purpose::Create) {
+            match body_object(element, NewActivity::PURPOSE) {
                 Ok(activity) => activities.push(activity),
                 Err(nested) => errors.nest(PathSegment::Activity(index + 1), nested),
             }
@@ -114,7 +112,7 @@ impl ObjectBody for ActivityPatch {
     const PURPOSE: Purpose = Purpose::Create;
 }
 
-/// An activity, as the timeline shows it.
+/// An activity.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Activity))]
@@ -123,14 +121,14 @@ pub struct ActivityView<'a> {
     id: &'a str,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-04-18T10:15:00Z")))]
     event_time: String,
-    /// `email`, `linkedin`, or `sistema` where no channel was stored.
+    /// `email`, `linkedin`, or `sistema` if no channel was sent.
     #[cfg_attr(feature = "openapi", schema(examples("linkedin")))]
     channel: &'a str,
     #[cfg_attr(feature = "openapi", schema(examples("message_sent")))]
     event_type: &'a str,
     #[cfg_attr(feature = "openapi", schema(inline))]
     direction: Direction,
-    /// Agent that acted; left out where there is none.
+    /// Agent that acted; left out if none was sent.
     #[cfg_attr(feature = "openapi", schema(value_type = String, required = false, examples("usr_abc")))]
     #[serde(skip_serializing_if = "Option::is_none")]
     sdr_agent_id: Option<&'a str>,
@@ -155,7 +153,7 @@ impl<'a> ActivityView<'a> {
             channel: activity.details.channel.as_ref().map_or(FALLBACK_CHANNEL, |channel| channel.as_str()),
             event_type: activity.details.event_type.as_str(),
             direction,
-            sdr_agent_id: activity.details.sdr_agent_id.as_ref().map(|id| id.as_str()),
+            sdr_agent_id: activity.details.sdr_agent_id.as_ref().map(Line::as_str),
             event_text: activity.event_text.as_ref(),
             metadata: ActivityMetadata(&activity.metadata),
             actor: direction.actor(),
@@ -171,14 +169,14 @@ fn event_text() -> utoipa::openapi::Schema {
     schema.examples([serde_json::json!({"message": "Hablemos mañana"})]).build().into()
 }
 
-/// The delivery flags in their documented order, `false` unless stored otherwise, then the other members.
+/// The metadata: the delivery flags in their documented order, `false` unless stored otherwise, then the other members.
 #[derive(Debug)]
 struct ActivityMetadata<'a>(&'a JsonObject);
 
 impl Serialize for ActivityMetadata<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        static UNSET: Json = Json::Bool(false);
-        let flags = DELIVERY_FLAGS.iter().map(|flag| (*flag, self.0.get(flag).unwrap_or(&UNSET)));
+        const UNSET: &Json = &Json::Bool(false);
+        let flags = DELIVERY_FLAGS.iter().map(|flag| (*flag, self.0.get(flag).unwrap_or(UNSET)));
         let others = self.0.members().filter(|(key, _)| !DELIVERY_FLAGS.contains(key));
         serializer.collect_map(flags.chain(others))
     }
@@ -190,7 +188,7 @@ impl Resource for Activity {
     }
 }
 
-/// Activities in the order in which they were sent.
+/// The activities of one request, in the order in which they were sent.
 impl Resource for [Activity] {
     fn view(&self) -> impl Serialize {
         self.iter().map(ActivityView::of).collect::<Vec<_>>()

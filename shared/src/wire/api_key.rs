@@ -1,4 +1,4 @@
-//! API keys: the body that clients send, and the views that they are shown.
+//! API keys: the request body, and the views in responses.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -14,7 +14,7 @@ impl FromFields for NewApiKey {
         let scopes = fields.required("scopes", "What the key allows; `admin` includes the other scopes.");
         let valid_until: Patch<DateTime<Utc>> =
             fields.optional("expires_at", "Expiry: a time in the future, with its offset.");
-        // By the machine's clock: it only catches a mistake. Whether a key has expired is checked at each use.
+        // By the system's clock, because this only catches mistakes. The expiry is checked whenever the key is used.
         if valid_until.value().is_some_and(|end| *end <= Utc::now()) {
             fields.add("expires_at", InvalidValue::Rule("must be in the future"));
         }
@@ -31,7 +31,7 @@ impl ObjectBody for NewApiKey {
     const PURPOSE: Purpose = Purpose::Create;
 }
 
-/// An API key, as it is shown: never the key itself.
+/// An API key, without the key itself.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = ApiKey))]
@@ -88,19 +88,20 @@ pub struct CreatedApiKey {
     pub secret: ApiKeySecret,
 }
 
-/// A new API key, as it is shown: the only response that contains the key. No `Debug`, since it holds the key in clear.
+/// A new API key with the key itself, which no other response contains.
+// No `Debug`, since it holds the key in clear.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = CreatedApiKey))]
 pub struct CreatedApiKeyView<'a> {
     #[serde(flatten)]
-    shown: ApiKeyView<'a>,
+    api_key: ApiKeyView<'a>,
     /// The key in clear. It is returned only in this response.
     key: &'a str,
 }
 
 impl Resource for CreatedApiKey {
     fn view(&self) -> impl Serialize {
-        CreatedApiKeyView { shown: ApiKeyView::of(&self.key), key: self.secret.in_clear() }
+        CreatedApiKeyView { api_key: ApiKeyView::of(&self.key), key: self.secret.in_clear() }
     }
 }

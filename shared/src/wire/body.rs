@@ -1,24 +1,27 @@
-//! Reading request bodies.
+//! Request bodies as JSON values.
 
 use serde_json::value::RawValue;
 
 use super::fields::{FromFields, Purpose, read_object};
 use crate::domain::{InvalidValue, ValidationErrors};
 
-/// A value that a request body holds.
+/// The name of the body as a whole in validation errors.
+pub(super) const BODY: &str = "body";
+
+/// A value that is read from a request body.
 pub trait FromBody: Sized {
     /// Reads the value from well-formed JSON.
     ///
     /// # Errors
-    /// All that is not valid in it.
+    /// All validation errors of the body.
     fn from_body(body: &RawValue) -> Result<Self, ValidationErrors>;
 }
 
-/// A body that is one object.
+/// A JSON object with a schema of its own: a request body, or an object inside one.
 pub trait ObjectBody: FromFields {
     /// The name of its schema in the OpenAPI document.
     const SCHEMA: &'static str;
-    /// What the body is read for.
+    /// The operation that the object is read for.
     const PURPOSE: Purpose;
 }
 
@@ -28,15 +31,15 @@ impl<T: ObjectBody> FromBody for T {
     }
 }
 
-/// Reads a value from a body, or an element of one, that is one object.
+/// Reads a body, or an element of a body, that is one object.
 ///
 /// # Errors
-/// All that is not valid in it.
+/// All validation errors of the object.
 pub(super) fn body_object<T: FromFields>(body: &RawValue, purpose: Purpose) -> Result<T, ValidationErrors> {
     read_object(body, purpose).map_err(|errors| errors.name_whole(BODY))
 }
 
-/// Reads the elements of a body that is an array, each still to be read.
+/// Splits a body that is an array into its elements, which are still to be read.
 ///
 /// # Errors
 /// The body is not an array.
@@ -45,7 +48,7 @@ pub(super) fn body_elements(body: &RawValue) -> Result<Vec<&RawValue>, Validatio
         .map_err(|_| ValidationErrors::one(BODY, InvalidValue::WrongType { expected: "a JSON array" }))
 }
 
-/// Reads JSON whose fields are still to be read.
+/// Parses the bytes of a body as JSON, whose fields are still to be read.
 ///
 /// # Errors
 /// The body is not well-formed JSON.
@@ -54,6 +57,3 @@ pub(crate) fn parse_json(body: &[u8]) -> Result<&RawValue, ValidationErrors> {
         ValidationErrors::one(BODY, InvalidValue::Syntax { line: error.line(), column: error.column() })
     })
 }
-
-/// The name of the body as a whole in validation errors.
-pub(super) const BODY: &str = "body";

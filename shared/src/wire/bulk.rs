@@ -1,4 +1,4 @@
-//! Bulk uploads on the wire: rows in, and a report of what became of each.
+//! Bulk uploads: the rows of a request, and the report of their outcomes.
 
 use serde::Serialize;
 
@@ -15,15 +15,15 @@ use crate::repositories::{Plan, Row, RowOutcome};
 
 /// The most rows of one upload.
 pub const MAX_ROWS: usize = 5_000;
-/// The most faulty rows that an error names.
-const MAX_NAMED: usize = 100;
+/// The most invalid rows whose errors one response lists.
+const MAX_ROWS_WITH_ERRORS: usize = 100;
 
 choice! {
-    /// What a faulty row means for the others.
+    /// The effect of an invalid row on the valid ones.
     OnError {
         /// Nothing is written.
         Abort = "abort",
-        /// They are written.
+        /// The valid rows are written.
         Skip = "skip",
     }
 }
@@ -31,9 +31,9 @@ choice! {
 /// The query of a bulk upload.
 #[derive(Debug, Clone, Copy)]
 pub struct BulkQuery {
-    /// What a faulty row means for the others.
+    /// The effect of an invalid row on the valid ones.
     pub on_error: OnError,
-    /// Whether only to say what would happen.
+    /// `true` to report what would happen and write nothing.
     pub dry_run: bool,
 }
 
@@ -46,22 +46,18 @@ impl FromQuery for BulkQuery {
     }
 }
 
-/// Why an upload is refused as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The error of an upload as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UploadError {
-    /// The body, or a row where one stops the others, is not valid.
-    Invalid(ValidationErrors),
-    /// The upload has more rows than one request may have.
+    /// The body is not a JSON array.
+    #[error(transparent)]
+    Invalid(#[from] ValidationErrors),
+    /// The upload has too many rows.
+    #[error("the upload has more than {limit} rows")]
     TooManyRows {
-        /// The most rows of one request.
+        /// The most rows of one upload.
         limit: usize,
     },
-}
-
-impl From<ValidationErrors> for UploadError {
-    fn from(errors: ValidationErrors) -> Self {
-        Self::Invalid(errors)
-    }
 }
 
 impl FromFields for Upsert {
@@ -74,7 +70,7 @@ impl FromFields for Upsert {
 /// The columns of a CSV file: the fields of a contact to create.
 pub fn columns() -> Vec<FieldDescription> {
     let mut fields = Fields::describing(Purpose::Create);
-    // Nothing is sent; the fields have noted what was asked for.
+    // The reader has no value to return: nothing was sent.
     let _ = Upsert::read(&mut fields);
     fields.into_descriptions()
 }
@@ -87,7 +83,7 @@ pub struct Upload {
     invalid: Vec<InvalidRow>,
 }
 
-/// A row that is not written, and why.
+/// A row that is not written.
 #[derive(Debug, Clone)]
 struct InvalidRow {
     number: usize,
@@ -109,7 +105,7 @@ impl Upload {
         Ok(upload)
     }
 
-    /// Reads the rows of a CSV file: the cells of each, or why it has none.
+    /// Reads the rows of a CSV file: the cells of each row, or its error.
     ///
     /// # Errors
     /// The upload has too many rows.
@@ -122,7 +118,7 @@ impl Upload {
         Ok(upload)
     }
 
-    /// Reads the next row: its fields, or why it has none.
+    /// Reads the next row: its fields, or its error.
     ///
     /// # Errors
     /// The upload has too many rows.
@@ -146,96 +142,103 @@ impl Upload {
         Ok(())
     }
 
-    /// The outcome of every row by this plan.
+    /// The outcome of every row under this plan.
     pub fn report<'a>(&self, plan: &'a Plan<'a>) -> Report<'a> {
-        let mut report = Report { details: Vec::new(), skipped: self.invalid.clone() };
+        let mut report = Report { written: Vec::new(), skipped: self.invalid.clone() };
         for (number, outcome) in plan.outcomes() {
             match outcome {
-                RowOutcome::Created(contact) => report.details.push(Detail { number, contact, created: true }),
-                RowOutcome::Updated(contact) => report.details.push(Detail { number, contact, created: false }),
+                RowOutcome::Created(contact) => report.written.push(WrittenRow { number, contact, is_new: true }),
+                RowOutcome::Updated(contact) => report.written.push(WrittenRow { number, contact, is_new: false }),
                 RowOutcome::Refused(email, errors) => {
                     let (email, errors) = (Some(email.as_str().to_owned()), errors.clone());
                     report.skipped.push(InvalidRow { number, email, errors });
                 }
             }
         }
-        report.details.sort_by_key(|row| row.number);
+        report.written.sort_by_key(|row| row.number);
         report.skipped.sort_by_key(|row| row.number);
         report
     }
 }
 
-/// What became, or would become, of every row of an upload.
+/// The outcome of every row of an upload, before or after it is written.
 #[derive(Debug)]
 pub struct Report<'a> {
-    details: Vec<Detail<'a>>,
+    written: Vec<WrittenRow<'a>>,
     skipped: Vec<InvalidRow>,
 }
 
+/// A row that is written, or would be.
 #[derive(Debug)]
-struct Detail<'a> {
+struct WrittenRow<'a> {
     number: usize,
     contact: &'a Contact,
-    created: bool,
+    /// `true` for a row that creates its contact, `false` for one that is merged into a contact.
+    is_new: bool,
 }
 
 impl Report<'_> {
-    /// Whether what is planned may be done.
+    /// Checks whether the valid rows may be written.
     ///
     /// # Errors
-    /// 400 with the faulty rows, where they stop the others.
+    /// The errors of the invalid rows, if they abort the upload.
     pub fn check(&self, on_error: OnError) -> Result<(), ValidationErrors> {
         if on_error == OnError::Skip {
             return Ok(());
         }
         let mut errors = ValidationErrors::default();
-        for row in self.skipped.iter().take(MAX_NAMED) {
+        for row in self.skipped.iter().take(MAX_ROWS_WITH_ERRORS) {
             errors.nest(PathSegment::Row(row.number), row.errors.clone());
         }
-        errors.omit_rows(self.skipped.len().saturating_sub(MAX_NAMED));
+        errors.omit_rows(self.skipped.len().saturating_sub(MAX_ROWS_WITH_ERRORS));
         errors.finish(Some(()))
     }
 
-    /// What is shown of it.
+    /// The JSON of the report.
     pub fn view<'a>(&'a self, dry_run: bool, warning: Option<&'a str>) -> ReportView<'a> {
-        let created = self.details.iter().filter(|row| row.created).count();
-        let detail = |Detail { contact, created, .. }: &Detail<'a>| DetailView {
-            id: Some(contact.id).filter(|_| !(dry_run && *created)),
-            email: &contact.details.email,
-            full_name: &contact.details.full_name,
-        };
-        let skipped = |InvalidRow { number, email, errors }: &'a InvalidRow| SkippedView {
-            row: *number,
-            email: email.as_deref(),
-            detail: errors.to_string(),
-        };
+        let created = self.written.iter().filter(|row| row.is_new).count();
         ReportView {
-            inserted: self.details.len(),
-            details: self.details.iter().map(detail).collect(),
+            inserted: self.written.len(),
+            details: self.written.iter().map(|row| row.view(dry_run)).collect(),
             created,
-            updated: self.details.len() - created,
-            skipped: self.skipped.iter().map(skipped).collect(),
+            updated: self.written.len() - created,
+            skipped: self.skipped.iter().map(InvalidRow::view).collect(),
             warning,
         }
     }
 }
 
-/// What became of an upload, as it is shown.
+impl<'a> WrittenRow<'a> {
+    fn view(&self, dry_run: bool) -> DetailView<'a> {
+        let Contact { id, details, .. } = self.contact;
+        // A dry run draws an id for a new contact, which does not exist afterwards.
+        let id = if dry_run && self.is_new { None } else { Some(*id) };
+        DetailView { id, email: &details.email, full_name: &details.full_name }
+    }
+}
+
+impl InvalidRow {
+    fn view(&self) -> SkippedView<'_> {
+        SkippedView { row: self.number, email: self.email.as_deref(), detail: self.errors.to_string() }
+    }
+}
+
+/// The report of a bulk upload.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = BulkReport))]
 pub struct ReportView<'a> {
-    /// How many rows were created or updated.
+    /// Number of rows that created or updated a contact.
     inserted: usize,
-    /// Their contacts, in the order of the rows.
+    /// The contacts of these rows, in the order of the rows.
     details: Vec<DetailView<'a>>,
-    /// How many rows made a contact.
+    /// Number of rows that created a contact.
     created: usize,
-    /// How many rows were merged into a contact, one of an earlier row too.
+    /// Number of rows that were merged into a contact, which an earlier row may have created.
     updated: usize,
     /// The rows that were not written.
     skipped: Vec<SkippedView<'a>>,
-    /// What was asked for and not done.
+    /// What the upload did without, such as an unknown import.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<&'a str>,
 }
@@ -244,7 +247,7 @@ pub struct ReportView<'a> {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = BulkDetail))]
 struct DetailView<'a> {
-    /// `null` where a dry run would make it.
+    /// `null` for a contact that a dry run would create.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "uuid", required))]
     id: Option<ContactId>,
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email"))]
@@ -257,16 +260,16 @@ struct DetailView<'a> {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = BulkSkipped))]
 struct SkippedView<'a> {
-    /// Its number, from 1; a header is not counted.
+    /// Number of the row, from 1; a header is not counted.
     row: usize,
-    /// Its address, where that can be told.
+    /// Email of the row, as it was sent; `null` if it is missing or cannot be an email.
     #[cfg_attr(feature = "openapi", schema(required))]
     email: Option<&'a str>,
-    /// What a single create of it would have been refused with.
+    /// The error that `POST /contacts/` reports for such a row.
     detail: String,
 }
 
-/// `true` for the text of an email that a report may repeat: short, and without control characters.
+/// `true` for text that a report may repeat as the email of an invalid row: short, and without control characters.
 fn is_presentable(email: &str) -> bool {
     email.len() <= MAX_EMAIL_BYTES && !email.contains(char::is_control)
 }

@@ -1,9 +1,9 @@
-//! Campaigns: the bodies and queries that clients send, and the views that they are shown.
+//! Campaigns: request bodies and queries, and the view in responses.
 
 use serde::Serialize;
 
 use super::body::ObjectBody;
-use super::fields::{Described, Fields, FromFields, Purpose};
+use super::fields::{Fields, FromFields, Purpose};
 use super::param;
 use super::query::{FromQuery, Query};
 use super::view::Resource;
@@ -83,8 +83,9 @@ impl FromFields for Availability {
     }
 }
 
-impl Described for Availability {
+impl ObjectBody for Availability {
     const SCHEMA: &'static str = "NewAvailability";
+    const PURPOSE: Purpose = Purpose::Create;
 }
 
 impl FromFields for LeadMagnet {
@@ -97,11 +98,12 @@ impl FromFields for LeadMagnet {
     }
 }
 
-impl Described for LeadMagnet {
+impl ObjectBody for LeadMagnet {
     const SCHEMA: &'static str = "LeadMagnet";
+    const PURPOSE: Purpose = Purpose::Create;
 }
 
-/// A campaign, as it is shown.
+/// A campaign.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Campaign))]

@@ -1,4 +1,4 @@
-//! Companies: the query that clients send, and the view that they are shown.
+//! Companies: the filter of their list, and the view in responses.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use super::query::{FromQuery, Query};
 use super::view::Resource;
 use crate::domain::{Company, CompanyFilter, CompanyId, CompanyName, OrgId, ValidationErrors, time};
 
-/// A company, as it is shown.
+/// A company.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Company))]

@@ -1,7 +1,6 @@
-//! Contacts: the bodies and queries that clients send, and the views that they are shown.
+//! Contacts: request bodies and queries, and the views in responses.
 
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 #[cfg(feature = "openapi")]
 use utoipa::openapi::{RefOr, Schema};
 
@@ -9,7 +8,7 @@ use super::activity::ActivityView;
 use super::body::ObjectBody;
 #[cfg(feature = "openapi")]
 use super::fields::Component;
-use super::fields::{FieldValue, Fields, FromFields, Purpose};
+use super::fields::{FieldValue, Fields, FromFields, Input, Purpose};
 use super::param::{self, MAX_PAGE};
 use super::query::{FromQuery, Query};
 use super::view::Resource;
@@ -51,14 +50,14 @@ impl ObjectBody for NewContact {
     const PURPOSE: Purpose = Purpose::Create;
 }
 
-/// Reads the metadata under either of its names; under both only if they are equal.
+/// Reads the metadata under either of its names. Both names together are accepted if their values are equal.
 fn read_enrichment(fields: &mut Fields<'_>) -> Patch<Enrichment> {
     let metadata = fields.optional("metadata", "Enrichment data; an update merges it (RFC 7396).");
     let enrichment = fields.optional::<Enrichment>(
         "enrichment",
         "Another name for `metadata`, so that a contact that was read can be sent back.",
     );
-    let is_empty = |patch: &Patch<Enrichment>| patch.value().is_none_or(|sent| sent.object.is_empty());
+    let is_empty = |patch: &Patch<Enrichment>| patch.value().is_none_or(|value| value.object.is_empty());
     match (metadata, enrichment) {
         (metadata, Patch::Keep) => metadata,
         (Patch::Keep, enrichment) => enrichment,
@@ -73,14 +72,9 @@ fn read_enrichment(fields: &mut Fields<'_>) -> Patch<Enrichment> {
 }
 
 impl FieldValue for Enrichment {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        let json = input.json("a JSON object")?;
         Ok(Self { object: JsonObject::parse(json)?, key_order: key_order(json) })
-    }
-
-    fn from_cell(cell: &str) -> Result<Self, InvalidValue> {
-        let json: &RawValue =
-            serde_json::from_str(cell).map_err(|_| InvalidValue::WrongType { expected: "a JSON object" })?;
-        Self::from_json(json)
     }
 
     #[cfg(feature = "openapi")]
@@ -89,7 +83,7 @@ impl FieldValue for Enrichment {
     }
 }
 
-/// A contact, as it is shown.
+/// A contact.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Contact))]
@@ -100,7 +94,7 @@ pub struct ContactView<'a> {
     org_id: OrgId,
     #[serde(flatten)]
     details: &'a ContactDetails,
-    /// All metadata that was ever sent, merged.
+    /// All metadata that was sent so far, merged.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required))]
     enrichment: Option<EnrichmentView<'a>>,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
@@ -123,12 +117,12 @@ impl<'a> ContactView<'a> {
     }
 }
 
-/// The enrichment of a contact, its members in the order in which they were first sent.
+/// The enrichment of a contact, with its members in the order in which they were first sent.
 #[derive(Debug)]
 struct EnrichmentView<'a>(&'a Enrichment);
 
 impl<'a> EnrichmentView<'a> {
-    /// `None`, shown as `null`, where there is none.
+    /// The view of an enrichment; `None`, which is shown as `null`, for an empty one.
     fn of(enrichment: &'a Enrichment) -> Option<Self> {
         if enrichment.object.is_empty() { None } else { Some(Self(enrichment)) }
     }
@@ -159,7 +153,7 @@ impl Resource for Contact {
 #[derive(Debug)]
 pub struct ContactWithTimeline(pub Contact, pub Timeline);
 
-/// A contact with a page of its timeline, as it is shown.
+/// A contact with a page of its timeline.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = ContactWithTimeline))]
@@ -173,7 +167,7 @@ pub struct ContactWithTimelineView<'a> {
     /// The account of the contact. No part of this API sets it: always `null`.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
     account_id: Option<()>,
-    /// All metadata that was ever sent, merged.
+    /// All metadata that was sent so far, merged.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required))]
     enrichment: Option<EnrichmentView<'a>>,
     /// Whether the platform should enrich the contact. No part of this API sets it: always `null`.
@@ -208,7 +202,7 @@ impl Resource for ContactWithTimeline {
     }
 }
 
-/// The query of one contact: which part of its timeline to show.
+/// The query of one contact: the page of its timeline.
 #[derive(Debug)]
 pub struct TimelineQuery(pub TimelinePage);
 
@@ -221,7 +215,10 @@ impl TimelineQuery {
             TimelineFilter::Any => "any".to_owned(),
             TimelineFilter::Campaign(campaign) => campaign.to_string(),
         };
-        let last = timeline.activities.last().filter(|_| timeline.more)?;
+        if !timeline.more {
+            return None;
+        }
+        let last = timeline.activities.last()?;
         let (page, after) = (page.saturating_add(1).min(MAX_PAGE), TimelinePosition::of(last));
         Some(format!("/contacts/{id}?campaign_id={filter}&page={page}&limit={limit}&after={after}"))
     }
@@ -241,16 +238,16 @@ impl FromQuery for TimelineQuery {
 impl FromQuery for ContactFilter {
     fn read(query: &Query, errors: &mut ValidationErrors) -> Self {
         Self {
-            import_id: query.read(errors, &param::IMPORT_ID, |id| id.parse::<ImportId>()),
-            email: query.read(errors, &param::EMAIL, |text| plus(text).parse::<Email>()),
-            company: query.read(errors, &param::COMPANY, |name| name.parse::<CompanyKey>()),
-            created_after: query.read(errors, &param::CREATED_AFTER, |text| time::parse(&plus(text))),
-            updated_after: query.read(errors, &param::UPDATED_AFTER, |text| time::parse(&plus(text))),
+            import_id: query.read(errors, &param::IMPORT_ID, str::parse::<ImportId>),
+            email: query.read(errors, &param::EMAIL, |text| restore_plus(text).parse::<Email>()),
+            company: query.read(errors, &param::COMPANY, str::parse::<CompanyKey>),
+            created_after: query.read(errors, &param::CREATED_AFTER, |text| time::parse(&restore_plus(text))),
+            updated_after: query.read(errors, &param::UPDATED_AFTER, |text| time::parse(&restore_plus(text))),
         }
     }
 }
 
-/// A `+` that was not encoded arrives as a space, which neither an email nor a time has inside.
-fn plus(text: &str) -> String {
+/// Restores each `+` that the client did not encode. It arrives as a space, which neither an email nor a time contains.
+fn restore_plus(text: &str) -> String {
     text.trim().replace(' ', "+")
 }

@@ -1,61 +1,70 @@
-//! Reading the fields of a request body.
+//! Reading the fields of a JSON object or of a CSV row.
 //!
-//! A body is declared by one function, [`FromFields::read`], which asks for each field by name, in the documented order, and
-//! gets a value of the domain's type. The same function serves every purpose:
+//! **Problem.** A field has a name, a type, rules, a description, and a meaning of absence and of `null` that differs between
+//! creating and updating. Clients want all errors of a body at once, and OpenAPI and the CSV columns have to state the same
+//! names. Written down separately, these facts drift apart.
 //!
-//! - It reads a JSON object or a row of a CSV file, and collects the errors of all fields instead of stopping at the first.
-//! - It creates and updates: [`Purpose`] decides whether a missing required field is an error and what `null` means.
-//! - It describes the body for OpenAPI and names the columns of a CSV file: a [`Fields::describing`] reader answers every
-//!   question with "not sent" and notes the name, the type and the description that were asked for.
+//! **Approach.** One function declares a body, such as that of a contact in `contact.rs`. [`FromFields::read`] asks
+//! [`Fields`] for each field by name, in the documented order, and gets a value of the domain's type. `Fields` decides what
+//! that does:
 //!
-//! The alternative, a struct with one `Deserialize` field per JSON field beside the domain's struct, declares every field
-//! twice, and serde stops at the first error.
+//! - From a JSON object or a CSV row it reads the value. An error is added to the others, and reading goes on.
+//! - The [`Purpose`] decides whether a missing field is an error and what `null` means, so that one function reads the body
+//!   of a create and of an update.
+//! - From [`Fields::describing`] every field appears as not sent, and `Fields` records its name, its description and its
+//!   type. OpenAPI (`schema.rs`) and the columns of a CSV file are derived from that record.
+//!
+//! **Rejected.** A struct with `Deserialize` for each body beside the domain's struct: it declares every field twice, serde
+//! stops at the first error, and it cannot tell an absent field from `null` without a wrapper for each. A derive macro of our
+//! own: more code than all the bodies together.
+//!
+//! **If this is changed.** `read` must ask for the same fields, in the same order, whatever was sent, or the description
+//! lacks those that it did not ask for. So it collects its fields first and uses `?` only at the end.
 
-use std::borrow::Cow;
-use std::fmt;
+mod input;
+mod members;
+#[cfg(feature = "openapi")]
+mod schema;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 #[cfg(feature = "openapi")]
-use utoipa::openapi::{
-    Ref, RefOr, Schema, Type,
-    schema::{Object, ObjectBuilder, OneOfBuilder, SchemaType},
-};
+use utoipa::openapi::{RefOr, Schema};
 
+pub(crate) use input::Input;
+use members::Members;
+#[cfg(feature = "openapi")]
+use schema::object_reference;
+#[cfg(feature = "openapi")]
+pub(crate) use schema::{Component, object_schema};
+
+use super::body::ObjectBody;
 use crate::domain::{InvalidValue, Patch, PathSegment, TextValue, ValidationErrors, is_blank};
 
-/// A value that is read from the fields of an object.
+/// The error of an object that has a field twice. Parsers disagree about which of the two counts (RFC 8259 §4).
+const REPEATED_FIELD: InvalidValue = InvalidValue::Rule("must not have a field twice");
+
+/// A value that is read from the fields of an object or a row.
 pub trait FromFields: Sized {
-    /// Reads the value. `None` only if an error was added, or if nothing was sent of what is required.
+    /// Reads the value. Returns `None` only if a required field was not sent or an error was added.
     fn read(fields: &mut Fields<'_>) -> Option<Self>;
 }
 
-/// What the fields are read for.
+/// The operation that a body is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To create: required fields have to be sent, and `null` counts as not sent.
+    /// A create: required fields have to be sent, and `null` counts as not sent.
     Create,
-    /// To update: every field may be left out, and `null` clears an optional field.
+    /// An update: every field may be left out, and `null` clears an optional field.
     Update,
 }
 
-/// A type that a field can have.
+/// The type of a field.
 pub trait FieldValue: Sized {
-    /// Reads a JSON value other than `null`.
-    ///
-    /// # Errors
-    /// Another JSON type, or the rules of the value.
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue>;
+    /// Parses the value as it was sent.
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue>;
 
-    /// Reads a CSV cell, which is not blank.
-    ///
-    /// # Errors
-    /// As for JSON.
-    fn from_cell(cell: &str) -> Result<Self, InvalidValue>;
-
-    /// `true` for a JSON value that counts as `null` in an optional field: blank text.
-    fn is_blank(_json: &RawValue) -> bool {
+    /// `true` for a value that counts as `null` in an optional field: blank text.
+    fn is_blank(_input: Input<'_>) -> bool {
         false
     }
 
@@ -64,21 +73,13 @@ pub trait FieldValue: Sized {
     fn schema(components: &mut Vec<Component>) -> RefOr<Schema>;
 }
 
-/// A named schema of the OpenAPI document.
-#[cfg(feature = "openapi")]
-pub(crate) type Component = (String, RefOr<Schema>);
-
 impl<T: TextValue> FieldValue for T {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
-        string(json)?.parse()
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        input.text()?.parse()
     }
 
-    fn from_cell(cell: &str) -> Result<Self, InvalidValue> {
-        cell.parse()
-    }
-
-    fn is_blank(json: &RawValue) -> bool {
-        T::IS_FREE_TEXT && string(json).is_ok_and(|text| is_blank(&text))
+    fn is_blank(input: Input<'_>) -> bool {
+        T::IS_FREE_TEXT && input.text().is_ok_and(|text| is_blank(&text))
     }
 
     #[cfg(feature = "openapi")]
@@ -88,16 +89,12 @@ impl<T: TextValue> FieldValue for T {
     }
 }
 
-fn string(json: &RawValue) -> Result<String, InvalidValue> {
-    serde_json::from_str(json.get()).map_err(|_| InvalidValue::WrongType { expected: "a string" })
-}
-
 /// A field that a describing reader was asked for.
 #[derive(Debug)]
 pub struct FieldDescription {
     /// The name in JSON, and of the CSV column.
     pub name: &'static str,
-    /// What the field means to a client.
+    /// The meaning of the field, for clients.
     pub description: &'static str,
     /// `true` if the field has to be sent.
     pub required: bool,
@@ -105,12 +102,15 @@ pub struct FieldDescription {
     pub nullable: bool,
 }
 
-/// The fields of a body, read one by one.
+/// The cells of a CSV row that are not blank, each with the name of its column.
+pub type Cells = Vec<(&'static str, String)>;
+
+/// The fields of a body or a row, read one by one.
 pub struct Fields<'a> {
     source: Source<'a>,
     purpose: Purpose,
     errors: ValidationErrors,
-    repeated: bool,
+    has_repeated_field: bool,
     described: Vec<FieldDescription>,
     /// The schemas of `described`, in the same order.
     #[cfg(feature = "openapi")]
@@ -119,47 +119,36 @@ pub struct Fields<'a> {
     components: Vec<Component>,
 }
 
+/// The source of the fields.
 enum Source<'a> {
-    /// The members of a JSON object, in their order.
     Object(Members<'a>),
-    /// The cells of a CSV row that are not blank, each with the name of its column.
     Row(&'a Cells),
-    /// Nothing: the reader only notes what it is asked for.
+    /// No fields: the reader records what it is asked for.
     Description,
 }
 
-/// The cells of a CSV row that are not blank, each with the name of its column.
-pub type Cells = Vec<(&'static str, String)>;
-
-/// A field as it was sent.
+/// A field, as it was sent.
 enum Sent<'a> {
     Nothing,
     Null,
-    Json(&'a RawValue),
-    Cell(&'a str),
+    Value(Input<'a>),
 }
 
 impl<'a> Fields<'a> {
     /// The fields of a JSON object.
     ///
     /// # Errors
-    /// The body is not an object, or a name in it is not Unicode text.
-    pub fn of_object(body: &'a RawValue, purpose: Purpose) -> Result<Self, InvalidValue> {
-        if !body.get().starts_with('{') {
-            return Err(InvalidValue::WrongType { expected: "a JSON object" });
-        }
-        // The syntax is known to be right; what it allows and a string cannot hold is half of a surrogate pair.
-        let members =
-            serde_json::from_str(body.get()).map_err(|_| InvalidValue::Rule("must hold only valid Unicode text"))?;
-        Ok(Self::new(Source::Object(members), purpose))
+    /// The value is not an object, or a name in it is not Unicode text.
+    pub fn of_object(json: &'a RawValue, purpose: Purpose) -> Result<Self, InvalidValue> {
+        Ok(Self::new(Source::Object(Members::parse(json)?), purpose))
     }
 
-    /// The fields of a CSV row: the cells that are not blank, each with the name of its column.
+    /// The fields of a CSV row.
     pub fn of_row(cells: &'a Cells, purpose: Purpose) -> Self {
         Self::new(Source::Row(cells), purpose)
     }
 
-    /// A reader that notes the fields it is asked for.
+    /// A reader that records the fields which it is asked for.
     pub fn describing(purpose: Purpose) -> Self {
         Self::new(Source::Description, purpose)
     }
@@ -169,7 +158,7 @@ impl<'a> Fields<'a> {
             source,
             purpose,
             errors: ValidationErrors::default(),
-            repeated: false,
+            has_repeated_field: false,
             described: Vec::new(),
             #[cfg(feature = "openapi")]
             schemas: Vec::new(),
@@ -178,30 +167,28 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reads a field that a create requires and an update cannot clear.
+    /// Reads a field that a create requires and that an update cannot clear.
     pub fn required<T: FieldValue>(&mut self, name: &'static str, description: &'static str) -> Option<T> {
         self.describe(name, description, self.purpose == Purpose::Create, false);
         #[cfg(feature = "openapi")]
-        self.describe_type(T::schema);
+        self.describe_schema(T::schema);
         match (self.sent(name), self.purpose) {
             (Sent::Nothing, Purpose::Update) => None,
             (Sent::Nothing | Sent::Null, Purpose::Create) => self.errors.check(name, Err(InvalidValue::Required)),
             (Sent::Null, Purpose::Update) => self.errors.check(name, Err(InvalidValue::Null)),
-            (Sent::Json(json), _) => self.errors.check(name, T::from_json(json)),
-            (Sent::Cell(cell), _) => self.errors.check(name, T::from_cell(cell)),
+            (Sent::Value(input), _) => self.errors.check(name, T::from_input(input)),
         }
     }
 
-    /// Reads a field that may be left out and cannot be cleared: a create gives it a default, for `null` too.
+    /// Reads a field that has a default: a create may leave it out or send `null`, and an update cannot clear it.
     pub fn defaulted<T: FieldValue>(&mut self, name: &'static str, description: &'static str) -> Option<T> {
         self.describe(name, description, false, false);
         #[cfg(feature = "openapi")]
-        self.describe_type(T::schema);
+        self.describe_schema(T::schema);
         match (self.sent(name), self.purpose) {
             (Sent::Nothing, _) | (Sent::Null, Purpose::Create) => None,
             (Sent::Null, Purpose::Update) => self.errors.check(name, Err(InvalidValue::Null)),
-            (Sent::Json(json), _) => self.errors.check(name, T::from_json(json)),
-            (Sent::Cell(cell), _) => self.errors.check(name, T::from_cell(cell)),
+            (Sent::Value(input), _) => self.errors.check(name, T::from_input(input)),
         }
     }
 
@@ -209,32 +196,27 @@ impl<'a> Fields<'a> {
     pub fn optional<T: FieldValue>(&mut self, name: &'static str, description: &'static str) -> Patch<T> {
         self.describe(name, description, false, true);
         #[cfg(feature = "openapi")]
-        self.describe_type(T::schema);
-        let value = match self.sent(name) {
-            Sent::Nothing => return Patch::Keep,
-            Sent::Null => return Patch::Clear,
-            Sent::Json(json) if T::is_blank(json) => return Patch::Clear,
-            Sent::Json(json) => T::from_json(json),
-            Sent::Cell(cell) => T::from_cell(cell),
-        };
-        self.errors.check(name, value).map_or(Patch::Keep, Patch::Set)
+        self.describe_schema(T::schema);
+        match self.sent(name) {
+            Sent::Nothing => Patch::Keep,
+            Sent::Null => Patch::Clear,
+            Sent::Value(input) if T::is_blank(input) => Patch::Clear,
+            Sent::Value(input) => self.errors.check(name, T::from_input(input)).map_or(Patch::Keep, Patch::Set),
+        }
     }
 
-    /// Reads an object inside the body; its errors are named after it. It is always read as a whole, to be created.
-    pub fn object<T: FromFields + Described>(&mut self, name: &'static str, description: &'static str) -> Patch<T> {
+    /// Reads an optional object inside the body. Its errors are nested under its name.
+    pub fn object<T: ObjectBody>(&mut self, name: &'static str, description: &'static str) -> Patch<T> {
         self.describe(name, description, false, true);
         #[cfg(feature = "openapi")]
-        self.describe_type(object_reference::<T>);
-        let json = match self.sent(name) {
+        self.describe_schema(object_reference::<T>);
+        let input = match self.sent(name) {
             Sent::Nothing => return Patch::Keep,
             Sent::Null => return Patch::Clear,
-            Sent::Json(json) => json,
-            Sent::Cell(_) => {
-                self.errors.add(name, InvalidValue::WrongType { expected: "a JSON object" });
-                return Patch::Keep;
-            }
+            Sent::Value(input) => input,
         };
-        match read_object(json, Purpose::Create) {
+        let object = input.json("a JSON object").map_err(ValidationErrors::whole);
+        match object.and_then(|json| read_object(json, T::PURPOSE)) {
             Ok(value) => Patch::Set(value),
             Err(errors) => {
                 self.errors.nest(PathSegment::Field(name), errors);
@@ -243,11 +225,10 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The text of a field, as it was sent; `None` for a field of another type.
+    /// The text of a field, as it was sent; `None` if the field was not sent or is not text.
     pub fn text(&mut self, name: &str) -> Option<String> {
         match self.sent(name) {
-            Sent::Json(json) => string(json).ok(),
-            Sent::Cell(cell) => Some(cell.to_owned()),
+            Sent::Value(input) => Some(input.text().ok()?.into_owned()),
             Sent::Nothing | Sent::Null => None,
         }
     }
@@ -257,13 +238,13 @@ impl<'a> Fields<'a> {
         self.errors.add(name, kind);
     }
 
-    /// Returns the value that was read if there is no error.
+    /// Returns the value that was read, if there is no error.
     ///
     /// # Errors
-    /// All that is not valid.
+    /// All validation errors of the fields.
     pub fn finish<T>(self, value: Option<T>) -> Result<T, ValidationErrors> {
-        if self.repeated {
-            return Err(ValidationErrors::whole(REPEATED));
+        if self.has_repeated_field {
+            return Err(ValidationErrors::whole(REPEATED_FIELD));
         }
         self.errors.finish(value)
     }
@@ -273,20 +254,22 @@ impl<'a> Fields<'a> {
         self.described
     }
 
+    /// Finds a field.
     fn sent(&mut self, name: &str) -> Sent<'a> {
         match &self.source {
             Source::Description => Sent::Nothing,
-            Source::Row(cells) => {
-                cells.iter().find(|(column, _)| *column == name).map_or(Sent::Nothing, |(_, cell)| Sent::Cell(cell))
-            }
-            Source::Object(Members(members)) => {
-                let mut named = members.iter().filter(|(key, _)| key == name);
-                let first = named.next();
-                self.repeated |= named.next().is_some();
-                match first {
+            Source::Row(cells) => match cells.iter().find(|(column, _)| *column == name) {
+                Some((_, cell)) => Sent::Value(Input::Cell(cell)),
+                None => Sent::Nothing,
+            },
+            Source::Object(members) => {
+                let mut values = members.named(name);
+                let value = values.next();
+                self.has_repeated_field |= values.next().is_some();
+                match value {
                     None => Sent::Nothing,
-                    Some((_, json)) if json.get() == "null" => Sent::Null,
-                    Some((_, json)) => Sent::Json(json),
+                    Some(json) if json.get() == "null" => Sent::Null,
+                    Some(json) => Sent::Value(Input::Json(json)),
                 }
             }
         }
@@ -299,7 +282,7 @@ impl<'a> Fields<'a> {
     }
 
     #[cfg(feature = "openapi")]
-    fn describe_type(&mut self, schema: fn(&mut Vec<Component>) -> RefOr<Schema>) {
+    fn describe_schema(&mut self, schema: fn(&mut Vec<Component>) -> RefOr<Schema>) {
         if matches!(self.source, Source::Description) {
             self.schemas.push(schema(&mut self.components));
         }
@@ -309,102 +292,9 @@ impl<'a> Fields<'a> {
 /// Reads a value from a JSON object.
 ///
 /// # Errors
-/// All that is not valid in it.
+/// All validation errors of the object.
 pub(crate) fn read_object<T: FromFields>(json: &RawValue, purpose: Purpose) -> Result<T, ValidationErrors> {
     let mut fields = Fields::of_object(json, purpose).map_err(ValidationErrors::whole)?;
     let value = T::read(&mut fields);
     fields.finish(value)
-}
-
-/// The members of a JSON object in their order, repeated names included.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(members)
-            }
-        }
-
-        deserializer.deserialize_map(MembersVisitor).map(Self)
-    }
-}
-
-/// The error of an object in which a field is repeated: clients disagree on which one counts (RFC 8259 §4).
-const REPEATED: InvalidValue = InvalidValue::Rule("must not have a field twice");
-
-/// An object that has a name in the OpenAPI document.
-pub trait Described {
-    /// The name of its schema.
-    const SCHEMA: &'static str;
-}
-
-/// The OpenAPI schema of an object that is read for this purpose; adds the components that it refers to.
-#[cfg(feature = "openapi")]
-pub(crate) fn object_schema<T: FromFields>(purpose: Purpose, components: &mut Vec<Component>) -> Object {
-    let mut fields = Fields::describing(purpose);
-    // What is read from nothing is of no use; the fields have noted what was asked for.
-    let _ = T::read(&mut fields);
-    components.append(&mut fields.components);
-    let mut object = ObjectBuilder::new();
-    for (field, schema) in fields.described.iter().zip(fields.schemas) {
-        object = object.property(field.name, described(schema, field));
-        if field.required {
-            object = object.required(field.name);
-        }
-    }
-    object.build()
-}
-
-/// A reference to the schema of an object inside a body, which is added to the components.
-#[cfg(feature = "openapi")]
-fn object_reference<T: FromFields + Described>(components: &mut Vec<Component>) -> RefOr<Schema> {
-    let schema = object_schema::<T>(Purpose::Create, components);
-    components.push((T::SCHEMA.to_owned(), schema.into()));
-    Ref::from_schema_name(T::SCHEMA).into()
-}
-
-/// The schema of a field: its type with its description, and `null` where that is allowed.
-#[cfg(feature = "openapi")]
-fn described(schema: RefOr<Schema>, field: &FieldDescription) -> RefOr<Schema> {
-    match schema {
-        RefOr::T(Schema::Object(mut object)) => {
-            object.description = Some(field.description.to_owned());
-            if field.nullable
-                && let SchemaType::Type(schema_type) = object.schema_type
-            {
-                object.schema_type = SchemaType::from_iter([schema_type, Type::Null]);
-            }
-            object.into()
-        }
-        RefOr::T(Schema::Array(mut array)) => {
-            array.description = Some(field.description.to_owned());
-            if field.nullable {
-                array.schema_type = SchemaType::from_iter([Type::Array, Type::Null]);
-            }
-            array.into()
-        }
-        other if field.nullable => {
-            let null = ObjectBuilder::new().schema_type(Type::Null);
-            OneOfBuilder::new().item(null).item(other).description(Some(field.description)).into()
-        }
-        RefOr::Ref(mut reference) => {
-            field.description.clone_into(&mut reference.description);
-            reference.into()
-        }
-        other => other,
-    }
 }

@@ -1,4 +1,4 @@
-//! Imports: the bodies and queries that clients send, and the views that they are shown.
+//! Imports: request bodies and queries, and the views in responses.
 
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ impl ObjectBody for NewImport {
     const PURPOSE: Purpose = Purpose::Create;
 }
 
-/// An import, as it is shown.
+/// An import.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Import))]
@@ -84,7 +84,7 @@ impl Resource for Import {
 #[derive(Debug)]
 pub struct ImportWithCount(pub Import, pub u64);
 
-/// An import with the number of its contacts, as it is shown.
+/// An import with the number of its contacts.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = ImportWithCount))]

@@ -1,31 +1,30 @@
-//! Leads: the bodies and queries that clients send, and the views that they are shown.
+//! Leads: request bodies and queries, and the views in responses.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 #[cfg(feature = "openapi")]
-use utoipa::openapi::{
-    KnownFormat, RefOr, Schema, SchemaFormat, Type,
-    schema::{Array, ObjectBuilder},
-};
+use utoipa::openapi::{KnownFormat, RefOr, Schema, schema::Array};
 use uuid::Uuid;
 
 use super::body::ObjectBody;
 #[cfg(feature = "openapi")]
 use super::fields::Component;
-use super::fields::{FieldValue, Fields, FromFields, Purpose};
+use super::fields::{FieldValue, Fields, FromFields, Input, Purpose};
 use super::param;
 use super::query::{FromQuery, Query};
+#[cfg(feature = "openapi")]
+use super::values::string;
 use super::view::Resource;
 use crate::domain::ids::parse_uuids;
 use crate::domain::json::Number;
+use crate::domain::text::Line;
 use crate::domain::{
     CampaignId, ContactId, ImportId, InvalidValue, Lead, LeadFilter, LeadId, LeadPatch, LeadStatus, Linked,
     ValidationErrors, time,
 };
 
-/// The imports to link, each once: 1 to 100 of them.
+/// The body of a request that links imports to a campaign: 1 to 100 imports, without repeats.
 #[derive(Debug)]
 pub struct ImportIds(pub BTreeSet<ImportId>);
 
@@ -35,23 +34,17 @@ impl ImportIds {
 }
 
 impl FieldValue for ImportIds {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
-        let ids: Vec<String> = serde_json::from_str(json.get())
-            .map_err(|_| InvalidValue::WrongType { expected: "an array of strings" })?;
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        let ids: Vec<String> = input.deserialize("an array of strings")?;
         if !(1..=Self::MAX).contains(&ids.len()) {
             return Err(InvalidValue::WrongCount { min: 1, max: Self::MAX, elements: "imports" });
         }
         Ok(Self(parse_uuids(&ids)?.into_iter().map(ImportId::from).collect()))
     }
 
-    fn from_cell(_: &str) -> Result<Self, InvalidValue> {
-        Err(InvalidValue::WrongType { expected: "an array of strings" })
-    }
-
     #[cfg(feature = "openapi")]
     fn schema(_: &mut Vec<Component>) -> RefOr<Schema> {
-        let id =
-            ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+        let id = string(KnownFormat::Uuid);
         Array::builder().items(id).min_items(Some(1)).max_items(Some(Self::MAX)).into()
     }
 }
@@ -111,7 +104,7 @@ impl ObjectBody for LeadPatch {
     const PURPOSE: Purpose = Purpose::Update;
 }
 
-/// A lead, as it is shown.
+/// A lead.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = Lead))]
@@ -147,7 +140,7 @@ impl<'a> LeadView<'a> {
             contact_id: lead.key.contact_id,
             lead_status: lead.details.lead_status,
             lead_score: lead.lead_score.as_ref(),
-            lead_phase: lead.details.lead_phase.as_ref().map(|phase| phase.as_str()),
+            lead_phase: lead.details.lead_phase.as_ref().map(Line::as_str),
             is_contact: true,
             current_lead_step_id: lead.current_lead_step_id,
             created_at: time::to_seconds(lead.created_at),

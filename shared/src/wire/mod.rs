@@ -1,4 +1,8 @@
-//! The JSON of the API: the bodies and queries that clients send, and the views that they are shown.
+//! The JSON of the API, one file per entity: how bodies and queries are read into values of the domain, and the views by
+//! which responses show them.
+//!
+//! `fields.rs` describes how bodies are read. A view is a struct of its own only if the JSON differs from the entity, such as
+//! in the precision of timestamps.
 
 mod activity;
 mod api_key;

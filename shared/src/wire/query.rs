@@ -1,4 +1,4 @@
-//! Query parameters.
+//! Queries of requests.
 
 use uuid::Uuid;
 
@@ -11,12 +11,12 @@ use crate::dynamodb::{Cursor, SortPosition};
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Decodes what follows the `?` (WHATWG URL, `application/x-www-form-urlencoded`).
+    /// Decodes a query without its `?` (WHATWG URL, `application/x-www-form-urlencoded`).
     pub(crate) fn parse(raw: &str) -> Self {
         Self(form_urlencoded::parse(raw.as_bytes()).into_owned().collect())
     }
 
-    /// Reads a parameter; `None` where it was not sent, or where a fault was noted.
+    /// Reads a parameter; `None` if it was not sent or an error was added.
     pub(super) fn read<T>(
         &self,
         errors: &mut ValidationErrors,
@@ -25,11 +25,12 @@ impl Query {
     ) -> Option<T> {
         let mut values = self.0.iter().filter(|(name, _)| name == param.name).map(|(_, value)| value);
         let value = values.next()?;
-        let read = if values.next().is_some() { Err(InvalidValue::Rule("must be given once")) } else { parse(value) };
-        errors.check(param.name, read)
+        let is_repeated = values.next().is_some();
+        let result = if is_repeated { Err(InvalidValue::Rule("must be given once")) } else { parse(value) };
+        errors.check(param.name, result)
     }
 
-    /// Reads a parameter that is `true` or, as where it was not sent, `false`.
+    /// Reads a Boolean parameter; `false` if it was not sent or an error was added.
     pub(super) fn flag(&self, errors: &mut ValidationErrors, param: &Param) -> bool {
         let value = self.read(errors, param, |value| match value {
             "true" => Ok(true),
@@ -39,19 +40,21 @@ impl Query {
         value.unwrap_or(false)
     }
 
-    /// Reads an integer parameter; its default where it was not sent or an error was added.
+    /// Reads an integer parameter; its default if it was not sent or an error was added.
     pub(super) fn integer(&self, errors: &mut ValidationErrors, param: &Param) -> u32 {
         let ParamKind::Integer { min, max, default } = param.kind else { return 0 };
         let value = self.read(errors, param, |value| {
-            let number = value.parse().ok().filter(|number| (min..=max).contains(number));
-            // `parse` takes a sign, too.
-            let digits = value.bytes().all(|byte| byte.is_ascii_digit());
-            number.filter(|_| digits).ok_or(InvalidValue::OutOfRange { min, max })
+            // `parse` alone would accept a plus sign.
+            let has_only_digits = value.bytes().all(|byte| byte.is_ascii_digit());
+            match value.parse() {
+                Ok(number) if has_only_digits && (min..=max).contains(&number) => Ok(number),
+                _ => Err(InvalidValue::OutOfRange { min, max }),
+            }
         });
         value.unwrap_or(default)
     }
 
-    /// The query with another cursor, encoded.
+    /// Encodes the query with another cursor.
     pub(crate) fn with_cursor(&self, cursor: &Cursor<impl SortPosition>) -> String {
         let others = self.0.iter().filter(|(name, _)| name != param::CURSOR.name);
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -60,20 +63,20 @@ impl Query {
     }
 }
 
-/// A value that a query holds.
+/// A value that is read from a query.
 pub trait FromQuery: Sized {
-    /// Reads the value and adds every error. What it returns beside an error is not used.
+    /// Reads the value, and adds an error for every parameter that is not valid. The value is discarded if there is an error.
     fn read(query: &Query, errors: &mut ValidationErrors) -> Self;
 }
 
-/// The query of a list: which rows, and which part of them.
+/// The query of a list: a filter and a page.
 #[derive(Debug)]
 pub struct ListQuery<F, P = Uuid> {
-    /// Which rows.
+    /// The condition that a row has to meet.
     pub filter: F,
-    /// How many of them at the most.
+    /// The most rows of the page.
     pub limit: usize,
-    /// From where on.
+    /// The position at which the page begins; `None` for the first page.
     pub cursor: Option<Cursor<P>>,
 }
 
@@ -87,7 +90,7 @@ impl<F: FromQuery, P: SortPosition> FromQuery for ListQuery<F, P> {
     }
 }
 
-/// The filter of a list that has none.
+/// The filter of a list that has no filter.
 impl FromQuery for () {
     fn read(_: &Query, _: &mut ValidationErrors) -> Self {}
 }

@@ -1,8 +1,6 @@
-//! The types of fields that are not text.
+//! Fields of other types than text.
 
 use chrono::{DateTime, Utc};
-use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 #[cfg(feature = "openapi")]
 use utoipa::openapi::{
     KnownFormat, RefOr, Schema, SchemaFormat, Type,
@@ -12,29 +10,14 @@ use uuid::Uuid;
 
 #[cfg(feature = "openapi")]
 use super::fields::Component;
-use super::fields::FieldValue;
+use super::fields::{FieldValue, Input};
 use crate::domain::ids::parse_uuid;
 use crate::domain::json::Number;
 use crate::domain::{InvalidValue, JsonObject, ProviderAccounts, RowCount, Scopes, time};
 
-/// Reads a value of one JSON type.
-fn typed<T: DeserializeOwned>(json: &RawValue, expected: &'static str) -> Result<T, InvalidValue> {
-    serde_json::from_str(json.get()).map_err(|_| InvalidValue::WrongType { expected })
-}
-
-/// Reads a cell as JSON: columns of these types hold JSON in a cell.
-fn json_cell<T: FieldValue>(cell: &str, expected: &'static str) -> Result<T, InvalidValue> {
-    let json: &RawValue = serde_json::from_str(cell).map_err(|_| InvalidValue::WrongType { expected })?;
-    T::from_json(json)
-}
-
 impl FieldValue for bool {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
-        typed(json, "true or false")
-    }
-
-    fn from_cell(cell: &str) -> Result<Self, InvalidValue> {
-        json_cell(cell, "true or false")
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        input.deserialize("true or false")
     }
 
     #[cfg(feature = "openapi")]
@@ -44,12 +27,8 @@ impl FieldValue for bool {
 }
 
 impl FieldValue for RowCount {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
-        typed::<u64>(json, "an integer of at least 0")?.try_into()
-    }
-
-    fn from_cell(cell: &str) -> Result<Self, InvalidValue> {
-        json_cell(cell, "an integer of at least 0")
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        input.deserialize::<u64>("an integer of at least 0")?.try_into()
     }
 
     #[cfg(feature = "openapi")]
@@ -58,15 +37,9 @@ impl FieldValue for RowCount {
     }
 }
 
-const NUMBER: &str = "a number of at most 38 significant digits between 1e-130 and 1e126";
-
 impl FieldValue for Number {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
-        typed(json, NUMBER)
-    }
-
-    fn from_cell(cell: &str) -> Result<Self, InvalidValue> {
-        json_cell(cell, NUMBER)
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        input.deserialize("a number of at most 38 significant digits between 1e-130 and 1e126")
     }
 
     #[cfg(feature = "openapi")]
@@ -76,43 +49,31 @@ impl FieldValue for Number {
 }
 
 impl FieldValue for Uuid {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
-        parse_uuid(&typed::<String>(json, "a string")?)
-    }
-
-    fn from_cell(cell: &str) -> Result<Self, InvalidValue> {
-        parse_uuid(cell)
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        parse_uuid(&input.text()?)
     }
 
     #[cfg(feature = "openapi")]
     fn schema(_: &mut Vec<Component>) -> RefOr<Schema> {
-        string_of(KnownFormat::Uuid).into()
+        string(KnownFormat::Uuid).into()
     }
 }
 
-/// A time in a body: RFC 3339 with an offset, cut to the millisecond.
+/// A time: RFC 3339 with an offset, truncated to the millisecond.
 impl FieldValue for DateTime<Utc> {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
-        time::parse_to_millis(&typed::<String>(json, "a string")?)
-    }
-
-    fn from_cell(cell: &str) -> Result<Self, InvalidValue> {
-        time::parse_to_millis(cell)
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        time::parse_to_millis(&input.text()?)
     }
 
     #[cfg(feature = "openapi")]
     fn schema(_: &mut Vec<Component>) -> RefOr<Schema> {
-        string_of(KnownFormat::DateTime).into()
+        string(KnownFormat::DateTime).into()
     }
 }
 
 impl FieldValue for JsonObject {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
-        Self::parse(json)
-    }
-
-    fn from_cell(cell: &str) -> Result<Self, InvalidValue> {
-        json_cell(cell, "a JSON object")
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        Self::parse(input.json("a JSON object")?)
     }
 
     #[cfg(feature = "openapi")]
@@ -122,27 +83,19 @@ impl FieldValue for JsonObject {
 }
 
 impl FieldValue for ProviderAccounts {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
-        typed::<Vec<String>>(json, "an array of strings")?.try_into()
-    }
-
-    fn from_cell(cell: &str) -> Result<Self, InvalidValue> {
-        json_cell(cell, "an array of strings")
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        input.deserialize::<Vec<String>>("an array of strings")?.try_into()
     }
 
     #[cfg(feature = "openapi")]
     fn schema(_: &mut Vec<Component>) -> RefOr<Schema> {
-        Array::builder().items(string_of(KnownFormat::Uuid)).max_items(Some(Self::MAX)).into()
+        Array::builder().items(string(KnownFormat::Uuid)).max_items(Some(Self::MAX)).into()
     }
 }
 
 impl FieldValue for Scopes {
-    fn from_json(json: &RawValue) -> Result<Self, InvalidValue> {
-        typed::<Vec<String>>(json, "an array of strings")?.try_into()
-    }
-
-    fn from_cell(cell: &str) -> Result<Self, InvalidValue> {
-        json_cell(cell, "an array of strings")
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        input.deserialize::<Vec<String>>("an array of strings")?.try_into()
     }
 
     #[cfg(feature = "openapi")]
@@ -152,9 +105,9 @@ impl FieldValue for Scopes {
     }
 }
 
-/// A string of a known format.
+/// A string of this format.
 #[cfg(feature = "openapi")]
-fn string_of(format: KnownFormat) -> ObjectBuilder {
+pub(super) fn string(format: KnownFormat) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)))
 }
 

@@ -1,18 +1,18 @@
-//! What responses show: a resource's view, a message, or an error's detail.
+//! The JSON of responses: the view of a resource, a message, or an error.
 
 use serde::Serialize;
 
-/// A thing that can be answered with: how it is shown, and where and in which version it is.
+/// A resource that a response can show.
 pub trait Resource {
-    /// What is shown of it.
+    /// The JSON of the resource.
     fn view(&self) -> impl Serialize;
 
-    /// Where it can be read.
+    /// The path at which the resource can be read, for `Location`; `None` if there is no such endpoint.
     fn location(&self) -> Option<String> {
         None
     }
 
-    /// The version part of its `ETag`, if it has versions.
+    /// The version, for the `ETag`; `None` for a resource without versions.
     fn version(&self) -> Option<u64> {
         None
     }
@@ -28,11 +28,11 @@ pub(crate) struct Detail<'a> {
     pub(crate) detail: &'a str,
 }
 
-/// What is answered where there is no thing to show.
+/// The confirmation of a request whose response shows no resource.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct Message {
-    /// What was done.
+    /// What was done, in one sentence.
     #[cfg_attr(feature = "openapi", schema(examples("Contacto 550e8400-e29b-41d4-a716-446655440000 eliminado")))]
     pub(crate) message: String,
 }

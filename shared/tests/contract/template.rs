@@ -9,7 +9,7 @@ use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Value, json};
 use shared::config::Config;
 use shared::domain::{ActivityId, CampaignId, ContactId, ImportId, OrgId, Scope};
-use shared::dynamodb::{Parent, keys};
+use shared::dynamodb::{Parent, keys, schema};
 use shared::{Endpoint, endpoint, openapi};
 use uuid::Uuid;
 
@@ -139,7 +139,7 @@ fn the_worker_reads_the_stream_and_may_delete_children() {
     }
 
     // SAM derives from the event that it may read the stream and send to the queue.
-    let wanted = policies(&["BatchWriteItem", "GetItem", "Query"], &[keys::GSI1.name]);
+    let wanted = policies(&["BatchWriteItem", "GetItem", "Query"], &[schema::GSI1.name]);
     assert_eq!(
         worker["Properties"]["Policies"], wanted,
         "template.yaml: set {WORKER}.Policies to the one on the right"
@@ -196,11 +196,11 @@ fn json_text(text: &Value) -> Value {
 
 #[test]
 fn the_table_has_the_keys_and_indexes_of_the_code() {
-    let attributes = keys::attribute_definitions();
+    let attributes = schema::attribute_definitions();
     let attributes = attributes.iter().map(|attribute| {
         json!({"AttributeName": attribute.attribute_name(), "AttributeType": attribute.attribute_type().as_str()})
     });
-    let indexes = keys::indexes();
+    let indexes = schema::indexes();
     let indexes = indexes.iter().map(|index| {
         json!({
             "IndexName": index.index_name(),
@@ -208,13 +208,13 @@ fn the_table_has_the_keys_and_indexes_of_the_code() {
             "Projection": {"ProjectionType": index.projection().unwrap().projection_type().unwrap().as_str()},
         })
     });
-    let (stream, time_to_live) = (keys::stream(), keys::time_to_live());
+    let (stream, time_to_live) = (schema::stream(), schema::time_to_live());
     let wanted = json!({
         "AttributeDefinitions": attributes.collect::<Value>(),
-        "BillingMode": keys::billing_mode().as_str(),
+        "BillingMode": schema::billing_mode().as_str(),
         "DeletionProtectionEnabled": true,
         "GlobalSecondaryIndexes": indexes.collect::<Value>(),
-        "KeySchema": key_schema(&keys::key_schema()),
+        "KeySchema": key_schema(&schema::key_schema()),
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": true},
         "SSESpecification": {"SSEEnabled": true},
         "StreamSpecification": {"StreamViewType": stream.stream_view_type().unwrap().as_str()},
@@ -222,7 +222,7 @@ fn the_table_has_the_keys_and_indexes_of_the_code() {
     });
     let table = &template()["Resources"]["Table"];
     let properties = table["Properties"].as_object().unwrap().clone();
-    let edit = "template.yaml: make Table.Properties what shared/src/dynamodb/keys.rs and safety requires";
+    let edit = "template.yaml: make Table.Properties what shared/src/dynamodb/schema.rs and safety requires";
     assert_same(wanted.as_object().unwrap().clone(), properties, edit);
     for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
         assert_eq!(table[policy], "Retain", "template.yaml: Table.{policy}");

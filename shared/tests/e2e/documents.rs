@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use shared::testing::compact_json;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
@@ -66,7 +67,7 @@ fn emails(text: &str) -> BTreeSet<&str> {
 /// An output without its layout and without what differs between two runs: ids and timestamps.
 fn normalized(output: &str) -> String {
     let output = output.replace("\r\n", "\n");
-    let mut text = if output.starts_with(['{', '[']) { compact(&output) } else { output.trim_end().to_owned() };
+    let mut text = if output.starts_with(['{', '[']) { compact_json(&output) } else { output.trim_end().to_owned() };
     for id in ids(&text.clone()) {
         text = text.replace(id, "<id>");
     }
@@ -74,21 +75,6 @@ fn normalized(output: &str) -> String {
         text = without_value(&text, member);
     }
     text
-}
-
-/// JSON without white space between its tokens.
-fn compact(json: &str) -> String {
-    let (mut compact, mut in_string, mut is_escaped) = (String::new(), false, false);
-    for c in json.chars() {
-        if in_string || !c.is_whitespace() {
-            compact.push(c);
-        }
-        if c == '"' && !is_escaped {
-            in_string = !in_string;
-        }
-        is_escaped = c == '\\' && !is_escaped;
-    }
-    compact
 }
 
 /// Compact JSON with a placeholder for each text value of a member.

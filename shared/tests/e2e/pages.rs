@@ -1,6 +1,7 @@
 //! The examples of the two pages of documentation, "Create Contact" and "Manage Contacts", in the order of the pages.
 
 use serde_json::{Value, json};
+use shared::testing::compact_json;
 use uuid::Uuid;
 
 use crate::client::{API, Response, delete, get, ids_by_email, new_import, post, put};
@@ -36,7 +37,7 @@ fn jane_smith() -> Value {
 #[track_caller]
 fn assert_body(response: &Response, expected: &str) {
     let body = response.json();
-    let mut expected = compact(expected).replace("<org_id>", &API.org.org_id);
+    let mut expected = compact_json(expected).replace("<org_id>", &API.org.org_id);
     for name in ["id", "created_at", "updated_at"] {
         expected = expected.replace(&format!("<{name}>"), body[name].as_str().unwrap());
     }
@@ -46,21 +47,6 @@ fn assert_body(response: &Response, expected: &str) {
         assert_eq!(time.len(), "2024-10-06T12:00:00Z".len(), "{time}");
         assert!(time.ends_with('Z'), "{time}");
     }
-}
-
-/// Removes the white space between the tokens of JSON in which no text contains a quotation mark.
-fn compact(json: &str) -> String {
-    let mut in_text = false;
-    let mut compact = String::new();
-    for character in json.chars() {
-        if character == '"' {
-            in_text = !in_text;
-        }
-        if in_text || !character.is_whitespace() {
-            compact.push(character);
-        }
-    }
-    compact
 }
 
 #[test]
@@ -243,5 +229,5 @@ fn activities_of_the_page(path: &str) {
             "actor": "Humano"
         }
     ]}"#;
-    assert_eq!(timeline, compact(expected));
+    assert_eq!(timeline, compact_json(expected));
 }

@@ -12,6 +12,7 @@ use shared::domain::{
     ImportStatus, LeadFilter, NewApiKey, RequiredVersion, Scope, TimelineFilter, TimelinePage,
 };
 use shared::repositories::{IdempotencyKey, IdempotencyRecord};
+use shared::system;
 use shared::testing::{TestApp, TestRequest, contact_patch, jane, new_contact, parse_body};
 use shared::wire::NewActivities;
 use shared::{Endpoint, RequestContext};
@@ -375,7 +376,7 @@ async fn a_page_of_imports_and_of_companies_is_one_call() {
 async fn an_api_key_is_created_in_one_call_and_revoked_in_two() {
     let test = TestApp::new().await;
     let principal = test.principal(&test.org).await;
-    let secret = ApiKeySecret::generate(true).unwrap();
+    let secret = ApiKeySecret::new(true, system::rng().bytes().unwrap());
     let scopes = [Scope::Read].into_iter().collect();
     let new = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true };
     let ctx = test.ctx();
@@ -398,7 +399,7 @@ async fn an_api_key_is_created_in_one_call_and_revoked_in_two() {
 #[tokio::test]
 async fn authentication_caches_api_keys_and_never_reads_a_mistyped_one() {
     let test = TestApp::new().await;
-    let secret = ApiKeySecret::generate(true).unwrap();
+    let secret = ApiKeySecret::new(true, system::rng().bytes().unwrap());
     // Whether the key is accepted, and with how many database calls.
     let authenticate = async |key: &str| {
         let ctx = test.ctx();

@@ -17,6 +17,7 @@ use shared::domain::{
 use shared::dynamodb;
 use shared::repositories::Error;
 use shared::repositories::{IdempotencyKey, IdempotencyRecord};
+use shared::system;
 use shared::testing::fault::{CancellationReason, Fault, FaultKind, Operation, RecordedCall, ThrottlingError};
 use shared::testing::{TestApp, contact_patch, jane, new_contact, parse_body};
 use tokio::time::Instant;
@@ -289,7 +290,7 @@ async fn creating_an_api_key_survives_every_fault_and_happens_once() {
         let proxy = test.start_fault_proxy().await;
         let principal = test.principal(&test.org).await;
         let before = test.count_items("api_key").await;
-        let secret = ApiKeySecret::generate(true).unwrap();
+        let secret = ApiKeySecret::new(true, system::rng().bytes().unwrap());
         let scopes = [Scope::Read].into_iter().collect();
         let new = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true };
         let idempotency_key = IdempotencyKey { method: "POST", path: "/api-keys".to_owned(), key: "key-1".to_owned() };
@@ -301,7 +302,7 @@ async fn creating_an_api_key_survives_every_fault_and_happens_once() {
         assert_eq!(keys.create(&secret.hash(), &key, Some(&idempotency_record)).await, Ok(()), "{fault:?}");
         assert_eq!(test.count_items("api_key").await, before + 1, "{fault:?}");
         assert!(keys.create(&secret.hash(), &key, None).await.is_err(), "{fault:?}: a key is never overwritten");
-        let other_secret = ApiKeySecret::generate(true).unwrap();
+        let other_secret = ApiKeySecret::new(true, system::rng().bytes().unwrap());
         let repeated = keys.create(&other_secret.hash(), &key, Some(&idempotency_record)).await;
         assert_eq!(repeated, Err(Error::AlreadyCompleted), "{fault:?}");
         assert_eq!(test.count_items("api_key").await, before + 1, "{fault:?}");

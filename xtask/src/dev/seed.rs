@@ -9,11 +9,12 @@ use shared::app::RequestContext;
 use shared::auth::Principal;
 use shared::domain::{
     ApiKey, ApiKeyId, ApiKeySecret, Campaign, CampaignId, CampaignStatus, Contact, ContactId, Id, Import, ImportId,
-    NewApiKey, NewContact, NewImport, OrgId, Scope, ids, time,
+    NewApiKey, NewContact, NewImport, OrgId, Scope, time,
 };
 use shared::dynamodb::Table;
 use shared::repositories::api_keys;
 use shared::repositories::{self, Error};
+use shared::system;
 use shared::wire::{FromBody, NewActivities, NewCampaign};
 
 /// The API key of the example events.
@@ -168,7 +169,7 @@ pub(super) async fn store_example_key(table: &Table, org_id: OrgId) -> Result<()
         valid_until: None,
         live: false,
     };
-    let key = ApiKey::new(ids::uuid_at(Utc::now()).into(), org_id, new, &secret, Utc::now());
+    let key = ApiKey::new(system::rng().uuid_v7(Utc::now()).into(), org_id, new, &secret, Utc::now());
     Ok(api_keys::store(table, &secret.hash(), &key).await?)
 }
 

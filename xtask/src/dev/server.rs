@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use shared::app::App;
 use shared::config::Config;
-use shared::dynamodb::{RetryPolicy, Table, keys};
+use shared::dynamodb::{RetryPolicy, Table, schema};
 use shared::testing::engine::Engine;
 use shared::testing::fault::{FaultKind, FaultProxy};
 use tokio::process::Command;
@@ -174,7 +174,7 @@ async fn create_missing_data(
     let variable = |name: &str| variables.get(name).cloned().or_else(|| env::var(name).ok());
     let config = Config::read(variable).map_err(|error| anyhow!(error))?;
     let table = Table::new(&config.database, RetryPolicy::default());
-    let created = table.create_if_missing(Some(keys::stream())).await;
+    let created = table.create_if_missing(Some(schema::stream())).await;
     created.map_err(|error| anyhow!("cannot create the table {TABLE} at {url}: {error}"))?;
     let app = App::new(&config);
     if let Some(demo) = stored

@@ -26,7 +26,7 @@ fn read(file: impl AsRef<[u8]>) -> Result<Vec<String>, String> {
                 cells.sort();
                 format!("{cells:?}")
             }
-            Err(errors) => errors.to_string(),
+            Err(errors) => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         })
         .collect())
 }

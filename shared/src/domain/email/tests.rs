@@ -8,7 +8,7 @@ fn parse(text: &str) -> Option<String> {
 }
 
 #[test]
-fn accepts_and_normalizes() {
+fn emails_are_normalized() {
     let cases = [
         ("jane@example.com", "jane@example.com"),
         ("  Jane.Doe@Example.COM \r\n", "jane.doe@example.com"),
@@ -62,15 +62,15 @@ fn accepts_and_normalizes() {
     }
 }
 
-fn refuses(cases: &[&str]) {
+fn assert_refused(cases: &[&str]) {
     for given in cases {
         assert_eq!(Email::parse(given), Err(InvalidValue::Rule("must be a valid email address")), "{given:?}");
     }
 }
 
 #[test]
-fn refuses_what_has_not_one_at_sign_alone() {
-    refuses(&[
+fn text_without_exactly_one_at_sign_is_refused() {
+    assert_refused(&[
         "jane",
         "jane@",
         "@example.com",
@@ -90,8 +90,8 @@ fn refuses_what_has_not_one_at_sign_alone() {
 }
 
 #[test]
-fn refuses_faulty_local_parts() {
-    refuses(&[
+fn an_invalid_local_part_is_refused() {
+    assert_refused(&[
         ".jane@example.com",
         "jane.@example.com",
         "jane..doe@example.com",
@@ -124,8 +124,8 @@ fn refuses_faulty_local_parts() {
 }
 
 #[test]
-fn refuses_spaces_and_control_characters() {
-    refuses(&[
+fn spaces_and_control_characters_are_refused() {
+    assert_refused(&[
         "jane @example.com",
         "jane@ example.com",
         "jane\t@example.com",
@@ -137,8 +137,8 @@ fn refuses_spaces_and_control_characters() {
 }
 
 #[test]
-fn refuses_faulty_domains() {
-    refuses(&[
+fn an_invalid_domain_is_refused() {
+    assert_refused(&[
         "jane@example",
         "jane@localhost",
         "jane@example.com.",
@@ -184,8 +184,8 @@ fn refuses_faulty_domains() {
 }
 
 #[test]
-fn refuses_more_than_an_address() {
-    refuses(&[
+fn text_around_an_email_is_refused() {
+    assert_refused(&[
         "mailto:jane@example.com",
         "MAILTO:jane@example.com",
         "Jane <jane@example.com>",
@@ -206,14 +206,14 @@ fn refuses_more_than_an_address() {
 }
 
 #[test]
-fn refuses_blank() {
+fn blank_text_is_refused() {
     for given in ["", " ", "\t\r\n", "\u{A0}", "\u{FEFF}"] {
         assert_eq!(Email::parse(given), Err(BLANK), "{given:?}");
     }
 }
 
 #[test]
-fn bounds_octets_after_normalization() {
+fn octets_are_bounded_after_normalization() {
     let local = "a".repeat(64);
     assert!(parse(&format!("{local}@example.com")).is_some());
     assert!(parse(&format!("{local}a@example.com")).is_none());
@@ -232,24 +232,24 @@ fn bounds_octets_after_normalization() {
 }
 
 #[test]
-fn debug_shows_nothing() {
+fn debug_does_not_show_the_email() {
     assert_eq!(format!("{:?}", Email::parse("jane@example.com").unwrap()), "Email(…)");
 }
 
 #[test]
-fn is_idempotent_on_every_character_that_a_normalization_changes() {
+fn parsing_is_idempotent_for_every_character_that_normalization_changes() {
     let nfkc = ComposingNormalizerBorrowed::new_nfkc();
     let changes = |c: &char| !c.to_lowercase().eq([*c]) || !nfkc.is_normalized(c.encode_utf8(&mut [0; 4]));
     for c in (char::MIN..=char::MAX).filter(changes) {
-        for address in [format!("a{c}@example.com"), format!("{c}a@example.com"), format!("a@b{c}.com")] {
-            if let Ok(email) = Email::parse(&address) {
-                assert_eq!(Email::parse(email.as_str()), Ok(email), "{address:?}");
+        for given in [format!("a{c}@example.com"), format!("{c}a@example.com"), format!("a@b{c}.com")] {
+            if let Ok(email) = Email::parse(&given) {
+                assert_eq!(Email::parse(email.as_str()), Ok(email), "{given:?}");
             }
         }
     }
 }
 
-/// Letters that lower-casing, NFC or UTS #46 change, and what may stand between them.
+/// Letters that lower-casing, NFC or UTS #46 change, and separators.
 const ATOM: &str =
     "(xn--)?[a-zA-Z0-9.+éßẞΣσςİıǰK\u{212A}\u{301}\u{323}\u{307}\u{345}ᾳ한ᄀ\u{1161}\u{11A8}אب例ｅ。\u{200C}-]{1,8}";
 
@@ -260,21 +260,21 @@ proptest! {
     }
 
     #[test]
-    fn is_idempotent(local in ATOM, domain in ATOM) {
-        for address in [format!("{local}@example.com"), format!("a@{domain}.com"), format!("{local}@{domain}.com")] {
-            if let Ok(email) = Email::parse(&address) {
-                prop_assert_eq!(Email::parse(email.as_str()), Ok(email), "{:?}", address);
+    fn parsing_is_idempotent(local in ATOM, domain in ATOM) {
+        for given in [format!("{local}@example.com"), format!("a@{domain}.com"), format!("{local}@{domain}.com")] {
+            if let Ok(email) = Email::parse(&given) {
+                prop_assert_eq!(Email::parse(email.as_str()), Ok(email), "{:?}", given);
             }
         }
     }
 
     #[test]
-    fn sees_neither_case_nor_composition(local in "[a-zéüñжя0-9+_]{1,12}", domain in "[a-zéüñж]{1,12}\\.[a-z]{2,6}") {
-        let address = format!("{local}@{domain}");
-        let email = Email::parse(&address);
-        prop_assert!(email.is_ok(), "{:?}", address);
-        let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(&address).into_owned();
-        for variant in [address.to_uppercase(), format!("\t {address}\n"), decomposed] {
+    fn case_and_composition_do_not_matter(local in "[a-zéüñжя0-9+_]{1,12}", domain in "[a-zéüñж]{1,12}\\.[a-z]{2,6}") {
+        let given = format!("{local}@{domain}");
+        let email = Email::parse(&given);
+        prop_assert!(email.is_ok(), "{:?}", given);
+        let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(&given).into_owned();
+        for variant in [given.to_uppercase(), format!("\t {given}\n"), decomposed] {
             prop_assert_eq!(&Email::parse(&variant), &email, "{:?}", variant);
         }
     }

@@ -2,17 +2,17 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn parsed(text: &str) -> Option<String> {
+fn parse(text: &str) -> Option<String> {
     LinkedinProfile::parse(text).ok().map(|profile| profile.as_str().to_owned())
 }
 
-/// Every text of a group is the profile with that slug.
+/// Slugs, each with texts that are URLs of its profile.
 const ACCEPTED: &[(&str, &[&str])] = &[
     (
         "jane-doe",
         &[
             "https://www.linkedin.com/in/jane-doe",
-            // What a paste leaves around it.
+            // Invisible characters around it, as left by a paste.
             "https://www.linkedin.com/in/jane-doe\u{200b}",
             "\u{202a}https://www.linkedin.com/in/jane-doe",
             "\u{feff}https://www.linkedin.com/in/jane-doe",
@@ -74,7 +74,7 @@ const ACCEPTED: &[(&str, &[&str])] = &[
             "\u{a0}linkedin.com/in/jane-doe\t",
             "<https://www.linkedin.com/in/jane-doe>",
             "\"https://www.linkedin.com/in/jane-doe\"",
-            // The old public address without a number.
+            // The old public URL without a number.
             "https://www.linkedin.com/pub/jane-doe",
             "https://uk.linkedin.com/pub/jane-doe/",
             "https://www.linkedin.com/pub/jane-doe/de",
@@ -122,13 +122,13 @@ const ACCEPTED: &[(&str, &[&str])] = &[
         "%D0%B8%D0%B2%D0%B0%D0%BD",
         &["https://ru.linkedin.com/in/иван", "https://ru.linkedin.com/in/%D0%98%D0%92%D0%90%D0%9D"],
     ),
-    // Not a member id, though it starts like one.
+    // Not a member id, despite its prefix.
     ("acoaa-jos%C3%A9", &["https://www.linkedin.com/in/ACoAA-jose\u{301}"]),
     // The capital has no composed form, the small letter has.
     ("%C7%B0an", &["https://www.linkedin.com/in/J\u{30c}an", "https://www.linkedin.com/in/ǰan"]),
     ("%E5%BC%A0%E4%B8%89", &["https://cn.linkedin.com/in/张三"]),
     ("%F0%9F%9A%80-jane-1b2", &["https://www.linkedin.com/in/🚀-jane-1b2"]),
-    // Marks LinkedIn keeps in the slugs of emoji and of right-to-left names.
+    // Marks that LinkedIn preserves in slugs with emoji and of right-to-left names.
     (
         "%F0%9F%91%A8%E2%80%8D%F0%9F%8F%AB-jane-71847669",
         &["https://www.linkedin.com/in/%F0%9F%91%A8%E2%80%8D%F0%9F%8F%AB-jane-71847669/"],
@@ -301,16 +301,16 @@ const REFUSED: &[(InvalidValue, &[&str])] = &[
 ];
 
 #[test]
-fn every_usual_spelling_becomes_the_one_address() {
+fn every_common_form_becomes_the_canonical_url() {
     for (slug, texts) in ACCEPTED {
         for text in *texts {
-            assert_eq!(parsed(text), Some(format!("{PROFILES}{slug}")), "{text:?}");
+            assert_eq!(parse(text), Some(format!("{PROFILES}{slug}")), "{text:?}");
         }
     }
 }
 
 #[test]
-fn everything_else_is_refused_with_its_reason() {
+fn other_text_is_refused_with_the_reason() {
     for (reason, texts) in REFUSED {
         for text in *texts {
             assert_eq!(LinkedinProfile::parse(text), Err(*reason), "{text:?}");
@@ -321,29 +321,29 @@ fn everything_else_is_refused_with_its_reason() {
 #[test]
 fn lengths_are_bounded() {
     let slug = |chars| format!("{PROFILES}{}", "a".repeat(chars));
-    assert!(parsed(&slug(MAX_SLUG_CHARS)).is_some());
+    assert!(parse(&slug(MAX_SLUG_CHARS)).is_some());
     assert_eq!(LinkedinProfile::parse(&slug(MAX_SLUG_CHARS + 1)), Err(BAD_SLUG));
 
-    // The longest slug in its longest encoding is still a text that can be parsed again.
-    let longest = parsed(&format!("{PROFILES}{}", "𐐨".repeat(MAX_SLUG_CHARS)));
-    assert_eq!(longest.as_deref().and_then(parsed), longest);
+    // The longest slug in its longest encoding can be parsed again.
+    let longest = parse(&format!("{PROFILES}{}", "𐐨".repeat(MAX_SLUG_CHARS)));
+    assert_eq!(longest.as_deref().and_then(parse), longest);
     assert!(longest.is_some());
 
     let query = |bytes: usize| {
         let start = format!("{PROFILES}jane-doe?");
         format!("{start}{}", "x".repeat(bytes - start.len()))
     };
-    assert!(parsed(&query(MAX_TEXT_BYTES)).is_some());
+    assert!(parse(&query(MAX_TEXT_BYTES)).is_some());
     assert_eq!(LinkedinProfile::parse(&query(MAX_TEXT_BYTES + 1)), Err(MALFORMED));
 }
 
 #[test]
-fn a_log_line_does_not_show_the_person() {
+fn debug_does_not_show_the_profile() {
     let profile = LinkedinProfile::parse("linkedin.com/in/jane-doe").unwrap();
     assert_eq!(format!("{profile:?}"), "LinkedinProfile(…)");
 }
 
-/// Texts near the truth: pieces of addresses in any order, which random strings would never hit.
+/// Text that resembles profile URLs: their pieces in any order, which random strings rarely contain.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "https:",
@@ -390,7 +390,7 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-/// Any text, a text made of the pieces of an address, or anything in the slug's place.
+/// Any text, text made of the pieces of a URL, or any text in place of the slug.
 fn texts() -> impl Strategy<Value = String> {
     let slugs = prop_oneof![any::<String>(), "\\PC{1,20}", "[\\p{L}\\p{M}]{1,20}", pieces()];
     prop_oneof![any::<String>(), pieces(), slugs.prop_map(|slug| format!("linkedin.com/in/{slug}"))]
@@ -398,39 +398,35 @@ fn texts() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn what_parses_is_canonical_and_parses_to_itself(text in texts()) {
-        if let Some(url) = parsed(&text) {
-            let slug = url.strip_prefix(PROFILES).expect("the one prefix");
+    fn parsing_returns_the_canonical_form_and_is_idempotent(text in texts()) {
+        if let Some(url) = parse(&text) {
+            let slug = url.strip_prefix(PROFILES).expect("the canonical prefix");
             prop_assert!(!slug.is_empty() && slug.len() <= MAX_SLUG_CHARS * "%F0%90%90%A8".len());
             prop_assert!(slug.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~%".contains(&byte)), "{}", url);
-            prop_assert_eq!(parsed(&url), Some(url));
+            prop_assert_eq!(parse(&url), Some(url));
         }
     }
 
     #[test]
-    fn all_spellings_of_a_slug_are_equal(
+    fn all_forms_of_a_url_are_equal(
         slug in "[a-z0-9éñüя](-?[a-z0-9éñüя]){2,30}",
         scheme in prop::sample::select(vec!["", "//", "http://", "https://", "HTTPS://"]),
         host in "(www\\.|[a-z]{2}\\.|m\\.)?linkedin\\.com\\.?",
         before in prop::sample::select(vec!["", "/mwlite", "/comm", "/en-us", "/"]),
         after in prop::sample::select(vec!["", "/", "/es", "/details/skills/", "?trk=x", "/?locale=es_ES", "#about"]),
-        spelling in prop::sample::select(vec![str::to_owned, str::to_uppercase, encoded, decomposed]),
+        spell in prop::sample::select(vec![str::to_owned, str::to_uppercase, percent_encode, decompose]),
     ) {
         prop_assume!(!RESERVED.contains(&&*slug));
-        let text = format!("{scheme}{host}{before}/in/{}{after}", spelling(&slug));
-        prop_assert_eq!(parsed(&text), parsed(&format!("{PROFILES}{slug}")));
-        prop_assert!(parsed(&text).is_some());
+        let text = format!("{scheme}{host}{before}/in/{}{after}", spell(&slug));
+        prop_assert_eq!(parse(&text), parse(&format!("{PROFILES}{slug}")));
+        prop_assert!(parse(&text).is_some());
     }
 }
 
-fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut url, byte| {
-        write!(url, "%{byte:02x}").expect("a string takes all");
-        url
-    })
+fn percent_encode(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
-fn decomposed(text: &str) -> String {
+fn decompose(text: &str) -> String {
     icu_normalizer::DecomposingNormalizerBorrowed::new_nfd().normalize(text).into_owned()
 }

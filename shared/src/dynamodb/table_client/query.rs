@@ -8,8 +8,9 @@ use futures_util::{Stream, stream};
 use super::TableClient;
 use crate::dynamodb::error::Result;
 use crate::dynamodb::item::{Item, key_attributes, key_of, string, text};
-use crate::dynamodb::keys::{Index, Key, PK, Range, SK};
+use crate::dynamodb::keys::{Key, Range};
 use crate::dynamodb::retry::{Failure, is_transient};
+use crate::dynamodb::schema::{Index, PK, SK};
 
 /// The direction and the size of a Query.
 #[derive(Debug, Clone, Copy, Default)]

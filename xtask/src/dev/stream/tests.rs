@@ -10,7 +10,7 @@ use shared::app::App;
 use shared::auth::{Credentials, Principal};
 use shared::config::Config;
 use shared::domain::{ActivityId, Clock, ContactId};
-use shared::dynamodb::{RetryPolicy, Table, keys};
+use shared::dynamodb::{RetryPolicy, Table, keys, schema};
 use shared::testing::fault::{FaultProxy, HoldPoint, Operation};
 use shared::testing::{JWT_SECRET, Tenant, jane, new_contact, parse_body};
 use shared::wire::NewActivities;
@@ -52,7 +52,7 @@ impl Local {
             config
         };
         let table = Table::new(&config(&engine.url()).database, RetryPolicy::default());
-        table.create_if_missing(Some(keys::stream())).await.unwrap();
+        table.create_if_missing(Some(schema::stream())).await.unwrap();
         let clock = Clock::new(move || Utc::now() - late);
         let app = App::with(&config(&engine.url()), clock, shared::system::rng(), RetryPolicy::default());
 
