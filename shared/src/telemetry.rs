@@ -1,6 +1,6 @@
 //! Logs: JSON, one line per request.
 //!
-//! No line holds an e-mail, a name, a URL of a person, a query string, a body, a key or a token.
+//! No line holds an email, a name, a URL of a person, a query string, a body, a key or a token.
 
 use std::time::Duration;
 

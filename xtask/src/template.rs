@@ -100,27 +100,41 @@ fn logical_id(function: &str) -> Result<String> {
     Ok(endpoint.with_context(|| format!("{function} is not the function of an endpoint"))?.logical_id())
 }
 
-/// The statements of an expanded template that allow more than named actions on named resources, one line each.
+/// The parts of an expanded template that allow more than named actions on named resources, one line each.
 fn excess_privileges(template: &Value) -> Vec<String> {
-    let resources = template["Resources"].as_object().into_iter().flatten();
-    let excess = resources.flat_map(|(id, resource)| {
-        let managed = strings(&resource["Properties"]["ManagedPolicyArns"]).into_iter();
-        let managed = managed.filter(|arn| !MANAGED_POLICIES.contains(arn)).map(|arn| format!("managed policy {arn}"));
-        let excess = managed.chain(statements(resource).into_iter().flat_map(excess_of_statement));
-        excess.map(move |what| format!("{id}: {what}"))
-    });
-    excess.collect()
+    let mut excess = Vec::new();
+    for (id, resource) in template["Resources"].as_object().into_iter().flatten() {
+        for arn in strings(&resource["Properties"]["ManagedPolicyArns"]) {
+            if !MANAGED_POLICIES.contains(&arn) {
+                excess.push(format!("{id}: managed policy {arn}"));
+            }
+        }
+        for statement in statements(resource) {
+            excess.extend(excess_of_statement(statement).into_iter().map(|excess| format!("{id}: {excess}")));
+        }
+    }
+    excess
 }
 
 fn excess_of_statement(statement: &Value) -> Vec<String> {
     let (actions, resources) = (strings(&statement["Action"]), strings(&statement["Resource"]));
-    let inverted = ["NotAction", "NotResource"].into_iter().filter(|key| statement.get(key).is_some());
-    let inverted = inverted.map(|key| format!("{key} allows everything else"));
-    let wild = actions.iter().chain(&resources).filter(|text| text.contains(['*', '?']));
-    let wild = wild.map(|text| format!("wildcard {text}"));
-    let scans = actions.iter().filter(|action| is_scan(action));
-    let scans = scans.map(|action| format!("{action} reads the whole table"));
-    inverted.chain(wild).chain(scans).collect()
+    let mut excess = Vec::new();
+    for key in ["NotAction", "NotResource"] {
+        if statement.get(key).is_some() {
+            excess.push(format!("{key} allows everything else"));
+        }
+    }
+    for text in actions.iter().chain(&resources) {
+        if text.contains(['*', '?']) {
+            excess.push(format!("wildcard {text}"));
+        }
+    }
+    for action in actions {
+        if is_scan(action) {
+            excess.push(format!("{action} reads the whole table"));
+        }
+    }
+    excess
 }
 
 /// Whether an action can read the whole table, as `PartiQL`'s SELECT can. IAM ignores the case of actions.
@@ -131,8 +145,12 @@ fn is_scan(action: &str) -> bool {
 
 /// The policy statements with the effect `Allow`, at any depth.
 fn statements(value: &Value) -> Vec<&Value> {
-    let allows = value.get("Effect").is_some_and(|effect| effect == "Allow");
-    allows.then_some(value).into_iter().chain(children(value).flat_map(statements)).collect()
+    let mut statements = Vec::new();
+    if value.get("Effect").is_some_and(|effect| effect == "Allow") {
+        statements.push(value);
+    }
+    statements.extend(children(value).flat_map(self::statements));
+    statements
 }
 
 /// The strings in a value, at any depth of lists and intrinsic functions.

@@ -13,7 +13,8 @@ use crate::domain::Patch;
 
 /// The changes of one write to one item.
 ///
-/// There are two kinds. `set`, `remove` and `patch` change what a client sees: [`Condition::and_differs`] is about these.
+/// There are two kinds. `set`, `remove`, `change` and `patch` change what a client sees: [`Condition::and_differs`] is
+/// about these.
 /// `touch`, `discard`, `increment`, `add_members` and `remove_members` are bookkeeping (a timestamp, a version, a write
 /// id) that goes along with a change and is not a difference by itself.
 #[derive(Debug, Clone)]

@@ -49,7 +49,7 @@ impl ItemType {
             Self::Tombstone => "tombstone",
             Self::ApiKey => "api_key",
             Self::Idempotency => "idempotency",
-            Self::IdempotencyLock => "lease",
+            Self::IdempotencyLock => "idempotency_lock",
             Self::Activity => "activity",
             Self::Campaign => "campaign",
             Self::LeadMagnet => "lead_magnet",

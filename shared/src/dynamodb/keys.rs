@@ -11,13 +11,13 @@
 //!   sort key. Ids are version 7 UUIDs, so the order of sort keys is the order of creation, and a list needs no index.
 //! - The children of a contact or an import have a partition of their own (`ORG#<org>#CONTACT#<contact>`): activities in
 //!   the order of their event times, which are stored with a fixed width, leads by campaign, and the parent's tombstone.
-//! - The lock of an e-mail has its own partition under the hash of the e-mail. A create then costs the organization's
-//!   partition one write, and a log of keys holds no e-mail.
+//! - The lock of an email has its own partition under the hash of the email. A create then costs the organization's
+//!   partition one write, and a log of keys holds no email.
 //! - Two indexes hold keys only: [`GSI1`] finds leads by campaign and API keys by organization, [`GSI2`] finds a lead by its
 //!   id. What they name is read from the table, which is consistent.
 //!
 //! **Rejected.** A table per type: a transaction over five types is as easy in one table, and one stream feeds one worker.
-//! An index for lists in creation order: it doubles the price of each write and is eventually consistent. The e-mail in
+//! An index for lists in creation order: it doubles the price of each write and is eventually consistent. The email in
 //! the lock's key: keys are logged. Sharded partitions for contacts: a list would be one Query per shard; as
 //! [`contact`] takes both the organization and the contact, shards can be added in `contact_partition` alone.
 //!
@@ -118,7 +118,7 @@ pub fn contacts(org: OrgId, after: Option<DateTime<Utc>>) -> Range {
     range
 }
 
-/// The lock that keeps an e-mail unique within an organization.
+/// The lock that keeps an email unique within an organization.
 pub fn email_lock(org: OrgId, email: &Email) -> Key {
     Key::new(format!("{}#EMAIL#{}", organization(org), sha256(&[email.as_str()])), "EMAIL")
 }

@@ -9,8 +9,8 @@ pub enum Error {
     /// The item does not exist in this organization.
     #[error("{} not found", .0.name())]
     NotFound(Kind),
-    /// Another contact of the organization has this e-mail.
-    #[error("the e-mail belongs to another contact")]
+    /// Another contact of the organization has this email.
+    #[error("the email belongs to another contact")]
     EmailTaken(Email),
     /// The contact has another version than the client requires.
     #[error("the contact has another version than the one required")]

@@ -11,7 +11,7 @@
 //! that a sparse filter left unfilled. Its cursor is then the last position that was looked at, shown or not, so the next
 //! page makes progress: a page may be short, even empty, and still link to the next.
 //!
-//! A list is read from where its filter finds it cheapest: the range of its type, an import's memberships, an e-mail's lock,
+//! A list is read from where its filter finds it cheapest: the range of its type, an import's memberships, an email's lock,
 //! or an index. Rows that are found through another item are read in a batch, put into order by [`in_order`], and hidden if
 //! they or their parents no longer exist.
 //!

@@ -325,7 +325,7 @@ async fn a_contact_at_its_size_limit_joins_no_further_import() {
             [RowOutcome::Updated(_)] => assert!(accepted, "{imports}"),
             [RowOutcome::Refused(_, errors)] => {
                 assert!(!accepted, "{imports}");
-                assert_eq!(errors.to_string(), "X-Import-ID would grow the contact past 350 KB");
+                assert_eq!(errors.to_string(), "Validation error: X-Import-ID would grow the contact past 350 KB");
             }
             _ => panic!("{imports} imports: {outcomes:?}"),
         }

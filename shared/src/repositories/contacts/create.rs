@@ -21,7 +21,7 @@ impl Contacts {
         Contact::new(self.table.new_id(), self.table.org, import_id, new, self.table.now)
     }
 
-    /// Stores a new contact in one transaction with the lock of its e-mail, its membership of an import, its company if
+    /// Stores a new contact in one transaction with the lock of its email, its membership of an import, its company if
     /// that does not exist, and the idempotency record.
     ///
     /// # Errors

@@ -91,7 +91,7 @@ impl Contacts {
     }
 }
 
-/// The contact still has the e-mail and the imports by which its lock and its memberships were found, and its version if
+/// The contact still has the email and the imports by which its lock and its memberships were found, and its version if
 /// the client requires one.
 fn as_read(contact: &Contact, required: Option<&RequiredVersion>) -> Condition {
     let import_ids = if contact.import_ids.is_empty() {

@@ -1,4 +1,4 @@
-//! The items of a contact: its own, the lock of its e-mail, and its memberships of imports.
+//! The items of a contact: its own, the lock of its email, and its memberships of imports.
 
 use std::collections::BTreeSet;
 
@@ -88,7 +88,7 @@ pub(super) fn from_item(mut item: Item) -> Result<Contact> {
     })
 }
 
-/// The contact that holds the lock of an e-mail.
+/// The contact that holds the lock of an email.
 pub(super) fn lock_holder(lock: &Item) -> Result<ContactId> {
     let holder = string(lock, CONTACT_ID).and_then(|id| ContactId::parse(&id).ok());
     Ok(holder.ok_or_else(|| unreadable(lock, ItemType::EmailLock))?)
@@ -105,7 +105,7 @@ pub(super) fn same_version(contact: &Contact) -> Condition {
 }
 
 impl Contacts {
-    /// The item that locks an e-mail for a contact.
+    /// The item that locks an email for a contact.
     pub(super) fn lock_item(&self, email: &Email, contact_id: ContactId) -> Result<Item> {
         let key = keys::email_lock(self.table.org, email);
         Ok(encode(&key, ItemType::EmailLock, &ContactReference { contact_id })?)

@@ -22,9 +22,9 @@ pub struct Contacts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TransactionItem {
     Contact,
-    /// The lock of the contact's new e-mail.
+    /// The lock of the contact's new email.
     EmailLock,
-    /// The lock of the e-mail that the contact had before.
+    /// The lock of the email that the contact had before.
     OldEmailLock,
     Company,
     IdempotencyRecord,

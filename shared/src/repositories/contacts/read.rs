@@ -174,7 +174,7 @@ impl Contacts {
         Ok(FoundContacts { contacts, last_evaluated })
     }
 
-    /// Finds the contact with an e-mail by the lock of the e-mail.
+    /// Finds the contact with an email by the lock of the email.
     async fn find_by_email(
         &self,
         email: &Email,

@@ -1,7 +1,7 @@
 //! Update of one contact.
 //!
 //! Most updates are one conditional `UpdateItem` without a read. It is refused if the contact does not exist or nothing
-//! differs, and cannot be used if the outcome depends on what is stored (a new e-mail, nested metadata, a new company). The
+//! differs, and cannot be used if the outcome depends on what is stored (a new email, nested metadata, a new company). The
 //! stored item, which a refusal shows, then serves as the read, and the next version of the contact is written on the
 //! condition that the version is still the one that was read.
 
@@ -84,7 +84,7 @@ impl Contacts {
     ) -> Result<Option<(Update, Condition)>> {
         let mut update = Update::new();
         let mut changes = changed_attributes(patch)?;
-        // A new e-mail needs a new lock, so it is never written here: it is a condition, whose refusal serves as the read.
+        // A new email needs a new lock, so it is never written here: it is a condition, whose refusal serves as the read.
         changes.remove(EMAIL);
         update.change(changes);
         let Some(growth) = add_enrichment_changes(&mut update, &patch.enrichment) else { return Ok(None) };
@@ -116,7 +116,7 @@ impl Contacts {
     }
 
     /// Writes the next version of a contact if it still has the version that was read, in one transaction with the locks
-    /// of a changed e-mail and a new company.
+    /// of a changed email and a new company.
     async fn replace(
         &self,
         contact: &Contact,

@@ -135,7 +135,7 @@ async fn repeats_run_again(endpoint: Endpoint, handle: impl Handler) {
 
         assert_eq!(response.status, success(endpoint), "{time}: {}", response.text);
         assert_eq!(response.header("idempotent-replayed"), "", "{time}");
-        assert_eq!(app.count_items("lease").await, 0, "{time}");
+        assert_eq!(app.count_items("idempotency_lock").await, 0, "{time}");
     }
 }
 
@@ -150,7 +150,7 @@ async fn failures_release_the_lock(endpoint: Endpoint, handle: impl Handler) {
     assert_eq!(app.send(endpoint, handle, &keyed.clone().text("{")).await.status, 400);
     assert_eq!(app.send(endpoint, unavailable, &keyed).await.status, 503);
 
-    assert_eq!(app.count_items("lease").await, 0);
+    assert_eq!(app.count_items("idempotency_lock").await, 0);
 }
 
 /// Runs inside a handler, where the key of the handler's request is locked.

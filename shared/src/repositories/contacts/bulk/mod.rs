@@ -1,29 +1,29 @@
-//! Bulk upload: many contacts, created or updated by their e-mails.
+//! Bulk upload: many contacts, created or updated by their emails.
 //!
-//! **Problem.** An upload has thousands of rows. Some of their e-mails have a contact, some occur several times, and other
+//! **Problem.** An upload has thousands of rows. Some of their emails have a contact, some occur several times, and other
 //! requests write at the same time. A transaction takes 100 items and 4 MB, and a request has 25 seconds and 256 MB. The
 //! client wants the outcome of every row, and may ask for it without any write.
 //!
 //! **Approach.** [`Contacts::plan`] reads, [`Contacts::carry_out`] writes.
-//! 1. Rows are grouped by e-mail. The locks of all e-mails are read in batches, then the contacts that hold them, each
-//!    once, so the number of calls depends on the number of distinct e-mails only.
-//! 2. The rows of one e-mail are merged in their order into one new or stored contact (`plan.rs`): one write per contact,
+//! 1. Rows are grouped by email. The locks of all emails are read in batches, then the contacts that hold them, each
+//!    once, so the number of calls depends on the number of distinct emails only.
+//! 2. The rows of one email are merged in their order into one new or stored contact (`plan.rs`): one write per contact,
 //!    however many rows it has. A row that cannot be merged is refused; the others count.
 //! 3. Missing companies are created first. Contacts are then written in concurrent transactions that are filled to the
 //!    limits of DynamoDB, each contact whole: with its lock and its membership, on the condition that it is unchanged.
-//! 4. If a transaction is refused, nothing of it is written. Its e-mails are read and planned anew after a backoff, until
+//! 4. If a transaction is refused, nothing of it is written. Its emails are read and planned anew after a backoff, until
 //!    the deadline.
 //!
-//! An interrupted upload leaves whole contacts behind. The same upload sent again finds them by their e-mails and writes
+//! An interrupted upload leaves whole contacts behind. The same upload sent again finds them by their emails and writes
 //! the rest; that is why its `Idempotency-Key` is a lock and stores no response (see `repositories::idempotency`).
 //!
 //! **Rejected.** One transaction per contact: 25 times as many calls. `BatchWriteItem`: it has no conditions, so it would
-//! overwrite other writers and duplicate e-mails. Writing while reading on: a report without writing, and a refusal of the
+//! overwrite other writers and duplicate emails. Writing while reading on: a report without writing, and a refusal of the
 //! whole upload before the first write (`on_error`), need the whole plan first. Labels that tell which contact of a refused
 //! transaction failed: reading all of them again is one more batch, and costs less than the code.
 //!
-//! **If this is changed.** A lock and its contact are not read at the same time, so a contact counts for an e-mail only if it
-//! has that e-mail (see [`Contacts::read_and_plan`]). Two transactions of one upload must not write the same item, or they
+//! **If this is changed.** A lock and its contact are not read at the same time, so a contact counts for an email only if it
+//! has that email (see [`Contacts::read_and_plan`]). Two transactions of one upload must not write the same item, or they
 //! conflict with each other for ever; companies are created beforehand for that reason. The limits below keep the
 //! function within its memory; the table tests and the black-box test of large uploads measure them.
 
@@ -83,7 +83,7 @@ impl Contacts {
         Ok(Plan { import_id, contacts })
     }
 
-    /// Writes a plan. E-mails whose contact another writer has changed are planned anew; the returned plan is the
+    /// Writes a plan. Emails whose contact another writer has changed are planned anew; the returned plan is the
     /// one that was written.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl Contacts {
         }
     }
 
-    /// Reads the contacts of these e-mails, and plans the outcome of their rows.
+    /// Reads the contacts of these emails, and plans the outcome of their rows.
     async fn read_and_plan<'a>(
         &self,
         groups: Vec<RowsOfEmail<'a>>,
@@ -125,12 +125,12 @@ impl Contacts {
         for lock in self.table.client.batch_get(&lock_keys).await? {
             holders.insert(string(&lock, PK).unwrap_or_default(), lock_holder(&lock)?);
         }
-        // The locks are read in several calls, so two of them may name one contact whose e-mail was changed in between.
+        // The locks are read in several calls, so two of them may name one contact whose email was changed in between.
         let ids: HashSet<_> = holders.values().copied().collect();
         let mut contacts = self.read_contacts(ids).await?;
         let mut planned = Vec::with_capacity(groups.len());
         for (rows, lock_key) in groups.into_iter().zip(lock_keys) {
-            // A contact that was deleted or got another e-mail after its lock was read does not count. If the lock still
+            // A contact that was deleted or got another email after its lock was read does not count. If the lock still
             // exists, it refuses the write.
             let stored = match holders.get(&lock_key.pk) {
                 Some(id) if contacts.get(id).is_some_and(|contact| contact.details.email == *rows.email()) => {

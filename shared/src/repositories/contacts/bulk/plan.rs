@@ -1,4 +1,4 @@
-//! The decision about each e-mail of an upload: which contact its rows create or change. Calls no database.
+//! The decision about each email of an upload: which contact its rows create or change. Calls no database.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -24,18 +24,18 @@ pub enum RowOutcome<'a> {
     Created(&'a Contact),
     /// The row was merged into this contact, with or without a difference.
     Updated(&'a Contact),
-    /// The row cannot be merged into the contact with this e-mail.
+    /// The row cannot be merged into the contact with this email.
     Refused(&'a Email, &'a ValidationErrors),
 }
 
-/// The rows of one e-mail, in their order.
+/// The rows of one email, in their order.
 #[derive(Debug)]
 pub(super) struct RowsOfEmail<'a> {
     first: &'a Row,
     others: Vec<&'a Row>,
 }
 
-/// The planned outcome of the rows of one e-mail.
+/// The planned outcome of the rows of one email.
 #[derive(Debug)]
 pub(super) struct PlannedContact<'a> {
     pub(super) rows: RowsOfEmail<'a>,
@@ -44,7 +44,7 @@ pub(super) struct PlannedContact<'a> {
     action: RowAction,
 }
 
-/// The effect of the rows of one e-mail.
+/// The effect of the rows of one email.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "boxing thousands of contacts would cost more memory than it saves")]
 enum RowAction {
@@ -68,7 +68,7 @@ impl Plan<'_> {
 }
 
 impl<'a> RowsOfEmail<'a> {
-    /// Groups rows by their e-mail, in the order of the first row of each.
+    /// Groups rows by their email, in the order of the first row of each.
     pub(super) fn group(rows: &'a [Row]) -> Vec<Self> {
         let mut indexes = HashMap::<&Email, usize>::new();
         let mut groups = Vec::<Self>::new();
