@@ -3,15 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use shared::ApiError;
 use shared::domain::{Contact, ContactId, Id};
 use shared::testing::{TestApp, TestRequest, TestResponse, compact_json, contact_patch, jane};
 use shared::wire::ContactView;
-use shared::{ApiError, Endpoint};
 use uuid::Uuid;
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::BulkUploadContacts;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

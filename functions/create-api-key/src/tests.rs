@@ -2,14 +2,11 @@
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
-use shared::Endpoint;
 use shared::auth::Credentials;
 use shared::domain::{ApiKeySecret, Scope};
 use shared::testing::{TestApp, TestRequest, TestResponse, compact_json};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::CreateApiKey;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

@@ -1,14 +1,11 @@
 //! Requests through `serve` and `handle`. Each test has a table of its own.
 
 use serde_json::{Value, json};
-use shared::Endpoint;
 use shared::domain::{ContactId, Id, time};
 use shared::testing::{Tenant, TestApp, TestRequest, TestResponse, compact_json, jane};
 use shared::wire::ContactView;
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::CreateContact;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

@@ -6,9 +6,7 @@ use shared::domain::CampaignId;
 use shared::dynamodb::Parent;
 use shared::testing::{TestApp, TestRequest, TestResponse};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::DeleteCampaign;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

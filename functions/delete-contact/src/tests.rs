@@ -7,9 +7,7 @@ use shared::dynamodb::Parent;
 use shared::dynamodb::keys::{self, Key};
 use shared::testing::{TestApp, TestRequest, TestResponse};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::DeleteContact;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

@@ -1,16 +1,13 @@
 //! Requests through `serve` and `handle`. Each test has a table of its own.
 
 use serde_json::json;
-use shared::Endpoint;
 use shared::domain::ImportId;
 use shared::domain::Kind;
 use shared::dynamodb::Parent;
 use shared::repositories::Error;
 use shared::testing::{TestApp, TestRequest, TestResponse, jane, new_contact};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::DeleteImport;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

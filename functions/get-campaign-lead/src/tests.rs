@@ -1,14 +1,11 @@
 //! Requests through `serve` and `handle`. Each test has a table of its own.
 
 use serde_json::{Value, json};
-use shared::Endpoint;
 use shared::domain::{Lead, LeadId, time};
 use shared::dynamodb::keys;
 use shared::testing::{TestApp, TestRequest, TestResponse, compact_json};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::GetCampaignLead;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

@@ -6,9 +6,7 @@ use shared::domain::{CampaignId, time};
 use shared::dynamodb::keys;
 use shared::testing::{TestApp, TestRequest, TestResponse, compact_json};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::GetCampaign;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

@@ -9,9 +9,7 @@ use shared::testing::{Tenant, TestApp, TestRequest, TestResponse, compact_json, 
 use shared::wire::NewActivities;
 use uuid::Uuid;
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::GetContact;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

@@ -8,9 +8,7 @@ use shared::system;
 use shared::testing::{TestApp, TestRequest, TestResponse, compact_json, jane};
 use shared::{Endpoint, Response};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::GetImport;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

@@ -2,15 +2,12 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use shared::Endpoint;
 use shared::domain::{CampaignId, ImportId};
 use shared::dynamodb::Parent;
 use shared::testing::{TestApp, TestRequest, TestResponse, compact_json, jane};
 use uuid::Uuid;
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::LinkImports;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

@@ -2,16 +2,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use shared::Endpoint;
 use shared::domain::{ApiKey, ApiKeySecret, NewApiKey, OrgId, Scope, time};
 use shared::dynamodb::keys;
 use shared::system;
 use shared::testing::{TestApp, compact_json};
 use uuid::Uuid;
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::ListApiKeys;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

@@ -2,15 +2,13 @@
 
 use chrono::TimeDelta;
 use serde_json::json;
+use shared::Response;
 use shared::domain::{CampaignId, ContactId, LeadKey};
 use shared::dynamodb::keys;
 use shared::testing::{TestApp, TestRequest, TestResponse, jane, parse_body};
-use shared::{Endpoint, Response};
 use uuid::Uuid;
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::ListCampaignLeads;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

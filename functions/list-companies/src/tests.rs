@@ -2,15 +2,12 @@
 
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
-use shared::Endpoint;
 use shared::domain::{CompanyName, time};
 use shared::dynamodb::keys;
 use shared::system;
 use shared::testing::{Tenant, TestApp, jane};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::ListCompanies;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

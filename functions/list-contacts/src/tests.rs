@@ -2,15 +2,12 @@
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
-use shared::Endpoint;
 use shared::domain::{Contact, ContactId, Id, ImportId, time};
 use shared::dynamodb::keys;
 use shared::system;
 use shared::testing::{TestApp, TestRequest, compact_json, contact_patch, jane};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::ListContacts;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

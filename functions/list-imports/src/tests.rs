@@ -6,9 +6,7 @@ use shared::domain::{Id, Import, ImportId};
 use shared::testing::{TestApp, TestRequest, parse_body};
 use shared::{Endpoint, Response};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::ListImports;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

@@ -3,13 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use shared::Endpoint;
 use shared::domain::{ActivityId, ContactId, TimelineFilter, TimelinePage, time};
 use shared::testing::{TestApp, TestRequest, TestResponse, compact_json, parse_body};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::RecordActivities;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
@@ -428,7 +425,7 @@ async fn a_response_too_large_for_an_idempotency_record_is_refused_before_a_writ
         assert_eq!(response.status, 400, "{count}");
         assert_eq!(
             response.detail(),
-            "Validation error: body must be smaller to be sent with an Idempotency-Key: its answer is too long to keep",
+            "Validation error: body must be smaller to be sent with an Idempotency-Key: its response is too long to be stored",
             "{count}"
         );
         assert_eq!(app.items().await, before, "{count}");

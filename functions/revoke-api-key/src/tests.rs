@@ -2,15 +2,12 @@
 
 use chrono::TimeDelta;
 use serde_json::json;
-use shared::Endpoint;
 use shared::domain::{ApiKey, ApiKeyId, ApiKeySecret, Scope};
 use shared::dynamodb::keys;
 use shared::testing::{TestApp, TestRequest, TestResponse};
 use uuid::Uuid;
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::RevokeApiKey;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

@@ -5,9 +5,7 @@ use shared::Endpoint;
 use shared::domain::ContactId;
 use shared::testing::{TestApp, TestRequest, TestResponse, compact_json};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::UpdateActivity;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

@@ -6,9 +6,7 @@ use shared::Endpoint;
 use shared::domain::CampaignId;
 use shared::testing::{TestApp, TestRequest, TestResponse, compact_json};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::UpdateCampaign;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

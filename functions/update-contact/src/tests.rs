@@ -2,14 +2,11 @@
 
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
-use shared::Endpoint;
 use shared::domain::{ContactId, time};
 use shared::dynamodb::keys;
 use shared::testing::{TestApp, TestRequest, TestResponse, compact_json, jane};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::UpdateContact;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

@@ -2,13 +2,10 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use shared::Endpoint;
 use shared::domain::ImportId;
 use shared::testing::{TestApp, TestRequest, TestResponse, compact_json};
 
-use super::handle;
-
-const ENDPOINT: Endpoint = Endpoint::UpdateImport;
+use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:

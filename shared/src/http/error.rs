@@ -147,8 +147,9 @@ fn either_of(supported: &[Media]) -> String {
 
 impl From<repositories::Error> for ApiError {
     fn from(error: repositories::Error) -> Self {
-        const RESPONSE_TOO_LARGE: InvalidValue =
-            InvalidValue::Rule("must be smaller to be sent with an Idempotency-Key: its answer is too long to keep");
+        const RESPONSE_TOO_LARGE: InvalidValue = InvalidValue::Rule(
+            "must be smaller to be sent with an Idempotency-Key: its response is too long to be stored",
+        );
         match error {
             repositories::Error::NotFound(kind) => Self::NotFound(kind),
             repositories::Error::EmailTaken(email) => Self::EmailTaken(email.as_str().to_owned()),

@@ -210,7 +210,7 @@ async fn build_functions(root: &Path, release: bool) -> Result<()> {
         cargo.arg("--release");
     }
     let status = ProcessGroup::spawn(cargo)?.wait().await?;
-    ensure!(status.success(), "cannot build the functions: fix the errors that cargo reports above");
+    ensure!(status.success(), "cannot build the functions ({status}): see the output of cargo above");
     Ok(())
 }
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use hyper::header::HeaderMap;
+use strum::{EnumDiscriminants, EnumString, VariantArray};
 
 use super::response::{CancellationReason, ThrottlingError};
 
 /// The DynamoDB operations that read and write items: the only ones that the proxy records, holds or fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, EnumString)]
 #[expect(missing_docs, reason = "the names are DynamoDB's own")]
 pub enum Operation {
     GetItem,
@@ -26,19 +27,7 @@ impl Operation {
     /// Reads the operation from the `X-Amz-Target` header of a call.
     pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let target = headers.get("x-amz-target")?.to_str().ok()?;
-        match target.strip_prefix("DynamoDB_20120810.")? {
-            "GetItem" => Some(Self::GetItem),
-            "BatchGetItem" => Some(Self::BatchGetItem),
-            "Query" => Some(Self::Query),
-            "Scan" => Some(Self::Scan),
-            "TransactGetItems" => Some(Self::TransactGetItems),
-            "PutItem" => Some(Self::PutItem),
-            "UpdateItem" => Some(Self::UpdateItem),
-            "DeleteItem" => Some(Self::DeleteItem),
-            "BatchWriteItem" => Some(Self::BatchWriteItem),
-            "TransactWriteItems" => Some(Self::TransactWriteItems),
-            _ => None,
-        }
+        target.strip_prefix("DynamoDB_20120810.")?.parse().ok()
     }
 
     pub(super) fn is_transaction(self) -> bool {
@@ -47,7 +36,12 @@ impl Operation {
 }
 
 /// A fault of one call. The table in the [module documentation](super) says what the engine executes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, EnumDiscriminants)]
+#[strum_discriminants(
+    name(FaultKind),
+    derive(PartialOrd, Ord, VariantArray),
+    doc = "A [`Fault`] without its details, to choose and to count by."
+)]
 pub enum Fault {
     /// 500 `InternalServerError`.
     InternalServerError,
@@ -77,51 +71,13 @@ pub enum Fault {
 impl Fault {
     /// The fault without its details.
     pub fn kind(&self) -> FaultKind {
-        match self {
-            Self::InternalServerError => FaultKind::InternalServerError,
-            Self::Throttled(_) => FaultKind::Throttled,
-            Self::TransactionConflict => FaultKind::TransactionConflict,
-            Self::TransactionCanceled(_) => FaultKind::TransactionCanceled,
-            Self::TransactionInProgress => FaultKind::TransactionInProgress,
-            Self::RequestLost => FaultKind::RequestLost,
-            Self::ResponseLost => FaultKind::ResponseLost,
-            Self::Delayed(_) => FaultKind::Delayed,
-            Self::Unprocessed => FaultKind::Unprocessed,
-            Self::MalformedResponse => FaultKind::MalformedResponse,
-        }
+        self.into()
     }
-}
-
-/// A [`Fault`] without its details, to choose and to count by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each is explained at the fault of its name")]
-pub enum FaultKind {
-    InternalServerError,
-    Throttled,
-    TransactionConflict,
-    TransactionCanceled,
-    TransactionInProgress,
-    RequestLost,
-    ResponseLost,
-    Delayed,
-    Unprocessed,
-    MalformedResponse,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[
-        Self::InternalServerError,
-        Self::Throttled,
-        Self::TransactionConflict,
-        Self::TransactionCanceled,
-        Self::TransactionInProgress,
-        Self::RequestLost,
-        Self::ResponseLost,
-        Self::Delayed,
-        Self::Unprocessed,
-        Self::MalformedResponse,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// Whether a call of `operation` to DynamoDB can fail in this way.
     pub fn applies_to(self, operation: Operation) -> bool {

@@ -112,7 +112,7 @@ async fn an_unreadable_record_is_an_internal_error(endpoint: Endpoint, handle: i
     let request = valid_request(&app, endpoint).await.header("idempotency-key", "key-1");
     let path = request.event().raw_path;
     let record = keys::idempotency(app.org.org_id, "POST", path.trim_end_matches('/'), "key-1");
-    app.put_item(&record, json!({"type": {"S": "idempotency"}, "answer": {"S": "canary"}})).await;
+    app.put_item(&record, json!({"type": {"S": "idempotency"}, "response": {"S": "canary"}})).await;
 
     let response = app.send(endpoint, handle, &request).await;
 
