@@ -57,7 +57,7 @@ async fn the_documented_example_changes_the_metadata_and_nothing_else() {
         "actor":"SDR"
     }"#;
     assert_eq!(response.status, 200);
-    assert_eq!(response.text, compact_json(&expected));
+    assert_eq!(response.text, compact_json(expected));
 }
 
 #[tokio::test]

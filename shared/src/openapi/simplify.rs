@@ -45,7 +45,7 @@ fn merged(all_of: AllOf, derived: &Schemas) -> RefOr<Schema> {
     for item in all_of.items.clone() {
         let item = match item {
             RefOr::Ref(reference) => derived[name_of(&reference.ref_location)].clone(),
-            other => other,
+            item @ RefOr::T(_) => item,
         };
         match simplified(item, derived) {
             RefOr::T(Schema::Object(part)) => parts.push(part),

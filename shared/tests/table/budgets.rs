@@ -20,6 +20,7 @@ use shared::{Endpoint, RequestContext};
 const PAGE: TimelinePage = TimelinePage { filter: TimelineFilter::Active, page: 0, limit: 50, after: None };
 
 /// The cost of a request. Calls made in parallel are one round trip.
+#[derive(Clone, Copy)]
 struct Cost {
     calls: u32,
     rounds: u32,

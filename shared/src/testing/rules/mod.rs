@@ -2,7 +2,7 @@
 //!
 //! A rule takes the endpoint and its handler, and panics with the request that got a wrong response. No rule names an
 //! endpoint: what applies follows from the route table, and a valid request from the endpoint's example event
-//! ([`valid_request`]).
+//! ([`valid_request`](fn@valid_request)).
 
 mod bodies;
 mod credentials;

@@ -1,7 +1,7 @@
 //! A valid request to any endpoint: its example event, on resources that exist.
 //!
 //! The ids in the example's path and body are replaced by ids of new resources, and emails by new ones, because an email
-//! belongs to one contact. A new endpoint needs nothing here; a new [`Kind`] needs an arm of [`create`].
+//! belongs to one contact. A new endpoint needs nothing here; a new [`Kind`] needs an arm of `create`.
 
 use std::collections::BTreeMap;
 
