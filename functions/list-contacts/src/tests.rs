@@ -177,8 +177,8 @@ async fn updated_after_finds_the_contacts_that_changed() {
     contact(&app, &json!({}), None).await;
     let [oldest, newest] = [contact(&app, &json!({}), None).await, contact(&app, &json!({}), None).await];
     let query = format!("updated_after={}", time::to_millis(newest.updated_at));
-    let contacts = app.ctx().contacts(&app.principal(&app.org).await);
     app.advance_clock(TimeDelta::seconds(10));
+    let contacts = app.ctx().contacts(&app.principal(&app.org).await);
 
     contacts.update(oldest.id, &contact_patch(json!({"company": null})), None).await.unwrap();
     assert!(every_page(&app, &query).await.is_empty(), "an update that changes nothing");

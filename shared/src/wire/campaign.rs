@@ -17,16 +17,17 @@ impl FromFields for CampaignPatch {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         Some(Self {
             name: fields.required("name", "Title."),
-            description: fields.optional("description", "Description."),
+            description: fields.optional_text("description", "Description."),
             status: fields.defaulted("status", "State; a new campaign is a `draft` unless sent."),
             service_id: fields.optional("service_id", "Service that the campaign sells."),
             icp_profile_id: fields.optional("icp_profile_id", "Ideal customer profile."),
-            target_meeting_type: fields.optional("target_meeting_type", "Kind of meeting that the campaign aims at."),
+            target_meeting_type: fields
+                .optional_text("target_meeting_type", "Kind of meeting that the campaign aims at."),
             review_required_default: fields.defaulted(
                 "review_required_default",
                 "Review of messages before they are sent; `human_review` unless sent.",
             ),
-            seller_name: fields.optional("seller_name", "Name that signs the messages."),
+            seller_name: fields.optional_text("seller_name", "Name that signs the messages."),
             provider_account_id: fields.optional("provider_account_id", "Accounts that the campaign is sent from."),
             publish_posts: fields
                 .defaulted("publish_posts", "Whether the campaign publishes posts; `true` unless sent."),
@@ -91,7 +92,7 @@ impl ObjectBody for Availability {
 impl FromFields for LeadMagnet {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let name = fields.required("name", "Title.");
-        let description = fields.optional("description", "Description.");
+        let description = fields.optional_text("description", "Description.");
         let url = fields.required("url", "URL of the resource.");
         let content_type = fields.required("content_type", "Type of the resource.");
         Some(Self { name: name?, description: description.into_value(), url: url?, content_type: content_type? })

@@ -94,7 +94,7 @@ impl FromFields for LeadPatch {
         Some(Self {
             lead_status: fields.defaulted("lead_status", "Progress of the campaign with this lead."),
             lead_score: fields.optional("lead_score", "Score, on the client's own scale."),
-            lead_phase: fields.optional("lead_phase", "Phase, in the client's own words."),
+            lead_phase: fields.optional_text("lead_phase", "Phase, in the client's own words."),
         })
     }
 }
