@@ -146,9 +146,19 @@ async fn every_field_is_stored_and_returned() {
     );
     assert_eq!(response.status, 201);
     assert_eq!(response.text, compact_json(&expected));
-    let lead_magnet = item(&app, "lead_magnet").await.unwrap();
-    for part in [lead_magnet_id, "Guide", "https://example.com/g.pdf", "ebook"] {
-        assert!(lead_magnet.contains(part), "{part}: {lead_magnet}");
+}
+
+#[tokio::test]
+async fn a_lead_magnet_is_stored_under_the_id_that_the_campaign_shows() {
+    let app = TestApp::new().await;
+    let lead_magnet = json!({"name": "Guide", "url": "https://example.com/g.pdf", "content_type": "ebook"});
+
+    let response = post(&app, &json!({"name": "Q1", "lead_magnet": lead_magnet})).await;
+
+    let campaign = response.json();
+    let stored = item(&app, "lead_magnet").await.unwrap();
+    for part in [campaign["lead_magnet_id"].as_str().unwrap(), "Guide", "https://example.com/g.pdf", "ebook"] {
+        assert!(stored.contains(part), "{part}: {stored}");
     }
 }
 
@@ -306,6 +316,17 @@ async fn validation_errors_name_each_field_in_the_documented_order() {
         assert_eq!(response.detail(), format!("Validation error: {detail}"), "{body}");
     }
     assert_eq!(app.items().await, before, "nothing is written");
+}
+
+#[tokio::test]
+async fn a_repeated_field_of_a_nested_object_is_a_validation_error() {
+    let app = TestApp::new().await;
+    let body = r#"{"name": "Q1", "lead_magnet": {"name": "Guide", "name": "Guide 2"}}"#;
+
+    let response = app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).text(body)).await;
+
+    assert_eq!(response.status, 400);
+    assert_eq!(response.detail(), "Validation error: lead_magnet must not have a field twice");
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ async fn optional_fields_are_null_when_they_are_absent_null_or_blank() {
     let cases = [
         json!({}),
         json!({"company": null, "locale": null, "timezone": null, "metadata": null}),
-        json!({"company": " \u{a0}", "metadata": {}}),
+        json!({"company": " \u{a0}", "locale": "", "timezone": " \t", "metadata": {}}),
         json!({"metadata": {"a": null}}),
         json!({"enrichment": null}),
     ];

@@ -487,8 +487,6 @@ async fn an_unreadable_activity_is_a_500_without_details() {
     let item = |direction: &str| {
         json!({
             "type": {"S": "activity"},
-            "id": {"S": "act_1"},
-            "event_time": {"S": "2024-04-18T10:15:00.000Z"},
             "event_type": {"S": "x"},
             "direction": {"S": direction},
         })

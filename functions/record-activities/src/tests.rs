@@ -33,7 +33,7 @@ async fn timeline(app: &TestApp, contact: ContactId) -> Vec<(String, String)> {
     let contacts = app.ctx().contacts(&app.principal(&app.org).await);
     let (_, timeline) = contacts.get(contact, &page).await.unwrap();
     let activities = timeline.activities.iter();
-    activities.map(|activity| (activity.id.as_str().to_owned(), time::to_millis(activity.details.event_time))).collect()
+    activities.map(|activity| (activity.id.as_str().to_owned(), time::to_millis(activity.event_time))).collect()
 }
 
 /// Merges metadata into an activity, as its sender does later.

@@ -84,7 +84,11 @@ async fn a_field_that_is_sent_changes_and_the_others_stay() {
         ("company", json!("Tech Corp"), json!("Tech Corp")),
         ("company", json!(" "), json!(null)),
         ("locale", json!(null), json!(null)),
+        ("locale", json!("en"), json!("en")),
+        ("locale", json!(""), json!(null)),
         ("timezone", json!(null), json!(null)),
+        ("timezone", json!("UTC"), json!("UTC")),
+        ("timezone", json!(" "), json!(null)),
     ] {
         app.advance_clock(TimeDelta::seconds(2));
 

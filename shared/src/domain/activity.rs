@@ -71,14 +71,11 @@ pub const FALLBACK_CHANNEL: &str = "sistema";
 /// The delivery flags in the metadata of every activity; `false` by default.
 pub const DELIVERY_FLAGS: [&str; 4] = ["delivered", "opened", "clicked", "replied"];
 
-/// The fields of an activity that senders write, but for its id, its text and its metadata.
+/// The fields of an activity that senders write, but for its id, its event time, its text and its metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActivityDetails {
     /// The campaign that the activity belongs to.
     pub campaign_id: Option<CampaignId>,
-    /// The time of the event, to the millisecond.
-    #[serde(with = "time::millis")]
-    pub event_time: DateTime<Utc>,
     /// `email`, `linkedin`, …
     pub channel: Option<Line<100>>,
     /// `message_sent`, `replied`, …
@@ -94,6 +91,8 @@ pub struct ActivityDetails {
 pub struct Activity {
     /// Unique among the activities of one contact with the same `event_time`.
     pub id: ActivityId,
+    /// The time of the event, to the millisecond.
+    pub event_time: DateTime<Utc>,
     /// The fields that senders write.
     pub details: ActivityDetails,
     /// The content: an object or an array.
@@ -117,6 +116,8 @@ pub fn content_len(event_text: Option<&Json>, metadata: &JsonObject) -> usize {
 pub struct NewActivity {
     /// The sender's id; an activity without one gets a generated id.
     pub id: Option<ActivityId>,
+    /// The time of the event, to the millisecond.
+    pub event_time: DateTime<Utc>,
     /// The fields that the sender wrote.
     pub details: ActivityDetails,
     /// The content: an object or an array.
@@ -128,8 +129,9 @@ pub struct NewActivity {
 impl NewActivity {
     /// The activity under the sender's id, or under one made from `generated`.
     pub fn with_id(self, generated: uuid::Uuid) -> Activity {
-        let Self { id, details, event_text, metadata } = self;
-        Activity { id: id.unwrap_or_else(|| ActivityId::generated(generated)), details, event_text, metadata }
+        let Self { id, event_time, details, event_text, metadata } = self;
+        let id = id.unwrap_or_else(|| ActivityId::generated(generated));
+        Activity { id, event_time, details, event_text, metadata }
     }
 }
 
@@ -192,7 +194,7 @@ pub struct TimelinePosition {
 impl TimelinePosition {
     /// The position of this activity.
     pub fn of(activity: &Activity) -> Self {
-        Self { event_time: activity.details.event_time, id: activity.id.clone() }
+        Self { event_time: activity.event_time, id: activity.id.clone() }
     }
 
     /// Parses the form that `Display` writes: the time, an underscore, the id.

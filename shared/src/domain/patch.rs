@@ -1,15 +1,17 @@
 //! The change of one field by an update.
 
-use serde::{Serialize, Serializer};
+use serde::ser::{Error, Serialize, Serializer};
 
 /// The change of an optional field by an update.
 ///
-/// Serializes as the new value, or as `null` if the field is cleared.
+/// Serializes as the new value, or as `null` if the field is cleared. A field that keeps its value has to be skipped
+/// (`skip_serializing_if = "Patch::is_keep"`): it would clear the stored value, so it is an error.
 ///
 /// ```
 /// # use shared::domain::Patch;
 /// assert_eq!(serde_json::to_string(&Patch::Set("es-ES"))?, r#""es-ES""#);
 /// assert_eq!(serde_json::to_string(&Patch::<&str>::Clear)?, "null");
+/// assert!(serde_json::to_string(&Patch::<&str>::Keep).is_err());
 /// # Ok::<_, serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,6 +70,10 @@ impl<T> Patch<T> {
 
 impl<T: Serialize> Serialize for Patch<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value().serialize(serializer)
+        match self {
+            Self::Keep => Err(S::Error::custom("a field that keeps its value is not a change")),
+            Self::Clear => serializer.serialize_none(),
+            Self::Set(value) => value.serialize(serializer),
+        }
     }
 }

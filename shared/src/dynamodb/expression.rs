@@ -378,7 +378,7 @@ mod tests {
             .and_equals("email", text("jane@example.com"))
             .and_same("company", None)
             .and_same("locale", Some(text("es-ES")))
-            .and_at_most("gathered_bytes", number(100))
+            .and_at_most("growing_bytes", number(100))
             .and_one_of("version", [number(1), number(2)])
             .and_absent("revoked_at");
         let (expression, placeholders) = condition.render();
@@ -392,7 +392,7 @@ mod tests {
             ("#c1", "email"),
             ("#c2", "company"),
             ("#c3", "locale"),
-            ("#c4", "gathered_bytes"),
+            ("#c4", "growing_bytes"),
             ("#c5", "version"),
             ("#c6", "revoked_at"),
         ];

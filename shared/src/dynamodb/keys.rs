@@ -1,4 +1,4 @@
-//! Every key of the table. Nothing else formats or parses one.
+//! Every key of the table. Only `parent` formats and parses keys too: those of parents and tombstones.
 //!
 //! **Problem.** One table holds the items of all organizations and all types. A request must reach those of its own
 //! organization only, a list must be one cheap Query in a stable order, and a burst of creates must not meet in one hot
@@ -196,6 +196,12 @@ pub fn activities(org: OrgId, contact: ContactId) -> Range {
 /// An activity. The fixed width of its time makes the order of sort keys the order of events.
 pub fn activity(org: OrgId, contact: ContactId, event_time: DateTime<Utc>, id: &ActivityId) -> Key {
     Key::new(contact_children(org, contact), format!("{ACTIVITY}{}#{}", time::to_millis(event_time), id.as_str()))
+}
+
+/// The event time and the id of an activity, read from its sort key; `None` for any other sort key.
+pub fn parse_activity_sort_key(sort_key: &str) -> Option<(DateTime<Utc>, ActivityId)> {
+    let (event_time, id) = sort_key.strip_prefix(ACTIVITY)?.split_once('#')?;
+    Some((time::parse_to_millis(event_time).ok()?, ActivityId::parse(id).ok()?))
 }
 
 /// The leads of a contact, in the order of their campaigns.
@@ -465,6 +471,16 @@ mod tests {
             assert_eq!(ends(part), (first.to_owned(), last.to_owned()));
         }
         assert!(whole().starting_at("e").is_empty() && whole().ending_at("a").is_empty());
+    }
+
+    #[test]
+    fn the_sort_key_of_an_activity_names_its_event_time_and_its_id() {
+        let event_time = time::parse("2024-04-18T10:15:00.250Z").unwrap();
+        let key = activity(org(), ContactId::from(Uuid::from_u128(2)), event_time, &activity_id("act_1:a"));
+        assert_eq!(parse_activity_sort_key(&key.sk), Some((event_time, activity_id("act_1:a"))));
+        for sk in ["", "ACTIVITY#", "ACTIVITY#2024-04-18T10:15:00.250Z", "ACTIVITY#x#act_1", "LEAD#x"] {
+            assert_eq!(parse_activity_sort_key(sk), None, "{sk}");
+        }
     }
 
     fn activity_id(text: &str) -> ActivityId {

@@ -6,14 +6,11 @@ use std::pin::pin;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
-use serde::{Deserialize, Serialize};
 
 use super::idempotency::IdempotencyRecord;
 use super::{Error, OrgTable, Result};
 use crate::domain::activity::{MAX_BYTES, content_len};
-use crate::domain::{
-    Activity, ActivityDetails, ActivityId, ActivityPatch, ContactId, InvalidValue, JsonObject, Kind, NewActivity,
-};
+use crate::domain::{Activity, ActivityId, ActivityPatch, ContactId, InvalidValue, JsonObject, Kind, NewActivity};
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{
     Item, ItemType, decode, encode, json_to_value, map, sort_key, unreadable, value_to_json, value_to_object,
@@ -30,14 +27,6 @@ const EVENT_TEXT: &str = "event_text";
 pub struct Activities {
     table: OrgTable,
     contact: ContactId,
-}
-
-/// The attributes of an activity's item except its keys, its text and its metadata.
-#[derive(Serialize, Deserialize)]
-struct ActivityItem {
-    id: ActivityId,
-    #[serde(flatten)]
-    details: ActivityDetails,
 }
 
 /// The label of an item in the transaction of activities, by which a refusal names the item whose condition failed.
@@ -103,7 +92,7 @@ impl Activities {
             let mut update = Update::new();
             update.set(&[METADATA], map(&next.metadata));
             let condition = Condition::exists().and_same(METADATA, stored_metadata).and_differs(&update);
-            match self.table.client.update_if(&self.key(activity.details.event_time, id), update, condition).await? {
+            match self.table.client.update_if(&self.key(activity.event_time, id), update, condition).await? {
                 Conditional::Applied(_) => return Ok(next),
                 // Another writer has changed the metadata, or this very write has and its response was lost. Either way
                 // the next read shows it.
@@ -126,8 +115,7 @@ impl Activities {
         distinct: &[&Activity],
         idempotency_record: impl Fn(&[Activity]) -> Option<IdempotencyRecord>,
     ) -> Result<Vec<Activity>> {
-        let keys: Vec<_> =
-            distinct.iter().map(|activity| self.key(activity.details.event_time, &activity.id)).collect();
+        let keys: Vec<_> = distinct.iter().map(|activity| self.key(activity.event_time, &activity.id)).collect();
         let mut backoff = Backoff::default();
         loop {
             let items = self.table.client.batch_get(&keys).await?;
@@ -185,9 +173,8 @@ impl Activities {
     }
 
     fn to_item(&self, activity: &Activity) -> Result<Item> {
-        let Activity { id, details, event_text, metadata } = activity;
-        let record = ActivityItem { id: id.clone(), details: details.clone() };
-        let mut item = encode(&self.key(details.event_time, id), ItemType::Activity, &record)?;
+        let Activity { id, event_time, details, event_text, metadata } = activity;
+        let mut item = encode(&self.key(*event_time, id), ItemType::Activity, details)?;
         item.insert(METADATA.to_owned(), map(metadata));
         if let Some(text) = event_text {
             item.insert(EVENT_TEXT.to_owned(), json_to_value(text));
@@ -198,7 +185,7 @@ impl Activities {
 
 /// The part of an activity by which it is unique within its contact.
 fn identity(activity: &Activity) -> (DateTime<Utc>, &ActivityId) {
-    (activity.details.event_time, &activity.id)
+    (activity.event_time, &activity.id)
 }
 
 /// Each sent activity as it is stored, in the order in which they were sent.
@@ -221,6 +208,8 @@ pub(super) fn from_item(mut item: Item) -> Result<Activity> {
         Some(value) => value_to_object(&value).ok_or_else(|| unreadable(&item, ItemType::Activity))?,
         None => JsonObject::default(),
     };
-    let ActivityItem { id, details } = decode(item, ItemType::Activity)?;
-    Ok(Activity { id, details, event_text, metadata })
+    let (event_time, id) =
+        keys::parse_activity_sort_key(sort_key(&item)).ok_or_else(|| unreadable(&item, ItemType::Activity))?;
+    let details = decode(item, ItemType::Activity)?;
+    Ok(Activity { id, event_time, details, event_text, metadata })
 }

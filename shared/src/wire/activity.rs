@@ -36,15 +36,15 @@ impl FromFields for NewActivity {
         if content_len(event_text.as_ref(), &metadata) > MAX_BYTES {
             fields.add("metadata", InvalidValue::Rule("and event_text must be at most 20 KiB together"));
         }
+        let event_time = event_time?;
         let details = ActivityDetails {
             campaign_id: campaign_id.into_value(),
-            event_time: event_time?,
             channel: channel.into_value(),
             event_type: event_type?,
             direction: direction.into_value(),
             sdr_agent_id: sdr_agent_id.into_value(),
         };
-        Some(Self { id: id.into_value(), details, event_text, metadata: metadata.without_nulls() })
+        Some(Self { id: id.into_value(), event_time, details, event_text, metadata: metadata.without_nulls() })
     }
 }
 
@@ -149,7 +149,7 @@ impl<'a> ActivityView<'a> {
         let direction = activity.details.direction.unwrap_or(Direction::Outbound);
         Self {
             id: activity.id.as_str(),
-            event_time: time::to_exact(activity.details.event_time),
+            event_time: time::to_exact(activity.event_time),
             channel: activity.details.channel.as_ref().map_or(FALLBACK_CHANNEL, |channel| channel.as_str()),
             event_type: activity.details.event_type.as_str(),
             direction,

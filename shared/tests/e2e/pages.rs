@@ -166,14 +166,18 @@ fn manage_contacts_page(created: &Response) {
     );
     assert_eq!(updated.json()["created_at"], created.json()["created_at"]);
 
+    delete_of_the_page(&path, created, &changes);
+}
+
+fn delete_of_the_page(path: &str, created: &Response, changes: &Value) {
     let deleted = delete(&path).send().expect(200);
     assert_eq!(deleted.text, format!(r#"{{"message":"Contacto {} eliminado"}}"#, created.id()));
-    for request in [get(&path), delete(&path), put(&path, &changes)] {
+    for request in [get(path), delete(path), put(path, changes)] {
         request.send().expect_error(404, "Contact not found");
     }
     get(&format!("/contacts/{}", Uuid::now_v7())).send().expect_error(404, "Contact not found");
-    get(&path).anonymous().send().expect_error(401, UNAUTHORIZED);
-    delete(&path).key(&API.org.read_key).send().expect_error(403, FORBIDDEN);
+    get(path).anonymous().send().expect_error(401, UNAUTHORIZED);
+    delete(path).key(&API.org.read_key).send().expect_error(403, FORBIDDEN);
 
     // The email of a deleted contact is free at once.
     post("/contacts/", &john_doe()).send().expect(201);

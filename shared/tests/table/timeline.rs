@@ -43,7 +43,7 @@ impl Model {
         };
         let (_, activities) = &self.contacts[contact];
         let mut all: Vec<_> = activities.iter().filter(shown).cloned().collect();
-        all.sort_by(|a, b| (a.details.event_time, a.id.as_str()).cmp(&(b.details.event_time, b.id.as_str())));
+        all.sort_by(|a, b| (a.event_time, a.id.as_str()).cmp(&(b.event_time, b.id.as_str())));
         let (page, limit) = (page.page as usize, page.limit as usize);
         let more = all.len() > (page + 1) * limit;
         (all.into_iter().skip(page * limit).take(limit).collect(), more)
@@ -108,8 +108,7 @@ async fn record_activities(test: &TestApp, model: &mut Model, rng: &mut Rng, mis
     let drafted = activities.draft(new);
     activities.record(&drafted, |_| None).await.unwrap();
     for activity in drafted {
-        let is_same =
-            |known: &Activity| known.details.event_time == activity.details.event_time && known.id == activity.id;
+        let is_same = |known: &Activity| known.event_time == activity.event_time && known.id == activity.id;
         let is_repeated = stored.iter().any(is_same);
         if !is_repeated {
             stored.push(activity);

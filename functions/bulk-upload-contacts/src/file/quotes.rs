@@ -39,7 +39,7 @@ fn after_cell(rest: &str, separators: [char; 3]) -> Result<&str, &'static str> {
         return Err("a space before the opening quote of a value");
     }
     if !cell.matches('"').count().is_multiple_of(2) {
-        return Err("a quote that is missing its other one");
+        return Err("an unmatched quote");
     }
     Ok(after)
 }

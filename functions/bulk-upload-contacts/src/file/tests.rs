@@ -233,7 +233,7 @@ fn an_unmatched_quote_is_refused_with_the_line() {
     const NOT_CLOSED: &str = "a quoted value is never closed";
     const TEXT_AFTER: &str = "text after the closing quote of a value; write a quote inside it twice";
     const SPACE_BEFORE: &str = "a space before the opening quote of a value";
-    const ODD: &str = "a quote that is missing its other one";
+    const ODD: &str = "an unmatched quote";
     let row_with_open_quote = "Jane Doe,x,y,z,en,UTC,{}\nJane Doe,x,y,z,en,UTC,\"{}\n";
     for (file, line, error) in [
         // A quoted value that is not closed: in the header,

@@ -45,11 +45,15 @@ struct ContactItem {
     write_id: Option<Uuid>,
 }
 
-/// The attributes of a lock and of a membership except their keys.
+/// The attributes of an email's lock except its keys.
 #[derive(Serialize)]
-struct ContactReference {
+struct LockItem {
     contact_id: ContactId,
 }
+
+/// The attributes of a membership except its keys, which say everything.
+#[derive(Serialize)]
+struct NoAttributes {}
 
 /// The item of a contact.
 pub(super) fn to_item(contact: &Contact) -> Result<Item> {
@@ -108,12 +112,12 @@ impl Contacts {
     /// The item that locks an email for a contact.
     pub(super) fn lock_item(&self, email: &Email, contact_id: ContactId) -> Result<Item> {
         let key = keys::email_lock(self.table.org, email);
-        Ok(encode(&key, ItemType::EmailLock, &ContactReference { contact_id })?)
+        Ok(encode(&key, ItemType::EmailLock, &LockItem { contact_id })?)
     }
 
     /// The item that makes a contact a member of an import.
     pub(super) fn membership_item(&self, import_id: ImportId, contact_id: ContactId) -> Result<Item> {
         let key = keys::membership(self.table.org, import_id, contact_id);
-        Ok(encode(&key, ItemType::Membership, &ContactReference { contact_id })?)
+        Ok(encode(&key, ItemType::Membership, &NoAttributes {})?)
     }
 }
