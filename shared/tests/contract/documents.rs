@@ -9,9 +9,6 @@ use serde_json::Value;
 use super::template::template;
 use super::{assert_same, root, specs, text};
 
-/// Documents that are linked and not written yet. Remove a file from this list when you add it.
-const PLANNED: [&str; 2] = ["CONTRIBUTING.md", "docs/architecture.md"];
-
 /// The Markdown files of the project, by their paths from the root.
 fn documents() -> BTreeSet<PathBuf> {
     let mut documents = BTreeSet::new();
@@ -98,9 +95,6 @@ fn every_relative_link_leads_to_a_file_and_a_heading() {
             }
             let (target, fragment) = link.split_once('#').unwrap_or((&link, ""));
             let path = if target.is_empty() { file.clone() } else { linked(file, target) };
-            if PLANNED.iter().any(|planned| path == Path::new(planned)) {
-                continue;
-            }
             let edit = format!("{}: correct the link to {link}", file.display());
             assert!(root().join(&path).exists(), "{edit}: there is no {}", path.display());
             let has_heading =
@@ -117,13 +111,6 @@ fn no_document_has_two_headings_with_one_anchor() {
         for anchor in anchors(&text(file)) {
             assert!(seen.insert(anchor.clone()), "{}: two headings have the anchor {anchor}", file.display());
         }
-    }
-}
-
-#[test]
-fn a_planned_document_is_not_written_yet() {
-    for file in PLANNED {
-        assert!(!root().join(file).exists(), "shared/tests/contract/documents.rs: remove {file} from PLANNED");
     }
 }
 
