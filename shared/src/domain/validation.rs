@@ -28,6 +28,14 @@ pub enum InvalidValue {
         /// The maximum number of characters.
         max: usize,
     },
+    /// The text is empty or too long, or has a character outside a set.
+    #[error("must be 1 to {max} {characters}")]
+    WrongLength {
+        /// The maximum number of characters.
+        max: usize,
+        /// The set of characters, as a noun phrase in the plural.
+        characters: &'static str,
+    },
     /// The text contains a control character.
     #[error("must not contain control characters")]
     ControlCharacters,

@@ -78,6 +78,11 @@ pub enum Repeat {
     Refused(Kind),
 }
 
+/// The maximum length of an `Idempotency-Key`.
+pub const MAX_IDEMPOTENCY_KEY: usize = 255;
+/// The maximum length of an `X-Request-ID` that the response and the log repeat.
+pub const MAX_REQUEST_ID: usize = 128;
+
 /// A request header that an endpoint reads, beside the credentials and `X-Request-ID`, which every endpoint reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {

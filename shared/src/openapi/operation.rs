@@ -10,6 +10,7 @@ use super::{API_KEY, BEARER, REQUEST_ID, parameter, response, string};
 use crate::domain::{InvalidValue, Kind, ids};
 use crate::endpoint::{BodySpec, Conflict, Endpoint, Header, Media, Repeat, Shape, Spec};
 use crate::http::ApiError;
+use crate::repositories::idempotency::LOCK_LIFETIME;
 
 pub(super) fn of(endpoint: Endpoint) -> Operation {
     let spec = endpoint.spec();
@@ -87,7 +88,7 @@ fn errors(spec: &Spec) -> Vec<ApiError> {
         errors.push(ApiError::KeyReused);
         match repeat {
             Repeat::Replayed => {}
-            Repeat::Run => errors.push(ApiError::InProgress { seconds: 60 }),
+            Repeat::Run => errors.push(ApiError::InProgress { seconds: LOCK_LIFETIME.num_seconds() }),
             Repeat::Refused(kind) => errors.push(ApiError::AlreadyCreated(kind)),
         }
     }
