@@ -99,6 +99,11 @@ pub struct ImportDetails {
     pub total_rows: RowCount,
 }
 
+impl ImportId {
+    /// The request header that names the import of a new contact.
+    pub const HEADER: &str = "X-Import-ID";
+}
+
 /// An import of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {

@@ -20,6 +20,11 @@ pub const MAX_LEVELS: usize = 16;
 /// an item to 400 KB; the difference is reserved for the other attributes.
 pub const MAX_STORED_BYTES: usize = 350 * 1000;
 
+/// The type of a [`JsonObject`] in validation errors.
+pub const JSON_OBJECT: &str = "a JSON object";
+/// The error of text that holds half a surrogate pair, which JSON allows as an escape.
+pub const INVALID_TEXT: InvalidValue = InvalidValue::Rule("must hold only valid Unicode text");
+
 /// A JSON value whose numbers are stored as decimal text.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Json {
@@ -49,7 +54,7 @@ impl JsonObject {
     /// exactly.
     pub fn parse(raw: &RawValue) -> Result<Self, InvalidValue> {
         let Json::Object(object) = Json::parse(raw)? else {
-            return Err(InvalidValue::WrongType { expected: "a JSON object" });
+            return Err(InvalidValue::WrongType { expected: JSON_OBJECT });
         };
         if object.serialized_len() > MAX_SENT_BYTES {
             Err(InvalidValue::Rule("must be at most 64 KiB"))
@@ -210,7 +215,6 @@ impl Json {
 
     /// Parses a value of the given depth. Each level is parsed from its raw text, since serde converts large numbers to `f64`.
     fn parse_level(raw: &RawValue, level: usize) -> Result<Self, InvalidValue> {
-        const INVALID_TEXT: InvalidValue = InvalidValue::Rule("must hold only valid Unicode text");
         let text = raw.get();
         if text.starts_with(['{', '[']) && level > MAX_LEVELS {
             return Err(InvalidValue::Rule("must be at most 16 levels deep"));

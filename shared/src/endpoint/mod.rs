@@ -28,7 +28,7 @@ pub use body::{BodySpec, Media, ResponseBody, Shape, Success};
 pub use path::{PathValues, without_trailing_slash};
 pub use table::Endpoint;
 
-use crate::domain::{ActivityId, Kind, Scope};
+use crate::domain::{ActivityId, ImportId, Kind, Scope};
 use crate::wire::param::Param;
 
 /// The name of the only path parameter that is not a UUID.
@@ -100,7 +100,7 @@ impl Header {
     /// The documented spelling.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::ImportId => "X-Import-ID",
+            Self::ImportId => ImportId::HEADER,
             Self::IdempotencyKey(_) => "Idempotency-Key",
             Self::IfMatch => "If-Match",
             Self::IfNoneMatch => "If-None-Match",
