@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::fields::Component;
 use super::fields::{FieldValue, Input};
 use crate::domain::ids::parse_uuid;
-use crate::domain::json::{JSON_OBJECT, Number};
+use crate::domain::json::{DECIMAL, JSON_OBJECT, Number};
 use crate::domain::{InvalidValue, JsonObject, ProviderAccounts, RowCount, Scopes, time};
 
 /// The type of a list of texts in validation errors.
@@ -42,7 +42,7 @@ impl FieldValue for RowCount {
 
 impl FieldValue for Number {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
-        input.deserialize("a number of at most 38 significant digits between 1e-130 and 1e126")
+        input.deserialize(DECIMAL)
     }
 
     #[cfg(feature = "openapi")]
