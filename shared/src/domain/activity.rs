@@ -39,10 +39,19 @@ text_value! {
     /// assert!("act/123".parse::<ActivityId>().is_err());
     /// # Ok::<_, shared::domain::InvalidValue>(())
     /// ```
-    ActivityId, public, |schema| schema.pattern(Some("^[A-Za-z0-9_.:-]{1,128}$")).examples(["act_123"])
+    ActivityId, public, |schema| {
+        let pattern = format!("^[A-Za-z0-9{}]{{1,{}}}$", ActivityId::SYMBOLS, ActivityId::MAX_LENGTH);
+        schema.pattern(Some(pattern)).examples(["act_123"])
+    }
 }
 
 impl ActivityId {
+    const MAX_LENGTH: usize = 128;
+    /// The allowed characters other than letters and digits. The hyphen comes last, so that it means itself in a pattern.
+    const SYMBOLS: &str = "_.:-";
+    const INVALID: InvalidValue =
+        InvalidValue::WrongLength { max: Self::MAX_LENGTH, characters: "characters of A-Z a-z 0-9 _ . : -" };
+
     /// The name of the id in paths and bodies.
     pub const NAME: &str = "activity_id";
 
@@ -51,11 +60,11 @@ impl ActivityId {
     /// # Errors
     /// Any other text.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
-        if (1..=128).contains(&text.len()) && text.bytes().all(is_allowed) {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || Self::SYMBOLS.as_bytes().contains(&byte);
+        if (1..=Self::MAX_LENGTH).contains(&text.len()) && text.bytes().all(is_allowed) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InvalidValue::Rule("must be 1 to 128 characters of A-Z a-z 0-9 _ . : -"))
+            Err(Self::INVALID)
         }
     }
 
@@ -105,6 +114,11 @@ pub struct Activity {
 pub const MAX_BATCH: usize = 50;
 /// The maximum size, in bytes, of an activity's text and metadata together, serialized.
 pub const MAX_BYTES: usize = 20 * 1024;
+/// The error of a new activity's metadata if the two are larger.
+pub const TOO_LARGE: InvalidValue = InvalidValue::Rule("and event_text must be at most 20 KiB together");
+/// The error of a patch of the metadata after which the two would be larger.
+pub const GROWS_TOO_LARGE: InvalidValue =
+    InvalidValue::GrowsTooLarge { entity: "activity", max: MAX_BYTES / 1024, unit: "KiB" };
 
 /// The size, in bytes, of an activity's text and metadata together, serialized.
 pub fn content_len(event_text: Option<&Json>, metadata: &JsonObject) -> usize {

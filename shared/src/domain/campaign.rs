@@ -90,6 +90,7 @@ pub struct ProviderAccounts(Vec<Uuid>);
 impl ProviderAccounts {
     /// The maximum number of accounts of one campaign.
     pub const MAX: usize = 100;
+    const TOO_MANY: InvalidValue = InvalidValue::Rule("must hold at most 100 accounts");
 
     /// The accounts.
     pub fn as_slice(&self) -> &[Uuid] {
@@ -107,7 +108,7 @@ impl TryFrom<Vec<String>> for ProviderAccounts {
 
     fn try_from(ids: Vec<String>) -> Result<Self, InvalidValue> {
         if ids.len() > Self::MAX {
-            return Err(InvalidValue::Rule("must hold at most 100 accounts"));
+            return Err(Self::TOO_MANY);
         }
         parse_uuids(&ids).map(Self)
     }

@@ -27,7 +27,10 @@ pub fn is_blank(text: &str) -> bool {
     trim(text).chars().all(is_joiner)
 }
 
-/// Normalizes the name of a person or a company: trimmed, NFC, 1 to 200 characters.
+/// The maximum number of characters of the name of a person or a company.
+pub(super) const MAX_NAME: usize = 200;
+
+/// Normalizes the name of a person or a company: trimmed, NFC, 1 to [`MAX_NAME`] characters.
 ///
 /// # Errors
 /// The name is blank, too long, or contains a control character.
@@ -35,7 +38,7 @@ pub(super) fn normalize_name(text: &str) -> Result<String, InvalidValue> {
     if is_blank(text) {
         return Err(BLANK);
     }
-    let name: Line<200> = nfc(trim(text)).parse()?;
+    let name: Line<MAX_NAME> = nfc(trim(text)).parse()?;
     if name.as_str().contains(is_bidi_format) {
         return Err(InvalidValue::ControlCharacters);
     }

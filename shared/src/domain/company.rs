@@ -18,7 +18,7 @@ text_value! {
     /// assert!(" ".parse::<CompanyName>().is_err());
     /// # Ok::<_, shared::domain::InvalidValue>(())
     /// ```
-    CompanyName, pii, |schema| schema.max_length(Some(200)).examples(["Tech Corp"])
+    CompanyName, pii, |schema| schema.max_length(Some(super::characters::MAX_NAME)).examples(["Tech Corp"])
 }
 
 text_value! {

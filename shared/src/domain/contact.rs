@@ -117,7 +117,8 @@ pub struct Upsert {
     pub patch: ContactPatch,
 }
 
-const TOO_LARGE: InvalidValue = InvalidValue::Rule("would grow the contact past 350 KB");
+const TOO_LARGE: InvalidValue =
+    InvalidValue::GrowsTooLarge { entity: "contact", max: MAX_STORED_BYTES / 1000, unit: "KB" };
 
 impl ContactDetails {
     /// The details of a new contact with these fields; `None` if a required field is missing.

@@ -16,7 +16,7 @@ text_value! {
     /// assert!("Jane\tDoe".parse::<FullName>().is_err());
     /// # Ok::<_, shared::domain::InvalidValue>(())
     /// ```
-    FullName, pii, |schema| schema.min_length(Some(1)).max_length(Some(200)).examples(["John Doe"])
+    FullName, pii, |schema| schema.min_length(Some(1)).max_length(Some(super::characters::MAX_NAME)).examples(["John Doe"])
 }
 
 impl FullName {

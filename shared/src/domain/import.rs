@@ -22,6 +22,9 @@ choice! {
     }
 }
 
+/// The maximum number of characters of an [`ImportSource`].
+const MAX_SOURCE: usize = 100;
+
 /// The source of an import: one line of 1 to 100 characters in lower case.
 ///
 /// ```
@@ -33,7 +36,7 @@ choice! {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ImportSource(Line<100>);
+pub struct ImportSource(Line<MAX_SOURCE>);
 
 impl ImportSource {
     /// The lower-cased text.
@@ -50,7 +53,7 @@ impl FromStr for ImportSource {
     }
 }
 
-text_schema!(ImportSource, |schema| schema.min_length(Some(1)).max_length(Some(100)).examples(["csv"]));
+text_schema!(ImportSource, |schema| schema.min_length(Some(1)).max_length(Some(MAX_SOURCE)).examples(["csv"]));
 
 /// A number of rows, at most 2⁵³: JavaScript clients do not represent larger integers exactly.
 ///
@@ -67,13 +70,14 @@ pub struct RowCount(u64);
 impl RowCount {
     /// The largest number of rows.
     pub const MAX: u64 = 1 << 53;
+    const TOO_MANY: InvalidValue = InvalidValue::Rule("must be at most 9007199254740992");
 }
 
 impl TryFrom<u64> for RowCount {
     type Error = InvalidValue;
 
     fn try_from(rows: u64) -> Result<Self, InvalidValue> {
-        if rows > Self::MAX { Err(InvalidValue::Rule("must be at most 9007199254740992")) } else { Ok(Self(rows)) }
+        if rows > Self::MAX { Err(Self::TOO_MANY) } else { Ok(Self(rows)) }
     }
 }
 
@@ -97,6 +101,11 @@ pub struct ImportDetails {
     /// The number of rows, as counted by the client.
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub total_rows: RowCount,
+}
+
+impl ImportId {
+    /// The request header that names the import of a new contact.
+    pub const HEADER: &str = "X-Import-ID";
 }
 
 /// An import of an organization.

@@ -9,16 +9,22 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-pub use self::number::Number;
+pub use self::number::{DECIMAL, Number};
 use super::InvalidValue;
 
 /// The maximum size, in bytes, of a sent object, serialized.
 pub const MAX_SENT_BYTES: usize = 64 * 1024;
 /// The maximum depth; the object itself is the first level.
 pub const MAX_LEVELS: usize = 16;
+const TOO_DEEP: InvalidValue = InvalidValue::Rule("must be at most 16 levels deep");
 /// The maximum stored size, in bytes, of an item's unbounded attributes, as counted by [`JsonObject::stored_len`]. DynamoDB limits
 /// an item to 400 KB; the difference is reserved for the other attributes.
 pub const MAX_STORED_BYTES: usize = 350 * 1000;
+
+/// The type of a [`JsonObject`] in validation errors.
+pub const JSON_OBJECT: &str = "a JSON object";
+/// The error of text that holds half a surrogate pair, which JSON allows as an escape.
+pub const INVALID_TEXT: InvalidValue = InvalidValue::Rule("must hold only valid Unicode text");
 
 /// A JSON value whose numbers are stored as decimal text.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,10 +55,10 @@ impl JsonObject {
     /// exactly.
     pub fn parse(raw: &RawValue) -> Result<Self, InvalidValue> {
         let Json::Object(object) = Json::parse(raw)? else {
-            return Err(InvalidValue::WrongType { expected: "a JSON object" });
+            return Err(InvalidValue::WrongType { expected: JSON_OBJECT });
         };
         if object.serialized_len() > MAX_SENT_BYTES {
-            Err(InvalidValue::Rule("must be at most 64 KiB"))
+            Err(InvalidValue::TooLarge { max: MAX_SENT_BYTES / 1024, unit: "KiB" })
         } else {
             Ok(object)
         }
@@ -210,10 +216,9 @@ impl Json {
 
     /// Parses a value of the given depth. Each level is parsed from its raw text, since serde converts large numbers to `f64`.
     fn parse_level(raw: &RawValue, level: usize) -> Result<Self, InvalidValue> {
-        const INVALID_TEXT: InvalidValue = InvalidValue::Rule("must hold only valid Unicode text");
         let text = raw.get();
         if text.starts_with(['{', '[']) && level > MAX_LEVELS {
-            return Err(InvalidValue::Rule("must be at most 16 levels deep"));
+            return Err(TOO_DEEP);
         }
         match text.as_bytes().first() {
             Some(b'{') => {

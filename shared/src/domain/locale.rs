@@ -37,7 +37,7 @@ impl Locale {
         const INVALID: InvalidValue = InvalidValue::Rule("must be a BCP 47 language tag");
         let text = trim(text);
         if text.len() > MAX_LENGTH {
-            return Err(InvalidValue::Rule("must be at most 100 bytes"));
+            return Err(InvalidValue::TooLarge { max: MAX_LENGTH, unit: "bytes" });
         }
         let tag = LanguageTag::parse_and_normalize(&text.replace('_', "-")).map_err(|_| INVALID)?;
         let singletons = tag.extension_subtags().map(|(singleton, _)| singleton);
@@ -188,7 +188,7 @@ mod tests {
     fn the_length_is_bounded() {
         let tag_of = |length: usize| format!("en-x{}", "-a".repeat((length - 4) / 2));
         assert_eq!(parse(&tag_of(100)).map(|tag| tag.len()), Some(100));
-        assert_eq!(Locale::parse(&tag_of(102)), Err(InvalidValue::Rule("must be at most 100 bytes")));
+        assert_eq!(Locale::parse(&tag_of(102)), Err(InvalidValue::TooLarge { max: 100, unit: "bytes" }));
     }
 
     /// Valid and invalid subtags of every kind.

@@ -28,6 +28,32 @@ pub enum InvalidValue {
         /// The maximum number of characters.
         max: usize,
     },
+    /// The value has too many bytes.
+    #[error("must be at most {max} {unit}")]
+    TooLarge {
+        /// The maximum size.
+        max: usize,
+        /// The unit of the size.
+        unit: &'static str,
+    },
+    /// The change would make an entity too large to store.
+    #[error("would grow the {entity} past {max} {unit}")]
+    GrowsTooLarge {
+        /// The entity.
+        entity: &'static str,
+        /// The maximum size.
+        max: usize,
+        /// The unit of the size.
+        unit: &'static str,
+    },
+    /// The text is empty or too long, or has a character outside a set.
+    #[error("must be 1 to {max} {characters}")]
+    WrongLength {
+        /// The maximum number of characters.
+        max: usize,
+        /// The set of characters, as a noun phrase in the plural.
+        characters: &'static str,
+    },
     /// The text contains a control character.
     #[error("must not contain control characters")]
     ControlCharacters,

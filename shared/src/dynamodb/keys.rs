@@ -120,7 +120,7 @@ pub fn contacts(org: OrgId, after: Option<DateTime<Utc>>) -> Range {
 
 /// The lock that keeps an email unique within an organization.
 pub fn email_lock(org: OrgId, email: &Email) -> Key {
-    Key::new(format!("{}#EMAIL#{}", organization(org), sha256(&[email.as_str()])), "EMAIL")
+    Key::new(format!("{}#{EMAIL}#{}", organization(org), sha256(&[email.as_str()])), EMAIL)
 }
 
 /// A company, by its folded name.
@@ -180,12 +180,12 @@ pub fn campaigns(org: OrgId) -> Range {
 
 /// The lead magnet of a campaign.
 pub fn lead_magnet(org: OrgId, lead_magnet: LeadMagnetId) -> Key {
-    Key::new(organization(org), format!("LEAD_MAGNET#{lead_magnet}"))
+    Key::new(organization(org), format!("{LEAD_MAGNET}{lead_magnet}"))
 }
 
 /// The set of active campaigns of an organization.
 pub fn active_campaigns(org: OrgId) -> Key {
-    Key::new(organization(org), "ACTIVE_CAMPAIGNS")
+    Key::new(organization(org), ACTIVE_CAMPAIGNS)
 }
 
 /// The activities of a contact, oldest first.
@@ -258,7 +258,7 @@ pub fn parse_lead_index_sort_key(index_sk: &str) -> Option<LeadKey> {
 
 /// An API key, by the hash of its secret. The only key without an organization, because it is how the organization is found.
 pub fn api_key(hash: &ApiKeyHash) -> Key {
-    Key::new(format!("KEY#{}", hash.as_str()), "KEY")
+    Key::new(format!("{KEY}#{}", hash.as_str()), KEY)
 }
 
 /// The index attributes of an API key's item.
@@ -290,38 +290,48 @@ pub fn parse_api_key_index_sort_key(index_sk: &str) -> Option<ApiKeyId> {
 /// The record or the lock of an `Idempotency-Key`.
 pub fn idempotency(org: OrgId, method: &str, path: &str, key: &str) -> Key {
     // Neither a method nor a path holds a line break, so different triples have different hashes.
-    Key::new(format!("{}#IDEMPOTENCY#{}", organization(org), sha256(&[method, path, key])), "IDEMPOTENCY")
+    Key::new(format!("{}#{IDEMPOTENCY}#{}", organization(org), sha256(&[method, path, key])), IDEMPOTENCY)
 }
 
 /// The kind of a sort key of the table, for logs: its prefix, and none of its values, which may be personal data.
 pub(super) fn kind_of_sort_key(sort_key: &str) -> &'static str {
-    const KINDS: [&str; 13] = [
-        "ACTIVE_CAMPAIGNS",
-        "ACTIVITY",
-        "CAMPAIGN",
-        "COMPANY",
-        "CONTACT",
-        "EMAIL",
-        "IDEMPOTENCY",
-        "IMPORT",
-        "KEY",
-        "LEAD",
-        "LEAD_MAGNET",
-        "MEMBER",
-        "TOMBSTONE",
+    const PREFIXES: [&str; 13] = [
+        ACTIVE_CAMPAIGNS,
+        ACTIVITY,
+        CAMPAIGN,
+        COMPANY,
+        CONTACT,
+        EMAIL,
+        IDEMPOTENCY,
+        IMPORT,
+        KEY,
+        LEAD,
+        LEAD_MAGNET,
+        MEMBER,
+        TOMBSTONE,
     ];
-    let prefix = sort_key.split('#').next().unwrap_or_default();
-    KINDS.into_iter().find(|kind| *kind == prefix).unwrap_or("unknown")
+    let first_part = sort_key.split('#').next().unwrap_or_default();
+    let mut kinds = PREFIXES.into_iter().map(|prefix| prefix.trim_end_matches('#'));
+    kinds.find(|kind| *kind == first_part).unwrap_or("unknown")
 }
 
+// The prefixes of keys that an id or another value follows.
 pub(super) const CONTACT: &str = "CONTACT#";
 pub(super) const IMPORT: &str = "IMPORT#";
 pub(super) const CAMPAIGN: &str = "CAMPAIGN#";
-const ORG: &str = "ORG#";
+pub(super) const ORG: &str = "ORG#";
 const COMPANY: &str = "COMPANY#";
 const MEMBER: &str = "MEMBER#";
 const ACTIVITY: &str = "ACTIVITY#";
 const LEAD: &str = "LEAD#";
+const LEAD_MAGNET: &str = "LEAD_MAGNET#";
+
+// The sort keys of items of which a partition has one.
+pub(super) const TOMBSTONE: &str = "TOMBSTONE";
+const ACTIVE_CAMPAIGNS: &str = "ACTIVE_CAMPAIGNS";
+const EMAIL: &str = "EMAIL";
+const IDEMPOTENCY: &str = "IDEMPOTENCY";
+const KEY: &str = "KEY";
 
 pub(super) fn organization(org: OrgId) -> String {
     format!("{ORG}{org}")

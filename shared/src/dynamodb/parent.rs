@@ -1,11 +1,8 @@
 //! The parents of the table and where their children are stored.
 
-use super::keys::{self, CAMPAIGN, CONTACT, IMPORT, Key, Range};
+use super::keys::{self, CAMPAIGN, CONTACT, IMPORT, Key, ORG, Range, TOMBSTONE};
 use super::schema::{GSI1, Index};
 use crate::domain::{CampaignId, ContactId, Id, ImportId, OrgId};
-
-/// The sort key of every tombstone.
-const TOMBSTONE: &str = "TOMBSTONE";
 
 /// An item with children, which are deleted after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +57,7 @@ impl Parent {
 
     /// The parent whose own item or tombstone has this key; `None` for any other key.
     pub fn at(pk: &str, sk: &str) -> Option<(OrgId, Self)> {
-        let rest = pk.strip_prefix("ORG#")?;
+        let rest = pk.strip_prefix(ORG)?;
         let (org, name) = match rest.split_once('#') {
             // A tombstone is stored among the children, whose partition names the parent.
             Some((org, parent)) if sk == TOMBSTONE => (org, parent),

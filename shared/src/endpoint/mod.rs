@@ -28,7 +28,7 @@ pub use body::{BodySpec, Media, ResponseBody, Shape, Success};
 pub use path::{PathValues, without_trailing_slash};
 pub use table::Endpoint;
 
-use crate::domain::{ActivityId, Kind, Scope};
+use crate::domain::{ActivityId, ImportId, Kind, Scope};
 use crate::wire::param::Param;
 
 /// The name of the only path parameter that is not a UUID.
@@ -78,6 +78,11 @@ pub enum Repeat {
     Refused(Kind),
 }
 
+/// The maximum length of an `Idempotency-Key`.
+pub const MAX_IDEMPOTENCY_KEY: usize = 255;
+/// The maximum length of an `X-Request-ID` that the response and the log repeat.
+pub const MAX_REQUEST_ID: usize = 128;
+
 /// A request header that an endpoint reads, beside the credentials and `X-Request-ID`, which every endpoint reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
@@ -95,7 +100,7 @@ impl Header {
     /// The documented spelling.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::ImportId => "X-Import-ID",
+            Self::ImportId => ImportId::HEADER,
             Self::IdempotencyKey(_) => "Idempotency-Key",
             Self::IfMatch => "If-Match",
             Self::IfNoneMatch => "If-None-Match",

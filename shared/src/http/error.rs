@@ -7,7 +7,7 @@ use crate::dynamodb;
 use crate::endpoint::Media;
 use crate::repositories;
 use crate::system::RngError;
-use crate::wire::UploadError;
+use crate::wire::{BODY, UploadError};
 
 use super::response::Response;
 
@@ -156,7 +156,7 @@ impl From<repositories::Error> for ApiError {
             repositories::Error::VersionMismatch => Self::PreconditionFailed,
             // Only the metadata of an item can grow that far.
             repositories::Error::TooLarge(kind) => Self::invalid("metadata", kind),
-            repositories::Error::ResponseTooLarge => Self::invalid("body", RESPONSE_TOO_LARGE),
+            repositories::Error::ResponseTooLarge => Self::invalid(BODY, RESPONSE_TOO_LARGE),
             repositories::Error::AlreadyCompleted => Self::AlreadyCompleted,
             repositories::Error::KeyReused => Self::KeyReused,
             repositories::Error::InProgress { seconds } => Self::InProgress { seconds },

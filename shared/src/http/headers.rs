@@ -3,12 +3,9 @@
 use std::str::FromStr;
 
 use crate::domain::{Id, ImportId, InvalidValue, RequiredVersion, ValidationErrors};
-use crate::endpoint::Header;
+use crate::endpoint::{Header, MAX_IDEMPOTENCY_KEY};
 
 use super::event::Event;
-
-/// The longest `Idempotency-Key`.
-const MAX_IDEMPOTENCY_KEY: usize = 255;
 
 /// The headers of a request. A header that the endpoint does not read is `None`.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +45,7 @@ fn idempotency_key(value: &str) -> Result<String, InvalidValue> {
     if is_visible_ascii(value, MAX_IDEMPOTENCY_KEY) {
         Ok(value.to_owned())
     } else {
-        Err(InvalidValue::Rule("must be 1 to 255 visible ASCII characters"))
+        Err(InvalidValue::WrongLength { max: MAX_IDEMPOTENCY_KEY, characters: "visible ASCII characters" })
     }
 }
 

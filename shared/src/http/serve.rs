@@ -42,7 +42,7 @@ use crate::app::{App, RequestContext, time_left};
 use crate::auth::{Credentials, Principal};
 use crate::config::Config;
 use crate::domain::{ActivityId, OrgId, ValidationErrors, ids};
-use crate::endpoint::{ACTIVITY_ID, Endpoint, PathValues, without_trailing_slash};
+use crate::endpoint::{ACTIVITY_ID, Endpoint, MAX_REQUEST_ID, PathValues, without_trailing_slash};
 use crate::telemetry;
 
 use super::body::Body;
@@ -58,9 +58,6 @@ const MAX_DURATION: Duration = Duration::from_secs(25);
 
 /// The part of the function's timeout that is reserved for writing the response.
 const RESPONSE_RESERVE: Duration = Duration::from_millis(500);
-
-/// The longest request id that is accepted from a client.
-const MAX_REQUEST_ID: usize = 128;
 
 /// The endpoint's own part of the pipeline: an `async fn` from a valid request to its response.
 pub trait Handler: Fn(RequestContext, Request) -> <Self as Handler>::Future + Copy {

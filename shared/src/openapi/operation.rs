@@ -7,9 +7,13 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required};
 
 use super::{API_KEY, BEARER, REQUEST_ID, parameter, response, string};
+use crate::domain::json::JSON_OBJECT;
 use crate::domain::{InvalidValue, Kind, ids};
 use crate::endpoint::{BodySpec, Conflict, Endpoint, Header, Media, Repeat, Shape, Spec};
 use crate::http::ApiError;
+use crate::repositories::idempotency::LOCK_LIFETIME;
+use crate::wire::BODY;
+use crate::wire::param::REPEATED;
 
 pub(super) fn of(endpoint: Endpoint) -> Operation {
     let spec = endpoint.spec();
@@ -87,7 +91,7 @@ fn errors(spec: &Spec) -> Vec<ApiError> {
         errors.push(ApiError::KeyReused);
         match repeat {
             Repeat::Replayed => {}
-            Repeat::Run => errors.push(ApiError::InProgress { seconds: 60 }),
+            Repeat::Run => errors.push(ApiError::InProgress { seconds: LOCK_LIFETIME.num_seconds() }),
             Repeat::Refused(kind) => errors.push(ApiError::AlreadyCreated(kind)),
         }
     }
@@ -108,8 +112,8 @@ fn invalid(spec: &Spec) -> ApiError {
     } else if let Some(id) = spec.path_ids().next() {
         ApiError::invalid(id, ids::INVALID_UUID)
     } else if let Some(param) = spec.query.first() {
-        ApiError::invalid(param.name, InvalidValue::Rule("must be given once"))
+        ApiError::invalid(param.name, REPEATED)
     } else {
-        ApiError::invalid("body", InvalidValue::WrongType { expected: "a JSON object" })
+        ApiError::invalid(BODY, InvalidValue::WrongType { expected: JSON_OBJECT })
     }
 }

@@ -6,7 +6,8 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::{REQUEST_ID, date_time, string, uuid};
-use crate::endpoint::{ACTIVITY_ID, Header, Repeat};
+use crate::endpoint::{ACTIVITY_ID, Header, MAX_IDEMPOTENCY_KEY, MAX_REQUEST_ID, Repeat};
+use crate::repositories::idempotency::RECORD_LIFETIME;
 use crate::wire::param::{Param, ParamKind};
 
 pub(super) fn in_path(name: &str) -> Parameter {
@@ -31,9 +32,13 @@ pub(super) fn in_query(param: &Param) -> Parameter {
 }
 
 pub(super) fn in_header(header: Header) -> Parameter {
+    let idempotency_description;
     let (description, schema) = match header {
         Header::ImportId => ("Import that the contact is linked to", uuid()),
-        Header::IdempotencyKey(repeat) => (idempotency(repeat), visible_ascii(255)),
+        Header::IdempotencyKey(repeat) => {
+            idempotency_description = idempotency(repeat);
+            (&*idempotency_description, visible_ascii(MAX_IDEMPOTENCY_KEY))
+        }
         Header::IfMatch => ("`ETag` of the version that may be changed, a list of them, or `*`", string()),
         Header::IfNoneMatch => ("`ETag` of the response that the client has, a list of them, or `*`", string()),
     };
@@ -41,22 +46,25 @@ pub(super) fn in_header(header: Header) -> Parameter {
 }
 
 pub(super) fn request_id() -> Parameter {
-    optional_header(REQUEST_ID, "Id of the request, by which its log line is found", visible_ascii(128))
+    optional_header(REQUEST_ID, "Id of the request, by which its log line is found", visible_ascii(MAX_REQUEST_ID))
 }
 
-const fn idempotency(repeat: Repeat) -> &'static str {
+fn idempotency(repeat: Repeat) -> String {
+    let safe_to_repeat = |response: &str| {
+        let hours = RECORD_LIFETIME.num_hours();
+        format!(
+            "Makes the request safe to repeat: for {hours} hours, repeats with the same key have no further effect and \
+             get {response}"
+        )
+    };
     match repeat {
-        Repeat::Replayed => {
-            "Makes the request safe to repeat: for 24 hours, repeats with the same key have no further effect and get \
-             the same response"
-        }
+        Repeat::Replayed => safe_to_repeat("the same response"),
         Repeat::Run => {
             "Keeps the request from running twice at once: a repeat with the same key gets 409 while the request is in \
              progress. After that the repeat runs again, which is harmless"
+                .to_owned()
         }
-        Repeat::Refused(_) => {
-            "Makes the request safe to repeat: for 24 hours, repeats with the same key have no further effect and get 409"
-        }
+        Repeat::Refused(_) => safe_to_repeat("409"),
     }
 }
 

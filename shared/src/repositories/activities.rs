@@ -9,8 +9,8 @@ use futures_util::future::try_join_all;
 
 use super::idempotency::IdempotencyRecord;
 use super::{Error, OrgTable, Result};
-use crate::domain::activity::{MAX_BYTES, content_len};
-use crate::domain::{Activity, ActivityId, ActivityPatch, ContactId, InvalidValue, JsonObject, Kind, NewActivity};
+use crate::domain::activity::{GROWS_TOO_LARGE, MAX_BYTES, content_len};
+use crate::domain::{Activity, ActivityId, ActivityPatch, ContactId, JsonObject, Kind, NewActivity};
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{
     Item, ItemType, decode, encode, json_to_value, map, sort_key, unreadable, value_to_json, value_to_object,
@@ -87,7 +87,7 @@ impl Activities {
                 return Ok(activity);
             }
             if content_len(next.event_text.as_ref(), &next.metadata) > MAX_BYTES {
-                return Err(Error::TooLarge(InvalidValue::Rule("would grow the activity past 20 KiB")));
+                return Err(Error::TooLarge(GROWS_TOO_LARGE));
             }
             let mut update = Update::new();
             update.set(&[METADATA], map(&next.metadata));

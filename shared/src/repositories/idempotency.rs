@@ -49,9 +49,9 @@ use crate::dynamodb::schema::TTL;
 use crate::dynamodb::transaction::Transaction;
 
 /// How long a response is stored.
-const RECORD_LIFETIME: TimeDelta = TimeDelta::hours(24);
+pub(crate) const RECORD_LIFETIME: TimeDelta = TimeDelta::hours(24);
 /// How long a key is locked at most: longer than a request can run.
-const LOCK_LIFETIME: TimeDelta = TimeDelta::seconds(60);
+pub(crate) const LOCK_LIFETIME: TimeDelta = TimeDelta::seconds(60);
 
 /// The response to store under an `Idempotency-Key`, in the transaction that it reports.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ pub(crate) mod cascade;
 mod companies;
 mod contacts;
 mod error;
-mod idempotency;
+pub(crate) mod idempotency;
 mod imports;
 mod leads;
 mod linking;

@@ -10,7 +10,7 @@ use super::body::{BODY, FromBody, ObjectBody, body_elements, body_object};
 use super::fields::Component;
 use super::fields::{FieldValue, Fields, FromFields, Input, Purpose};
 use super::view::Resource;
-use crate::domain::activity::{DELIVERY_FLAGS, FALLBACK_CHANNEL, MAX_BATCH, MAX_BYTES, content_len};
+use crate::domain::activity::{DELIVERY_FLAGS, FALLBACK_CHANNEL, MAX_BATCH, MAX_BYTES, TOO_LARGE, content_len};
 use crate::domain::text::Line;
 use crate::domain::{
     Activity, ActivityDetails, ActivityPatch, Direction, InvalidValue, Json, JsonObject, NewActivity, PathSegment,
@@ -34,7 +34,7 @@ impl FromFields for NewActivity {
             .into_value()
             .unwrap_or_default();
         if content_len(event_text.as_ref(), &metadata) > MAX_BYTES {
-            fields.add("metadata", InvalidValue::Rule("and event_text must be at most 20 KiB together"));
+            fields.add("metadata", TOO_LARGE);
         }
         let event_time = event_time?;
         let details = ActivityDetails {

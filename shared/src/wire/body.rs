@@ -6,7 +6,7 @@ use super::fields::{FromFields, Purpose, read_object};
 use crate::domain::{InvalidValue, ValidationErrors};
 
 /// The name of the body as a whole in validation errors.
-pub(super) const BODY: &str = "body";
+pub(crate) const BODY: &str = "body";
 
 /// A value that is read from a request body.
 pub trait FromBody: Sized {

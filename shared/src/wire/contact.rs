@@ -12,7 +12,7 @@ use super::fields::{FieldValue, Fields, FromFields, Input, Purpose};
 use super::param::{self, MAX_PAGE};
 use super::query::{FromQuery, Query};
 use super::view::Resource;
-use crate::domain::json::key_order;
+use crate::domain::json::{JSON_OBJECT, key_order};
 use crate::domain::{
     CompanyKey, Contact, ContactDetails, ContactFilter, ContactId, ContactPatch, Email, Enrichment, ImportId,
     InvalidValue, JsonObject, NewContact, OrgId, Patch, Timeline, TimelineFilter, TimelinePage, TimelinePosition,
@@ -73,7 +73,7 @@ fn read_enrichment(fields: &mut Fields<'_>) -> Patch<Enrichment> {
 
 impl FieldValue for Enrichment {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
-        let json = input.json("a JSON object")?;
+        let json = input.json(JSON_OBJECT)?;
         Ok(Self { object: JsonObject::parse(json)?, key_order: key_order(json) })
     }
 

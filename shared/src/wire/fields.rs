@@ -38,6 +38,7 @@ use schema::object_reference;
 pub(crate) use schema::{Component, object_schema};
 
 use super::body::ObjectBody;
+use crate::domain::json::JSON_OBJECT;
 use crate::domain::{InvalidValue, Patch, PathSegment, TextValue, ValidationErrors, is_blank};
 
 /// The error of an object that has a field twice. Parsers disagree about which of the two counts (RFC 8259 §4).
@@ -213,7 +214,7 @@ impl<'a> Fields<'a> {
             Sent::Null => return Patch::Clear,
             Sent::Value(input) => input,
         };
-        let object = input.json("a JSON object").map_err(ValidationErrors::whole);
+        let object = input.json(JSON_OBJECT).map_err(ValidationErrors::whole);
         match object.and_then(|json| read_object(json, T::PURPOSE)) {
             Ok(value) => Patch::Set(value),
             Err(errors) => {

@@ -13,6 +13,7 @@ use super::fields::Component;
 use super::fields::{FieldValue, Fields, FromFields, Input, Purpose};
 use super::param;
 use super::query::{FromQuery, Query};
+use super::values::ARRAY_OF_STRINGS;
 #[cfg(feature = "openapi")]
 use super::values::string;
 use super::view::Resource;
@@ -35,7 +36,7 @@ impl ImportIds {
 
 impl FieldValue for ImportIds {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
-        let ids: Vec<String> = input.deserialize("an array of strings")?;
+        let ids: Vec<String> = input.deserialize(ARRAY_OF_STRINGS)?;
         if !(1..=Self::MAX).contains(&ids.len()) {
             return Err(InvalidValue::WrongCount { min: 1, max: Self::MAX, elements: "imports" });
         }

@@ -1,6 +1,8 @@
 //! The query parameters of the API: read from queries by their [`Param`], listed by endpoints in the route table, and
 //! described in `openapi.json`.
 
+use crate::domain::InvalidValue;
+
 /// A query parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Param {
@@ -33,6 +35,9 @@ pub enum ParamKind {
         default: u32,
     },
 }
+
+/// The error of a parameter that a query repeats.
+pub const REPEATED: InvalidValue = InvalidValue::Rule("must be given once");
 
 /// The last page of a timeline that a client can request by number.
 pub const MAX_PAGE: u32 = 1_000_000;

@@ -26,7 +26,7 @@ impl Query {
         let mut values = self.0.iter().filter(|(name, _)| name == param.name).map(|(_, value)| value);
         let value = values.next()?;
         let is_repeated = values.next().is_some();
-        let result = if is_repeated { Err(InvalidValue::Rule("must be given once")) } else { parse(value) };
+        let result = if is_repeated { Err(param::REPEATED) } else { parse(value) };
         errors.check(param.name, result)
     }
 

@@ -12,8 +12,11 @@ use uuid::Uuid;
 use super::fields::Component;
 use super::fields::{FieldValue, Input};
 use crate::domain::ids::parse_uuid;
-use crate::domain::json::Number;
+use crate::domain::json::{DECIMAL, JSON_OBJECT, Number};
 use crate::domain::{InvalidValue, JsonObject, ProviderAccounts, RowCount, Scopes, time};
+
+/// The type of a list of texts in validation errors.
+pub(super) const ARRAY_OF_STRINGS: &str = "an array of strings";
 
 impl FieldValue for bool {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
@@ -39,7 +42,7 @@ impl FieldValue for RowCount {
 
 impl FieldValue for Number {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
-        input.deserialize("a number of at most 38 significant digits between 1e-130 and 1e126")
+        input.deserialize(DECIMAL)
     }
 
     #[cfg(feature = "openapi")]
@@ -73,7 +76,7 @@ impl FieldValue for DateTime<Utc> {
 
 impl FieldValue for JsonObject {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
-        Self::parse(input.json("a JSON object")?)
+        Self::parse(input.json(JSON_OBJECT)?)
     }
 
     #[cfg(feature = "openapi")]
@@ -84,7 +87,7 @@ impl FieldValue for JsonObject {
 
 impl FieldValue for ProviderAccounts {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
-        input.deserialize::<Vec<String>>("an array of strings")?.try_into()
+        input.deserialize::<Vec<String>>(ARRAY_OF_STRINGS)?.try_into()
     }
 
     #[cfg(feature = "openapi")]
@@ -95,7 +98,7 @@ impl FieldValue for ProviderAccounts {
 
 impl FieldValue for Scopes {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
-        input.deserialize::<Vec<String>>("an array of strings")?.try_into()
+        input.deserialize::<Vec<String>>(ARRAY_OF_STRINGS)?.try_into()
     }
 
     #[cfg(feature = "openapi")]

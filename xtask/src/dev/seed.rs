@@ -7,6 +7,7 @@ use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use shared::app::RequestContext;
 use shared::auth::Principal;
+use shared::domain::activity::MAX_BATCH;
 use shared::domain::{
     ApiKey, ApiKeyId, ApiKeySecret, Campaign, CampaignId, CampaignStatus, Contact, ContactId, Id, Import, ImportId,
     NewApiKey, NewContact, NewImport, OrgId, Scope, time,
@@ -37,8 +38,6 @@ const CONTACTS: u32 = 3;
 const ACTIVITIES: u32 = 40;
 /// The number of activities of the example contact: more than two pages.
 const EXAMPLE_ACTIVITIES: u32 = 120;
-/// The number of activities in one call: the most that the endpoint accepts in one body.
-const ACTIVITIES_PER_CALL: usize = 50;
 /// The time of the first activity of a timeline.
 const FIRST_EVENT_TIME: &str = "2024-04-18T10:15:00Z";
 const MINUTES_BETWEEN_EVENTS: u32 = 47;
@@ -118,7 +117,7 @@ impl Seeder<'_> {
             .map(|number| activity(number, campaign_ids.next().flatten().copied()))
             .collect::<Result<Vec<_>>>()?;
         let activities = self.ctx.activities(self.principal, contact_id);
-        for bodies in bodies.chunks(ACTIVITIES_PER_CALL) {
+        for bodies in bodies.chunks(MAX_BATCH) {
             let NewActivities(new) = parse_body(&json!(bodies))?;
             activities.record(&activities.draft(new), |_| None).await?;
         }

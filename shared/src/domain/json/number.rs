@@ -23,6 +23,11 @@ pub struct Number(String);
 
 /// The maximum number of significant digits.
 const MAX_DIGITS: usize = 38;
+/// The type of a number in validation errors, with its range.
+pub const DECIMAL: &str = "a number of at most 38 significant digits between 1e-130 and 1e126";
+/// The error of a number outside that range, anywhere in a value.
+const OUTSIDE_RANGE: InvalidValue =
+    InvalidValue::Rule("must not hold numbers of more than 38 significant digits or outside 1e-130 to 1e126");
 
 impl Number {
     /// Parses a number in the notation of JSON or DynamoDB.
@@ -30,12 +35,7 @@ impl Number {
     /// # Errors
     /// Text that is not a number, or a number that DynamoDB cannot store exactly.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        match canonical(text) {
-            Some(text) => Ok(Self(text)),
-            None => Err(InvalidValue::Rule(
-                "must not hold numbers of more than 38 significant digits or outside 1e-130 to 1e126",
-            )),
-        }
+        canonical(text).map(Self).ok_or(OUTSIDE_RANGE)
     }
 
     /// The canonical form, which both JSON and DynamoDB accept.

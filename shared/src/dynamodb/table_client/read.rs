@@ -11,12 +11,10 @@ use crate::dynamodb::error::Result;
 use crate::dynamodb::item::{Item, expect_built, key_attributes, key_of};
 use crate::dynamodb::keys::Key;
 use crate::dynamodb::retry::{Backoff, Failure, is_transient};
+use crate::dynamodb::schema::{PK, SK};
 
 /// The most keys that one `BatchGetItem` takes.
 pub(crate) const MAX_KEYS_PER_CALL: usize = 100;
-
-/// The projection expression of the key attributes.
-const KEY_ATTRIBUTES: &str = "pk,sk";
 
 impl TableClient {
     /// Reads one item with strong consistency.
@@ -44,7 +42,7 @@ impl TableClient {
     /// # Errors
     /// The database's.
     pub(crate) async fn existing_keys(&self, keys: &[Key]) -> Result<HashSet<Key>> {
-        let items = self.batch_get_projected(keys, Some(KEY_ATTRIBUTES)).await?;
+        let items = self.batch_get_projected(keys, Some(&format!("{PK},{SK}"))).await?;
         Ok(items.iter().filter_map(key_of).collect())
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::domain::InvalidValue;
+use crate::domain::json::{INVALID_TEXT, JSON_OBJECT};
 
 /// The members of a JSON object in their order, with repeated names, which a map would drop.
 pub(super) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -19,10 +20,10 @@ impl<'a> Members<'a> {
     /// The value is not an object, or a name in it is not Unicode text.
     pub(super) fn parse(json: &'a RawValue) -> Result<Self, InvalidValue> {
         if !json.get().starts_with('{') {
-            return Err(InvalidValue::WrongType { expected: "a JSON object" });
+            return Err(InvalidValue::WrongType { expected: JSON_OBJECT });
         }
         // A `RawValue` is well-formed, so what fails is an escape of half a surrogate pair: JSON allows it, text does not.
-        serde_json::from_str(json.get()).map_err(|_| InvalidValue::Rule("must hold only valid Unicode text"))
+        serde_json::from_str(json.get()).map_err(|_| INVALID_TEXT)
     }
 
     /// The values of the members of this name: more than one if the name is repeated.

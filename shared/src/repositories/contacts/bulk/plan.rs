@@ -201,7 +201,7 @@ fn merge_row(
     now: DateTime<Utc>,
 ) -> Result<(), ValidationErrors> {
     let joined = match import_id {
-        Some(import_id) => contact.joined(import_id).map_err(|error| ValidationErrors::one("X-Import-ID", error))?,
+        Some(import_id) => contact.joined(import_id).map_err(|error| ValidationErrors::one(ImportId::HEADER, error))?,
         None => None,
     };
     let current = joined.as_ref().unwrap_or(contact);
