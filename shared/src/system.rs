@@ -1,7 +1,7 @@
 //! The system's clock and its source of randomness, and nothing else of the system.
 //!
 //! `domain` neither reads a clock nor draws random numbers: it is given a timestamp or random bytes. Both come from here,
-//! through [`App`](crate::App), so that a test can replace them.
+//! and what is stored gets them through [`App`](crate::App), so that a test can replace them.
 
 use std::fmt;
 use std::sync::Arc;

@@ -14,7 +14,8 @@ use super::{
 
 /// The fields of a contact that clients write, but for the enrichment.
 ///
-/// The stored item and the JSON of a contact embed them: they are declared here and in [`ContactPatch`] only.
+/// The stored item and the JSON of a contact embed them. A new field is declared here and in [`ContactPatch`], which
+/// `wire/contact.rs` reads from a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ContactDetails {

@@ -18,8 +18,9 @@
 //!
 //! **Rejected.** A table per type: a transaction over five types is as easy in one table, and one stream feeds one worker.
 //! An index for lists in creation order: it doubles the price of each write and is eventually consistent. The email in
-//! the lock's key: keys are logged. Sharded partitions for contacts: a list would be one Query per shard; as
-//! [`contact`] takes both the organization and the contact, shards can be added in `contact_partition` alone.
+//! the lock's key: keys are logged. Sharded partitions for contacts: a list would be one Query per shard. `contact`
+//! takes both the organization and the contact, so that a shard can be computed; `contacts`, `parse_contact` and
+//! `Parent::at` would have to know shards too.
 //!
 //! **If this is changed.** Stored items keep their keys: another format needs a migration. A prefix that is a prefix of
 //! another one mixes their ranges (see `above`). A sort key of another width breaks the order of the timeline. A key
@@ -347,8 +348,7 @@ fn parse_id<T: Id>(key: &str, prefix: &str) -> Option<T> {
     T::parse(key.strip_prefix(prefix)?).ok()
 }
 
-/// The partition of a contact's own item. Takes the contact, so that a large organization can be spread over several
-/// partitions here and nowhere else.
+/// The partition of a contact's own item. Takes the contact, of which a shard could be computed.
 fn contact_partition(org: OrgId, _contact: ContactId) -> String {
     organization(org)
 }

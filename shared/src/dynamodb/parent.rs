@@ -59,7 +59,7 @@ impl Parent {
     pub fn at(pk: &str, sk: &str) -> Option<(OrgId, Self)> {
         let rest = pk.strip_prefix(ORG)?;
         let (org, name) = match rest.split_once('#') {
-            // A tombstone is stored among the children, whose partition names the parent.
+            // The partition of a tombstone names the parent.
             Some((org, parent)) if sk == TOMBSTONE => (org, parent),
             Some(_) => return None,
             None => (rest, sk),

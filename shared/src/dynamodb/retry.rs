@@ -73,11 +73,11 @@ impl Backoff {
     }
 }
 
-/// A failure that another attempt would not change.
+/// The reason why a call ended without success.
 pub(super) enum Failure<E> {
-    /// DynamoDB refused the operation of this name.
+    /// DynamoDB reported an error that another attempt would not change, for the operation of this name.
     Refused(&'static str, E),
-    /// The call could not be made, or not before the deadline.
+    /// The call was not made, or had no response before the deadline.
     Failed(Error),
 }
 

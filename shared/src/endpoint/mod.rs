@@ -124,7 +124,7 @@ pub struct Spec {
     pub description: Option<&'static str>,
     /// The method.
     pub method: Method,
-    /// The path without the trailing slash, under which the endpoint is served as well.
+    /// The path without a trailing slash. The endpoint is also served with one.
     pub path: &'static str,
     /// The scope that a credential needs.
     pub scope: Scope,

@@ -1,9 +1,9 @@
 //! The side of idempotency that is HTTP: which request is a repeat, and its response. `repositories/idempotency.rs`
 //! describes the protocol as a whole.
 //!
-//! The handler of an endpoint whose repeats are replayed or refused writes the record itself, in the transaction that it
-//! reports; [`Request::idempotency_record`] prepares it. The pipeline looks the record up before it calls the handler, and
-//! once more if a concurrent send of the same request has committed meanwhile.
+//! The handler of an endpoint whose repeats are replayed or refused writes the record itself, in the same transaction as
+//! the changes that the response describes; [`Request::idempotency_record`] prepares it. The pipeline looks the record up
+//! before it calls the handler, and once more if a concurrent send of the same request has committed meanwhile.
 
 use std::time::Duration;
 
@@ -33,11 +33,11 @@ pub(super) async fn respond(
     match repeat {
         Repeat::Replayed => match handle_first(ctx, handler, request, key).await? {
             Outcome::First(response) => Ok(response),
-            Outcome::Repeat(stored) => replay(&stored),
+            Outcome::Recorded(stored) => replay(&stored),
         },
         Repeat::Refused(kind) => match handle_first(ctx, handler, request, key).await? {
             Outcome::First(response) => Ok(response),
-            Outcome::Repeat(_) => Err(ApiError::AlreadyCreated(kind)),
+            Outcome::Recorded(_) => Err(ApiError::AlreadyCreated(kind)),
         },
         Repeat::Run => handle_alone(ctx, handler, request, key).await,
     }
@@ -48,7 +48,7 @@ enum Outcome {
     /// The request is the first with its key; holds its response.
     First(Response),
     /// The request repeats an earlier one; holds the record of that.
-    Repeat(StoredResponse),
+    Recorded(StoredResponse),
 }
 
 /// Calls the handler unless the key has a record.
@@ -78,7 +78,7 @@ async fn handle_first(
 
 /// The outcome for a key that has a record, which may belong to another request.
 fn repeat_of(stored: StoredResponse, fingerprint: &str) -> Result<Outcome, ApiError> {
-    if stored.fingerprint == fingerprint { Ok(Outcome::Repeat(stored)) } else { Err(ApiError::KeyReused) }
+    if stored.fingerprint == fingerprint { Ok(Outcome::Recorded(stored)) } else { Err(ApiError::KeyReused) }
 }
 
 /// The stored response, with a header that marks it as a replay.

@@ -21,7 +21,7 @@
 //! a body, and it is right even if the same request would fail by now, such as one whose import has been deleted since.
 //!
 //! Idempotency wraps the handler (`idempotency.rs`) without being hidden from it, because the response is stored in the
-//! transaction that it reports. So a handler renders its response first, and passes it to the repository as a record
+//! same transaction as the changes that it describes. So a handler renders its response first, and passes it to the repository as a record
 //! ([`Request::idempotency_record`]).
 //!
 //! A panic becomes a 500, as [`ApiError::Internal`] does. The process continues with the other requests that it serves

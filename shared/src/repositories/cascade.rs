@@ -5,12 +5,12 @@
 //! and a child that is written while its parent is being deleted must not stay for ever.
 //!
 //! **Approach.**
-//! 1. DELETE removes the parent and writes its *tombstone* into the children's partition, in one transaction. Every read
-//!    hides the children of a missing parent at once.
+//! 1. DELETE removes the parent and writes its *tombstone* into the children's partition, or that of a campaign
+//!    into one of its own, in one transaction. Every read hides the children of a missing parent at once.
 //! 2. The stream of the table calls the worker (`crate::worker`) for the removal of the parent. [`delete_children`] makes
 //!    sure by a consistent read that the parent is absent, then finds and deletes the children, page by page.
 //! 3. A request that read the parent before its removal may still write a child afterwards. The tombstone expires after
-//!    15 minutes, later than any such request; its own removal calls the worker a second time.
+//!    15 minutes, later than any such request. Its own removal, which may be days later, calls the worker a second time.
 //!
 //! Each step may be repeated, interrupted and run concurrently. A batch of the stream that fails is delivered again from
 //! the failed record.

@@ -6,7 +6,7 @@
 //! Both may also arrive at the same time, or on another function instance after a crash of the first.
 //!
 //! **Approach.** The key is scoped to organization, method and path. A fingerprint of the query, `X-Import-ID` and the body
-//! distinguishes a repeat from another request with the same key, which is an error ([`Error::KeyReused`]). The route table
+//! distinguishes a repeat from another request with the same key, which is a 422. The route table
 //! defines what a repeat of each endpoint gets:
 //! - *Replayed* (contacts, imports, campaigns, activities): the response of the first request, byte for byte. The handler
 //!   drafts the entity with its id and timestamps, renders the response, and only then commits entity and response
@@ -16,8 +16,8 @@
 //! - *Run again* (bulk upload, linking imports): these endpoints find by themselves what was done before, and their work
 //!   does not fit into one transaction. They run again, but not twice at once: an [`IdempotencyLock`] is held meanwhile.
 //!
-//! Two concurrent requests with one key both find no record and both commit; the record's condition lets one through. The
-//! other gets [`Error::AlreadyCompleted`], reads the record and replays it. A lock names its holder, so that a holder
+//! Two concurrent requests with one key both find no record and both try to commit; the record's condition lets one
+//! through. The other gets [`Error::AlreadyCompleted`], reads the record and replays it. A lock names its holder, so that a holder
 //! whose response from DynamoDB was lost recognizes its own lock. It expires by itself after a minute, longer than a
 //! request can run, in case its holder died. Records and locks carry a TTL, and readers check the time themselves.
 //!
@@ -53,7 +53,7 @@ pub(crate) const RECORD_LIFETIME: TimeDelta = TimeDelta::hours(24);
 /// How long a key is locked at most: longer than a request can run.
 pub(crate) const LOCK_LIFETIME: TimeDelta = TimeDelta::seconds(60);
 
-/// The response to store under an `Idempotency-Key`, in the transaction that it reports.
+/// The response to store under an `Idempotency-Key`, in the same transaction as the changes that it describes.
 #[derive(Debug, Clone)]
 pub struct IdempotencyRecord {
     /// The key that the request was sent with.
@@ -152,7 +152,7 @@ impl IdempotencyRecords {
     }
 }
 
-/// No record or lock is stored, or one that has expired at `now`.
+/// No record or lock is stored, or one that has expired at `now`: it is expired from the second in its TTL attribute on.
 fn expired_at(now: DateTime<Utc>) -> Condition {
     Condition::absent_or_below(TTL, number(now.timestamp() + 1))
 }

@@ -1,6 +1,6 @@
 //! The operations that each aggregate offers, written with the mechanics of [`dynamodb`](crate::dynamodb).
 //!
-//! A repository serves one organization for one request. It is reached only through
+//! A repository serves one organization for one request. A handler reaches it only through
 //! [`RequestContext`](crate::RequestContext), which takes a [`Principal`](crate::auth::Principal), so a handler cannot
 //! name another organization.
 

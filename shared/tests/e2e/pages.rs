@@ -170,7 +170,7 @@ fn manage_contacts_page(created: &Response) {
 }
 
 fn delete_of_the_page(path: &str, created: &Response, changes: &Value) {
-    let deleted = delete(&path).send().expect(200);
+    let deleted = delete(path).send().expect(200);
     assert_eq!(deleted.text, format!(r#"{{"message":"Contacto {} eliminado"}}"#, created.id()));
     for request in [get(path), delete(path), put(path, changes)] {
         request.send().expect_error(404, "Contact not found");
