@@ -134,10 +134,6 @@ impl Resource for Campaign {
             updated_at: time::to_seconds(self.updated_at),
         }
     }
-
-    fn location(&self) -> Option<String> {
-        Some(format!("/campaigns/{}", self.id))
-    }
 }
 
 impl FromQuery for CampaignFilter {

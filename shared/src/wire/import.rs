@@ -74,10 +74,6 @@ impl Resource for Import {
     fn view(&self) -> impl Serialize {
         ImportView::of(self)
     }
-
-    fn location(&self) -> Option<String> {
-        Some(format!("/imports/{}", self.id))
-    }
 }
 
 /// An import with the number of its contacts.
