@@ -14,7 +14,7 @@ async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiEr
     let NewCampaign { details, lead_magnet } = request.body()?;
     let campaigns = ctx.campaigns(request.principal());
     let campaign = campaigns.draft(details, lead_magnet.as_ref());
-    let response = Response::created(&campaign);
+    let response = Response::created(&campaign).with_location(Endpoint::GetCampaign, campaign.id);
     campaigns.create(&campaign, lead_magnet.as_ref(), request.idempotency_record(&response).as_ref()).await?;
     Ok(response)
 }

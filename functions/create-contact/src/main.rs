@@ -14,7 +14,7 @@ async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiEr
     let new: NewContact = request.body()?;
     let contacts = ctx.contacts(request.principal());
     let contact = contacts.draft(new, request.import_id());
-    let response = Response::created(&contact);
+    let response = Response::created(&contact).with_location(Endpoint::GetContact, contact.id);
     contacts.create(&contact, request.idempotency_record(&response).as_ref()).await?;
     Ok(response)
 }

@@ -14,7 +14,7 @@ async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiEr
     let new: NewImport = request.body()?;
     let imports = ctx.imports(request.principal());
     let import = imports.draft(new);
-    let response = Response::created(&import);
+    let response = Response::created(&import).with_location(Endpoint::GetImport, import.id);
     imports.create(&import, request.idempotency_record(&response).as_ref()).await?;
     Ok(response)
 }

@@ -15,8 +15,8 @@ async fn handle(ctx: RequestContext, request: Request) -> Result<Response, ApiEr
     let id: ContactId = request.path_id()?;
     let query: TimelineQuery = request.query()?;
     let (contact, timeline) = ctx.contacts(request.principal()).get(id, &query.0).await?;
-    let next = query.next(id, &timeline);
-    Ok(Response::ok(&ContactWithTimeline(contact, timeline)).with_next(next))
+    let next = query.next(&timeline);
+    Ok(Response::ok(&ContactWithTimeline(contact, timeline)).with_next(&ENDPOINT.path_with(|_| id), next))
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ async fn an_import_is_returned_as_it_was_created_with_its_count_at_the_end() {
 async fn the_location_header_of_a_new_import_is_its_path() {
     let app = TestApp::new().await;
     let import = app.create_import_from(&app.org, json!({"source": "csv"})).await;
-    let location = Response::created(&import).header("location").unwrap().to_owned();
+    let location = Response::created(&import).with_location(ENDPOINT, import.id).header("location").unwrap().to_owned();
 
     let response = app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).path(location)).await;
 

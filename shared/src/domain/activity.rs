@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -171,20 +172,11 @@ pub enum TimelineFilter {
 }
 
 impl TimelineFilter {
-    /// Parses the `campaign_id` parameter.
-    ///
-    /// # Errors
-    /// Text other than a UUID, `all` or `any`.
-    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        match text {
-            "all" => Ok(Self::Active),
-            "any" => Ok(Self::Any),
-            id => match CampaignId::parse(id) {
-                Ok(id) => Ok(Self::Campaign(id)),
-                Err(_) => Err(InvalidValue::Rule("must be a valid UUID, \"all\" or \"any\"")),
-            },
-        }
-    }
+    /// The text of [`TimelineFilter::Active`].
+    const ACTIVE: &str = "all";
+
+    /// The text of [`TimelineFilter::Any`].
+    const ANY: &str = "any";
 
     /// `true` if an activity of this campaign is shown. `active` are the organization's active campaigns.
     pub fn matches(self, campaign_id: Option<CampaignId>, active: &BTreeSet<CampaignId>) -> bool {
@@ -192,6 +184,31 @@ impl TimelineFilter {
             Self::Any => true,
             Self::Campaign(wanted) => campaign_id == Some(wanted),
             Self::Active => active.is_empty() || campaign_id.is_some_and(|id| active.contains(&id)),
+        }
+    }
+}
+
+impl FromStr for TimelineFilter {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text {
+            Self::ACTIVE => Ok(Self::Active),
+            Self::ANY => Ok(Self::Any),
+            id => match CampaignId::parse(id) {
+                Ok(id) => Ok(Self::Campaign(id)),
+                Err(_) => Err(InvalidValue::Rule("must be a valid UUID, \"all\" or \"any\"")),
+            },
+        }
+    }
+}
+
+impl fmt::Display for TimelineFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Active => f.write_str(Self::ACTIVE),
+            Self::Any => f.write_str(Self::ANY),
+            Self::Campaign(id) => id.fmt(f),
         }
     }
 }
@@ -210,12 +227,13 @@ impl TimelinePosition {
     pub fn of(activity: &Activity) -> Self {
         Self { event_time: activity.event_time, id: activity.id.clone() }
     }
+}
 
-    /// Parses the form that `Display` writes: the time, an underscore, the id.
-    ///
-    /// # Errors
-    /// Any other text.
-    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+/// Parses the form that `Display` writes: the time, an underscore, the id.
+impl FromStr for TimelinePosition {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         const INVALID: InvalidValue = InvalidValue::Rule("must be the position of a Link header");
         let (event_time, id) = text.split_once('_').ok_or(INVALID)?;
         let event_time = time::parse_to_millis(event_time).map_err(|_| INVALID)?;
@@ -283,5 +301,18 @@ mod tests {
         ] {
             assert_eq!(filter.matches(campaign, active), shown, "{filter:?} {campaign:?} {active:?}");
         }
+    }
+    #[test]
+    fn the_text_of_a_filter_and_of_a_position_is_read_back() {
+        let campaign = TimelineFilter::Campaign(uuid::Uuid::from_u128(1).into());
+        for filter in [TimelineFilter::Active, TimelineFilter::Any, campaign] {
+            assert_eq!(filter.to_string().parse(), Ok(filter));
+        }
+        assert!("ALL".parse::<TimelineFilter>().is_err());
+
+        let id = ActivityId::parse("act_1:2").unwrap();
+        let position = TimelinePosition { event_time: time::parse_to_millis("2024-04-18T10:15:00.123Z").unwrap(), id };
+        assert_eq!(position.to_string().parse(), Ok(position));
+        assert!("act_1".parse::<TimelinePosition>().is_err());
     }
 }

@@ -26,7 +26,10 @@ pub struct ContactDetails {
     #[cfg_attr(feature = "openapi", schema(inline))]
     pub email: Email,
     /// The person's LinkedIn profile.
-    #[cfg_attr(feature = "openapi", schema(inline))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(value_type = String, format = "uri", examples("https://www.linkedin.com/in/johndoe"))
+    )]
     pub linkedin_profile: LinkedinProfile,
     /// The company, in the spelling that was sent.
     #[cfg_attr(feature = "openapi", schema(inline, required))]

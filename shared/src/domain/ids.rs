@@ -54,8 +54,9 @@ pub fn parse_uuids(texts: &[String]) -> Result<Vec<Uuid>, InvalidValue> {
     uuids.map_err(|_| InvalidValue::Rule("must hold valid UUIDs"))
 }
 
+/// Declares id types, each with its name and, if it has one, the example in OpenAPI.
 macro_rules! ids {
-    ($($(#[$meta:meta])* $id:ident = $name:literal;)*) => {$(
+    ($($(#[$meta:meta])* $id:ident = $name:literal $(, $example:literal)?;)*) => {$(
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -86,7 +87,9 @@ macro_rules! ids {
         }
 
         $crate::domain::text::text_schema!($id, |schema| {
-            schema.format(Some(utoipa::openapi::SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::Uuid)))
+            let schema =
+                schema.format(Some(utoipa::openapi::SchemaFormat::KnownFormat(utoipa::openapi::KnownFormat::Uuid)));
+            schema$(.examples([$example]))?
         });
 
         impl fmt::Display for $id {
@@ -99,11 +102,11 @@ macro_rules! ids {
 
 ids! {
     /// An organization, which is the tenant. It comes from the credential, never from a parameter or a body.
-    OrgId = "org_id";
+    OrgId = "org_id", "123e4567-e89b-12d3-a456-426614174000";
     /// A contact. Version 7, so that ids sort by creation time.
-    ContactId = "contact_id";
+    ContactId = "contact_id", "550e8400-e29b-41d4-a716-446655440000";
     /// An import of contacts. Version 7.
-    ImportId = "import_id";
+    ImportId = "import_id", "7c9e6679-7425-40de-944b-e07fc1f90ae7";
     /// A campaign.
     CampaignId = "campaign_id";
     /// A company that contacts work for. Version 7.

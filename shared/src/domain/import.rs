@@ -94,7 +94,7 @@ pub struct ImportDetails {
     #[cfg_attr(feature = "openapi", schema(inline))]
     pub source: ImportSource,
     /// The name of the file.
-    #[cfg_attr(feature = "openapi", schema(inline, required))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required, examples("leads.csv")))]
     pub file_name: Option<Line<255>>,
     /// The progress of the load; a new import is pending.
     pub status: ImportStatus,

@@ -77,7 +77,7 @@ pub struct Lead {
     pub details: LeadDetails,
     /// The score, on the client's own scale.
     pub lead_score: Option<Number>,
-    /// The current campaign step of the lead, stored by the platform's senders.
+    /// The current campaign step of the lead. No part of this API sets it.
     pub current_lead_step_id: Option<Uuid>,
     /// The time of creation, to the millisecond.
     pub created_at: DateTime<Utc>,

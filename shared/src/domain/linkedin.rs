@@ -23,7 +23,7 @@ text_value! {
     /// assert!("https://www.linkedin.com/company/acme".parse::<LinkedinProfile>().is_err());
     /// # Ok::<_, shared::domain::InvalidValue>(())
     /// ```
-    LinkedinProfile, pii, |schema| schema.examples(["https://www.linkedin.com/in/johndoe"])
+    LinkedinProfile, pii, |schema| schema.examples(["https://linkedin.com/in/johndoe"])
 }
 
 const PROFILES: &str = "https://www.linkedin.com/in/";

@@ -20,6 +20,9 @@
 //! determine the order completely, or rows that share one are skipped. A position that a write can change (a timestamp of
 //! the last update, say) lets a row move behind a client that has already passed, or in front of it once more.
 
+use std::fmt;
+use std::str::FromStr;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
@@ -78,19 +81,18 @@ impl SortPosition for LeadKey {
     }
 }
 
-impl<P: SortPosition> Cursor<P> {
-    /// Reads a cursor from the query of a link.
-    ///
-    /// # Errors
-    /// The text is not a cursor of a list of this kind.
-    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+/// Reads a cursor from the query of a link. Only a list of the same kind accepts it.
+impl<P: SortPosition> FromStr for Cursor<P> {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let position = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| P::from_bytes(&bytes));
         position.map(Self).ok_or(InvalidValue::Rule("must be the cursor of a Link header"))
     }
 }
 
-impl<P: SortPosition> std::fmt::Display for Cursor<P> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<P: SortPosition> fmt::Display for Cursor<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&URL_SAFE_NO_PAD.encode(self.0.to_bytes()))
     }
 }
@@ -102,29 +104,29 @@ mod tests {
     #[test]
     fn a_cursor_by_id_is_read_back_and_other_texts_are_refused() {
         let cursor = Cursor(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001));
-        assert_eq!(Cursor::parse(&cursor.to_string()), Ok(cursor));
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
         for text in ["", "x", "AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAAAA", "ORG#1"] {
-            assert!(Cursor::<Uuid>::parse(text).is_err(), "{text}");
+            assert!(text.parse::<Cursor<Uuid>>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_cursor_of_leads_is_two_ids() {
         let position = LeadKey { campaign_id: Uuid::from_u128(1).into(), contact_id: Uuid::from_u128(2 << 64).into() };
-        assert_eq!(Cursor::parse(&Cursor(position).to_string()), Ok(Cursor(position)));
+        assert_eq!(Cursor(position).to_string().parse(), Ok(Cursor(position)));
         for length in [0, 15, 16, 17, 31, 33] {
             let text = URL_SAFE_NO_PAD.encode(vec![0; length]);
-            assert!(Cursor::<LeadKey>::parse(&text).is_err(), "{length}");
+            assert!(text.parse::<Cursor<LeadKey>>().is_err(), "{length}");
         }
     }
 
     #[test]
     fn a_cursor_of_companies_is_a_folded_name() {
         let cursor = Cursor(CompanyKey::parse("Société Générale").unwrap());
-        assert_eq!(Cursor::parse(&cursor.to_string()), Ok(cursor));
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
         for bytes in [&b""[..], b"acme", b"AC ME", b"\xff"] {
             let text = URL_SAFE_NO_PAD.encode(bytes);
-            assert!(Cursor::<CompanyKey>::parse(&text).is_err(), "{bytes:?}");
+            assert!(text.parse::<Cursor<CompanyKey>>().is_err(), "{bytes:?}");
         }
     }
 }

@@ -18,6 +18,7 @@ mod path;
 mod table;
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use strum::VariantArray;
 
@@ -221,6 +222,11 @@ impl Endpoint {
     /// The function's logical id in `template.yaml`: `CreateContactFunction`.
     pub fn logical_id(self) -> String {
         format!("{self:?}Function")
+    }
+
+    /// The path with the value of each of its parameters, which `value` finds by name.
+    pub fn path_with<V: Display>(self, value: impl Fn(&'static str) -> V) -> String {
+        path::fill(self.spec().path, value)
     }
 
     /// The values of the path's parameters; `None` for the path of another endpoint.

@@ -1,4 +1,6 @@
-//! Matching the path of a request with the path of an endpoint.
+//! The paths of endpoints, matched with those of requests and filled with ids.
+
+use std::fmt::Display;
 
 use percent_encoding::percent_decode_str;
 
@@ -10,6 +12,15 @@ pub fn without_trailing_slash(path: &str) -> &str {
 /// The name of the parameter that a segment of an endpoint's path is: `contact_id` for `{contact_id}`.
 pub(super) fn parameter(segment: &'static str) -> Option<&'static str> {
     segment.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// The path of a `template` with the value of each parameter in its place. The values need no percent-encoding: they are ids.
+pub(super) fn fill<V: Display>(template: &'static str, value: impl Fn(&'static str) -> V) -> String {
+    let segments = template.split('/').map(|segment| match parameter(segment) {
+        Some(name) => value(name).to_string(),
+        None => segment.to_owned(),
+    });
+    segments.collect::<Vec<_>>().join("/")
 }
 
 /// The values of a path's parameters, percent-decoded (RFC 3986 §2.1).
@@ -65,6 +76,13 @@ mod tests {
     fn values_are_decoded() {
         let values = Endpoint::UpdateActivity.path_values("/contacts/abc/activities/a%3Ab").unwrap();
         assert_eq!(values.get(ACTIVITY_ID), Some("a:b"));
+    }
+
+    #[test]
+    fn a_filled_path_has_the_values_that_were_filled_in() {
+        let path = Endpoint::UpdateActivity.path_with(|name| if name == ACTIVITY_ID { "act_1" } else { "abc" });
+        assert_eq!(path, "/contacts/abc/activities/act_1");
+        assert_eq!(Endpoint::CreateContact.path_with(|_| "abc"), "/contacts");
     }
 
     #[test]

@@ -86,10 +86,7 @@ impl Request {
 
     /// The response of a list: the rows of a page, and a link to the next page with the same query and another cursor.
     pub fn list(&self, page: &Page<impl Resource, impl SortPosition>) -> Response {
-        let next = page.next.as_ref().map(|cursor| {
-            let query = Query::parse(&self.raw_query).with_cursor(cursor);
-            format!("{}/?{query}", self.endpoint.spec().path)
-        });
-        Response::list(&page.rows).with_next(next)
+        let next = page.next.as_ref().map(|cursor| Query::parse(&self.raw_query).with_cursor(cursor));
+        Response::list(&page.rows).with_next(&format!("{}/", self.endpoint.spec().path), next)
     }
 }

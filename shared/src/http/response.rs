@@ -8,6 +8,8 @@ use lambda_http::http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::domain::Id;
+use crate::endpoint::Endpoint;
 use crate::wire::{Detail, Message, Report, Resource};
 
 /// A response: a status, headers, and a JSON body unless it is a 304.
@@ -35,13 +37,9 @@ impl Response {
         }
     }
 
-    /// 201 with a new resource, and its URL if it can be read.
+    /// 201 with a new resource.
     pub fn created(resource: &(impl Resource + ?Sized)) -> Self {
-        let response = Self { status: 201, ..Self::ok(resource) };
-        match resource.location() {
-            Some(location) => response.with("location", location),
-            None => response,
-        }
+        Self { status: 201, ..Self::ok(resource) }
     }
 
     /// 200 with an array of resources.
@@ -85,11 +83,17 @@ impl Response {
         self
     }
 
-    /// Adds a link to the next page, if there is one (RFC 8288).
+    /// Adds the URL of the new resource: the endpoint that reads it, with its id (RFC 9110 §10.2.2).
     #[must_use]
-    pub fn with_next(self, next: Option<String>) -> Self {
-        match next {
-            Some(url) => self.with("link", format!("<{url}>; rel=\"next\"")),
+    pub fn with_location(self, endpoint: Endpoint, id: impl Id) -> Self {
+        self.with("location", endpoint.path_with(|_| id))
+    }
+
+    /// Adds a link to the next page, if there is one: the same path with this query (RFC 8288).
+    #[must_use]
+    pub fn with_next(self, path: &str, query: Option<String>) -> Self {
+        match query {
+            Some(query) => self.with("link", format!("<{path}?{query}>; rel=\"next\"")),
             None => self,
         }
     }

@@ -22,11 +22,12 @@ impl FromFields for NewActivity {
         let id = fields
             .optional("id", "Sender's id; generated if not sent. With `event_time` it identifies the activity: a repeat changes nothing.");
         let campaign_id = fields.optional("campaign_id", "Campaign that the activity belongs to.");
-        let event_time = fields.required("event_time", "Time of the event, with its offset.");
-        let channel = fields.optional("channel", "Communication channel.");
-        let event_type = fields.required("event_type", "Type of the event.");
+        let event_time =
+            fields.example("2024-04-18T10:15:00Z").required("event_time", "Time of the event, with its offset.");
+        let channel = fields.example("linkedin").optional("channel", "Communication channel.");
+        let event_type = fields.example("message_sent").required("event_type", "Type of the event.");
         let direction = fields.optional("direction", "`outbound` or `inbound`.");
-        let sdr_agent_id = fields.optional("sdr_agent_id", "Agent that acted.");
+        let sdr_agent_id = fields.example("usr_abc").optional("sdr_agent_id", "Agent that acted.");
         let event_text =
             fields.optional("event_text", "Content: an object or an array.").into_value().map(|EventText(text)| text);
         let metadata: JsonObject = fields

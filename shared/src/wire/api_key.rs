@@ -10,7 +10,7 @@ use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, InvalidValue, NewApiKey, Org
 
 impl FromFields for NewApiKey {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let name = fields.required("name", "Owner's name for the key.");
+        let name = fields.example("Lead loader").required("name", "Owner's name for the key.");
         let scopes = fields.required("scopes", "What the key allows; `admin` includes the other scopes.");
         let valid_until: Patch<DateTime<Utc>> =
             fields.optional("expires_at", "Expiry: a time in the future, with its offset.");

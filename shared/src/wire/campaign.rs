@@ -66,7 +66,7 @@ impl ObjectBody for NewCampaign {
 impl FromFields for Availability {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let start_working = fields.required("start_working", "Start, `HH:MM`.");
-        let end_working = fields.required("end_working", "End, `HH:MM`, after `start_working`.");
+        let end_working = fields.example("18:00").required("end_working", "End, `HH:MM`, after `start_working`.");
         if let (Some(start), Some(end)) = (&start_working, &end_working)
             && end <= start
         {
@@ -133,10 +133,6 @@ impl Resource for Campaign {
             created_at: time::to_seconds(self.created_at),
             updated_at: time::to_seconds(self.updated_at),
         }
-    }
-
-    fn location(&self) -> Option<String> {
-        Some(format!("/campaigns/{}", self.id))
     }
 }
 

@@ -15,8 +15,8 @@ use super::view::Resource;
 use crate::domain::json::{JSON_OBJECT, key_order};
 use crate::domain::{
     CompanyKey, Contact, ContactDetails, ContactFilter, ContactId, ContactPatch, Email, Enrichment, ImportId,
-    InvalidValue, JsonObject, NewContact, OrgId, Patch, Timeline, TimelineFilter, TimelinePage, TimelinePosition,
-    ValidationErrors, time,
+    InvalidValue, JsonObject, NewContact, OrgId, Patch, Timeline, TimelinePage, TimelinePosition, ValidationErrors,
+    time,
 };
 
 impl FromFields for ContactPatch {
@@ -140,10 +140,6 @@ impl Resource for Contact {
         ContactView::of(self)
     }
 
-    fn location(&self) -> Option<String> {
-        Some(format!("/contacts/{}", self.id))
-    }
-
     fn version(&self) -> Option<u64> {
         Some(self.version)
     }
@@ -207,30 +203,31 @@ impl Resource for ContactWithTimeline {
 pub struct TimelineQuery(pub TimelinePage);
 
 impl TimelineQuery {
-    /// The URL of the next page; `None` on the last one.
-    pub fn next(&self, id: ContactId, timeline: &Timeline) -> Option<String> {
-        let TimelinePage { filter, page, limit, .. } = &self.0;
-        let filter = match filter {
-            TimelineFilter::Active => "all".to_owned(),
-            TimelineFilter::Any => "any".to_owned(),
-            TimelineFilter::Campaign(campaign) => campaign.to_string(),
-        };
+    /// The query of the next page; `None` on the last one.
+    pub fn next(&self, timeline: &Timeline) -> Option<String> {
         if !timeline.more {
             return None;
         }
-        let last = timeline.activities.last()?;
-        let (page, after) = (page.saturating_add(1).min(MAX_PAGE), TimelinePosition::of(last));
-        Some(format!("/contacts/{id}?campaign_id={filter}&page={page}&limit={limit}&after={after}"))
+        let after = TimelinePosition::of(timeline.activities.last()?).to_string();
+        let TimelinePage { filter, page, limit, .. } = &self.0;
+        let pairs = [
+            (param::CAMPAIGN_ID, filter.to_string()),
+            (param::PAGE, page.saturating_add(1).min(MAX_PAGE).to_string()),
+            (param::ACTIVITY_LIMIT, limit.to_string()),
+            (param::AFTER, after),
+        ];
+        // None of these values has a character that a query would have to encode.
+        Some(pairs.map(|(param, value)| format!("{}={value}", param.name)).join("&"))
     }
 }
 
 impl FromQuery for TimelineQuery {
     fn read(query: &Query, errors: &mut ValidationErrors) -> Self {
         Self(TimelinePage {
-            filter: query.read(errors, &param::CAMPAIGN_ID, TimelineFilter::parse).unwrap_or_default(),
+            filter: query.read(errors, &param::CAMPAIGN_ID, str::parse).unwrap_or_default(),
             page: query.integer(errors, &param::PAGE),
             limit: query.integer(errors, &param::ACTIVITY_LIMIT),
-            after: query.read(errors, &param::AFTER, TimelinePosition::parse),
+            after: query.read(errors, &param::AFTER, str::parse),
         })
     }
 }

@@ -92,6 +92,8 @@ pub struct FieldDescription {
     pub required: bool,
     /// `true` if `null` is allowed.
     pub nullable: bool,
+    /// An example, if the field has one other than its type's.
+    pub example: Option<&'static str>,
 }
 
 /// The cells of a CSV row that are not blank, each with the name of its column.
@@ -104,6 +106,8 @@ pub struct Fields<'a> {
     errors: ValidationErrors,
     has_repeated_field: bool,
     described: Vec<FieldDescription>,
+    /// The example of the field that is read next.
+    example: Option<&'static str>,
     /// The schemas of `described`, in the same order.
     #[cfg(feature = "openapi")]
     schemas: Vec<RefOr<Schema>>,
@@ -152,11 +156,18 @@ impl<'a> Fields<'a> {
             errors: ValidationErrors::default(),
             has_repeated_field: false,
             described: Vec::new(),
+            example: None,
             #[cfg(feature = "openapi")]
             schemas: Vec::new(),
             #[cfg(feature = "openapi")]
             components: Vec::new(),
         }
+    }
+
+    /// Sets the example of the field that is read next.
+    pub fn example(&mut self, example: &'static str) -> &mut Self {
+        self.example = Some(example);
+        self
     }
 
     /// Reads a field that a create requires and that an update cannot clear.
@@ -186,10 +197,16 @@ impl<'a> Fields<'a> {
 
     /// Reads text that may be left out, and that `null` or blank text clears.
     pub fn optional_text<T: TextValue>(&mut self, name: &'static str, description: &'static str) -> Patch<T> {
-        match self.text(name) {
+        let value = match self.text(name) {
             Some(text) if is_blank(&text) => Patch::Clear,
             _ => self.optional(name, description),
+        };
+        // The type alone would have a minimum length.
+        #[cfg(feature = "openapi")]
+        if let Some(RefOr::T(Schema::Object(schema))) = self.schemas.last_mut() {
+            schema.min_length = None;
         }
+        value
     }
 
     /// Reads a field that may be left out, and that `null` clears.
@@ -276,7 +293,8 @@ impl<'a> Fields<'a> {
 
     fn describe(&mut self, name: &'static str, description: &'static str, required: bool, nullable: bool) {
         if matches!(self.source, Source::Description) {
-            self.described.push(FieldDescription { name, description, required, nullable });
+            let example = self.example.take();
+            self.described.push(FieldDescription { name, description, required, nullable, example });
         }
     }
 

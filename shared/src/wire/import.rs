@@ -15,7 +15,7 @@ impl FromFields for ImportPatch {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         Some(Self {
             source: fields.required("source", "Source of the rows."),
-            file_name: fields.optional("file_name", "Name of the file."),
+            file_name: fields.example("leads.csv").optional("file_name", "Name of the file."),
             campaign_id: fields.optional("campaign_id", "Campaign that the contacts are meant for."),
             status: fields.defaulted("status", "Progress of the load; a new import is `pending` unless sent."),
             total_rows: fields.defaulted("total_rows", "Number of rows; 0 unless sent."),
@@ -73,10 +73,6 @@ impl<'a> ImportView<'a> {
 impl Resource for Import {
     fn view(&self) -> impl Serialize {
         ImportView::of(self)
-    }
-
-    fn location(&self) -> Option<String> {
-        Some(format!("/imports/{}", self.id))
     }
 }
 

@@ -123,7 +123,7 @@ pub struct LeadView<'a> {
     lead_phase: Option<&'a str>,
     /// Always `true`: a lead is made of a contact.
     is_contact: bool,
-    /// Campaign step of the lead, once a sender has stored one.
+    /// Campaign step of the lead. No part of this API sets it: always `null`.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "uuid", required))]
     current_lead_step_id: Option<Uuid>,
     #[cfg_attr(feature = "openapi", schema(format = "date-time"))]

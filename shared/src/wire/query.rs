@@ -84,7 +84,7 @@ impl<F: FromQuery, P: SortPosition> FromQuery for ListQuery<F, P> {
     fn read(query: &Query, errors: &mut ValidationErrors) -> Self {
         Self {
             limit: usize::try_from(query.integer(errors, &param::LIMIT)).unwrap_or(usize::MAX),
-            cursor: query.read(errors, &param::CURSOR, Cursor::parse),
+            cursor: query.read(errors, &param::CURSOR, str::parse),
             filter: F::read(query, errors),
         }
     }

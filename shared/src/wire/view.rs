@@ -7,11 +7,6 @@ pub trait Resource {
     /// The JSON of the resource.
     fn view(&self) -> impl Serialize;
 
-    /// The path at which the resource can be read, for `Location`; `None` if there is no such endpoint.
-    fn location(&self) -> Option<String> {
-        None
-    }
-
     /// The version, for the `ETag`; `None` for a resource without versions.
     fn version(&self) -> Option<u64> {
         None

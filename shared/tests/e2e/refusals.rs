@@ -68,10 +68,7 @@ impl Ids {
 /// A valid request: the example event on these resources.
 fn request(endpoint: Endpoint, ids: &Ids) -> Request {
     let spec = endpoint.spec();
-    let mut path = format!("{}/", spec.path);
-    for name in spec.path_ids() {
-        path = path.replace(&format!("{{{name}}}"), ids.get(name));
-    }
+    let path = format!("{}/", endpoint.path_with(|name| ids.get(name)));
     let request = Request::new(spec.method.as_str(), &path);
     if spec.body.is_none() {
         return request;

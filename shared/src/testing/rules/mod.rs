@@ -86,9 +86,5 @@ fn kind_of(path_id: &str) -> Kind {
 
 /// The endpoint's path with this id for each resource in it.
 fn path_with_id(endpoint: Endpoint, id: &str) -> String {
-    let mut path = endpoint.spec().path.to_owned();
-    for name in endpoint.spec().path_ids() {
-        path = path.replace(&format!("{{{name}}}"), if name == ACTIVITY_ID { "act_123" } else { id });
-    }
-    path
+    endpoint.path_with(|name| if name == ACTIVITY_ID { "act_123" } else { id })
 }

@@ -34,11 +34,14 @@ pub(super) fn object_reference<T: ObjectBody>(components: &mut Vec<Component>) -
     Ref::from_schema_name(T::SCHEMA).into()
 }
 
-/// The schema of a field: that of its type, with its description, and with `null` if that is allowed.
+/// The schema of a field: that of its type, with its description, its example, and `null` if that is allowed.
 fn describe(schema: RefOr<Schema>, field: &FieldDescription) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::Object(mut object)) => {
             object.description = Some(field.description.to_owned());
+            if let Some(example) = field.example {
+                object.examples = vec![example.into()];
+            }
             if field.nullable
                 && let SchemaType::Type(schema_type) = object.schema_type
             {
