@@ -11,7 +11,7 @@
 //!    however many rows it has. A row that cannot be merged is refused; the others count.
 //! 3. Missing companies are created first. Contacts are then written in concurrent transactions that are filled to the
 //!    limits of DynamoDB, each contact whole: with its lock and its membership, on the condition that it is unchanged.
-//! 4. If a transaction is refused, nothing of it is written. Its emails are read and planned anew after a backoff, until
+//! 4. If a transaction is refused, nothing of it is written. Its emails are read and planned again after a backoff, until
 //!    the deadline.
 //!
 //! An interrupted upload leaves whole contacts behind. The same upload sent again finds them by their emails and writes
@@ -83,7 +83,7 @@ impl Contacts {
         Ok(Plan { import_id, contacts })
     }
 
-    /// Writes a plan. Emails whose contact another writer has changed are planned anew; the returned plan is the
+    /// Writes a plan. Emails whose contact another writer has changed are planned again; the returned plan is the
     /// one that was written.
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl Contacts {
         &self,
         batch: Vec<PlannedContact<'a>>,
     ) -> Result<Conditional<Vec<PlannedContact<'a>>, Vec<PlannedContact<'a>>>> {
-        // A refused batch is planned anew as a whole, so its items need no labels of their own.
+        // A refused batch is planned again as a whole, so its items need no labels of their own.
         const LABELS: NewContactLabels<()> = NewContactLabels { contact: (), email_lock: (), membership: () };
         let mut transaction = self.table.client.transaction();
         for write in batch.iter().filter_map(PlannedContact::write) {
