@@ -43,3 +43,6 @@ pub use app::{App, RequestContext};
 pub use endpoint::Endpoint;
 pub use http::{ApiError, Request, Response, run};
 pub use lambda_runtime::Error as RuntimeError;
+
+// A dependency on the checkout's path, which Cargo does not track by itself: see `CHECKOUT_DIR` in .cargo/config.toml.
+const _: Option<&str> = option_env!("CHECKOUT_DIR");
