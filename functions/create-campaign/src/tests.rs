@@ -99,12 +99,8 @@ async fn every_field_is_stored_and_returned() {
             "seller_name": "Jane Doe",
             "provider_account_id": [TWO, ONE],
             "publish_posts": false,
-            "availability_data": {
-                "start_working": "00:00",
-                "end_working": "23:59",
-                "weekend_work": true,
-                "calendar_id": "c",
-            },
+            "availability_data":
+                {"start_working": "00:00", "end_working": "23:59", "weekend_work": true, "calendar_id": "c"},
             "lead_magnet": {
                 "name": "Guide",
                 "description": " ",
