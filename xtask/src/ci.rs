@@ -213,7 +213,10 @@ fn parse_test_counts(line: &str) -> Option<TestCounts> {
 }
 
 /// Checks the dependencies against `deny.toml`, without the advisories: those need a network, which CI may not have.
+///
+/// A build downloads the crates of its own target only, and the check reads those of all targets.
 fn check_dependencies(root: &Path) -> Result<TestCounts> {
+    cargo(root, &["fetch", "--locked"])?;
     let checks = ["--offline", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
     run_counting_tests(Command::new(tools::cargo_deny(root)?).args(checks).current_dir(root))
 }

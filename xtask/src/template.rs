@@ -33,7 +33,10 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     let mut expand = Command::new(python.join("python"));
     expand.arg(root.join("xtask/expand_template.py")).arg(root.join("template.yaml"));
     let expanded = tools::quietly(offline(&mut expand)).context("SAM cannot expand template.yaml")?;
-    let file = root.join("target/template.expanded.json");
+    // Cargo does not create this folder if its own target directory is elsewhere.
+    let directory = root.join("target");
+    fs::create_dir_all(&directory)?;
+    let file = directory.join("template.expanded.json");
     fs::write(&file, &expanded)?;
 
     let mut lint = Command::new(python.join("cfn-lint"));

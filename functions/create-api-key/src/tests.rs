@@ -316,3 +316,15 @@ async fn a_name_of_one_hundred_characters_is_valid() {
 
     assert_eq!(response.status, 201, "{}", response.text);
 }
+
+#[tokio::test]
+async fn without_randomness_no_key_is_created() {
+    let mut app = TestApp::new().await;
+    let before = app.items().await;
+    app.restart_without_randomness();
+
+    let response = post(&app, &json!({"name": "a", "scopes": ["read"], "live": true})).await;
+
+    assert_eq!((response.status, response.detail()), (500, "Internal server error".to_owned()));
+    assert_eq!(app.items().await, before);
+}

@@ -19,7 +19,7 @@ use crate::dynamodb::{RetryPolicy, Table};
 use crate::endpoint::Endpoint;
 use crate::http::{Handler, serve};
 use crate::repositories::api_keys;
-use crate::system;
+use crate::system::{self, Rng, RngError};
 
 /// The secret that signs test tokens.
 pub const JWT_SECRET: &str = "a shared secret for tests, long enough for HS256";
@@ -63,7 +63,7 @@ impl TestApp {
         }
         let clock_offset = Arc::new(AtomicI64::new(0));
         let retry_policy = RetryPolicy::default();
-        let app = app(&config, &clock_offset, retry_policy);
+        let app = app(&config, &clock_offset, system::rng(), retry_policy);
         Self { org, other, app, config, retry_policy, clock_offset, engine }
     }
 
@@ -79,7 +79,16 @@ impl TestApp {
 
     /// Replaces the process by a new one on the same table: all caches are empty.
     pub fn restart(&mut self) {
-        self.app = app(&self.config, &self.clock_offset, self.retry_policy);
+        self.restart_with(system::rng());
+    }
+
+    /// Replaces the process by a new one whose source of randomness fails.
+    pub fn restart_without_randomness(&mut self) {
+        self.restart_with(Rng::new(|_| Err(RngError)));
+    }
+
+    fn restart_with(&mut self, rng: Rng) {
+        self.app = app(&self.config, &self.clock_offset, rng, self.retry_policy);
     }
 
     /// Advances the API's clock.
@@ -166,8 +175,8 @@ fn config(engine_url: &str) -> Config {
     }
 }
 
-fn app(config: &Config, clock_offset: &Arc<AtomicI64>, retry_policy: RetryPolicy) -> App {
+fn app(config: &Config, clock_offset: &Arc<AtomicI64>, rng: Rng, retry_policy: RetryPolicy) -> App {
     let clock_offset = Arc::clone(clock_offset);
     let clock = Clock::new(move || Utc::now() + TimeDelta::milliseconds(clock_offset.load(Ordering::Relaxed)));
-    App::with(config, clock, system::rng(), retry_policy)
+    App::with(config, clock, rng, retry_policy)
 }
