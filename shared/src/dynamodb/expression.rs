@@ -170,7 +170,7 @@ impl Condition {
         self.and_compare(attribute, "=", value)
     }
 
-    /// And the attribute has this value, or is absent if there is none.
+    /// And the attribute has this value; for `None`, it is absent.
     pub(crate) fn and_same(self, attribute: &str, value: Option<AttributeValue>) -> Self {
         match value {
             Some(value) => self.and_equals(attribute, value),

@@ -135,7 +135,19 @@ impl ApiError {
             Self::MethodNotAllowed { allowed } => Some(("allow", (*allowed).to_owned())),
             Self::InProgress { seconds } => Some(("retry-after", seconds.to_string())),
             Self::AlreadyCompleted | Self::Unavailable => Some(("retry-after", "1".to_owned())),
-            _ => None,
+            Self::NoRoute
+            | Self::Forbidden
+            | Self::UnsupportedMediaType { .. }
+            | Self::BodyTooLarge { .. }
+            | Self::TooManyRows { .. }
+            | Self::CsvParse(_)
+            | Self::Invalid(_)
+            | Self::NotFound(_)
+            | Self::PreconditionFailed
+            | Self::EmailTaken(_)
+            | Self::KeyReused
+            | Self::AlreadyCreated(_)
+            | Self::Internal(_) => None,
         }
     }
 }

@@ -12,7 +12,7 @@ pub struct TestResponse {
     pub status: u64,
     /// The headers, by their names in lower case.
     pub headers: Value,
-    /// The body as it was sent; empty if there is none.
+    /// The body as it was sent; empty for a response without a body.
     pub text: String,
 }
 

@@ -16,7 +16,7 @@ use crate::dynamodb::keys::Key;
 use crate::dynamodb::retry::{Backoff, Failure, is_transient};
 
 impl TableClient {
-    /// Writes one item if the condition holds for the stored one. A refusal holds the stored item, `None` if there is none.
+    /// Writes one item if the condition holds for the stored one. A refusal holds the stored item, if one exists.
     ///
     /// # Errors
     /// The database's.
@@ -56,8 +56,8 @@ impl TableClient {
         })
     }
 
-    /// Changes one item if the condition holds, and returns it as it is afterwards. A refusal holds the stored item, `None`
-    /// if there is none.
+    /// Changes one item if the condition holds, and returns it as it is afterwards. A refusal holds the stored item,
+    /// if one exists.
     ///
     /// # Errors
     /// The database's.
@@ -158,7 +158,7 @@ impl TableClient {
     }
 }
 
-/// The item that a refusal shows; some engines show an empty one if there is none.
+/// The item that a refusal shows. If no item is stored, some engines show an empty one.
 fn stored_item(item: Option<Item>) -> Option<Item> {
     match item {
         Some(item) if item.is_empty() => None,
