@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The shortest shared secret, in bytes.
+const MIN_SECRET_BYTES: usize = 32;
+
 /// A setting that must not be printed; its `Debug` output is redacted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -55,9 +58,9 @@ pub struct Database {
 pub struct Jwt {
     /// `JWT_ALGORITHM` and its keys; `None` accepts no tokens at all.
     pub keys: Option<JwtKeys>,
-    /// `JWT_ISSUER`: the `iss` that a token must have.
+    /// `JWT_ISSUER`: the `iss` that a token must have. Required with a JWKS.
     pub issuer: Option<String>,
-    /// `JWT_AUDIENCE`: the `aud` that a token must have.
+    /// `JWT_AUDIENCE`: the `aud` that a token must have. Required with a JWKS. Without it a token with any `aud` is refused.
     pub audience: Option<String>,
 }
 
@@ -65,7 +68,12 @@ pub struct Jwt {
 #[derive(Debug, Clone)]
 pub enum JwtKeys {
     /// `HS256`, with `JWT_SECRET`.
-    Shared(Secret),
+    Shared {
+        /// The secret that signs new tokens.
+        current: Secret,
+        /// `JWT_SECRET_PREVIOUS`: the secret before, which stays valid while tokens signed with it are in use.
+        previous: Option<Secret>,
+    },
     /// The public keys of the JWKS (RFC 7517) that `JWT_JWKS` names.
     Jwks {
         /// The only algorithm that is accepted.
@@ -96,6 +104,52 @@ pub enum ConfigError {
     /// `JWT_JWKS` is a URL that is not protected by TLS.
     #[error("set JWT_JWKS to the path of a file or to an https:// URL")]
     InsecureJwksUrl,
+    /// The issuer of a JWKS signs tokens for other services too, so the tokens for this one have to be told apart.
+    #[error("set the environment variable {0}: tokens of a JWKS are accepted from one issuer and for one audience")]
+    MissingForJwks(&'static str),
+    /// A secret is shorter than the hash of HS256 (RFC 7518 §3.2).
+    #[error("set {0} to at least {MIN_SECRET_BYTES} bytes")]
+    ShortSecret(&'static str),
+}
+
+impl Jwt {
+    fn read(optional: &impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let (issuer, audience) = (optional("JWT_ISSUER"), optional("JWT_AUDIENCE"));
+        let jwks = |algorithm| {
+            let source = JwksSource::parse(optional("JWT_JWKS").ok_or(ConfigError::Missing("JWT_JWKS"))?)?;
+            if issuer.is_none() {
+                return Err(ConfigError::MissingForJwks("JWT_ISSUER"));
+            }
+            if audience.is_none() {
+                return Err(ConfigError::MissingForJwks("JWT_AUDIENCE"));
+            }
+            Ok(JwtKeys::Jwks { algorithm, source })
+        };
+        let keys = match optional("JWT_ALGORITHM").as_deref() {
+            None => None,
+            Some("HS256") => JwtKeys::shared(optional)?,
+            Some("RS256") => Some(jwks(Asymmetric::Rs256)?),
+            Some("ES256") => Some(jwks(Asymmetric::Es256)?),
+            Some("EdDSA") => Some(jwks(Asymmetric::EdDsa)?),
+            Some(_) => return Err(ConfigError::UnsupportedAlgorithm),
+        };
+        Ok(Self { keys, issuer, audience })
+    }
+}
+
+impl JwtKeys {
+    /// The secrets of HS256; `None` without a secret: such a stack accepts API keys alone.
+    fn shared(optional: &impl Fn(&str) -> Option<String>) -> Result<Option<Self>, ConfigError> {
+        let secret = |name| match optional(name) {
+            Some(secret) if secret.len() < MIN_SECRET_BYTES => Err(ConfigError::ShortSecret(name)),
+            secret => Ok(secret.map(Secret)),
+        };
+        match (secret("JWT_SECRET")?, secret("JWT_SECRET_PREVIOUS")?) {
+            (Some(current), previous) => Ok(Some(Self::Shared { current, previous })),
+            (None, Some(_)) => Err(ConfigError::Missing("JWT_SECRET")),
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 impl JwksSource {
@@ -152,20 +206,7 @@ impl Config {
             session_token: optional("AWS_SESSION_TOKEN").map(Secret),
             endpoint: optional("AWS_ENDPOINT_URL_DYNAMODB"),
         };
-        let jwks = |algorithm| {
-            let source = JwksSource::parse(required("JWT_JWKS")?)?;
-            Ok::<_, ConfigError>(JwtKeys::Jwks { algorithm, source })
-        };
-        let keys = match optional("JWT_ALGORITHM").as_deref() {
-            None => None,
-            // A stack that is deployed without a secret accepts API keys alone.
-            Some("HS256") => optional("JWT_SECRET").map(|secret| JwtKeys::Shared(Secret(secret))),
-            Some("RS256") => Some(jwks(Asymmetric::Rs256)?),
-            Some("ES256") => Some(jwks(Asymmetric::Es256)?),
-            Some("EdDSA") => Some(jwks(Asymmetric::EdDsa)?),
-            Some(_) => return Err(ConfigError::UnsupportedAlgorithm),
-        };
-        let jwt = Jwt { keys, issuer: optional("JWT_ISSUER"), audience: optional("JWT_AUDIENCE") };
+        let jwt = Jwt::read(&optional)?;
         Ok(Self { database, jwt })
     }
 }
@@ -181,6 +222,11 @@ mod tests {
         ("AWS_SECRET_ACCESS_KEY", "canary"),
     ];
 
+    const ISSUER: (&str, &str) = ("JWT_ISSUER", "https://id.example.com");
+    const AUDIENCE: (&str, &str) = ("JWT_AUDIENCE", "contacts");
+    const HS256: (&str, &str) = ("JWT_ALGORITHM", "HS256");
+    const SECRET: &str = "canary canary canary canary 32 by";
+
     fn read(more: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let variable =
             |name: &str| more.iter().chain(&BASE).find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
@@ -188,7 +234,7 @@ mod tests {
     }
 
     fn jwks_source(text: &str) -> Result<JwksSource, ConfigError> {
-        let config = read(&[("JWT_ALGORITHM", "ES256"), ("JWT_JWKS", text)])?;
+        let config = read(&[("JWT_ALGORITHM", "ES256"), ("JWT_JWKS", text), ISSUER, AUDIENCE])?;
         match config.jwt.keys {
             Some(JwtKeys::Jwks { source, .. }) => Ok(source),
             keys => panic!("{text}: {keys:?}"),
@@ -203,6 +249,39 @@ mod tests {
             (vec![("JWT_ALGORITHM", "none")], "set JWT_ALGORITHM to HS256, RS256, ES256 or EdDSA"),
         ] {
             assert_eq!(read(&variables).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_jwks_needs_an_issuer_and_an_audience() {
+        let message = "tokens of a JWKS are accepted from one issuer and for one audience";
+        for algorithm in ["RS256", "ES256", "EdDSA"] {
+            let jwks = [("JWT_ALGORITHM", algorithm), ("JWT_JWKS", "jwks.json")];
+            for (given, missing) in [(AUDIENCE, "JWT_ISSUER"), (ISSUER, "JWT_AUDIENCE")] {
+                let error = read(&[&jwks[..], &[given]].concat()).unwrap_err();
+                assert_eq!(error.to_string(), format!("set the environment variable {missing}: {message}"));
+            }
+            assert!(read(&[&jwks[..], &[ISSUER, AUDIENCE]].concat()).is_ok());
+        }
+        assert!(read(&[HS256, ("JWT_SECRET", SECRET)]).is_ok(), "a shared secret has one issuer anyway");
+    }
+
+    #[test]
+    fn a_shared_secret_has_at_least_32_bytes() {
+        let (short, long) = ("s".repeat(31), "s".repeat(32));
+        for (variables, expected) in [
+            (vec![], None),
+            (vec![("JWT_SECRET", &*short)], Some("set JWT_SECRET to at least 32 bytes")),
+            (vec![("JWT_SECRET", &*long)], None),
+            (
+                vec![("JWT_SECRET", &*long), ("JWT_SECRET_PREVIOUS", &*short)],
+                Some("set JWT_SECRET_PREVIOUS to at least 32 bytes"),
+            ),
+            (vec![("JWT_SECRET", &*long), ("JWT_SECRET_PREVIOUS", &*long)], None),
+            (vec![("JWT_SECRET_PREVIOUS", &*long)], Some("set the environment variable JWT_SECRET")),
+        ] {
+            let error = read(&[&[HS256], &variables[..]].concat()).err().map(|error| error.to_string());
+            assert_eq!(error.as_deref(), expected, "{variables:?}");
         }
     }
 
@@ -229,9 +308,9 @@ mod tests {
 
     #[test]
     fn secrets_are_not_printed() {
-        let config =
-            read(&[("JWT_ALGORITHM", "HS256"), ("JWT_SECRET", "canary"), ("AWS_SESSION_TOKEN", "canary")]).unwrap();
-        assert!(matches!(&config.jwt.keys, Some(JwtKeys::Shared(secret)) if secret.reveal() == "canary"));
+        let secrets = [("JWT_SECRET", SECRET), ("JWT_SECRET_PREVIOUS", SECRET), ("AWS_SESSION_TOKEN", "canary")];
+        let config = read(&[&[HS256], &secrets[..]].concat()).unwrap();
+        assert!(matches!(&config.jwt.keys, Some(JwtKeys::Shared { current, .. }) if current.reveal() == SECRET));
         assert!(!format!("{config:?}").contains("canary"), "{config:?}");
     }
 }

@@ -11,8 +11,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_body_util::{BodyExt, Limited};
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::jwk::{CommonParameters, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -57,6 +57,7 @@ enum JwksError {
 /// The public keys, shared by all requests of a process.
 pub(super) struct Jwks {
     source: JwksSource,
+    algorithm: KeyAlgorithm,
     clock: Clock,
     last_read: RwLock<Option<Arc<ReadKeys>>>,
     /// The time of the last failed read. Locked during a read, so that concurrent requests wait for one read.
@@ -74,16 +75,22 @@ struct PublicKey {
     key: DecodingKey,
 }
 
-/// A JWKS whose keys are not parsed yet. A key that cannot be parsed is left out (RFC 7517 §5).
+/// A JWKS whose keys are not parsed yet. A key that cannot be parsed or is for another purpose is left out (RFC 7517 §5).
 #[derive(Deserialize)]
 struct KeySet {
     keys: Vec<serde_json::Value>,
 }
 
 impl Jwks {
-    /// The keys at this source. Reads nothing yet.
-    pub(super) fn new(source: JwksSource, clock: Clock) -> Self {
-        Self { source, clock, last_read: RwLock::default(), last_failure: Mutex::default() }
+    /// The keys at this source that verify signatures of this algorithm. Reads nothing yet.
+    pub(super) fn new(source: JwksSource, algorithm: Algorithm, clock: Clock) -> Self {
+        Self {
+            source,
+            algorithm: algorithm.into(),
+            clock,
+            last_read: RwLock::default(),
+            last_failure: Mutex::default(),
+        }
     }
 
     /// The keys that may have signed a token: those with the id that the token names, or all keys if it names none.
@@ -144,7 +151,7 @@ impl Jwks {
             JwksSource::Url(url) => timeout(FETCH_TIMEOUT, fetch(url)).await.map_err(|_| JwksError::Timeout)??,
         };
         let set: KeySet = serde_json::from_slice(&content).map_err(|_| JwksError::Malformed)?;
-        Ok(set.keys.into_iter().filter_map(PublicKey::parse).collect())
+        Ok(set.keys.into_iter().filter_map(|key| PublicKey::parse(key, self.algorithm)).collect())
     }
 }
 
@@ -156,11 +163,24 @@ impl ReadKeys {
 }
 
 impl PublicKey {
-    /// Parses a key of a JWKS; `None` for a key that cannot verify signatures.
-    fn parse(key: serde_json::Value) -> Option<Self> {
+    /// Parses a key of a JWKS; `None` for a key that does not verify signatures of this algorithm.
+    fn parse(key: serde_json::Value, algorithm: KeyAlgorithm) -> Option<Self> {
         let jwk: Jwk = serde_json::from_value(key).ok()?;
-        Some(Self { key: DecodingKey::from_jwk(&jwk).ok()?, id: jwk.common.key_id })
+        if is_for(&jwk.common, algorithm) {
+            Some(Self { key: DecodingKey::from_jwk(&jwk).ok()?, id: jwk.common.key_id })
+        } else {
+            None
+        }
     }
+}
+
+/// Whether the issuer has published a key to verify signatures of this algorithm: `use`, `key_ops` and `alg` are optional,
+/// and each that is present has to allow it (RFC 7517 §4.2–4.4).
+fn is_for(key: &CommonParameters, algorithm: KeyAlgorithm) -> bool {
+    let CommonParameters { public_key_use, key_operations, key_algorithm, .. } = key;
+    public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature)
+        && key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify))
+        && key_algorithm.is_none_or(|key_algorithm| key_algorithm == algorithm)
 }
 
 /// The content at a URL. Fetched so rarely that no connection is kept.

@@ -1,17 +1,22 @@
 //! JSON Web Tokens (RFC 7519), signed with a shared secret or with a key of a JWKS.
+//!
+//! The header is checked before the signature, so that a token that is refused anyway causes no read of a JWKS. The JSON
+//! parser refuses a header or claims that repeat a name that is read here (RFC 7519 §4).
 
 use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::jwks::{Jwks, KeysUnavailable};
-use super::{AuthError, Principal};
+use super::{Actor, AuthError, Principal};
 use crate::config::{Asymmetric, Jwt, JwtKeys};
-use crate::domain::{Clock, Scope, Scopes};
+use crate::domain::{Clock, OrgId, Scope, Scopes};
 
 /// How far the issuer's clock may differ from the system's.
 const LEEWAY: Duration = Duration::from_mins(1);
@@ -24,13 +29,17 @@ pub(super) struct Verifier {
 }
 
 enum Keys {
-    Shared(DecodingKey),
+    /// The current secret, and the previous one during a rotation.
+    Shared(Vec<DecodingKey>),
     Jwks(Jwks),
 }
 
 #[derive(Deserialize)]
 struct Claims {
+    sub: String,
     org_id: String,
+    /// Checked by the library if an audience is configured.
+    aud: Option<IgnoredAny>,
     exp: f64,
     nbf: Option<f64>,
     scope: Option<String>,
@@ -42,8 +51,10 @@ impl Verifier {
         let Jwt { keys, issuer, audience } = config;
         let (keys, algorithm) = match keys {
             None => (None, Algorithm::HS256),
-            Some(JwtKeys::Shared(secret)) => {
-                (Some(Keys::Shared(DecodingKey::from_secret(secret.reveal().as_bytes()))), Algorithm::HS256)
+            Some(JwtKeys::Shared { current, previous }) => {
+                let secrets = [current].into_iter().chain(previous);
+                let keys = secrets.map(|secret| DecodingKey::from_secret(secret.reveal().as_bytes()));
+                (Some(Keys::Shared(keys.collect())), Algorithm::HS256)
             }
             Some(JwtKeys::Jwks { algorithm, source }) => {
                 let algorithm = match algorithm {
@@ -51,7 +62,7 @@ impl Verifier {
                     Asymmetric::Es256 => Algorithm::ES256,
                     Asymmetric::EdDsa => Algorithm::EdDSA,
                 };
-                (Some(Keys::Jwks(Jwks::new(source.clone(), clock.clone()))), algorithm)
+                (Some(Keys::Jwks(Jwks::new(source.clone(), algorithm, clock.clone()))), algorithm)
             }
         };
         let mut validation = Validation::new(algorithm);
@@ -85,12 +96,15 @@ impl Verifier {
     /// [`AuthError::Unauthenticated`] for any other token, or [`AuthError::KeysUnavailable`].
     pub(super) async fn verify(&self, token: &str) -> Result<Principal, AuthError> {
         let now = self.clock.now();
+        let header = decode_header(token).map_err(|_| AuthError::Unauthenticated)?;
+        if !self.accepts(&header) {
+            return Err(AuthError::Unauthenticated);
+        }
         let claims = match &self.keys {
             None => None,
-            Some(Keys::Shared(key)) => self.claims(token, key),
+            Some(Keys::Shared(keys)) => keys.iter().find_map(|key| self.claims(token, key)),
             Some(Keys::Jwks(jwks)) => {
-                let kid = decode_header(token).map_err(|_| AuthError::Unauthenticated)?.kid;
-                let candidates = jwks.candidates(kid.as_deref()).await;
+                let candidates = jwks.candidates(header.kid.as_deref()).await;
                 let candidates = candidates.map_err(|KeysUnavailable| AuthError::KeysUnavailable)?;
                 candidates.iter().find_map(|key| self.claims(token, key))
             }
@@ -98,11 +112,27 @@ impl Verifier {
         claims.and_then(|claims| claims.principal_at(now)).ok_or(AuthError::Unauthenticated)
     }
 
-    fn claims(&self, token: &str, key: &DecodingKey) -> Option<Claims> {
-        let token = decode::<Claims>(token, key, &self.validation).ok()?;
-        // A token with critical extensions is refused, because none is supported (RFC 7515 §4.1.11).
-        if token.header.crit.is_none() { Some(token.claims) } else { None }
+    /// Whether the header is that of a token for this API.
+    fn accepts(&self, header: &Header) -> bool {
+        self.validation.algorithms.contains(&header.alg)
+            && header.typ.as_deref().is_none_or(is_access_token)
+            // A token with critical extensions is refused, because none is supported (RFC 7515 §4.1.11).
+            && header.crit.is_none()
     }
+
+    fn claims(&self, token: &str, key: &DecodingKey) -> Option<Claims> {
+        let claims = decode::<Claims>(token, key, &self.validation).ok()?.claims;
+        // A token for an audience is refused by a recipient that has none (RFC 7519 §4.1.3).
+        if claims.aud.is_some() && self.validation.aud.is_none() { None } else { Some(claims) }
+    }
+}
+
+/// Whether a `typ` is that of an access token: the media type `application/jwt` or `application/at+jwt` (RFC 9068 §2.1), in
+/// any case and with or without its prefix (RFC 7515 §4.1.9). Tokens for other purposes, such as a logout token, have other
+/// types (RFC 8725 §3.11).
+fn is_access_token(typ: &str) -> bool {
+    let typ = typ.to_ascii_lowercase();
+    matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "at+jwt")
 }
 
 impl Claims {
@@ -114,13 +144,21 @@ impl Claims {
             return None;
         }
         let org_id = Uuid::try_parse(&self.org_id).ok()?.into();
+        let actor = Actor::Token { subject_hash: subject_hash(org_id, &self.sub) };
         // A scope that is not this API's (`openid`, say) allows nothing here, and is no reason to refuse the token.
         let scopes: Scopes = match &self.scope {
             None => [Scope::Read, Scope::Write].into_iter().collect(),
             Some(scope) => scope.split(' ').filter_map(|scope| scope.parse::<Scope>().ok()).collect(),
         };
-        Some(Principal { org_id, scopes })
+        Some(Principal { org_id, scopes, actor })
     }
+}
+
+/// 16 hexadecimal digits that stand for a subject: enough to follow one user through the logs, and computed from the
+/// organization too, so that a user has another hash in each organization.
+fn subject_hash(org: OrgId, subject: &str) -> String {
+    let hash = Sha256::digest(format!("{org}#{subject}"));
+    hex::encode(&hash[..8])
 }
 
 /// The time of a `NumericDate`, which may have a fraction (RFC 7519 §2); `None` for a negative or too large number.

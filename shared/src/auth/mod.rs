@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 
 use crate::config;
 use crate::domain::api_key::ApiKeyHash;
-use crate::domain::{ApiKey, ApiKeySecret, Clock, OrgId, Scope, Scopes};
+use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Clock, OrgId, Scope, Scopes};
 use crate::dynamodb::{TableClient, TtlCache};
 use crate::repositories::{self, api_keys};
 
@@ -21,12 +21,30 @@ const NO_KEY_LIFETIME: TimeDelta = TimeDelta::seconds(5);
 pub struct Principal {
     org_id: OrgId,
     scopes: Scopes,
+    actor: Actor,
+}
+
+/// The key or the user behind a request, as logs name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// An API key, by its id.
+    ApiKey(ApiKeyId),
+    /// The user of a token.
+    Token {
+        /// A hash of the organization and the token's subject, which may be an email or a name.
+        subject_hash: String,
+    },
 }
 
 impl Principal {
     /// The caller's organization.
     pub fn org_id(&self) -> OrgId {
         self.org_id
+    }
+
+    /// The key or the user that sent the request.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     /// Whether the caller may use an endpoint of this scope.
@@ -111,7 +129,7 @@ impl Authenticator {
         let hash = ApiKeySecret::parse(key).ok_or(AuthError::Unauthenticated)?.hash();
         match self.find_key(hash, client).await? {
             CachedKey::Found(key) if key.is_valid_at(self.clock.now()) => {
-                Ok(Principal { org_id: key.org_id, scopes: key.scopes })
+                Ok(Principal { org_id: key.org_id, scopes: key.scopes, actor: Actor::ApiKey(key.id) })
             }
             CachedKey::Found(_) | CachedKey::NotFound => Err(AuthError::Unauthenticated),
         }

@@ -171,7 +171,7 @@ fn config(engine_url: &str) -> Config {
             session_token: None,
             endpoint: Some(engine_url.to_owned()),
         },
-        jwt: Jwt { keys: Some(JwtKeys::Shared(Secret::new(JWT_SECRET))), issuer: None, audience: None },
+        jwt: Jwt { keys: Some(JwtKeys::Shared { current: Secret::new(JWT_SECRET), previous: None }), ..Jwt::default() },
     }
 }
 

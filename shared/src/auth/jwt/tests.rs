@@ -16,6 +16,7 @@ use crate::config::{JwksSource, Secret};
 
 const ORG: &str = "123e4567-e89b-12d3-a456-426614174000";
 const SECRET: &str = "a shared secret for tests, long enough for HS256";
+const OTHER_ORG: &str = "00000000-0000-4000-8000-000000000000";
 /// The time at which each test begins, in epoch seconds.
 const START: i64 = 1_728_216_000;
 
@@ -59,6 +60,17 @@ fn shared(claims: &Value) -> String {
     encode(&Header::new(Algorithm::HS256), claims, &key(Algorithm::HS256, 1)).unwrap()
 }
 
+fn shared_keys(current: &str, previous: Option<&str>) -> JwtKeys {
+    JwtKeys::Shared { current: Secret::new(current), previous: previous.map(Secret::new) }
+}
+
+/// A token with this text as its header and this text as its claims, signed with the shared secret.
+fn forged(header: &str, claims: &str) -> String {
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let signature = sign(message.as_bytes(), &key(Algorithm::HS256, 1), Algorithm::HS256).unwrap();
+    format!("{message}.{signature}")
+}
+
 /// A verifier with a clock and a JWKS that a test controls.
 struct Bench {
     verifier: Verifier,
@@ -80,7 +92,7 @@ impl Bench {
     }
 
     fn shared() -> Self {
-        Self::new(|_| Some(JwtKeys::Shared(Secret::new(SECRET))), None, None)
+        Self::new(|_| Some(shared_keys(SECRET, None)), None, None)
     }
 
     fn jwks(algorithm: Asymmetric) -> Self {
@@ -175,7 +187,7 @@ async fn issuer_and_audience_are_required_if_they_are_configured() {
         claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
         shared(&claims)
     };
-    let keys = |_| Some(JwtKeys::Shared(Secret::new(SECRET)));
+    let keys = |_| Some(shared_keys(SECRET, None));
     let strict = Bench::new(keys, Some("https://id.example.com"), Some("contacts"));
     for (name, value, accepted) in [
         ("sub", json!("user"), true),
@@ -191,15 +203,100 @@ async fn issuer_and_audience_are_required_if_they_are_configured() {
     ] {
         assert_eq!(strict.accepts(&of(name, value.clone())).await, accepted, "{name} {value}");
     }
-    let lenient = Bench::shared();
-    for (name, value) in [("aud", json!("other")), ("aud", json!(null)), ("iss", json!("other")), ("iss", json!(null))]
-    {
-        assert!(lenient.accepts(&of(name, value.clone())).await, "{name} {value}");
-    }
     assert!(
         !Bench::new(|_| None, None, None).accepts(&of("sub", json!("user"))).await,
         "no token is accepted without a configured key"
     );
+}
+
+#[tokio::test]
+async fn without_a_configured_audience_a_token_for_any_audience_is_refused() {
+    let bench = Bench::shared();
+    for (name, value, accepted) in [
+        ("aud", json!("contacts"), false),
+        ("aud", json!(["contacts"]), false),
+        ("aud", json!([]), false),
+        ("aud", json!(7), false),
+        ("iss", json!("https://id.example.com"), true),
+    ] {
+        let mut claims = claims();
+        claims[name] = value.clone();
+        assert_eq!(bench.accepts(&shared(&claims)).await, accepted, "{name} {value}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_another_type_is_refused() {
+    let bench = Bench::shared();
+    for (typ, accepted) in [
+        (None, true),
+        (Some("JWT"), true),
+        (Some("jwt"), true),
+        (Some("at+jwt"), true),
+        (Some("application/at+JWT"), true),
+        (Some("application/jwt"), true),
+        (Some("Application/JWT"), true),
+        (Some("logout+jwt"), false),
+        (Some("secevent+jwt"), false),
+        (Some("dpop+jwt"), false),
+        (Some("JOSE"), false),
+        (Some("text/jwt"), false),
+        (Some(""), false),
+    ] {
+        let header = Header { typ: typ.map(ToOwned::to_owned), ..Header::new(Algorithm::HS256) };
+        let token = encode(&header, &claims(), &key(Algorithm::HS256, 1)).unwrap();
+        assert_eq!(bench.accepts(&token).await, accepted, "{typ:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_name_is_refused() {
+    let bench = Bench::shared();
+    let header = r#""alg":"HS256","typ":"JWT""#;
+    let claims = format!(r#""sub":"user","org_id":"{ORG}","exp":{}"#, START + 100_000);
+    for (more_header, more_claims, accepted) in [
+        ("", String::new(), true),
+        (r#","alg":"HS256""#, String::new(), false),
+        (r#","typ":"JWT""#, String::new(), false),
+        ("", r#","sub":"admin""#.to_owned(), false),
+        ("", format!(r#","org_id":"{}""#, Uuid::max()), false),
+        ("", format!(r#","exp":{}"#, START + 200_000), false),
+        ("", r#","nbf":0,"nbf":0"#.to_owned(), false),
+        ("", r#","scope":"read","scope":"admin""#.to_owned(), false),
+    ] {
+        let token = forged(&format!("{{{header}{more_header}}}"), &format!("{{{claims}{more_claims}}}"));
+        assert_eq!(bench.accepts(&token).await, accepted, "{more_header} {more_claims}");
+    }
+}
+
+#[tokio::test]
+async fn the_previous_secret_is_accepted_during_a_rotation() {
+    const PREVIOUS: &str = "the secret before, also long enough for HS256";
+    let sign = |secret: &str| {
+        encode(&Header::new(Algorithm::HS256), &claims(), &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+    };
+    let (before, after) = (Bench::shared(), Bench::new(|_| Some(shared_keys(SECRET, Some(PREVIOUS))), None, None));
+    for (secret, before_rotation, during_rotation) in
+        [(SECRET, true, true), (PREVIOUS, false, true), ("another secret, also long enough for HS256", false, false)]
+    {
+        let token = sign(secret);
+        assert_eq!(before.accepts(&token).await, before_rotation, "{secret}");
+        assert_eq!(after.accepts(&token).await, during_rotation, "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn a_subject_is_known_by_a_hash_that_differs_between_organizations() {
+    let bench = Bench::shared();
+    let mut hashes = Vec::new();
+    for (org, subject) in [(ORG, "jane@example.com"), (ORG, "john@example.com"), (OTHER_ORG, "jane@example.com")] {
+        let claims = json!({"sub": subject, "org_id": org, "exp": START + 100_000});
+        let principal = bench.verifier.verify(&shared(&claims)).await.unwrap();
+        let Actor::Token { subject_hash } = principal.actor() else { panic!("{principal:?}") };
+        hashes.push(subject_hash.clone());
+    }
+    // As `printf 'ORG#SUBJECT' | sha256sum` begins.
+    assert_eq!(hashes, ["7fba32b4447009e7", "75e274b55e389247", "b0ece924773b9076"]);
 }
 
 #[tokio::test]
@@ -275,6 +372,35 @@ async fn a_token_is_verified_with_the_key_that_it_names() {
                 accepted,
                 "{algorithm:?} {number} {kid:?}"
             );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_for_another_purpose_is_left_out() {
+    for (configured, algorithm) in ASYMMETRIC {
+        let bench = Bench::jwks(configured);
+        let token = signed(algorithm, 1, Some("a"));
+        for (member, value, accepted) in [
+            ("use", json!(null), true),
+            ("use", json!("sig"), true),
+            ("use", json!("enc"), false),
+            ("use", json!("SIG"), false),
+            ("key_ops", json!(["verify"]), true),
+            ("key_ops", json!(["sign", "verify"]), true),
+            ("key_ops", json!(["sign"]), false),
+            ("key_ops", json!([]), false),
+            ("alg", json!(null), true),
+            ("alg", json!(algorithm), true),
+            ("alg", json!("PS256"), false),
+            ("alg", json!("RS512"), false),
+            ("alg", json!("unknown"), false),
+        ] {
+            let mut key = jwk(algorithm, 1, "a");
+            key[member] = value.clone();
+            bench.publish(&[key]);
+            bench.advance(300);
+            assert_eq!(bench.accepts(&token).await, accepted, "{algorithm:?} {member} {value}");
         }
     }
 }
@@ -364,6 +490,13 @@ async fn issuer(responses: Vec<String>) -> Issuer {
 
 fn response(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn a_token_with_a_refused_header_causes_no_read_of_the_jwks() {
+    let bench = Bench::jwks(Asymmetric::EdDsa);
+    let other_algorithm = signed(Algorithm::ES256, 1, Some("a"));
+    assert!(!bench.accepts(&other_algorithm).await, "a read would fail, because there is no file");
 }
 
 #[tokio::test]
