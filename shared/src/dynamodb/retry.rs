@@ -171,3 +171,19 @@ pub(super) fn is_transient_cancellation(error: &TransactWriteItemsError) -> bool
         error => is_transient(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::error::ErrorMetadata;
+    use aws_sdk_dynamodb::operation::put_item::PutItemError;
+
+    use super::*;
+
+    /// DynamoDB's message may quote a key or a value, and the error is logged.
+    #[test]
+    fn a_refusal_becomes_an_error_with_its_code_and_without_its_message() {
+        let refusal = ErrorMetadata::builder().code("ValidationException").message("Invalid value: jane@example.com");
+        let error = Failure::Refused("PutItem", PutItemError::generic(refusal.build())).into_error();
+        assert_eq!(error, Error::Unexpected("PutItem failed with ValidationException".to_owned()));
+    }
+}

@@ -41,9 +41,9 @@ use tokio::time::Instant;
 use crate::app::{App, RequestContext, time_left};
 use crate::auth::{Credentials, Principal};
 use crate::config::Config;
-use crate::domain::{ActivityId, OrgId, ValidationErrors, ids};
+use crate::domain::{ActivityId, ValidationErrors, ids};
 use crate::endpoint::{ACTIVITY_ID, Endpoint, MAX_REQUEST_ID, PathValues, without_trailing_slash};
-use crate::telemetry;
+use crate::telemetry::{self, RequestIds};
 
 use super::body::Body;
 use super::error::ApiError;
@@ -88,12 +88,21 @@ where
         let app = app.clone();
         async move {
             let LambdaEvent { payload, context } = event;
-            let deadline = deadline(&context);
-            Ok::<_, lambda_runtime::Error>(serve(&app, endpoint, handler, payload, deadline).await)
+            let invocation = Invocation { deadline: deadline(&context), request_id: context.request_id };
+            Ok::<_, lambda_runtime::Error>(serve(&app, endpoint, handler, payload, invocation).await)
         }
     });
     // On the heap, because the state of the largest request would otherwise lie on the stack of `main`.
     Box::pin(lambda_runtime::run_concurrent(service)).await
+}
+
+/// The invocation of a function, as the Lambda runtime describes it.
+#[derive(Debug)]
+pub struct Invocation {
+    /// The time by which the response has to be ready.
+    pub deadline: Instant,
+    /// Lambda's id of the invocation.
+    pub request_id: String,
 }
 
 fn deadline(context: &Context) -> Instant {
@@ -107,15 +116,15 @@ pub async fn serve(
     endpoint: Endpoint,
     handler: impl Handler,
     event: Event,
-    deadline: Instant,
+    invocation: Invocation,
 ) -> ApiGatewayV2httpResponse {
     let started = Instant::now();
     let cold = is_first_request();
-    let request_id = request_id(&event);
-    let ctx = app.request_context(deadline);
-    let org_id = OnceLock::new();
+    let ids = request_ids(&event, invocation.request_id);
+    let ctx = app.request_context(invocation.deadline);
+    let caller = OnceLock::new();
     // The state of a request is dropped with its future. The caches of the process are updated as a whole or not at all.
-    let request = AssertUnwindSafe(handle_event(&ctx, endpoint, handler, event, &org_id));
+    let request = AssertUnwindSafe(handle_event(&ctx, endpoint, handler, event, &caller));
     let result = match request.catch_unwind().await {
         Ok(result) => result,
         Err(_panic) => Err(ApiError::Internal("panic".to_owned())),
@@ -124,11 +133,11 @@ pub async fn serve(
         Err(ApiError::Internal(reason)) => Some(reason.clone()),
         _ => None,
     };
-    let response = result.unwrap_or_else(ApiError::into_response).with("x-request-id", &request_id);
+    let response = result.unwrap_or_else(ApiError::into_response).with("x-request-id", &ids.request);
     telemetry::log_request(&telemetry::RequestLog {
         operation: &endpoint.operation_id(),
-        request_id: &request_id,
-        org_id: org_id.get().copied(),
+        ids: &ids,
+        principal: caller.get(),
         status: response.status,
         duration: started.elapsed(),
         consumed_capacity: ctx.consumed_capacity(),
@@ -144,29 +153,29 @@ fn is_first_request() -> bool {
     !WARM.swap(true, Ordering::Relaxed)
 }
 
-/// The client's id of the request if it is short visible ASCII, or else the gateway's.
-fn request_id(event: &Event) -> String {
-    if let Some(id) = event.header("x-request-id")
-        && is_visible_ascii(id, MAX_REQUEST_ID)
-    {
-        return id.to_owned();
-    }
-    event.request_context.request_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
+/// The ids of a request. The client knows its own id if that is short visible ASCII, or else the gateway's.
+fn request_ids(event: &Event, lambda: String) -> RequestIds {
+    let gateway = event.request_context.request_id.clone();
+    let request = match event.header("x-request-id") {
+        Some(id) if is_visible_ascii(id, MAX_REQUEST_ID) => id.to_owned(),
+        _ => gateway.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+    };
+    RequestIds { request, gateway, lambda }
 }
 
-/// Checks a request and responds to it. Sets `org_id` as soon as the caller is known, so that the log names the organization
-/// even if the handler panics.
+/// Checks a request and responds to it. Sets `caller` as soon as the caller is known, so that the log names the caller even
+/// if the handler panics.
 async fn handle_event(
     ctx: &RequestContext,
     endpoint: Endpoint,
     handler: impl Handler,
     event: Event,
-    org_id: &OnceLock<OrgId>,
+    caller: &OnceLock<Principal>,
 ) -> Result<Response, ApiError> {
     let spec = endpoint.spec();
     let path_values = match_route(endpoint, &event)?;
     let principal = authenticate(ctx, &event).await?;
-    org_id.get_or_init(|| principal.org_id());
+    caller.get_or_init(|| principal.clone());
     if !principal.may(spec.scope) {
         return Err(ApiError::Forbidden);
     }

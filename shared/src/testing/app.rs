@@ -17,12 +17,15 @@ use crate::config::{Config, Database, Jwt, JwtKeys, Secret};
 use crate::domain::Clock;
 use crate::dynamodb::{RetryPolicy, Table};
 use crate::endpoint::Endpoint;
-use crate::http::{Handler, serve};
+use crate::http::{Handler, Invocation, serve};
 use crate::repositories::api_keys;
 use crate::system::{self, Rng, RngError};
 
 /// The secret that signs test tokens.
 pub const JWT_SECRET: &str = "a shared secret for tests, long enough for HS256";
+
+/// Lambda's id of each request.
+pub(crate) const LAMBDA_REQUEST_ID: &str = "5a4b3c2d-1e0f-4a5b-8c7d-6e5f4a3b2c1d";
 
 /// The retry policy behind a fault proxy. Its durations are short so that a test of many faults ends soon; no test
 /// depends on their exact length.
@@ -123,7 +126,8 @@ impl TestApp {
         handle: impl Handler,
         request: &TestRequest,
     ) -> TestResponse {
-        let response = Box::pin(serve(&self.app, endpoint, handle, request.event(), deadline)).await;
+        let invocation = Invocation { deadline, request_id: LAMBDA_REQUEST_ID.to_owned() };
+        let response = Box::pin(serve(&self.app, endpoint, handle, request.event(), invocation)).await;
         TestResponse::new(&response)
     }
 

@@ -20,7 +20,8 @@ struct Layer {
 
 /// Crates, by the beginning of their name, that only some layers may name. `aws_sdk` is the database's client,
 /// `aws_smithy` the parts it is made of.
-const RESTRICTED_CRATES: [&str; 6] = ["aws_sdk", "aws_smithy", "hyper", "lambda_", "tokio", "utoipa"];
+const RESTRICTED_CRATES: [&str; 7] =
+    ["aws_sdk", "aws_smithy", "hyper", "lambda_http", "lambda_runtime", "tokio", "utoipa"];
 
 /// From the bottom to the top. `openapi`, `testing` and `lib.rs` are above all layers and unrestricted.
 const LAYERS: [Layer; 12] = [
@@ -34,7 +35,7 @@ const LAYERS: [Layer; 12] = [
     Layer { at: "repositories", depends_on: &["domain", "dynamodb", "system"], uses: &["aws_sdk", "tokio"] },
     // It fetches public keys from a token issuer.
     Layer { at: "auth", depends_on: &["config", "domain", "dynamodb", "repositories"], uses: &["aws_smithy", "tokio"] },
-    Layer { at: "telemetry.rs", depends_on: &["domain", "dynamodb"], uses: &[] },
+    Layer { at: "telemetry.rs", depends_on: &["auth", "dynamodb"], uses: &[] },
     Layer {
         at: "app.rs",
         depends_on: &["auth", "config", "domain", "dynamodb", "repositories", "system"],
@@ -57,13 +58,13 @@ const LAYERS: [Layer; 12] = [
             "telemetry",
             "wire",
         ],
-        uses: &["lambda_", "tokio"],
+        uses: &["lambda_http", "lambda_runtime", "tokio"],
     },
     // Beside `http`: a stream record is not a request.
     Layer {
         at: "worker.rs",
         depends_on: &["app", "config", "domain", "dynamodb", "telemetry"],
-        uses: &["lambda_", "tokio"],
+        uses: &["lambda_runtime", "tokio"],
     },
 ];
 

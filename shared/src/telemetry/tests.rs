@@ -1,0 +1,160 @@
+use std::io::Write;
+use std::panic::catch_unwind;
+use std::sync::{Arc, Mutex};
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use tracing::subscriber::{DefaultGuard, set_default};
+use uuid::Uuid;
+
+use super::*;
+use crate::app::RequestContext;
+use crate::domain::ContactId;
+use crate::dynamodb::keys;
+use crate::endpoint::Endpoint;
+use crate::http::{ApiError, Request, Response};
+use crate::testing::app::LAMBDA_REQUEST_ID;
+use crate::testing::{JWT_SECRET, TestApp, TestRequest};
+use crate::wire::{ContactWithTimeline, ListQuery, TimelineQuery};
+
+const GATEWAY_REQUEST_ID: &str = "JKJaXmPLvHcESHA=";
+
+/// The lines that this thread logs.
+struct Log {
+    written: Buffer,
+    _subscriber: DefaultGuard,
+}
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn start() -> Self {
+        let written = Buffer::default();
+        let buffer = written.clone();
+        Self { written, _subscriber: set_default(subscriber(move || buffer.clone())) }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.written.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The last line without the fields that differ between two runs.
+    fn last_line(&self) -> Value {
+        let text = self.text();
+        let mut line: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        for varying in ["timestamp", "duration_ms", "units", "cold"] {
+            assert!(line.as_object_mut().unwrap().remove(varying).is_some(), "{varying} in {text}");
+        }
+        line
+    }
+}
+
+async fn list_companies(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
+    let ListQuery { filter, limit, cursor } = request.query()?;
+    Ok(request.list(&ctx.companies(request.principal()).list(&filter, limit, cursor).await?))
+}
+
+async fn get_contact(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
+    let (id, query): (ContactId, TimelineQuery) = (request.path_id()?, request.query()?);
+    let (contact, timeline) = ctx.contacts(request.principal()).get(id, &query.0).await?;
+    Ok(Response::ok(&ContactWithTimeline(contact, timeline)))
+}
+
+async fn panicking(_: RequestContext, _: Request) -> Result<Response, ApiError> {
+    panic!("a panic of the test")
+}
+
+#[tokio::test]
+async fn a_line_has_the_ids_of_the_request_and_its_caller() {
+    let app = TestApp::new().await;
+    let principal = app.principal(&app.org).await;
+    let Actor::ApiKey(key_id) = principal.actor() else { panic!("{principal:?}") };
+    let anonymous = TestRequest::example(Endpoint::ListCompanies).without_header("x-api-key");
+    let token = app.org.jwt(JWT_SECRET, TimeDelta::minutes(1));
+    let log = Log::start();
+
+    app.send(Endpoint::ListCompanies, list_companies, &anonymous).await;
+    let refused = json!({
+        "level": "INFO", "operation": "list_companies", "status": 401, "request_id": GATEWAY_REQUEST_ID,
+        "gateway_request_id": GATEWAY_REQUEST_ID, "lambda_request_id": LAMBDA_REQUEST_ID,
+    });
+    assert_eq!(log.last_line(), refused);
+
+    let with_key = TestRequest::to(Endpoint::ListCompanies, &app.org).header("x-request-id", "client-1");
+    app.send(Endpoint::ListCompanies, list_companies, &with_key).await;
+    let by_key = json!({
+        "level": "INFO", "operation": "list_companies", "status": 200, "request_id": "client-1",
+        "gateway_request_id": GATEWAY_REQUEST_ID, "lambda_request_id": LAMBDA_REQUEST_ID,
+        "org_id": app.org.org_id, "key_id": key_id.to_string(),
+    });
+    assert_eq!(log.last_line(), by_key);
+
+    let with_token = anonymous.header("authorization", &format!("Bearer {token}"));
+    app.send(Endpoint::ListCompanies, panicking, &with_token).await;
+    let mut by_token = log.last_line();
+    let subject_hash = by_token["subject_hash"].take();
+    assert_eq!(subject_hash.as_str().map(str::len), Some(16));
+    let expected = json!({
+        "level": "ERROR", "operation": "list_companies", "status": 500, "request_id": GATEWAY_REQUEST_ID,
+        "gateway_request_id": GATEWAY_REQUEST_ID, "lambda_request_id": LAMBDA_REQUEST_ID,
+        "org_id": app.org.org_id, "subject_hash": null, "error": "panic",
+    });
+    assert_eq!(by_token, expected);
+}
+
+/// The name of a company is a part of its key; other items hold names and emails as attributes.
+#[tokio::test]
+async fn an_unreadable_item_is_logged_without_its_values_and_its_key() {
+    let app = TestApp::new().await;
+    let org = app.org.org_id;
+    let contact: ContactId = Uuid::now_v7().into();
+    let company = keys::company(org, &"Canary Corp".parse().unwrap());
+    let attributes = |item_type: &str| {
+        json!({
+            "type": {"S": item_type}, "id": {"S": "canary"}, "name": {"S": "Canary Corp"}, "full_name": {"S": "Jane Canary"},
+            "email": {"S": "jane@canary.example"}, "created_at": {"S": "canary"},
+        })
+    };
+    for (key, item_type) in [(&company, "company"), (&keys::contact(org, contact), "contact")] {
+        app.put_item(key, attributes(item_type)).await;
+    }
+    let log = Log::start();
+
+    let companies = TestRequest::to(Endpoint::ListCompanies, &app.org).query("");
+    let contact = TestRequest::to(Endpoint::GetContact, &app.org).path(format!("/contacts/{contact}"));
+    let statuses = [
+        app.send(Endpoint::ListCompanies, list_companies, &companies).await.status,
+        app.send(Endpoint::GetContact, get_contact, &contact).await.status,
+    ];
+
+    assert_eq!(statuses, [500, 500]);
+    let text = log.text();
+    for kind in ["type company under a sort key of kind COMPANY", "type contact under a sort key of kind CONTACT"] {
+        assert!(text.contains(kind), "{text}");
+    }
+    assert!(!text.to_lowercase().contains("canary"), "{text}");
+}
+
+#[test]
+fn a_panic_is_logged_by_its_location() {
+    let log = Log::start();
+    let location = catch_unwind(Location::caller).unwrap();
+
+    log_panic(Some(location));
+
+    let line: Value = serde_json::from_str(&log.text()).unwrap();
+    let place = format!("{}:{}", location.file(), location.line());
+    assert_eq!((&line["message"], &line["location"]), (&json!("panic"), &json!(place)));
+    assert_eq!(line.as_object().unwrap().len(), 4, "also a timestamp and a level: {line}");
+}
