@@ -27,7 +27,9 @@ const ABOUT: &str = "Contacts of an organization with their timelines, the impor
     that address them.\n\n\
     Every path is served with and without a trailing slash. The body of every error is `{\"detail\": \"<one sentence>\"}`; \
     a 400 names all invalid fields at once. A resource of another organization is treated as if it did not exist. \
-    Unknown fields are ignored.";
+    Unknown fields are ignored.\n\n\
+    Each operation needs one scope of the credential: `read`, `write` or `admin`. `write` implies reading what the call \
+    itself names: a `PUT` shows the contact, and a dry run of an upload shows which emails exist. `admin` allows everything.";
 
 /// The document.
 pub fn document() -> OpenApi {
@@ -60,7 +62,7 @@ fn components() -> Components {
         "A key of the organization; it takes precedence over a token in the same request",
     );
     let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
-    let bearer = bearer.description(Some("A token with `sub`, `org_id` and `exp`, and optionally `scope`"));
+    let bearer = bearer.description(Some("A token with `sub`, `org_id` and `exp`, and optionally `nbf` and `scope`"));
     let mut components = ComponentsBuilder::new()
         .schema(Detail::name(), Detail::schema())
         .security_scheme(API_KEY, SecurityScheme::ApiKey(ApiKey::Header(api_key)))
