@@ -55,9 +55,16 @@ pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
         Setup { root, directory, cargo_lambda, port, database, release, output: Output::Terminal, faults: None };
     match with_server(&setup, serve).await? {
         // A signal.
-        None => Ok(()),
+        None => print_stopped(),
         Some(never) => match never {},
     }
+    Ok(())
+}
+
+/// Prints the last line. It begins below the `^C` of the terminal.
+#[expect(clippy::print_stdout, reason = "the output of the command")]
+fn print_stopped() {
+    println!("\nThe API has stopped.");
 }
 
 /// Runs an API, calls `work` with it, and stops it however `work` ends. `None` if a signal comes first.

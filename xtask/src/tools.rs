@@ -103,6 +103,12 @@ pub(crate) fn quietly(command: &mut Command) -> Result<String> {
     Ok(stdout.into_owned())
 }
 
+/// Runs a command of minutes, and shows its progress. All of it goes to standard error: standard output belongs to the
+/// result of this process.
+fn with_progress(command: &mut Command) -> Result<()> {
+    visibly(command.stdout(std::io::stderr()))
+}
+
 /// Runs a command that prints to the terminal.
 pub(crate) fn visibly(command: &mut Command) -> Result<()> {
     let name = name(command);
@@ -124,7 +130,7 @@ pub(crate) fn own_package_variables() -> impl Iterator<Item = OsString> {
 fn compile(tool: &str, version: &str, home: &Path) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.args(["install", tool, "--locked", "--version", version, "--root"]).arg(home);
-    quietly(&mut cargo).map(drop)
+    with_progress(&mut cargo)
 }
 
 fn name(command: &Command) -> String {
@@ -208,7 +214,7 @@ fn python() -> Result<&'static str> {
 fn create_virtual_environment(python: &str, home: &Path, packages: &[impl AsRef<OsStr>]) -> Result<()> {
     quietly(Command::new(python).args(["-m", "venv"]).arg(home))?;
     let mut pip = Command::new(home.join("bin/pip"));
-    quietly(pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages)).map(drop)
+    with_progress(pip.args(["install", "--disable-pip-version-check"]).args(packages))
 }
 
 fn java_version() -> Option<u32> {

@@ -1,15 +1,23 @@
 //! The embedded engine: DynamoDB's API in this process.
+//!
+//! The engine keeps its tables in SQLite. A second connection to the same database does what the engine itself does not:
+//! it adds an index that writes to a stream need, and removes the records of a stream that have been read. DynamoDB keeps a
+//! record for a day; the engine keeps it for good, so that its memory grows with every write.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dynoxide::Database;
+use rusqlite::{Connection, params};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
 /// A running engine. Dropping it stops it.
 pub struct Engine {
     url: String,
     database: Database,
+    maintenance: Arc<Mutex<Connection>>,
     /// The server stops when the receiver learns that this is dropped.
     _stop: oneshot::Sender<()>,
 }
@@ -20,13 +28,8 @@ impl Engine {
     /// # Errors
     /// The reason why it cannot be started.
     pub async fn in_memory() -> Result<Self, String> {
-        let database = Database::memory().map_err(|error| error.to_string())?;
-        let snapshot = std::env::temp_dir().join(format!("{}.sqlite", uuid::Uuid::new_v4()));
-        let indexed = index_streams_in_memory(&database, &snapshot);
-        // The file does not exist if the snapshot failed, and then the error below is the one to report.
-        let _ = std::fs::remove_file(&snapshot);
-        indexed?;
-        Self::start(database, 0).await
+        // A name that begins with a slash lets all connections of this process share the database (SQLite, `memdb.c`).
+        Self::start(&format!("file:/{}?vfs=memdb", uuid::Uuid::new_v4()), 0).await
     }
 
     /// Starts an engine that stores its tables in a file. Port 0 is a free port.
@@ -34,10 +37,7 @@ impl Engine {
     /// # Errors
     /// The reason why it cannot be started.
     pub async fn in_file(file: &Path, port: u16) -> Result<Self, String> {
-        let path = file.to_str().ok_or("the path of the database is not UTF-8")?;
-        let database = Database::new(path).map_err(|error| error.to_string())?;
-        index_streams(file)?;
-        Self::start(database, port).await
+        Self::start(file.to_str().ok_or("the path of the database is not UTF-8")?, port).await
     }
 
     /// The URL of the engine.
@@ -51,11 +51,29 @@ impl Engine {
     /// The error of the engine.
     pub async fn remove_expired(&self) -> Result<usize, String> {
         let database = self.database.clone();
-        let removal = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
+        let removal = spawn_blocking(move || database.sweep_ttl()).await;
         removal.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
-    async fn start(database: Database, port: u16) -> Result<Self, String> {
+    /// Removes the oldest `records` of a table's stream, for a reader that has read them and is the only one.
+    ///
+    /// # Errors
+    /// The error of the database.
+    pub async fn trim_stream(&self, table: &'static str, records: usize) -> Result<(), String> {
+        const TRIM: &str = "DELETE FROM _stream_records WHERE id IN (
+            SELECT id FROM _stream_records WHERE table_name = ?1 ORDER BY CAST(sequence_number AS INTEGER) LIMIT ?2)";
+        let maintenance = self.maintenance.clone();
+        let trimming = spawn_blocking(move || {
+            let connection = maintenance.lock().unwrap_or_else(PoisonError::into_inner);
+            connection.execute(TRIM, params![table, records]).map(drop)
+        });
+        trimming.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
+    async fn start(path: &str, port: u16) -> Result<Self, String> {
+        let database = Database::new(path).map_err(|error| error.to_string())?;
+        let maintenance = Connection::open(path).map_err(|error| error.to_string())?;
+        index_streams(&maintenance)?;
         let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| error.to_string())?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -63,24 +81,15 @@ impl Engine {
             // The sender is only ever dropped, so the result is always an error.
             let _ = stopped.await;
         }));
-        Ok(Self { url: format!("http://{address}"), database, _stop: stop })
+        let maintenance = Arc::new(Mutex::new(maintenance));
+        Ok(Self { url: format!("http://{address}"), database, maintenance, _stop: stop })
     }
-}
-
-/// Adds the index of [`index_streams`] to an engine in memory. Its database cannot be opened from outside, so it is
-/// saved to a file, indexed there, and loaded again.
-fn index_streams_in_memory(database: &Database, snapshot: &Path) -> Result<(), String> {
-    let path = snapshot.to_str().ok_or("the path of the temporary directory is not UTF-8")?;
-    database.vacuum_into(path).map_err(|error| error.to_string())?;
-    index_streams(snapshot)?;
-    database.restore_from(path).map_err(|error| error.to_string())
 }
 
 /// Adds an index that the engine lacks. With every write it looks up the last record of the table's stream by reading
 /// all of them; without the index, ten thousand writes take minutes.
-fn index_streams(file: &Path) -> Result<(), String> {
+fn index_streams(connection: &Connection) -> Result<(), String> {
     const INDEX: &str = "CREATE INDEX IF NOT EXISTS stream_order
         ON _stream_records (table_name, CAST(sequence_number AS INTEGER))";
-    let connection = rusqlite::Connection::open(file).map_err(|error| error.to_string())?;
     connection.execute_batch(INDEX).map_err(|error| error.to_string())
 }

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::fs::File;
-use tokio::io::{AsyncRead, AsyncWrite, copy, stderr, stdout};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, stderr, stdout};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -49,6 +51,8 @@ pub(crate) struct ProcessGroup {
     /// `None` once the leader has exited and been waited for.
     id: Option<Pid>,
     output_copies: JoinSet<()>,
+    /// `true` drops what the processes print to the terminal.
+    muted: Arc<AtomicBool>,
 }
 
 impl ProcessGroup {
@@ -61,7 +65,7 @@ impl ProcessGroup {
         command.process_group(0).stdin(Stdio::null());
         let leader = command.spawn().with_context(|| format!("cannot run {program}: install it"))?;
         let id = leader.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
-        Ok(Self { leader, id, output_copies: JoinSet::new() })
+        Ok(Self { leader, id, output_copies: JoinSet::new(), muted: Arc::default() })
     }
 
     /// Starts a process whose output is copied through pipes. Its descendants inherit the pipes, so [`stop`](Self::stop)
@@ -69,13 +73,17 @@ impl ProcessGroup {
     pub(crate) async fn spawn_piped(mut command: Command, output: &Output) -> Result<Self> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let group = match output {
-            Output::Terminal => Self::spawn(command)?.copy_output(stdout(), stderr()),
+            Output::Terminal => {
+                let group = Self::spawn(command)?;
+                let muted = group.muted.clone();
+                group.copy_output(stdout(), stderr(), &muted)
+            }
             Output::File(path) => {
                 let error = || format!("cannot write {}", path.display());
                 File::create(path).await.with_context(error)?;
                 let file = File::options().append(true).open(path).await.with_context(error)?;
                 let clone = file.try_clone().await.with_context(error)?;
-                Self::spawn(command)?.copy_output(file, clone)
+                Self::spawn(command)?.copy_output(file, clone, &Arc::default())
             }
         };
         Ok(group)
@@ -88,8 +96,10 @@ impl ProcessGroup {
         status
     }
 
-    /// Terminates the process, kills the group if it takes too long, and waits until all descendants have exited.
+    /// Terminates the process, kills the group if it takes too long, and waits until all descendants have exited. What they
+    /// print to the terminal meanwhile is dropped: they report their termination as an error.
     pub(crate) async fn stop(mut self) {
+        self.muted.store(true, Ordering::Relaxed);
         if let Some(id) = self.id {
             // The process has not been waited for, so the operating system has not reused its id. An error means that it
             // has exited.
@@ -107,12 +117,13 @@ impl ProcessGroup {
         mut self,
         stdout: impl AsyncWrite + Send + Unpin + 'static,
         stderr: impl AsyncWrite + Send + Unpin + 'static,
+        muted: &Arc<AtomicBool>,
     ) -> Self {
         if let Some(source) = self.leader.stdout.take() {
-            self.output_copies.spawn(copy_all(source, stdout));
+            self.output_copies.spawn(copy_unless_muted(source, stdout, muted.clone()));
         }
         if let Some(source) = self.leader.stderr.take() {
-            self.output_copies.spawn(copy_all(source, stderr));
+            self.output_copies.spawn(copy_unless_muted(source, stderr, muted.clone()));
         }
         self
     }
@@ -131,7 +142,45 @@ impl Drop for ProcessGroup {
     }
 }
 
-async fn copy_all(mut source: impl AsyncRead + Unpin, mut destination: impl AsyncWrite + Unpin) {
-    // A closed terminal or a full disk does not stop the API.
-    let _ = copy(&mut source, &mut destination).await;
+/// Copies the output of processes up to its end, which tells that all of them have exited.
+async fn copy_unless_muted(
+    mut source: impl AsyncRead + Unpin,
+    mut destination: impl AsyncWrite + Unpin,
+    muted: Arc<AtomicBool>,
+) {
+    let mut chunk = vec![0; 8 * 1024];
+    while let Ok(length @ 1..) = source.read(&mut chunk).await {
+        if !muted.load(Ordering::Relaxed) {
+            // A closed terminal or a full disk does not stop the API.
+            let _ = destination.write_all(&chunk[..length]).await;
+            let _ = destination.flush().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_process_prints_while_it_is_muted_is_dropped() {
+        let (mut process, source) = duplex(64);
+        let (destination, mut terminal) = duplex(64);
+        let muted = Arc::<AtomicBool>::default();
+        let copy = tokio::spawn(copy_unless_muted(source, destination, muted.clone()));
+        let mut shown = [0; 8];
+
+        process.write_all(b"started\n").await.unwrap();
+        terminal.read_exact(&mut shown).await.unwrap();
+        muted.store(true, Ordering::Relaxed);
+        process.write_all(b"terminated\n").await.unwrap();
+        drop(process);
+        copy.await.unwrap();
+
+        let mut rest = String::new();
+        terminal.read_to_string(&mut rest).await.unwrap();
+        assert_eq!((&shown, rest.as_str()), (b"started\n", ""));
+    }
 }

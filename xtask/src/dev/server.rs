@@ -104,7 +104,7 @@ impl Server {
         }
         Ok(Self {
             background,
-            event_source: EventSourceMapping::new(&database.url, TABLE, &variables, &gateway.url()),
+            event_source: EventSourceMapping::new(&database, TABLE, &variables, &gateway.url()),
             session: demo.into_session(gateway.url(), &database.url, TABLE),
             session_file,
             gateway,

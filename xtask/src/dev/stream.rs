@@ -9,7 +9,7 @@ use std::env;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::body::Bytes;
@@ -23,17 +23,19 @@ use serde_json::{Value, json};
 use shared::dynamodb::Parent;
 use shared::endpoint::WORKER;
 use shared::testing::engine::Engine;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::database::DatabaseUrl;
+use super::database::RunningDatabase;
 use super::server::Variables;
 use super::warn;
 
-/// The interval between two removals of expired items. DynamoDB takes up to a few days.
+/// The shortest interval between two removals of expired items. DynamoDB takes up to a few days.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
-/// The interval between two reads of a stream without new records, and the first delay before a retry.
+/// The interval in relation to the duration of a removal, which reads the whole table: it takes 0.5 % of the time.
+const EXPIRY_IDLE_FACTOR: u32 = 200;
+/// The first delay before another read of a stream without new records, and before a retry.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// The longest delay before a retry.
+/// The longest of these delays, each of which is twice as long as the one before.
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// The time limit of one call: longer than the worker's own limit for one batch.
 const CALL_TIMEOUT: Duration = Duration::from_secs(90);
@@ -42,22 +44,27 @@ const BATCH_SIZE: usize = 100;
 
 /// Removes expired items at an interval, without end.
 pub(super) async fn remove_expired_items(engine: Arc<Engine>) {
+    let mut interval = EXPIRY_INTERVAL;
     loop {
-        sleep(EXPIRY_INTERVAL).await;
+        sleep(interval).await;
+        let started = Instant::now();
         if let Err(error) = engine.remove_expired().await {
             warn(&format!("cannot remove expired items: {error}"));
         }
+        interval = EXPIRY_INTERVAL.max(started.elapsed() * EXPIRY_IDLE_FACTOR);
     }
 }
 
 /// Sends the records of a local table's stream to the worker, starting with the oldest record at every start. The worker
-/// accepts repeated records, so no position is stored.
+/// accepts repeated records, so no position is stored. Records that have been delivered are removed from the embedded engine.
 ///
 /// It calls the engine without an SDK, because the JSON of a record in DynamoDB's API is the JSON of a record in Lambda's
 /// event.
 pub(super) struct EventSourceMapping {
     client: Client<HttpConnector, Full<Bytes>>,
     database_url: String,
+    /// `None` for another engine than the embedded one, which has to trim its streams itself.
+    engine: Option<Arc<Engine>>,
     authorization: String,
     table: &'static str,
     invocation_url: String,
@@ -139,12 +146,12 @@ impl EventSourceMapping {
     /// A mapping from a table to the worker behind the gateway. `None` for DynamoDB itself, where only Lambda reads the
     /// stream.
     pub(super) fn new(
-        database_url: &DatabaseUrl,
+        database: &RunningDatabase,
         table: &'static str,
         variables: &Variables,
         gateway_url: &str,
     ) -> Option<Self> {
-        if !database_url.is_local() {
+        if !database.url.is_local() {
             warn(&format!(
                 "no {WORKER} runs here for a table in DynamoDB: without a deployed one, deletes stay incomplete"
             ));
@@ -160,7 +167,8 @@ impl EventSourceMapping {
         );
         Some(Self {
             client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
-            database_url: database_url.to_string(),
+            database_url: database.url.to_string(),
+            engine: database.engine.clone(),
             authorization,
             table,
             invocation_url: format!("{gateway_url}/2015-03-31/functions/{WORKER}/invocations"),
@@ -171,13 +179,17 @@ impl EventSourceMapping {
     /// Reads the stream without end. The first of several consecutive errors is printed as a warning.
     pub(super) async fn run(mut self) {
         let mut is_failing = false;
+        let mut backoff = POLL_INTERVAL;
         loop {
             match self.poll().await {
-                Ok(records) => {
+                Ok(0) => {
                     is_failing = false;
-                    if records == 0 {
-                        sleep(POLL_INTERVAL).await;
-                    }
+                    sleep(backoff).await;
+                    backoff = (backoff * 2).min(MAX_BACKOFF);
+                }
+                Ok(_) => {
+                    is_failing = false;
+                    backoff = POLL_INTERVAL;
                 }
                 Err(error) => {
                     if !is_failing {
@@ -192,7 +204,8 @@ impl EventSourceMapping {
         }
     }
 
-    /// Reads one page of each shard, parents before children, and delivers the records. Returns the number of records read.
+    /// Reads one page of each shard, parents before children, and delivers and trims the records. Returns the number of
+    /// records read.
     async fn poll(&mut self) -> Result<usize> {
         let list: StreamList = self.call_streams_api("ListStreams", &json!({"TableName": self.table})).await?;
         let stream = list.streams.into_iter().next().context("the table has no stream")?.stream_arn;
@@ -205,11 +218,24 @@ impl EventSourceMapping {
             };
             let Position::At(iterator) = position else { continue };
             let page: RecordPage = self.call_streams_api("GetRecords", &json!({"ShardIterator": iterator})).await?;
-            read += page.records.len();
+            let records = page.records.len();
+            read += records;
             self.deliver_all(page.records).await;
+            self.trim(records).await?;
             self.positions.insert(shard_id, page.next_shard_iterator.map_or(Position::End, Position::At));
         }
         Ok(read)
+    }
+
+    /// Removes the oldest records, which have been delivered. The embedded engine has a single shard.
+    async fn trim(&self, records: usize) -> Result<()> {
+        if let Some(engine) = &self.engine
+            && records > 0
+        {
+            let trimmed = engine.trim_stream(self.table, records).await;
+            trimmed.map_err(|error| anyhow!("cannot trim the stream: {error}"))?;
+        }
+        Ok(())
     }
 
     /// The shard iterator for the oldest record of a shard.

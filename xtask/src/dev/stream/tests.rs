@@ -63,7 +63,7 @@ impl Local {
         let gateway = format!("http://{}", listener.local_addr().unwrap());
         let mut serving = JoinSet::new();
         serving.spawn(serve(listener, worker, proxy, kills, killed.clone()));
-        let event_source = EventSourceMapping::new(&database.url, TABLE, &variables, &gateway).unwrap();
+        let event_source = EventSourceMapping::new(&database, TABLE, &variables, &gateway).unwrap();
         Self { engine, table, app, tenant: Tenant::new(), event_source, killed, _gateway: serving }
     }
 
@@ -107,7 +107,8 @@ impl Local {
 
 /// An event source mapping without a running engine.
 fn event_source(database_url: &str, gateway: &str) -> Option<EventSourceMapping> {
-    EventSourceMapping::new(&database_url.parse().unwrap(), TABLE, &Variables::new(), gateway)
+    let database = RunningDatabase { url: database_url.parse().unwrap(), engine: None };
+    EventSourceMapping::new(&database, TABLE, &Variables::new(), gateway)
 }
 
 /// Responds to invocations one after the other. A killed worker does not respond.
@@ -168,12 +169,27 @@ async fn an_activity_of_a_late_writer_is_removed_with_the_tombstone() {
 #[tokio::test]
 async fn reading_the_stream_from_the_start_again_changes_nothing() {
     let mut local = Local::start(TimeDelta::zero(), 0).await;
+    // Another engine than the embedded one keeps what has been read.
+    local.event_source.engine = None;
     local.deleted_contact(3).await;
     local.drain().await;
     let before = local.table.dump().await.unwrap();
     local.event_source.positions.clear();
     assert!(local.event_source.poll().await.unwrap() > 0, "the old records are read again");
     assert_eq!(local.table.dump().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn delivered_records_are_removed_from_the_embedded_engine() {
+    let mut local = Local::start(TimeDelta::zero(), 0).await;
+    local.deleted_contact(3).await;
+    local.drain().await;
+    local.event_source.positions.clear();
+    assert_eq!(local.event_source.poll().await.unwrap(), 0, "no old record is left");
+
+    local.deleted_contact(3).await;
+    local.drain().await;
+    assert_eq!(local.items("activity").await, 0, "later records are delivered");
 }
 
 #[tokio::test]
