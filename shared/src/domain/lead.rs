@@ -147,7 +147,7 @@ pub struct Linked {
     pub imports: usize,
     /// The number of distinct contacts of the imports.
     pub contacts: usize,
-    /// The number of contacts that became leads.
+    /// The number of those contacts that became leads.
     pub inserted: usize,
 }
 

@@ -2,6 +2,9 @@
 //!
 //! An import may have tens of thousands of contacts, so no transaction spans the call: each lead is one conditional write,
 //! and a call that is interrupted is completed by the same call.
+//!
+//! The campaign may be deleted meanwhile. Each page of contacts begins with a read that makes sure that it still exists, so
+//! the call ends soon. The leads that it wrote after the deletion are hidden, and go with the campaign's tombstone.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::pin::pin;
@@ -14,11 +17,11 @@ use super::listing::Listed;
 use super::{Error, Result, campaigns};
 use crate::domain::{Campaign, CampaignId, ContactId, ImportId, Kind, Lead, LeadKey, Linked};
 use crate::dynamodb::item::{sort_key, string};
-use crate::dynamodb::table_client::QueryOptions;
+use crate::dynamodb::table_client::{MAX_KEYS_PER_CALL, QueryOptions};
 use crate::dynamodb::{Conditional, keys};
 
-/// The number of contacts that are checked together.
-const CONTACTS_PER_PAGE: usize = 1_000;
+/// The number of contacts that are checked together. With the campaign, their leads fill ten calls.
+const CONTACTS_PER_PAGE: usize = 10 * MAX_KEYS_PER_CALL - 1;
 /// The most writes that are in flight at once.
 const MAX_CONCURRENT_WRITES: usize = 32;
 
@@ -32,7 +35,8 @@ impl Leads {
     /// May be repeated, and continues an interrupted call; the result reports what this call did.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the campaign or an import, before anything is written, or the database's.
+    /// [`Error::NotFound`] for the campaign or an import, before anything is written, or for a campaign that is deleted
+    /// meanwhile; or the database's.
     pub async fn link(&self, campaign_id: CampaignId, import_ids: &BTreeSet<ImportId>) -> Result<Linked> {
         let competing_campaigns = self.competing_campaigns(campaign_id, import_ids).await?;
         let link_id = self.table.new_write_id();
@@ -42,9 +46,10 @@ impl Leads {
             let options = QueryOptions { limit: Some(CONTACTS_PER_PAGE), ..QueryOptions::default() };
             let mut pages = pin!(self.table.client.pages(&range, options));
             while let Some(page) = pages.try_next().await? {
-                let members: Vec<_> =
+                let mut members: Vec<_> =
                     page.items.iter().filter_map(|item| keys::parse_membership_sort_key(sort_key(item))).collect();
-                contacts.extend(members.iter().copied());
+                // A contact of several imports is considered once, so no more contacts are inserted than considered.
+                members.retain(|contact| contacts.insert(*contact));
                 inserted += self.insert_leads(campaign_id, &competing_campaigns, members, link_id).await?;
             }
         }
@@ -103,13 +108,12 @@ impl Leads {
         link_id: Uuid,
     ) -> Result<usize> {
         // A call that continues another one finds most contacts among the campaign's own leads, so these are checked first.
-        for campaign in [campaign_id].iter().chain(competing_campaigns) {
-            let leads = self.leads_of(*campaign, &contacts).await?;
-            let taken: HashSet<_> = leads
-                .iter()
-                .filter(|lead| *campaign == campaign_id || lead.details.lead_status.is_open())
-                .map(|lead| lead.key.contact_id)
-                .collect();
+        let taken = self.already_leads(campaign_id, &contacts).await?;
+        contacts.retain(|contact| !taken.contains(contact));
+        for competing in competing_campaigns {
+            let leads = self.leads_of(*competing, &contacts).await?;
+            let open = leads.iter().filter(|lead| lead.details.lead_status.is_open());
+            let taken: HashSet<_> = open.map(|lead| lead.key.contact_id).collect();
             contacts.retain(|contact| !taken.contains(contact));
         }
         stream::iter(contacts)
@@ -117,6 +121,20 @@ impl Leads {
             .buffer_unordered(MAX_CONCURRENT_WRITES)
             .try_fold(0, async |count, inserted| Ok(count + usize::from(inserted)))
             .await
+    }
+
+    /// Those of these contacts that are leads of the campaign already. The same read makes sure that the campaign exists.
+    async fn already_leads(&self, campaign_id: CampaignId, contacts: &[ContactId]) -> Result<HashSet<ContactId>> {
+        let campaign_key = keys::campaign(self.table.org, campaign_id);
+        let mut wanted = vec![campaign_key.clone()];
+        for contact_id in contacts {
+            wanted.push(keys::lead(self.table.org, LeadKey { campaign_id, contact_id: *contact_id }));
+        }
+        let stored = self.table.client.existing_keys(&wanted).await?;
+        if !stored.contains(&campaign_key) {
+            return Err(Error::NotFound(Kind::Campaign));
+        }
+        Ok(stored.iter().filter_map(keys::parse_lead).map(|lead_key| lead_key.contact_id).collect())
     }
 
     /// The leads of a campaign among these contacts.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use shared::domain::Kind;
-use shared::domain::{CampaignId, ContactId, ImportId, LeadFilter, LeadStatus, Linked};
-use shared::dynamodb::Parent;
+use shared::app::App;
+use shared::domain::{CampaignId, ContactId, ImportFilter, ImportId, Kind, LeadFilter, LeadStatus, Linked};
+use shared::dynamodb::{Parent, keys};
 use shared::repositories::Error;
 use shared::testing::fault::{self, Fault, HoldPoint, Operation};
 use shared::testing::{TestApp, deadline, jane, parse_body};
@@ -81,7 +81,7 @@ async fn several_imports_are_linked_in_one_call_and_store_their_campaign() {
         [test.create_import(&test.org).await, test.create_import(&test.org).await, test.create_import(&test.org).await];
     let in_two_imports = test.create_contact(&test.org, jane("both@example.com"), Some(imports[0])).await.id;
     let other = test.create_contact(&test.org, jane("one@example.com"), Some(imports[1])).await.id;
-    let key = shared::dynamodb::keys::membership(test.org.org_id, imports[1], in_two_imports);
+    let key = keys::membership(test.org.org_id, imports[1], in_two_imports);
     test.put_item(&key, json!({"type": {"S": "membership"}})).await;
     let outcome = test.link_imports(campaign, &imports).await;
     assert_eq!(outcome, Linked { campaign_id: campaign, imports: 3, contacts: 2, inserted: 2 });
@@ -303,4 +303,97 @@ async fn the_lead_of_a_concurrently_deleted_contact_is_never_visible_and_is_remo
     }
     process_removal(&test, &parent.tombstone(test.org.org_id)).await;
     assert_eq!(test.count_items("lead").await, 0, "removed when the tombstone expires");
+}
+
+/// Deletes a campaign, and runs the worker on its removal.
+async fn delete_campaign(test: &TestApp, app: &App, campaign: CampaignId) {
+    let principal = test.principal(&test.org).await;
+    app.request_context(deadline()).campaigns(&principal).delete(campaign).await.unwrap();
+    process_removal(test, &Parent::Campaign(campaign).key(test.org.org_id)).await;
+}
+
+/// Two imports of the same three contacts, and a campaign.
+async fn two_imports_of_the_same_contacts(test: &TestApp) -> (BTreeSet<ImportId>, Vec<ContactId>, CampaignId) {
+    let imports = BTreeSet::from([test.create_import(&test.org).await, test.create_import(&test.org).await]);
+    let (first, second) = (imports.first().unwrap(), imports.last().unwrap());
+    let mut contacts = Vec::new();
+    for n in 0..3 {
+        let contact = test.create_contact(&test.org, jane(&format!("{n}@example.com")), Some(*first)).await.id;
+        test.put_item(&keys::membership(test.org.org_id, *second, contact), json!({"type": {"S": "membership"}})).await;
+        contacts.push(contact);
+    }
+    (imports, contacts, campaign(test, "active", &[]).await)
+}
+
+#[tokio::test]
+async fn a_campaign_that_is_deleted_between_two_imports_is_not_found() {
+    let mut test = TestApp::new().await;
+    let (imports, _, campaign) = two_imports_of_the_same_contacts(&test).await;
+    let direct = test.app.clone();
+    let proxy = test.start_fault_proxy().await;
+    let principal = test.principal(&test.org).await;
+    proxy.inject(Operation::Query, Fault::Delayed(Duration::ZERO));
+    let mut hold = proxy.hold(Operation::Query, HoldPoint::BeforeExecution);
+    let leads = test.ctx().leads(&principal);
+    let delete = async {
+        hold.reached().await;
+        delete_campaign(&test, &direct, campaign).await;
+        hold.release();
+    };
+
+    let (outcome, ()) = tokio::join!(leads.link(campaign, &imports), delete);
+
+    assert_eq!(outcome, Err(Error::NotFound(Kind::Campaign)));
+    assert_eq!(test.count_items("lead").await, 0);
+    for import in test.ctx().imports(&principal).list(&ImportFilter::default(), 10, None).await.unwrap().rows {
+        assert_eq!(import.details.campaign_id, None);
+    }
+}
+
+#[tokio::test]
+async fn the_lead_of_a_concurrently_deleted_campaign_is_never_visible_and_is_removed() {
+    let mut test = TestApp::new().await;
+    let (imports, _, campaign) = two_imports_of_the_same_contacts(&test).await;
+    let direct = test.app.clone();
+    let proxy = test.start_fault_proxy().await;
+    let principal = test.principal(&test.org).await;
+    let mut hold = proxy.hold(Operation::PutItem, HoldPoint::BeforeExecution);
+    let leads = test.ctx().leads(&principal);
+    let delete = async {
+        hold.reached().await;
+        delete_campaign(&test, &direct, campaign).await;
+        hold.release();
+    };
+
+    let (outcome, ()) = tokio::join!(leads.link(campaign, &imports), delete);
+
+    assert_eq!(outcome, Err(Error::NotFound(Kind::Campaign)));
+    assert!(test.count_items("lead").await > 0, "written after the deletion");
+    assert_eq!(leads.list(&LeadFilter::default(), 10, None).await.unwrap().rows, []);
+    process_removal(&test, &Parent::Campaign(campaign).tombstone(test.org.org_id)).await;
+    assert_eq!(test.count_items("lead").await, 0, "removed when the tombstone expires");
+}
+
+#[tokio::test]
+async fn a_contact_of_two_imports_is_considered_once_although_its_lead_is_removed_meanwhile() {
+    let mut test = TestApp::new().await;
+    let (imports, contacts, campaign) = two_imports_of_the_same_contacts(&test).await;
+    let direct = test.app.clone();
+    let proxy = test.start_fault_proxy().await;
+    let principal = test.principal(&test.org).await;
+    // The second import's memberships are read before one of its contacts is deleted with its lead.
+    proxy.inject(Operation::Query, Fault::Delayed(Duration::ZERO));
+    let mut hold = proxy.hold(Operation::Query, HoldPoint::AfterExecution);
+    let leads = test.ctx().leads(&principal);
+    let delete = async {
+        hold.reached().await;
+        direct.request_context(deadline()).contacts(&principal).delete(contacts[0], None).await.unwrap();
+        hold.release();
+    };
+
+    let (outcome, ()) = tokio::join!(leads.link(campaign, &imports), delete);
+
+    assert_eq!(outcome, Ok(Linked { campaign_id: campaign, imports: 2, contacts: 3, inserted: 3 }));
+    assert_eq!(outcome.unwrap().excluded(), 0);
+    assert_one_lead_each(&test, &contacts[1..]).await;
 }
