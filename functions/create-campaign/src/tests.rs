@@ -186,6 +186,22 @@ async fn a_campaign_of_another_status_is_not_among_the_active_campaigns() {
 }
 
 #[tokio::test]
+async fn an_active_campaign_beyond_the_limit_is_a_conflict_and_nothing_is_written() {
+    let app = TestApp::new().await;
+    app.put_active_campaigns(999).await;
+    let active = json!({"name": "Q1", "status": "active"});
+    assert_eq!(post(&app, &active).await.status, 201);
+    let before = app.items().await;
+
+    let response = post(&app, &active).await;
+
+    assert_eq!(response.status, 409);
+    assert_eq!(response.detail(), "An organization can have at most 1000 active campaigns");
+    assert_eq!(app.items().await, before);
+    assert_eq!(post(&app, &json!({"name": "Q1"})).await.status, 201, "a draft is created");
+}
+
+#[tokio::test]
 async fn every_content_type_of_a_lead_magnet_is_accepted() {
     let app = TestApp::new().await;
     for content_type in ["pdf", "doc", "docx", "video", "image", "webpage", "ebook"] {

@@ -246,6 +246,44 @@ async fn the_active_campaigns_are_empty_once_the_last_one_is_paused() {
     assert!(!active_campaigns.contains("campaign_ids"), "{active_campaigns}");
 }
 
+#[tokio::test]
+async fn a_campaign_that_becomes_active_beyond_the_limit_is_a_conflict_and_nothing_is_written() {
+    let app = TestApp::new().await;
+    app.put_active_campaigns(999).await;
+    let active = app.create_campaign(json!({"name": "Q1", "status": "active"})).await.id;
+    let paused = app.create_campaign(json!({"name": "Q2", "status": "paused"})).await.id;
+    let before = app.items().await;
+
+    let response = put(&app, paused, &json!({"name": "Q3", "status": "active"})).await;
+
+    assert_eq!(response.status, 409);
+    assert_eq!(response.detail(), "An organization can have at most 1000 active campaigns");
+    assert_eq!(app.items().await, before);
+    // An active campaign can be changed, and leaves its place to another one.
+    assert_eq!(put(&app, active, &json!({"name": "Q4", "status": "active"})).await.status, 200);
+    assert_eq!(put(&app, active, &json!({"status": "paused"})).await.status, 200);
+    assert_eq!(put(&app, paused, &json!({"status": "active"})).await.status, 200);
+    assert_eq!(put(&app, active, &json!({"status": "active"})).await.status, 409);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_updates_fill_the_active_campaigns_up_to_the_limit() {
+    let app = TestApp::new().await;
+    app.put_active_campaigns(995).await;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(app.create_campaign(json!({"name": "Q1"})).await.id);
+    }
+    let active = json!({"status": "active"});
+
+    let responses = futures_util::future::join_all(ids.iter().map(|id| put(&app, *id, &active))).await;
+
+    let count = |status| responses.iter().filter(|response| response.status == status).count();
+    assert_eq!((count(200), count(409)), (5, 15));
+    let active_campaigns: Value = serde_json::from_str(&item(&app, "active_campaigns").await).unwrap();
+    assert_eq!(active_campaigns["campaign_ids"].as_array().unwrap().len(), 1000);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_changes_of_status_leave_the_active_campaigns_consistent() {
     const STATUSES: [&str; 5] = ["active", "paused", "active", "archived", "draft"];

@@ -8,6 +8,9 @@ use super::ids::parse_uuids;
 use super::text::choice;
 use super::{CampaignId, InvalidValue, LeadMagnetId, Line, OrgId, Paragraphs, Patch, TimeOfDay, WebUrl};
 
+/// The most active campaigns of an organization.
+pub const MAX_ACTIVE_CAMPAIGNS: usize = 1_000;
+
 choice! {
     /// The state of a campaign. The default filter of timelines shows active campaigns only.
     CampaignStatus {

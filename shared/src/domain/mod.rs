@@ -31,7 +31,7 @@ pub use activity::{
 pub use api_key::{ApiKey, ApiKeySecret, NewApiKey, Scope, Scopes};
 pub use campaign::{
     Availability, Campaign, CampaignDetails, CampaignFilter, CampaignPatch, CampaignStatus, LeadMagnet, LeadMagnetType,
-    ProviderAccounts, Review,
+    MAX_ACTIVE_CAMPAIGNS, ProviderAccounts, Review,
 };
 pub use characters::is_blank;
 pub use clock::Clock;

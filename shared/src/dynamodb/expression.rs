@@ -165,6 +165,14 @@ impl Condition {
         condition
     }
 
+    /// The item has no such set, or one with fewer members than this.
+    pub(crate) fn absent_or_fewer(attribute: &str, members: AttributeValue) -> Self {
+        let mut condition = Self::new();
+        let (path, members) = (condition.placeholders.path(&[attribute]), condition.placeholders.value(members));
+        condition.clauses.push(format!("(attribute_not_exists({path}) OR size({path})<{members})"));
+        condition
+    }
+
     /// And the attribute has this value.
     pub(crate) fn and_equals(self, attribute: &str, value: AttributeValue) -> Self {
         self.and_compare(attribute, "=", value)
@@ -418,6 +426,13 @@ mod tests {
         let (expression, placeholders) = Condition::absent_or_below("expires_at", number(60)).render();
         assert_eq!(expression, "(attribute_not_exists(#c0) OR #c0<:c0)");
         assert_eq!(placeholders, attributes([("#c0", "expires_at")], [(":c0", number(60))]));
+    }
+
+    #[test]
+    fn a_set_may_be_absent_or_have_fewer_members_than_a_bound() {
+        let (expression, placeholders) = Condition::absent_or_fewer("campaign_ids", number(1_000)).render();
+        assert_eq!(expression, "(attribute_not_exists(#c0) OR size(#c0)<:c0)");
+        assert_eq!(placeholders, attributes([("#c0", "campaign_ids")], [(":c0", number(1_000))]));
     }
 
     #[test]

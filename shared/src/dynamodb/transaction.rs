@@ -75,6 +75,21 @@ impl<L: Copy> Transaction<L> {
         self.push(label, |write| write.update(expect_built(update.build())));
     }
 
+    /// Changes an item, or creates it, if the condition holds for the stored one.
+    pub(crate) fn update_if(&mut self, label: L, key: &Key, update: Update, condition: Condition) {
+        let (condition, attributes) = condition.render();
+        let (expression, more_attributes) = update.render();
+        let (names, values) = attributes.merge(more_attributes).into_maps();
+        let update = UpdateItem::builder()
+            .table_name(&self.table)
+            .set_key(Some(key_attributes(key)))
+            .update_expression(expression)
+            .condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values);
+        self.push(label, |write| write.update(expect_built(update.build())));
+    }
+
     /// Deletes an item if it exists.
     pub(crate) fn delete(&mut self, label: L, key: &Key) {
         let delete = Delete::builder().table_name(&self.table).set_key(Some(key_attributes(key)));

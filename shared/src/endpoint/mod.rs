@@ -114,6 +114,8 @@ impl Header {
 pub enum Conflict {
     /// Another contact has the email.
     EmailTaken,
+    /// The organization has as many active campaigns as it may have.
+    TooManyActiveCampaigns,
 }
 
 /// Everything that is fixed about an endpoint.

@@ -207,6 +207,7 @@ endpoints![
         body: Some(BodySpec::json::<NewCampaign>()),
         success: Success::created::<CampaignView>(),
         headers: &[Header::IdempotencyKey(Repeat::Replayed)],
+        conflicts: &[Conflict::TooManyActiveCampaigns],
         table: &[Action::PutItem, Action::UpdateItem],
         ..Spec::DEFAULT
     },
@@ -235,6 +236,7 @@ endpoints![
         scope: Scope::Write,
         body: Some(BodySpec::json::<CampaignPatch>()),
         success: Success::ok::<CampaignView>(),
+        conflicts: &[Conflict::TooManyActiveCampaigns],
         table: &[Action::DeleteItem, Action::PutItem, Action::UpdateItem],
         ..Spec::DEFAULT
     },

@@ -2,7 +2,7 @@
 //! errors of the lower layers into HTTP.
 
 use crate::auth::AuthError;
-use crate::domain::{InvalidValue, Kind, ValidationErrors};
+use crate::domain::{InvalidValue, Kind, MAX_ACTIVE_CAMPAIGNS, ValidationErrors};
 use crate::dynamodb;
 use crate::endpoint::Media;
 use crate::repositories;
@@ -68,6 +68,9 @@ pub enum ApiError {
     /// 409: another contact of the organization has the email; holds the email, which the client has just sent.
     #[error("Contact with email '{0}' already exists")]
     EmailTaken(String),
+    /// 409: the organization has as many active campaigns as it may have.
+    #[error("An organization can have at most {} active campaigns", MAX_ACTIVE_CAMPAIGNS)]
+    TooManyActiveCampaigns,
     /// 422: the `Idempotency-Key` was used for another request (draft-ietf-httpapi-idempotency-key-header, §2.7).
     #[error("Idempotency-Key was already used for a different request")]
     KeyReused,
@@ -115,7 +118,9 @@ impl ApiError {
             Self::Forbidden => 403,
             Self::NoRoute | Self::NotFound(_) => 404,
             Self::MethodNotAllowed { .. } => 405,
-            Self::EmailTaken(_) | Self::InProgress { .. } | Self::AlreadyCreated(_) => 409,
+            Self::EmailTaken(_) | Self::TooManyActiveCampaigns | Self::InProgress { .. } | Self::AlreadyCreated(_) => {
+                409
+            }
             Self::PreconditionFailed => 412,
             Self::BodyTooLarge { .. } | Self::TooManyRows { .. } => 413,
             Self::UnsupportedMediaType { .. } => 415,
@@ -145,6 +150,7 @@ impl ApiError {
             | Self::NotFound(_)
             | Self::PreconditionFailed
             | Self::EmailTaken(_)
+            | Self::TooManyActiveCampaigns
             | Self::KeyReused
             | Self::AlreadyCreated(_)
             | Self::Internal(_) => None,
@@ -165,6 +171,7 @@ impl From<repositories::Error> for ApiError {
         match error {
             repositories::Error::NotFound(kind) => Self::NotFound(kind),
             repositories::Error::EmailTaken(email) => Self::EmailTaken(email.as_str().to_owned()),
+            repositories::Error::TooManyActiveCampaigns => Self::TooManyActiveCampaigns,
             repositories::Error::VersionMismatch => Self::PreconditionFailed,
             // Only the metadata of an item can grow that far.
             repositories::Error::TooLarge(kind) => Self::invalid("metadata", kind),

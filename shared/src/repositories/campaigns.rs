@@ -7,11 +7,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::error::unexpected;
 use super::idempotency::IdempotencyRecord;
 use super::listing::{self, Listed, Page};
 use super::{Error, OrgTable, Result, cascade};
 use crate::domain::{
-    Campaign, CampaignDetails, CampaignFilter, CampaignId, CampaignPatch, Kind, LeadMagnet, LeadMagnetId, OrgId, time,
+    Campaign, CampaignDetails, CampaignFilter, CampaignId, CampaignPatch, Kind, LeadMagnet, LeadMagnetId,
+    MAX_ACTIVE_CAMPAIGNS, OrgId, time,
 };
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{Item, ItemType, TYPE, decode, encode, key_of, number, text, unreadable};
@@ -79,7 +81,7 @@ impl Campaigns {
     /// idempotency record.
     ///
     /// # Errors
-    /// [`Error::AlreadyCompleted`], or the database's.
+    /// [`Error::AlreadyCompleted`], [`Error::TooManyActiveCampaigns`], or the database's.
     pub async fn create(
         &self,
         campaign: &Campaign,
@@ -90,7 +92,13 @@ impl Campaigns {
         transaction.put_new(TransactionItem::Campaign, to_item(campaign)?);
         self.put_lead_magnet(&mut transaction, campaign, lead_magnet)?;
         self.update_active_campaigns(&mut transaction, campaign.id, false, campaign.is_active());
-        self.table.commit_new(transaction, TransactionItem::IdempotencyRecord, idempotency_record).await
+        match self.table.commit(transaction, TransactionItem::IdempotencyRecord, idempotency_record).await? {
+            Conditional::Applied(()) => Ok(()),
+            Conditional::Refused(refused) if refused == [TransactionItem::ActiveCampaigns] => {
+                Err(Error::TooManyActiveCampaigns)
+            }
+            Conditional::Refused(refused) => Err(unexpected(format!("new items were refused: {refused:?}"))),
+        }
     }
 
     /// One campaign.
@@ -115,7 +123,7 @@ impl Campaigns {
     /// status and the set of active campaigns change in one transaction, so the timeline's filter is right at the next read.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], [`Error::TooManyActiveCampaigns`], or the database's.
     pub async fn update(&self, id: CampaignId, patch: &CampaignPatch) -> Result<Campaign> {
         let new_lead_magnet = self.table.new_id();
         let mut backoff = Backoff::default();
@@ -131,6 +139,9 @@ impl Campaigns {
             self.update_active_campaigns(&mut transaction, id, campaign.is_active(), next.is_active());
             match self.table.client.commit(transaction).await? {
                 Conditional::Applied(()) => return Ok(next),
+                Conditional::Refused(refused) if refused == [TransactionItem::ActiveCampaigns] => {
+                    return Err(Error::TooManyActiveCampaigns);
+                }
                 // Another writer changed the campaign since it was read.
                 Conditional::Refused(_) => self.table.client.wait(&mut backoff).await?,
             }
@@ -182,7 +193,8 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Adds the change of the set of active campaigns to a transaction, if a campaign becomes or ceases to be active.
+    /// Adds the change of the set of active campaigns to a transaction, if a campaign becomes or ceases to be active. A full
+    /// set refuses another campaign, so that its item stays small: every timeline with the default filter reads it.
     fn update_active_campaigns(
         &self,
         transaction: &mut Transaction<TransactionItem>,
@@ -193,15 +205,18 @@ impl Campaigns {
         if was_active == is_active {
             return;
         }
+        let key = keys::active_campaigns(self.table.org);
         let mut update = Update::new();
+        update.touch(TYPE, text(ItemType::ActiveCampaigns.as_str()));
         let member = AttributeValue::Ss(vec![id.to_string()]);
         if is_active {
             update.add_members(CAMPAIGN_IDS, member);
+            let has_room = Condition::absent_or_fewer(CAMPAIGN_IDS, number(MAX_ACTIVE_CAMPAIGNS));
+            transaction.update_if(TransactionItem::ActiveCampaigns, &key, update, has_room);
         } else {
             update.remove_members(CAMPAIGN_IDS, member);
+            transaction.update(TransactionItem::ActiveCampaigns, &key, update);
         }
-        update.touch(TYPE, text(ItemType::ActiveCampaigns.as_str()));
-        transaction.update(TransactionItem::ActiveCampaigns, &keys::active_campaigns(self.table.org), update);
     }
 }
 

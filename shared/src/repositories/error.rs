@@ -1,6 +1,6 @@
 //! Errors of the repositories. They know no status code: `http` maps each to a response.
 
-use crate::domain::{Email, InvalidValue, Kind};
+use crate::domain::{Email, InvalidValue, Kind, MAX_ACTIVE_CAMPAIGNS};
 use crate::dynamodb;
 
 /// An error of an operation of a repository.
@@ -12,6 +12,9 @@ pub enum Error {
     /// Another contact of the organization has this email.
     #[error("the email belongs to another contact")]
     EmailTaken(Email),
+    /// The organization has as many active campaigns as it may have.
+    #[error("the organization has {} active campaigns", MAX_ACTIVE_CAMPAIGNS)]
+    TooManyActiveCampaigns,
     /// The contact has another version than the client requires.
     #[error("the contact has another version than the one required")]
     VersionMismatch,

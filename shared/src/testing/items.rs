@@ -42,6 +42,13 @@ impl TestApp {
         contacts
     }
 
+    /// Stores the set of active campaigns with `count` members that do not exist.
+    pub async fn put_active_campaigns(&self, count: usize) {
+        let ids: Vec<_> = (0..count).map(|_| Uuid::now_v7().to_string()).collect();
+        let item = json!({"type": {"S": "active_campaigns"}, "campaign_ids": {"SS": ids}});
+        self.put_item(&keys::active_campaigns(self.org.org_id), item).await;
+    }
+
     /// Stores an API key, and replaces the stored one of the same secret.
     pub async fn put_api_key(&self, secret: &ApiKeySecret, key: &ApiKey) {
         api_keys::store(&self.table(), &secret.hash(), key).await.expect("the key can be stored");
