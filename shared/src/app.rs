@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::auth::{AuthError, Authenticator, Credentials, Principal};
 use crate::config::Config;
-use crate::domain::{ApiKeySecret, Clock, ContactId, OrgId};
-use crate::dynamodb::{self, CapacityMeter, ConsumedCapacity, Parent, RetryPolicy, Table, TableClient};
+use crate::domain::{ApiKeySecret, Clock, ContactId};
+use crate::dynamodb::{self, CapacityMeter, ConsumedCapacity, DeletedParent, RetryPolicy, Table, TableClient};
 use crate::repositories::{
     self, Activities, ApiKeys, Campaigns, Companies, Contacts, FactCache, IdempotencyRecords, Imports, Leads, OrgTable,
 };
@@ -58,9 +58,9 @@ impl App {
     ///
     /// # Errors
     /// The database's; children that were deleted before stay deleted.
-    pub async fn delete_children(&self, org: OrgId, parent: Parent, deadline: Instant) -> dynamodb::Result<usize> {
+    pub async fn delete_children(&self, deleted: &DeletedParent, deadline: Instant) -> dynamodb::Result<usize> {
         let client = self.0.table.client(deadline, CapacityMeter::default());
-        repositories::cascade::delete_children(&client, org, parent).await
+        repositories::cascade::delete_children(&client, deleted).await
     }
 
     /// The context of a request that arrives now.

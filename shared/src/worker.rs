@@ -3,6 +3,7 @@
 //! The records of a batch are processed in their order. If one fails, the stream delivers the batch again from that record
 //! on (AWS, "Reporting batch item failures"), so every step is safe to repeat.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -11,8 +12,8 @@ use tokio::time::Instant;
 
 use crate::app::{App, time_left};
 use crate::config::Config;
-use crate::domain::OrgId;
-use crate::dynamodb::Parent;
+use crate::domain::{Id, ImportId};
+use crate::dynamodb::{DeletedParent, Parent};
 use crate::telemetry;
 
 /// The longest time for one batch if the function's own time limit is not known.
@@ -38,6 +39,7 @@ struct Record {
 #[serde(rename_all = "PascalCase", default)]
 struct Change {
     keys: Keys,
+    old_image: OldImage,
     sequence_number: String,
 }
 
@@ -52,6 +54,20 @@ struct Keys {
 #[serde(rename_all = "PascalCase", default)]
 struct StringAttribute {
     s: String,
+}
+
+/// The attribute of a removed contact, or of its tombstone, that tells where its memberships are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct OldImage {
+    import_ids: StringSetAttribute,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct StringSetAttribute {
+    #[serde(rename = "SS")]
+    members: Vec<String>,
 }
 
 /// The response to a batch: the record to deliver again, with all records after it; blank if all were processed.
@@ -69,12 +85,15 @@ struct ItemFailure {
 
 impl Record {
     /// The parent that was deleted, or whose tombstone has expired; `None` for any other record.
-    fn deleted_parent(&self) -> Option<(OrgId, Parent)> {
+    fn deleted_parent(&self) -> Option<DeletedParent> {
         if self.event_name != "REMOVE" {
             return None;
         }
-        let Keys { pk, sk } = &self.dynamodb.keys;
-        Parent::at(&pk.s, &sk.s)
+        let Change { keys: Keys { pk, sk }, old_image, .. } = &self.dynamodb;
+        let (org, parent) = Parent::at(&pk.s, &sk.s)?;
+        let import_ids: BTreeSet<_> =
+            old_image.import_ids.members.iter().filter_map(|id| ImportId::parse(id).ok()).collect();
+        Some(DeletedParent { org, parent, import_ids })
     }
 }
 
@@ -100,12 +119,12 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
 /// Processes a batch until the deadline.
 pub async fn process_batch(app: &App, batch: &Batch, deadline: Instant) -> Outcome {
     for record in &batch.records {
-        let Some((org, parent)) = record.deleted_parent() else { continue };
-        match app.delete_children(org, parent, deadline).await {
+        let Some(parent) = record.deleted_parent() else { continue };
+        match app.delete_children(&parent, deadline).await {
             Ok(0) => {}
-            Ok(deleted) => tracing::info!(operation = "cascade_delete", org_id = %org, deleted),
+            Ok(deleted) => tracing::info!(operation = "cascade_delete", org_id = %parent.org, deleted),
             Err(error) => {
-                tracing::error!(operation = "cascade_delete", org_id = %org, error = %error);
+                tracing::error!(operation = "cascade_delete", org_id = %parent.org, error = %error);
                 let item_identifier = record.dynamodb.sequence_number.clone();
                 return Outcome { batch_item_failures: vec![ItemFailure { item_identifier }] };
             }

@@ -34,7 +34,7 @@ pub use cursor::{Cursor, SortPosition};
 pub(crate) use error::error_chain;
 pub use error::{Error, Result};
 pub(crate) use parent::Children;
-pub use parent::Parent;
+pub use parent::{DeletedParent, Parent};
 pub(crate) use retry::Backoff;
 pub use retry::RetryPolicy;
 pub(crate) use table_client::TableClient;

@@ -1,5 +1,7 @@
 //! The parents of the table and where their children are stored.
 
+use std::collections::BTreeSet;
+
 use super::keys::{self, CAMPAIGN, CONTACT, IMPORT, Key, ORG, Range, TOMBSTONE};
 use super::schema::{GSI1, Index};
 use crate::domain::{CampaignId, ContactId, Id, ImportId, OrgId};
@@ -7,7 +9,7 @@ use crate::domain::{CampaignId, ContactId, Id, ImportId, OrgId};
 /// An item with children, which are deleted after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parent {
-    /// The parent of activities and leads.
+    /// The parent of memberships, activities and leads.
     Contact(ContactId),
     /// The parent of memberships.
     Import(ImportId),
@@ -15,9 +17,22 @@ pub enum Parent {
     Campaign(CampaignId),
 }
 
+/// A deleted parent, with everything that is needed to find its children.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedParent {
+    /// The organization.
+    pub org: OrgId,
+    /// The parent.
+    pub parent: Parent,
+    /// The imports that a contact was a member of, in whose partitions its memberships are; blank for other parents.
+    pub import_ids: BTreeSet<ImportId>,
+}
+
 /// Where children of a parent are found.
 #[derive(Debug, Clone)]
 pub(crate) enum Children {
+    /// Under these keys of the table, as far as they exist.
+    Named(Vec<Key>),
     /// In a range of the table.
     Stored(Range),
     /// In a range of an index, which is eventually consistent.
@@ -44,17 +59,6 @@ impl Parent {
         Key::new(partition, TOMBSTONE)
     }
 
-    /// Where its children are found, the tombstone left out.
-    pub(crate) fn children(self, org: OrgId) -> Vec<Children> {
-        match self {
-            Self::Contact(id) => {
-                vec![Children::Stored(keys::activities(org, id)), Children::Stored(keys::leads(org, id))]
-            }
-            Self::Import(id) => vec![Children::Stored(keys::memberships(org, id))],
-            Self::Campaign(id) => vec![Children::Indexed(GSI1, keys::leads_by_campaign(org, Some(id)))],
-        }
-    }
-
     /// The parent whose own item or tombstone has this key; `None` for any other key.
     pub fn at(pk: &str, sk: &str) -> Option<(OrgId, Self)> {
         let rest = pk.strip_prefix(ORG)?;
@@ -73,6 +77,26 @@ impl Parent {
             Self::Campaign(CampaignId::parse(name.strip_prefix(CAMPAIGN)?).ok()?)
         };
         Some((org, parent))
+    }
+}
+
+impl DeletedParent {
+    /// Where its children are found, the tombstone left out. Memberships come first: as long as a contact has one, linking
+    /// may create another lead for it.
+    pub(crate) fn children(&self) -> Vec<Children> {
+        let org = self.org;
+        match self.parent {
+            Parent::Contact(id) => {
+                let memberships = self.import_ids.iter().map(|import| keys::membership(org, *import, id));
+                vec![
+                    Children::Named(memberships.collect()),
+                    Children::Stored(keys::leads(org, id)),
+                    Children::Stored(keys::activities(org, id)),
+                ]
+            }
+            Parent::Import(id) => vec![Children::Stored(keys::memberships(org, id))],
+            Parent::Campaign(id) => vec![Children::Indexed(GSI1, keys::leads_by_campaign(org, Some(id)))],
+        }
     }
 }
 
@@ -124,7 +148,8 @@ mod tests {
         {
             let tombstone = parent.tombstone(org());
             assert!(tombstone.pk.starts_with(&format!("ORG#{}#", org())), "{tombstone:?}");
-            for children in parent.children(org()) {
+            let deleted = DeletedParent { org: org(), parent, import_ids: BTreeSet::new() };
+            for children in deleted.children() {
                 if let Children::Stored(range) = children {
                     assert!(range.pk == tombstone.pk && tombstone.sk > range.last, "{range:?}");
                 }

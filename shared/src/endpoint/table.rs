@@ -88,7 +88,7 @@ endpoints![
         scope: Scope::Write,
         success: Success::message(),
         headers: &[Header::IfMatch],
-        table: &[Action::ConditionCheckItem, Action::DeleteItem, Action::PutItem, Action::Query],
+        table: &[Action::DeleteItem, Action::PutItem, Action::Query],
         ..Spec::DEFAULT
     },
     ListContacts = Spec {

@@ -19,7 +19,7 @@ use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{Item, ItemType, TYPE, decode, encode, key_of, number, text, unreadable};
 use crate::dynamodb::keys::{self, Key, Range};
 use crate::dynamodb::transaction::Transaction;
-use crate::dynamodb::{Backoff, Conditional, Cursor, Parent};
+use crate::dynamodb::{Backoff, Conditional, Cursor, DeletedParent, Parent};
 
 const VERSION: &str = "version";
 /// The set in the item of active campaigns.
@@ -153,21 +153,16 @@ impl Campaigns {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn delete(&self, id: CampaignId) -> Result<()> {
+        let OrgTable { org, now, .. } = self.table;
+        let deleted = DeletedParent { org, parent: Parent::Campaign(id), import_ids: BTreeSet::new() };
         let mut backoff = Backoff::default();
         loop {
             let campaign = self.get(id).await?;
             let mut transaction = self.table.client.transaction();
-            transaction.delete_if(
-                TransactionItem::Campaign,
-                &keys::campaign(self.table.org, id),
-                same_version(&campaign),
-            );
-            transaction.put(
-                TransactionItem::Tombstone,
-                cascade::tombstone(self.table.org, Parent::Campaign(id), self.table.now)?,
-            );
+            transaction.delete_if(TransactionItem::Campaign, &keys::campaign(org, id), same_version(&campaign));
+            transaction.put(TransactionItem::Tombstone, cascade::tombstone(&deleted, now)?);
             if let Some(lead_magnet) = campaign.lead_magnet_id {
-                transaction.delete(TransactionItem::LeadMagnet, &keys::lead_magnet(self.table.org, lead_magnet));
+                transaction.delete(TransactionItem::LeadMagnet, &keys::lead_magnet(org, lead_magnet));
             }
             self.update_active_campaigns(&mut transaction, id, campaign.is_active(), false);
             match self.table.client.commit(transaction).await? {

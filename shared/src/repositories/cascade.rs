@@ -1,80 +1,94 @@
 //! Cascade delete: the children of a deleted contact, import or campaign.
 //!
-//! **Problem.** A contact may have thousands of activities, an import tens of thousands of memberships. A transaction takes
-//! 100 items, and a request has seconds. A delete that stops half-way must not leave a parent with part of its children,
-//! and a child that is written while its parent is being deleted must not stay for ever.
+//! **Problem.** A contact may have thousands of activities, leads and memberships, an import tens of thousands of
+//! memberships. A transaction takes 100 items, and a request has seconds. A delete that is refused or interrupted must not
+//! leave a parent with part of its children, and a child that is written while its parent is being deleted must not stay
+//! for ever.
 //!
-//! **Approach.**
+//! **Approach.** The parent goes first, its children after.
 //! 1. DELETE removes the parent and writes its *tombstone* into the children's partition, or that of a campaign
-//!    into one of its own, in one transaction. Every read hides the children of a missing parent at once.
+//!    into one of its own, in one transaction. Until that commits, nothing is deleted. From then on every read hides the
+//!    children.
 //! 2. The stream of the table calls the worker (`crate::worker`) for the removal of the parent. [`delete_children`] makes
 //!    sure by a consistent read that the parent is absent, then finds and deletes the children, page by page.
 //! 3. A request that read the parent before its removal may still write a child afterwards. The tombstone expires after
 //!    15 minutes, later than any such request. Its own removal, which may be days later, calls the worker a second time.
 //!
+//! Leads and activities of a contact are found by its id. Its memberships are in the partitions of its imports, which only
+//! the contact knows: the worker reads them from the old image of the removed item, which is the contact in step 2. For
+//! step 3 the tombstone carries them, as they were in the contact that the transaction removed. An item holds at most
+//! 350 KB of them (see `Contact::joined`), so both items and their transaction are within DynamoDB's limits.
+//!
 //! Each step may be repeated, interrupted and run concurrently. A batch of the stream that fails is delivered again from
 //! the failed record.
 //!
-//! A contact's delete also takes its memberships and leads into its own transactions, which spares the worker most of them
-//! (see `contacts/delete.rs`). If there are more than one transaction takes, the first ones are deleted in transactions
-//! *before* the contact's own, each on the condition that the contact is unchanged. A delete that is interrupted there has
-//! already deleted some of its children; the contact itself still exists, and the same request completes the delete.
+//! The transaction of a contact takes as many memberships and leads along as it has room for, which are usually all (see
+//! `contacts/delete.rs`): the worker then finds nothing, and an import's count of contacts is right at once.
 //!
-//! **Rejected.** Deleting children in the request: it does not end in time. A queue that the request fills: the message and
-//! the delete do not commit together, while the stream cannot miss a removal. TTL on the children: each of them would have
-//! to be written once more. A check of the parent in the transaction of each child: it makes the parent a hot item, and a
-//! child cannot be written by a plain put.
+//! **Rejected.** Deleting children in the request: it does not end in time. Deleting those before the parent that its
+//! transaction has no room for: a delete that is refused or dies after that leaves a contact without them. A queue that the
+//! request fills: the message and the delete do not commit together, while the stream cannot miss a removal. TTL on the
+//! children: each of them would have to be written once more. A check of the parent in the transaction of each child: it
+//! makes the parent a hot item, and a child cannot be written by a plain put. An index of memberships by contact: it costs
+//! one more write per membership, for a few items that are deleted once.
 //!
 //! **If this is changed.** A tombstone that is not in the parent's transaction may be missing, and late children stay. Its
 //! lifetime must exceed the longest request and the lag of the indexes. Without the consistent read of the parent, a
-//! replayed record of the stream would delete the children of a parent that exists.
+//! replayed record of the stream would delete the children of a parent that exists. A stream without old images leaves
+//! memberships behind until the tombstone expires.
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::Result;
-use crate::domain::OrgId;
+use crate::domain::ImportId;
 use crate::dynamodb::item::{Item, ItemType, encode, key_of};
 use crate::dynamodb::keys::Key;
 use crate::dynamodb::table_client::QueryOptions;
-use crate::dynamodb::{self, Children, Parent, TableClient};
+use crate::dynamodb::{self, Children, DeletedParent, TableClient};
 
 /// The lifetime of a tombstone: longer than a request that has read the parent can run.
 const TOMBSTONE_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 
+/// The attributes of a tombstone except its keys, which name the parent.
 #[derive(Serialize)]
-struct Tombstone {
+struct Tombstone<'a> {
     expires_at: i64,
+    #[serde(with = "serde_dynamo::string_set", skip_serializing_if = "BTreeSet::is_empty")]
+    import_ids: &'a BTreeSet<ImportId>,
 }
 
 /// The tombstone of a parent that is deleted at `now`.
-pub(super) fn tombstone(org: OrgId, parent: Parent, now: DateTime<Utc>) -> Result<Item> {
-    let tombstone = Tombstone { expires_at: (now + TOMBSTONE_LIFETIME).timestamp() };
-    Ok(encode(&parent.tombstone(org), ItemType::Tombstone, &tombstone)?)
+pub(super) fn tombstone(deleted: &DeletedParent, now: DateTime<Utc>) -> Result<Item> {
+    let DeletedParent { org, parent, import_ids } = deleted;
+    let tombstone = Tombstone { expires_at: (now + TOMBSTONE_LIFETIME).timestamp(), import_ids };
+    Ok(encode(&parent.tombstone(*org), ItemType::Tombstone, &tombstone)?)
 }
 
 /// Deletes the children of a deleted parent and returns their number; does nothing if the parent exists.
 ///
 /// # Errors
 /// The database's; children that were deleted before stay deleted.
-pub(crate) async fn delete_children(client: &TableClient, org: OrgId, parent: Parent) -> dynamodb::Result<usize> {
-    if client.get(&parent.key(org)).await?.is_some() {
+pub(crate) async fn delete_children(client: &TableClient, deleted: &DeletedParent) -> dynamodb::Result<usize> {
+    if client.get(&deleted.parent.key(deleted.org)).await?.is_some() {
         return Ok(0);
     }
-    let mut deleted = 0;
-    for children in parent.children(org) {
+    let mut count = 0;
+    for children in deleted.children() {
         let mut start = None::<String>;
         loop {
             let (keys, last_evaluated_sk) = find_children(client, &children, start.as_deref()).await?;
             client.batch_delete(&keys).await?;
-            deleted += keys.len();
+            count += keys.len();
             if last_evaluated_sk.is_none() {
                 break;
             }
             start = last_evaluated_sk;
         }
     }
-    Ok(deleted)
+    Ok(count)
 }
 
 /// The keys of one page of children, and the sort key after which there may be more. An index may still name children that
@@ -86,6 +100,8 @@ async fn find_children(
 ) -> dynamodb::Result<(Vec<Key>, Option<String>)> {
     let options = QueryOptions::default();
     match children {
+        // A read is cheaper than the deletion of an item that does not exist.
+        Children::Named(keys) => Ok((client.existing_keys(keys).await?.into_iter().collect(), None)),
         Children::Stored(range) => {
             let page = client.query(range, exclusive_start_sk, options).await?;
             Ok((page.items.iter().filter_map(key_of).collect(), page.last_evaluated_sk))

@@ -1,5 +1,7 @@
 //! Imports: the cohorts that contacts are loaded with.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -15,7 +17,7 @@ use crate::dynamodb::item::{
     Item, ItemType, changed_attributes, decode, encode, key_of, map, text, unreadable, value_to_object,
 };
 use crate::dynamodb::keys::{self, Key, Range};
-use crate::dynamodb::{Conditional, Cursor, Parent};
+use crate::dynamodb::{Conditional, Cursor, DeletedParent, Parent};
 
 const MAPPING: &str = "mapping";
 
@@ -111,10 +113,11 @@ impl Imports {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn delete(&self, id: ImportId) -> Result<()> {
-        let parent = Parent::Import(id);
+        let OrgTable { org, now, .. } = self.table;
+        let deleted = DeletedParent { org, parent: Parent::Import(id), import_ids: BTreeSet::new() };
         let mut transaction = self.table.client.transaction();
-        transaction.delete_if(TransactionItem::Import, &parent.key(self.table.org), Condition::exists());
-        transaction.put(TransactionItem::Tombstone, cascade::tombstone(self.table.org, parent, self.table.now)?);
+        transaction.delete_if(TransactionItem::Import, &keys::import(org, id), Condition::exists());
+        transaction.put(TransactionItem::Tombstone, cascade::tombstone(&deleted, now)?);
         let outcome = self.table.client.commit(transaction).await?;
         self.table.cache.imports.remove(&(self.table.org, id));
         match outcome {

@@ -139,7 +139,7 @@ fn the_worker_reads_the_stream_and_may_delete_children() {
     }
 
     // SAM derives from the event that it may read the stream and send to the queue.
-    let wanted = policies(&["BatchWriteItem", "GetItem", "Query"], &[schema::GSI1.name]);
+    let wanted = policies(&["BatchGetItem", "BatchWriteItem", "GetItem", "Query"], &[schema::GSI1.name]);
     assert_eq!(
         worker["Properties"]["Policies"], wanted,
         "template.yaml: set {WORKER}.Policies to the one on the right"

@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::domain::{CampaignId, ContactFilter, ContactId, Email, ImportFilter, Kind, LeadFilter, LeadKey};
+use shared::domain::{
+    CampaignId, ContactFilter, ContactId, Email, Id, ImportFilter, ImportId, Kind, LeadFilter, LeadKey, OrgId,
+};
 use shared::dynamodb::Parent;
 use shared::dynamodb::keys::{self, Key};
 use shared::repositories::Error;
@@ -44,10 +46,14 @@ fn batch(records: &[Value]) -> Batch {
 
 /// Runs the worker on the removal of the item under this key.
 pub(crate) async fn process_removal(test: &TestApp, key: &Key) {
-    assert_eq!(
-        response(&process_batch(&test.app, &batch(&[remove_record(key, 1)]), distant_deadline()).await),
-        succeeded()
-    );
+    process(test, key, &[]).await;
+}
+
+/// Runs the worker on the removal of the item under this key, which named these imports.
+pub(crate) async fn process(test: &TestApp, key: &Key, imports: &[ImportId]) {
+    let mut record = remove_record(key, 1);
+    record["dynamodb"]["OldImage"]["import_ids"] = json!({"SS": imports});
+    assert_eq!(response(&process_batch(&test.app, &batch(&[record]), distant_deadline()).await), succeeded());
 }
 
 fn response(outcome: &Outcome) -> Value {
@@ -192,6 +198,25 @@ async fn the_children_of_an_existing_parent_are_kept() {
     }
     assert_eq!(response(&process_batch(&test.app, &batch(&records), distant_deadline()).await), succeeded());
     assert_eq!(test.items().await, before);
+}
+
+#[tokio::test]
+async fn the_example_event_deletes_the_memberships_that_its_old_image_names() {
+    let test = TestApp::new().await;
+    let org = OrgId::parse("123e4567-e89b-12d3-a456-426614174000").unwrap();
+    let contact = ContactId::parse("01924dd1-4a80-7000-8000-000000000001").unwrap();
+    let [named, other] = ["01924dd1-4a80-7000-8000-000000000002", "01924dd1-4a80-7000-8000-000000000003"];
+    for import in [named, other] {
+        let key = keys::membership(org, ImportId::parse(import).unwrap(), contact);
+        test.put_item(&key, json!({"type": {"S": "membership"}})).await;
+    }
+
+    let event: Batch = serde_json::from_str(include_str!("../../../events/cascade-delete.json")).unwrap();
+    assert_eq!(response(&process_batch(&test.app, &event, distant_deadline()).await), succeeded());
+
+    let memberships = test.items().await.into_iter().filter(|item| item.contains(r#""type":"membership""#));
+    let memberships: Vec<_> = memberships.collect();
+    assert!(matches!(&memberships[..], [left] if left.contains(other)), "{memberships:?}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod budgets;
 mod bulk;
 mod cascade;
+mod deletes;
 mod faults;
 mod linking;
 mod races;

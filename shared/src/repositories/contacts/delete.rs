@@ -1,9 +1,6 @@
 //! Deletion of one contact. See `repositories::cascade` for what becomes of its children.
 
-use std::pin::pin;
-
 use aws_sdk_dynamodb::types::AttributeValue;
-use futures_util::TryStreamExt;
 
 use super::item::{EMAIL, IMPORT_IDS, VERSION, from_item, is_lock_of};
 use super::{Contacts, TransactionItem};
@@ -13,15 +10,15 @@ use crate::dynamodb::item::{key_of, number, text};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::transaction::MAX_ITEMS;
-use crate::dynamodb::{Backoff, Conditional, Parent};
+use crate::dynamodb::{Backoff, Conditional, DeletedParent, Parent};
 use crate::repositories::{Error, Result, cascade};
 
-/// The most children that one transaction deletes, beside the contact, its lock, its tombstone, and one item in reserve.
-const MAX_CHILDREN_PER_TRANSACTION: usize = MAX_ITEMS - 4;
+/// The most children that the transaction takes, beside the contact, its lock and its tombstone.
+const MAX_CHILDREN: usize = MAX_ITEMS - 3;
 
 impl Contacts {
-    /// Deletes a contact with its lock, its memberships and its leads. Its activities are hidden at once and deleted by
-    /// the worker.
+    /// Deletes a contact with its lock, and as many of its memberships and leads as the transaction takes. All other
+    /// children are hidden at once and deleted by the worker.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::VersionMismatch`], or the database's.
@@ -30,16 +27,14 @@ impl Contacts {
         let mut backoff = Backoff::default();
         loop {
             let contact = async { Ok(self.table.client.get(&key).await?) };
-            let (item, leads) = tokio::try_join!(contact, self.lead_keys(id))?;
+            let (item, leads) = tokio::try_join!(contact, self.some_leads(id))?;
             let contact = from_item(item.ok_or(Error::NotFound(Kind::Contact))?)?;
             if required.is_some_and(|required| !required.allows(contact.version)) {
                 return Err(Error::VersionMismatch);
             }
-            let mut children: Vec<_> =
-                contact.import_ids.iter().map(|import| keys::membership(self.table.org, *import, id)).collect();
-            children.extend(leads);
-            let condition = as_read(&contact, required);
-            if self.delete_with_children(&contact, children, &condition).await?.is_applied() {
+            let memberships = contact.import_ids.iter().map(|import| keys::membership(self.table.org, *import, id));
+            let children = memberships.chain(leads).take(MAX_CHILDREN);
+            if self.delete_as_read(&contact, children, required).await?.is_applied() {
                 return Ok(());
             }
             // Another writer changed the contact since it was read.
@@ -47,47 +42,34 @@ impl Contacts {
         }
     }
 
-    /// Deletes a contact and its children, as long as the condition on the contact holds. Children that do not fit into
-    /// the contact's transaction are deleted in transactions before it.
-    async fn delete_with_children(
+    /// Deletes a contact and these of its children in one transaction, if the contact is still as it was read. The items
+    /// have far less than the 4 MB that a transaction takes: two of at most 400 KB, and small ones.
+    async fn delete_as_read(
         &self,
         contact: &Contact,
-        mut children: Vec<Key>,
-        condition: &Condition,
+        children: impl Iterator<Item = Key>,
+        required: Option<&RequiredVersion>,
     ) -> Result<Conditional<(), Vec<TransactionItem>>> {
-        let key = keys::contact(self.table.org, contact.id);
-        while children.len() > MAX_CHILDREN_PER_TRANSACTION {
-            let mut transaction = self.table.client.transaction();
-            transaction.check(TransactionItem::Contact, &key, condition.clone());
-            for child in children.drain(..MAX_CHILDREN_PER_TRANSACTION) {
-                transaction.delete(TransactionItem::Unconditional, &child);
-            }
-            let outcome = self.table.client.commit(transaction).await?;
-            if !outcome.is_applied() {
-                return Ok(outcome);
-            }
-        }
+        let org = self.table.org;
+        let parent = Parent::Contact(contact.id);
+        let deleted = DeletedParent { org, parent, import_ids: contact.import_ids.clone() };
         let mut transaction = self.table.client.transaction();
-        transaction.delete_if(TransactionItem::Contact, &key, condition.clone());
-        let lock = keys::email_lock(self.table.org, &contact.details.email);
+        transaction.delete_if(TransactionItem::Contact, &parent.key(org), as_read(contact, required));
+        let lock = keys::email_lock(org, &contact.details.email);
         transaction.delete_if(TransactionItem::EmailLock, &lock, is_lock_of(contact.id));
-        let tombstone = cascade::tombstone(self.table.org, Parent::Contact(contact.id), self.table.now)?;
-        transaction.put(TransactionItem::Unconditional, tombstone);
-        for child in &children {
-            transaction.delete(TransactionItem::Unconditional, child);
+        transaction.put(TransactionItem::Unconditional, cascade::tombstone(&deleted, self.table.now)?);
+        for child in children {
+            transaction.delete(TransactionItem::Unconditional, &child);
         }
         Ok(self.table.client.commit(transaction).await?)
     }
 
-    /// The keys of a contact's leads.
-    async fn lead_keys(&self, id: ContactId) -> Result<Vec<Key>> {
+    /// The keys of a contact's leads, or of the first ones if the transaction does not take all.
+    async fn some_leads(&self, id: ContactId) -> Result<Vec<Key>> {
         let range = keys::leads(self.table.org, id);
-        let mut pages = pin!(self.table.client.pages(&range, QueryOptions::default()));
-        let mut leads = Vec::new();
-        while let Some(page) = pages.try_next().await? {
-            leads.extend(page.items.iter().filter_map(key_of));
-        }
-        Ok(leads)
+        let options = QueryOptions { limit: Some(MAX_CHILDREN), ..QueryOptions::default() };
+        let page = self.table.client.query(&range, None, options).await?;
+        Ok(page.items.iter().filter_map(key_of).collect())
     }
 }
 

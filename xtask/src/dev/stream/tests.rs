@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use shared::app::App;
 use shared::auth::{Credentials, Principal};
 use shared::config::Config;
-use shared::domain::{ActivityId, Clock, ContactId};
+use shared::domain::{ActivityId, Clock, ContactId, ImportId};
 use shared::dynamodb::{RetryPolicy, Table, keys, schema};
 use shared::testing::fault::{FaultProxy, HoldPoint, Operation};
 use shared::testing::{JWT_SECRET, Tenant, jane, new_contact, parse_body};
@@ -75,11 +75,20 @@ impl Local {
         principal
     }
 
+    /// Creates an import.
+    async fn import(&self) -> ImportId {
+        let (app, principal) = (self.app.request_context(Instant::now() + CALL_TIMEOUT), self.principal().await);
+        let imports = app.imports(&principal);
+        let import = imports.draft(parse_body(json!({"source": "csv"})));
+        imports.create(&import, None).await.unwrap();
+        import.id
+    }
+
     /// Creates a contact with this number of activities, and deletes it.
-    async fn deleted_contact(&self, activities: usize) -> ContactId {
+    async fn deleted_contact(&self, activities: usize, import: Option<ImportId>) -> ContactId {
         let (app, principal) = (self.app.request_context(Instant::now() + CALL_TIMEOUT), self.principal().await);
         let contacts = app.contacts(&principal);
-        let contact = contacts.draft(new_contact(jane("jane@example.com")), None);
+        let contact = contacts.draft(new_contact(jane("jane@example.com")), import);
         contacts.create(&contact, None).await.unwrap();
         let timeline = app.activities(&principal, contact.id);
         let body =
@@ -141,7 +150,7 @@ async fn serve(listener: TcpListener, worker: App, proxy: FaultProxy, kills: usi
 #[tokio::test]
 async fn a_deleted_contact_is_removed_although_the_worker_is_killed_five_times() {
     let mut local = Local::start(TimeDelta::zero(), KILLS).await;
-    local.deleted_contact(ACTIVITIES).await;
+    local.deleted_contact(ACTIVITIES, None).await;
     assert_eq!(local.items("activity").await, ACTIVITIES);
     local.drain().await;
     assert_eq!(local.killed.load(Ordering::Relaxed), KILLS);
@@ -152,7 +161,7 @@ async fn a_deleted_contact_is_removed_although_the_worker_is_killed_five_times()
 async fn an_activity_of_a_late_writer_is_removed_with_the_tombstone() {
     // The tombstone of 16 minutes ago has expired.
     let mut local = Local::start(TimeDelta::minutes(16), 0).await;
-    let contact = local.deleted_contact(1).await;
+    let contact = local.deleted_contact(1, None).await;
     local.drain().await;
     let late = ActivityId::parse("act_late").unwrap();
     let key = keys::activity(local.tenant.org_id, contact, Utc::now(), &late);
@@ -167,11 +176,30 @@ async fn an_activity_of_a_late_writer_is_removed_with_the_tombstone() {
 }
 
 #[tokio::test]
+async fn memberships_are_found_by_the_old_images_of_the_contact_and_of_its_tombstone() {
+    // The tombstone of 16 minutes ago has expired.
+    let mut local = Local::start(TimeDelta::minutes(16), 0).await;
+    let import = local.import().await;
+    let contact = local.deleted_contact(0, Some(import)).await;
+    let key = keys::membership(local.tenant.org_id, import, contact);
+    let item = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}, "type": {"S": "membership"}});
+    // Each time, a late writer has written the membership.
+    local.table.put_item(item.clone()).await.unwrap();
+    local.drain().await;
+    assert_eq!((local.items("membership").await, local.items("tombstone").await), (0, 1));
+
+    local.table.put_item(item).await.unwrap();
+    local.engine.remove_expired().await.unwrap();
+    local.drain().await;
+    assert_eq!((local.items("membership").await, local.items("tombstone").await), (0, 0));
+}
+
+#[tokio::test]
 async fn reading_the_stream_from_the_start_again_changes_nothing() {
     let mut local = Local::start(TimeDelta::zero(), 0).await;
     // Another engine than the embedded one keeps what has been read.
     local.event_source.engine = None;
-    local.deleted_contact(3).await;
+    local.deleted_contact(3, None).await;
     local.drain().await;
     let before = local.table.dump().await.unwrap();
     local.event_source.positions.clear();
@@ -182,12 +210,12 @@ async fn reading_the_stream_from_the_start_again_changes_nothing() {
 #[tokio::test]
 async fn delivered_records_are_removed_from_the_embedded_engine() {
     let mut local = Local::start(TimeDelta::zero(), 0).await;
-    local.deleted_contact(3).await;
+    local.deleted_contact(3, None).await;
     local.drain().await;
     local.event_source.positions.clear();
     assert_eq!(local.event_source.poll().await.unwrap(), 0, "no old record is left");
 
-    local.deleted_contact(3).await;
+    local.deleted_contact(3, None).await;
     local.drain().await;
     assert_eq!(local.items("activity").await, 0, "later records are delivered");
 }
