@@ -190,16 +190,19 @@ async fn validation_errors_name_each_field_in_the_documented_order() {
         (with(json!({"full_name": " \u{200b}"})), "full_name must not be blank"),
         (with(json!({"full_name": "x".repeat(201)})), "full_name must be at most 200 characters"),
         (with(json!({"full_name": "Jane\nDoe"})), "full_name must not contain control characters"),
+        (with(json!({"full_name": "Jos\u{FFFD}"})), "full_name must not contain the replacement character U+FFFD"),
         (with(json!({"full_name": ["Jane"]})), "full_name must be a string"),
         // email
         (with(json!({"email": "\t"})), "email must not be blank"),
         (with(json!({"email": "jane"})), "email must be a valid email address"),
+        (with(json!({"email": "jane@example.com©"})), "email must be a valid email address"),
         (with(json!({"email": 1})), "email must be a string"),
         // linkedin_profile
         (with(json!({"linkedin_profile": "https://linkedin.com/company/x"})), not_a_profile),
         (with(json!({"linkedin_profile": {}})), "linkedin_profile must be a string"),
         // company
         (with(json!({"company": "x".repeat(201)})), "company must be at most 200 characters"),
+        (with(json!({"company": "Caf\u{FFFD}"})), "company must not contain the replacement character U+FFFD"),
         (with(json!({"company": true})), "company must be a string"),
         // locale
         (with(json!({"locale": "e"})), "locale must be a BCP 47 language tag"),

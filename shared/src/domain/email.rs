@@ -60,6 +60,19 @@ fn normalize_local_part(local_part: &str) -> Option<String> {
     if is_dot_atom && local_part.len() <= MAX_LOCAL_PART { Some(local_part) } else { None }
 }
 
+/// Letters, digits and hyphens of any script, or of ASCII. A top-level domain has no other characters.
+///
+/// UTS #46 maps and accepts symbols too (`example.com©`), which no registry registers.
+fn is_letter_digit_or_hyphen(c: char) -> bool {
+    c == '-' || is_letter_mark_or_digit(c)
+}
+
+/// Characters of other categories that IDNA 2008 allows in a label, such as the middle dot of Catalan (RFC 5892, §2.6), and
+/// joiners.
+fn is_idna_exception(c: char) -> bool {
+    is_joiner(c) || "\u{B7}\u{375}\u{5F3}\u{5F4}\u{6FD}\u{6FE}\u{F0B}\u{3007}\u{30FB}".contains(c)
+}
+
 /// Converts a domain to A-labels (UTS #46, non-transitional). At least two are required, and the last must not be a number, as in
 /// an IP address.
 fn normalize_domain(domain: &str) -> Option<String> {
@@ -67,12 +80,14 @@ fn normalize_domain(domain: &str) -> Option<String> {
     if domain.chars().any(|c| is_ignorable(c) && !is_joiner(c)) {
         return None;
     }
-    let domain = Uts46::new()
-        .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify)
-        .ok()?;
-    let (_, top_level) = domain.rsplit_once('.')?;
+    let (rules, hyphens) = (AsciiDenyList::STD3, Hyphens::CheckFirstLast);
+    let ascii = Uts46::new().to_ascii(domain.as_bytes(), rules, hyphens, DnsLength::Verify).ok()?;
+    let (unicode, _) = Uts46::new().to_unicode(ascii.as_bytes(), rules, hyphens);
+    let (labels, top_level) = unicode.rsplit_once('.')?;
     let is_number = top_level.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { None } else { Some(domain.into_owned()) }
+    let has_symbol = !top_level.chars().all(is_letter_digit_or_hyphen)
+        || labels.contains(|c| c != '.' && !is_letter_digit_or_hyphen(c) && !is_idna_exception(c));
+    if is_number || has_symbol { None } else { Some(ascii.into_owned()) }
 }
 
 /// `true` for `atext` of RFC 5322 §3.2.3 and, of its extension in RFC 6531, for visible letters, marks and digits.

@@ -67,10 +67,10 @@ impl LinkedinProfile {
     /// other sites, and text that a browser and a person would read differently.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let text = without_delimiters(trim(text));
-        if text.len() > MAX_TEXT_BYTES || text.contains(is_confusing) {
+        let page = text.split(['?', '#']).next().unwrap_or_default();
+        if text.len() > MAX_TEXT_BYTES || text.contains(is_unseen) || page.contains(is_confusing) {
             return Err(MALFORMED);
         }
-        let page = text.split(['?', '#']).next().unwrap_or_default();
         let segments = profile_path(page)?.split('/').filter(|segment| !segment.is_empty());
         let segments = segments.map(decode_segment).collect::<Result<Vec<_>, _>>()?;
         let slug = find_slug(&segments)?;
@@ -84,9 +84,15 @@ fn without_delimiters(text: &str) -> &str {
     between('<', '>').or_else(|| between('"', '"')).unwrap_or(text)
 }
 
-/// `true` for characters that a person does not see or that a browser interprets as others.
+/// `true` for characters that a person does not see, or not as characters.
+fn is_unseen(c: char) -> bool {
+    c.is_control() || c.is_whitespace() || is_invisible(c)
+}
+
+/// `true` for characters that a person does not see or that a browser interprets as others. A browser reads a backslash as a
+/// slash, but not in a query or a fragment, where it is data (WHATWG URL, "query state").
 fn is_confusing(c: char) -> bool {
-    c.is_control() || c.is_whitespace() || is_invisible(c) || c == '\\'
+    is_unseen(c) || c == '\\'
 }
 
 /// `true` for default-ignorable and format characters, except the variation selectors of emoji, and for U+FFFD.

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::InvalidValue;
+use super::characters::{is_blank, trim};
 
 /// A value that is one string in JSON.
 pub trait TextValue: FromStr<Err = InvalidValue> {
@@ -246,16 +247,47 @@ impl<const MAX: usize> FromStr for Paragraphs<MAX> {
 
 text_schema!(@generics [const MAX: usize] Paragraphs<MAX>, |schema| schema.max_length(Some(MAX)));
 
-/// Trims a text and checks its length and its characters.
+/// Trims a text, also of invisible marks, and checks its length and its characters.
 fn trimmed(text: &str, max: usize, is_forbidden: fn(char) -> bool) -> Result<String, InvalidValue> {
-    let text = text.trim();
-    if text.is_empty() {
+    let text = trim(text);
+    if is_blank(text) {
         Err(InvalidValue::Blank)
     } else if text.chars().count() > max {
         Err(InvalidValue::TooLong { max })
     } else if text.contains(is_forbidden) {
         Err(InvalidValue::ControlCharacters)
+    } else if text.contains(char::REPLACEMENT_CHARACTER) {
+        Err(InvalidValue::ReplacementCharacter)
     } else {
         Ok(text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_without_visible_characters_is_blank() {
+        for blank in ["", " ", "\t\n", "\u{A0}", "\u{200B}", "\u{FEFF} \u{200D}", "\u{202E}\u{202C}", "\u{2060}"] {
+            assert_eq!(blank.parse::<Line<9>>(), Err(InvalidValue::Blank), "{blank:?}");
+            assert_eq!(blank.parse::<Paragraphs<9>>(), Err(InvalidValue::Blank), "{blank:?}");
+        }
+    }
+
+    #[test]
+    fn invisible_marks_around_a_text_are_trimmed_and_joiners_inside_it_stay() {
+        for (given, expected) in
+            [("\u{FEFF}Lead loader\u{200B}", "Lead loader"), (" نامه\u{200C}ای ", "نامه\u{200C}ای")]
+        {
+            assert_eq!(given.parse::<Line<20>>().unwrap().as_str(), expected, "{given:?}");
+            assert_eq!(given.parse::<Paragraphs<20>>().unwrap().as_str(), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_replacement_character_is_refused() {
+        assert_eq!("Jos\u{FFFD}".parse::<Line<9>>(), Err(InvalidValue::ReplacementCharacter));
+        assert_eq!("Jos\u{FFFD}\n".parse::<Paragraphs<9>>(), Err(InvalidValue::ReplacementCharacter));
     }
 }

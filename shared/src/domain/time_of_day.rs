@@ -24,8 +24,13 @@ impl TimeOfDay {
     /// # Errors
     /// Any other text, including a time with fewer or more digits.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        let is_time = text.len() == "HH:MM".len() && NaiveTime::parse_from_str(text, "%H:%M").is_ok();
-        if is_time { Ok(Self(text.to_owned())) } else { Err(InvalidValue::Rule("must be a time as HH:MM")) }
+        // `NaiveTime` alone would accept a space or a sign in place of a digit.
+        let has_form = matches!(text.as_bytes(), [b'0'..=b'9', b'0'..=b'9', b':', b'0'..=b'9', b'0'..=b'9']);
+        if has_form && NaiveTime::parse_from_str(text, "%H:%M").is_ok() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidValue::Rule("must be a time as HH:MM"))
+        }
     }
 }
 
@@ -34,9 +39,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_of_day_has_five_characters() {
+    fn a_time_of_day_has_two_digits_for_the_hour_and_two_for_the_minute() {
         assert!(TimeOfDay::parse("09:30").unwrap() < TimeOfDay::parse("10:00").unwrap());
-        for text in ["", "9:30", "24:00", "09:60", "09:30:00", "09-30", "+9:30", "0é:0"] {
+        for text in [
+            "",
+            "9:30",
+            "24:00",
+            "09:60",
+            "09:30:00",
+            "09-30",
+            "+9:30",
+            "0é:0",
+            " 9:30",
+            "\t9:30",
+            "09: 0",
+            "09:+5",
+            "٠٩:٣٠",
+        ] {
             assert!(TimeOfDay::parse(text).is_err(), "{text}");
         }
     }

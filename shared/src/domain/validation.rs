@@ -57,6 +57,9 @@ pub enum InvalidValue {
     /// The text contains a control character.
     #[error("must not contain control characters")]
     ControlCharacters,
+    /// The text contains U+FFFD, which a decoder writes in place of bytes that it cannot read: part of the text is lost.
+    #[error("must not contain the replacement character U+FFFD")]
+    ReplacementCharacter,
     /// The text is not a value of the enumeration.
     #[error("must be one of {values}")]
     NotOneOf {
@@ -87,6 +90,14 @@ pub enum InvalidValue {
         /// The maximum number of elements.
         max: usize,
         /// The name of the elements, in the plural.
+        elements: &'static str,
+    },
+    /// The value has too many parts.
+    #[error("must hold at most {max} {elements}")]
+    TooMany {
+        /// The maximum number of parts.
+        max: usize,
+        /// The name of the parts, in the plural.
         elements: &'static str,
     },
     /// The CSV row has another number of columns than the header.

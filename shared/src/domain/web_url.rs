@@ -38,7 +38,7 @@ impl FromStr for WebUrl {
         let (scheme, rest) = text.split_once("://").ok_or(INVALID)?;
         let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
         let has_host = !rest.is_empty() && !rest.starts_with(['/', '?', '#']);
-        let has_gap = text.contains(|c: char| c.is_whitespace() || c.is_control());
+        let has_gap = text.contains(|c: char| c.is_whitespace() || c.is_control() || c == char::REPLACEMENT_CHARACTER);
         if is_web && has_host && !has_gap && text.len() <= MAX_BYTES { Ok(Self(text.to_owned())) } else { Err(INVALID) }
     }
 }

@@ -44,6 +44,9 @@ fn emails_are_normalized() {
         ("jane@EXAMPLE.\u{212A}R", "jane@example.kr"),
         ("jane@нет.рф", "jane@xn--e1apq.xn--p1ai"),
         ("jane@نامه\u{200C}ای.com", "jane@xn--mgba3gch31f060k.com"),
+        ("jane@paral·lel.cat", "jane@xn--parallel-koa.cat"),
+        ("jane@コーヒー・豆.jp", "jane@xn--tck2c2fcb5331l.jp"),
+        ("jane@二〇.cn", "jane@xn--w6jt23g.cn"),
         // Internationalized local parts
         ("José@example.com", "josé@example.com"),
         ("JOSE\u{301}@example.com", "josé@example.com"),
@@ -180,6 +183,17 @@ fn an_invalid_domain_is_refused() {
         "jane@xn--fass-.de",
         "jane@xn--mnchen-3ya9999999.de",
         "jane@אa.com",
+        "jane@example.com©",
+        "jane@example.com®",
+        "jane@exam©ple.com",
+        "jane@©.com",
+        "jane@i❤.ws",
+        "jane@🚀.com",
+        "jane@example.com·",
+        "jane@ex“ample.com",
+        "jane@example.com→",
+        "jane@xn--com-1ea.com",
+        "jane@xn--i-7iq.ws",
     ]);
 }
 

@@ -26,6 +26,9 @@ const ACCEPTED: &[(&str, &[&str])] = &[
             "/in/jane-doe",
             "in/jane-doe/",
             "/IN/Jane-Doe?trk=nav",
+            // A backslash in a query or a fragment is data.
+            r"https://www.linkedin.com/in/jane-doe?trk=a\b",
+            r"https://www.linkedin.com/in/jane-doe/?from=C:\leads\x.csv#\",
             // Host.
             "WWW.LinkedIn.COM/in/jane-doe",
             "https://uk.linkedin.com/in/jane-doe",
@@ -269,6 +272,8 @@ const REFUSED: &[(InvalidValue, &[&str])] = &[
             "https://www.linkedin.com/in/jane%5Cdoe",
             "https://www.linkedin.com\\in\\jane-doe",
             "https:\\\\www.linkedin.com/in/jane-doe",
+            r"https://www.linkedin.com\@example.com/in/jane-doe",
+            r"https://www.linkedin.com/in/jane-doe\?trk=nav",
             "https://www.linkedin.com/in/jane%252Ddoe",
             "https://www.linkedin.com/in/%2541",
             "https://www.linkedin.com/in/%ZZ",
