@@ -63,12 +63,18 @@ impl From<ParseError> for ApiError {
 ///
 /// A file that was joined from several files can begin with more than one. The CSV reader would remove one more of them,
 /// while the check of the quotes would not.
+///
+/// # Errors
+/// The file is not UTF-8, or it was decoded as UTF-8 though it is not: a gateway that takes `text/csv` for text writes U+FFFD in
+/// place of each byte that it cannot read, and the letters are lost.
 fn text(file: &[u8]) -> Result<&str, ParseError> {
-    let text = str::from_utf8(file).map_err(|error| {
-        let (valid, _) = file.split_at(error.valid_up_to());
-        ParseError::after(valid, "not UTF-8 text; save the file as CSV UTF-8")
-    })?;
-    Ok(text.trim_start_matches('\u{FEFF}'))
+    let wrong_encoding =
+        |valid: &[u8]| ParseError::after(valid, "wrong encoding, not UTF-8 text; save the file as CSV UTF-8");
+    let text = str::from_utf8(file).map_err(|error| wrong_encoding(&file[..error.valid_up_to()]))?;
+    match text.split_once(char::REPLACEMENT_CHARACTER) {
+        Some((valid, _)) => Err(wrong_encoding(valid.as_bytes())),
+        None => Ok(text.trim_start_matches('\u{FEFF}')),
+    }
 }
 
 /// Returns the delimiter with which the header has the most known columns.

@@ -8,8 +8,8 @@ use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError
 
 const ENDPOINT: Endpoint = Endpoint::BulkUploadContacts;
 
-/// The warning of an upload whose `X-Import-ID` names no import.
-const UNKNOWN_IMPORT: &str = "Import not found: its contacts are linked to no import";
+/// The warning of an upload whose `X-Import-ID` names no import, in the words of the platform.
+const UNKNOWN_IMPORT: &str = "Contacts inserted/updated, but bulk attach to import failed: import not found";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {

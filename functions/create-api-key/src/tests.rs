@@ -296,10 +296,13 @@ async fn validation_errors_name_each_field_in_the_documented_order() {
         (with("expires_at", json!("")), expires_at),
         (with("expires_at", json!(4_102_444_800_u64)), "expires_at must be a string"),
         (with("expires_at", json!("2024-01-01T00:00:00Z")), "expires_at must be in the future"),
+        // name
+        (with("name", json!("\u{200B}")), "name must not be blank"),
+        (with("name", json!("Jos\u{FFFD}")), "name must not contain the replacement character U+FFFD"),
         // live
-        (with("live", json!("true")), "live must be true or false"),
+        (with("live", json!("live")), "live must be true or false"),
         // Every field at once.
-        (json!({"live": 1, "expires_at": "2024-01-01T00:00:00Z", "scopes": [], "name": ""}), all_fields),
+        (json!({"live": 2, "expires_at": "2024-01-01T00:00:00Z", "scopes": [], "name": ""}), all_fields),
     ] {
         let response = post(&app, &body).await;
         assert_eq!(response.status, 400, "{body}: {}", response.text);

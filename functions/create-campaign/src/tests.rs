@@ -213,6 +213,34 @@ async fn every_content_type_of_a_lead_magnet_is_accepted() {
     assert_eq!(app.count_items("lead_magnet").await, 7);
 }
 
+#[tokio::test]
+async fn a_lead_magnet_needs_no_content_type() {
+    let app = TestApp::new().await;
+    for lead_magnet in [
+        json!({"name": "Guide", "url": "https://example.com"}),
+        json!({"name": "Guide", "url": "https://example.com", "content_type": null}),
+    ] {
+        let response = post(&app, &json!({"name": "Q1", "lead_magnet": lead_magnet})).await;
+
+        assert_eq!(response.status, 201, "{lead_magnet}: {}", response.text);
+        let stored = item(&app, "lead_magnet").await.unwrap();
+        assert!(!stored.contains("content_type"), "{stored}");
+    }
+}
+
+#[tokio::test]
+async fn booleans_are_read_leniently() {
+    let app = TestApp::new().await;
+    for (sent, read) in [(json!("FALSE"), false), (json!("off"), false), (json!(0), false), (json!("Yes"), true)] {
+        let hours = json!({"start_working": "09:00", "end_working": "10:00", "weekend_work": sent});
+        let response =
+            post(&app, &json!({"name": "Q1", "publish_posts": sent, "availability_data": hours})).await.json();
+
+        assert_eq!(response["publish_posts"], read, "{sent}");
+        assert_eq!(response["availability_data"]["weekend_work"], read, "{sent}");
+    }
+}
+
 /// A body with this field beside the name.
 fn with(field: &str, value: Value) -> Value {
     let mut body = json!({"name": "Q1"});
@@ -246,9 +274,9 @@ async fn validation_errors_name_each_field_in_the_documented_order() {
     let all_of_availability_data = "availability_data end_working must be after start_working; \
                                     availability_data weekend_work must be true or false; \
                                     availability_data calendar_id must be at most 200 characters";
+    let blank_calendar = json!({"start_working": "09:00", "end_working": "10:00", "calendar_id": "\u{200B}"});
     let content_type = "lead_magnet content_type must be one of pdf doc docx video image webpage ebook";
-    let empty_lead_magnet = "lead_magnet name field is required; lead_magnet url field is required; \
-                             lead_magnet content_type field is required";
+    let empty_lead_magnet = "lead_magnet name field is required; lead_magnet url field is required";
     let all_fields = "name must not be blank; description must be a string; \
                       status must be one of draft active paused archived; service_id must be a valid UUID; \
                       icp_profile_id must be a valid UUID; target_meeting_type must be a string; \
@@ -264,6 +292,8 @@ async fn validation_errors_name_each_field_in_the_documented_order() {
         (with("name", json!(" ")), "name must not be blank"),
         (with("name", json!(x201)), "name must be at most 200 characters"),
         (with("name", json!("a\nb")), "name must not contain control characters"),
+        (with("name", json!("\u{200B}\u{FEFF}")), "name must not be blank"),
+        (with("name", json!("Campa\u{FFFD}a")), "name must not contain the replacement character U+FFFD"),
         // description
         (with("description", json!(x5001)), "description must be at most 5000 characters"),
         // status
@@ -283,17 +313,19 @@ async fn validation_errors_name_each_field_in_the_documented_order() {
         (with("provider_account_id", json!([ONE, "x"])), "provider_account_id must hold valid UUIDs"),
         (with("provider_account_id", json!(vec![ONE; 101])), "provider_account_id must hold at most 100 accounts"),
         // publish_posts
-        (with("publish_posts", json!("true")), "publish_posts must be true or false"),
+        (with("publish_posts", json!("maybe")), "publish_posts must be true or false"),
         // availability_data
         (with("availability_data", json!([])), "availability_data must be a JSON object"),
         (with_hours("09:00", "09:00"), end_before_start),
         (with_hours("18:00", "09:00"), end_before_start),
         (with_hours("9:00", "24:00"), not_times),
+        (with_hours(" 9:00", "+9:30"), not_times),
+        (with("availability_data", blank_calendar), "availability_data calendar_id must not be blank"),
         (with("availability_data", json!({})), no_hours),
         (
             with(
                 "availability_data",
-                json!({"calendar_id": x201, "weekend_work": 1, "end_working": "09:00", "start_working": "09:00"}),
+                json!({"calendar_id": x201, "weekend_work": 2, "end_working": "09:00", "start_working": "09:00"}),
             ),
             all_of_availability_data,
         ),
@@ -309,7 +341,7 @@ async fn validation_errors_name_each_field_in_the_documented_order() {
             json!({
                 "lead_magnet": {"content_type": "x", "name": "Guide"},
                 "availability_data": {"end_working": "x", "start_working": "08:00"},
-                "publish_posts": 1,
+                "publish_posts": 2,
                 "provider_account_id": ["x"],
                 "seller_name": 1,
                 "review_required_default": 1,

@@ -112,9 +112,17 @@ async fn every_status_is_accepted() {
 #[tokio::test]
 async fn the_number_of_rows_is_an_integer_up_to_two_to_the_53() {
     let app = TestApp::new().await;
-    for total_rows in [0, 1, 1_u64 << 53] {
-        let response = post(&app, &json!({"source": "csv", "total_rows": total_rows})).await;
-        assert_eq!(response.json()["total_rows"], total_rows);
+    for (sent, read) in [
+        (json!(0), 0_u64),
+        (json!(1_u64 << 53), 1 << 53),
+        (json!("500"), 500),
+        (json!(" +500 "), 500),
+        (json!(500.0), 500),
+        (json!("500.0"), 500),
+        (json!(true), 1),
+    ] {
+        let response = post(&app, &json!({"source": "csv", "total_rows": sent})).await;
+        assert_eq!(response.json()["total_rows"], json!(read), "{sent}");
     }
 }
 
@@ -129,6 +137,7 @@ async fn validation_errors_name_each_field_in_the_documented_order() {
     };
     let status = "status must be one of pending processing completed failed";
     let total_rows = "total_rows must be an integer of at least 0";
+    let replacement = "must not contain the replacement character U+FFFD";
     let all_fields = "source field is required; file_name must be a string; campaign_id must be a valid UUID; \
                       status must be one of pending processing completed failed; \
                       total_rows must be an integer of at least 0; mapping_json must be a JSON object";
@@ -139,9 +148,13 @@ async fn validation_errors_name_each_field_in_the_documented_order() {
         (with("source", json!(" ")), "source must not be blank"),
         (with("source", json!("x".repeat(101))), "source must be at most 100 characters"),
         (with("source", json!("a\u{0}b")), "source must not contain control characters"),
+        (with("source", json!("\u{200B}")), "source must not be blank"),
+        (with("source", json!("Jos\u{FFFD}")), &format!("source {replacement}")),
         (with("source", json!(1)), "source must be a string"),
         // file_name
         (with("file_name", json!("")), "file_name must not be blank"),
+        (with("file_name", json!("\u{200B}\u{FEFF}")), "file_name must not be blank"),
+        (with("file_name", json!("Jos\u{FFFD}.csv")), &format!("file_name {replacement}")),
         (with("file_name", json!("x".repeat(256))), "file_name must be at most 255 characters"),
         (with("file_name", json!({})), "file_name must be a string"),
         // campaign_id
@@ -156,7 +169,8 @@ async fn validation_errors_name_each_field_in_the_documented_order() {
         // total_rows
         (with("total_rows", json!(-1)), total_rows),
         (with("total_rows", json!(1.5)), total_rows),
-        (with("total_rows", json!("10")), total_rows),
+        (with("total_rows", json!("")), total_rows),
+        (with("total_rows", json!("10.5")), total_rows),
         (with("total_rows", json!((1_u64 << 53) + 1)), "total_rows must be at most 9007199254740992"),
         // mapping_json
         (with("mapping_json", json!([])), "mapping_json must be a JSON object"),

@@ -42,7 +42,7 @@ async fn a_new_lead_is_pending_without_score_and_phase() {
             "lead_status":"pending",
             "lead_score":null,
             "lead_phase":null,
-            "is_contact":true,
+            "is_contact":null,
             "current_lead_step_id":null,
             "created_at":"{created_at}",
             "updated_at":"{created_at}"
@@ -83,7 +83,7 @@ async fn every_stored_field_is_returned() {
             "lead_status": "paused",
             "lead_score": -0.25,
             "lead_phase": "warm",
-            "is_contact": true,
+            "is_contact": null,
             "current_lead_step_id": STEP,
             "created_at": "2024-10-06T12:00:00Z",
             "updated_at": "2024-10-07T12:00:00Z",

@@ -350,7 +350,7 @@ async fn the_next_link_is_exact_although_an_earlier_event_arrives_between_pages(
 async fn a_malformed_position_is_a_validation_error() {
     let app = TestApp::new().await;
     let jane = app.create_jane("jane@example.com").await;
-    for after in ["", "x", "2024-04-18T10:15:00Z", "2024-04-18T10:15:00Z_", "_act_1", "2024-04-18T10:15:00Z_a%23b"] {
+    for after in ["x", "2024-04-18T10:15:00Z", "2024-04-18T10:15:00Z_", "_act_1", "2024-04-18T10:15:00Z_a%23b"] {
         let response = get(&app, jane.id, &format!("after={after}")).await;
         assert_eq!(response.status, 400, "{after}: {}", response.text);
         assert_eq!(response.detail(), "Validation error: after must be the position of a Link header", "{after}");
@@ -394,7 +394,6 @@ async fn an_invalid_query_is_a_validation_error() {
     for (query, detail) in [
         // page
         ("page=-1", page),
-        ("page=", page),
         ("page=1.0", page),
         ("page=%201", page),
         ("page=1000001", page),
@@ -404,7 +403,6 @@ async fn an_invalid_query_is_a_validation_error() {
         ("limit=99999999999999999999", limit),
         ("limit=+5", limit),
         // campaign_id
-        ("campaign_id=", campaign_id),
         ("campaign_id=ALL", campaign_id),
         ("campaign_id=42", campaign_id),
         // A parameter twice, and several errors at once.
@@ -421,7 +419,14 @@ async fn an_invalid_query_is_a_validation_error() {
 async fn a_valid_query_is_accepted_in_every_spelling() {
     let app = TestApp::new().await;
     let jane = app.create_jane("jane@example.com").await;
-    for query in ["limit=200&page=0", "limit=1", "unknown=x", "campaign_id=any&&", "%70age=0"] {
+    for query in [
+        "limit=200&page=0",
+        "limit=1",
+        "unknown=x",
+        "campaign_id=any&&",
+        "%70age=0",
+        "campaign_id=&page=&limit=&after=",
+    ] {
         let response = get(&app, jane.id, query).await;
         assert_eq!(response.status, 200, "{query}: {}", response.text);
     }

@@ -279,11 +279,9 @@ async fn an_invalid_query_is_a_validation_error() {
                           contact_id must be a valid UUID";
     for (query, detail) in [
         ("cursor=AAAAAAAAAAAAAAAAAAAAAA", "cursor must be the cursor of a Link header"),
-        ("status=", status),
         ("status=PENDING", status),
         ("status=pending&status=ended", "status must be given once"),
         ("campaign_id=all", "campaign_id must be a valid UUID"),
-        ("contact_id=", "contact_id must be a valid UUID"),
         ("contact_id=x&status=x&campaign_id=x&cursor=x&limit=x", all_parameters),
     ] {
         let response = app.list(ENDPOINT, handle, query).await;

@@ -121,11 +121,9 @@ async fn an_invalid_query_is_a_validation_error() {
                           status must be one of draft active paused archived; \
                           icp_profile_id must be a valid UUID";
     for (query, detail) in [
-        ("status=", status),
         ("status=ACTIVE", status),
         ("status=active&status=draft", "status must be given once"),
         ("icp_profile_id=42", icp_profile_id),
-        ("icp_profile_id=", icp_profile_id),
         ("icp_profile_id=x&status=x&cursor=x&limit=x", all_parameters),
     ] {
         let response = app.list(ENDPOINT, handle, query).await;

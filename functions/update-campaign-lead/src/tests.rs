@@ -40,7 +40,7 @@ async fn the_documented_example_is_returned_in_the_documented_order() {
             "lead_status":"in_progress",
             "lead_score":87.5,
             "lead_phase":"contacted",
-            "is_contact":true,
+            "is_contact":null,
             "current_lead_step_id":null,
             "created_at":"{created_at}",
             "updated_at":"{updated_at}"
@@ -101,6 +101,7 @@ async fn a_score_keeps_every_digit() {
         ("1e2", "100"),
         ("-1.50", "-1.5"),
         ("1E-130", "1e-130"),
+        ("\" 87.50 \"", "87.5"),
     ] {
         let response = patch_text(&app, id, &format!(r#"{{"lead_score": {sent}}}"#)).await;
         assert!(response.text.contains(&format!(r#""lead_score":{shown},"#)), "{sent}: {}", response.text);
@@ -159,7 +160,7 @@ async fn validation_errors_name_each_field_in_the_documented_order() {
         (r#"{"lead_status": "PENDING"}"#, status),
         (r#"{"lead_status": "new"}"#, status),
         // lead_score
-        (r#"{"lead_score": "1"}"#, score),
+        (r#"{"lead_score": "x"}"#, score),
         (r#"{"lead_score": true}"#, score),
         (r#"{"lead_score": [1]}"#, score),
         (r#"{"lead_score": 1e126}"#, score),
@@ -167,6 +168,7 @@ async fn validation_errors_name_each_field_in_the_documented_order() {
         (r#"{"lead_score": 123456789012345678901234567890123456789}"#, score),
         // lead_phase
         (&long_phase, "lead_phase must be at most 100 characters"),
+        ("{\"lead_phase\": \"a\u{FFFD}\"}", "lead_phase must not contain the replacement character U+FFFD"),
         (r#"{"lead_phase": "a\nb"}"#, "lead_phase must not contain control characters"),
         // Every field at once.
         (r#"{"lead_phase": 1, "lead_score": {}, "lead_status": []}"#, all_fields),

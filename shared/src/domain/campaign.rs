@@ -81,8 +81,8 @@ pub struct LeadMagnet {
     pub description: Option<Paragraphs<5000>>,
     /// The URL of the resource.
     pub url: WebUrl,
-    /// The type of the resource.
-    pub content_type: LeadMagnetType,
+    /// The type of the resource, if it was sent.
+    pub content_type: Option<LeadMagnetType>,
 }
 
 /// The accounts that a campaign is sent from.
@@ -93,7 +93,6 @@ pub struct ProviderAccounts(Vec<Uuid>);
 impl ProviderAccounts {
     /// The maximum number of accounts of one campaign.
     pub const MAX: usize = 100;
-    const TOO_MANY: InvalidValue = InvalidValue::Rule("must hold at most 100 accounts");
 
     /// The accounts.
     pub fn as_slice(&self) -> &[Uuid] {
@@ -111,7 +110,7 @@ impl TryFrom<Vec<String>> for ProviderAccounts {
 
     fn try_from(ids: Vec<String>) -> Result<Self, InvalidValue> {
         if ids.len() > Self::MAX {
-            return Err(Self::TOO_MANY);
+            return Err(InvalidValue::TooMany { max: Self::MAX, elements: "accounts" });
         }
         parse_uuids(&ids).map(Self)
     }

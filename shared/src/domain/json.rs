@@ -1,5 +1,6 @@
 //! JSON values with exact numbers and bounded sizes.
 
+mod count;
 mod number;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+pub use self::count::count_values;
 pub use self::number::{DECIMAL, Number};
 use super::InvalidValue;
 
@@ -16,6 +18,7 @@ use super::InvalidValue;
 pub const MAX_SENT_BYTES: usize = 64 * 1024;
 /// The maximum depth; the object itself is the first level.
 pub const MAX_LEVELS: usize = 16;
+const TOO_LARGE: InvalidValue = InvalidValue::TooLarge { max: MAX_SENT_BYTES / 1024, unit: "KiB" };
 const TOO_DEEP: InvalidValue = InvalidValue::Rule("must be at most 16 levels deep");
 /// The maximum stored size, in bytes, of an item's unbounded attributes, as counted by [`JsonObject::stored_len`]. DynamoDB limits
 /// an item to 400 KB; the difference is reserved for the other attributes.
@@ -57,11 +60,7 @@ impl JsonObject {
         let Json::Object(object) = Json::parse(raw)? else {
             return Err(InvalidValue::WrongType { expected: JSON_OBJECT });
         };
-        if object.serialized_len() > MAX_SENT_BYTES {
-            Err(InvalidValue::TooLarge { max: MAX_SENT_BYTES / 1024, unit: "KiB" })
-        } else {
-            Ok(object)
-        }
+        if object.serialized_len() > MAX_SENT_BYTES { Err(TOO_LARGE) } else { Ok(object) }
     }
 
     /// The members, in key order.
@@ -180,11 +179,15 @@ impl FromIterator<(String, Json)> for JsonObject {
 }
 
 impl Json {
-    /// Parses a value that a client sent.
+    /// Parses a value that a client sent. A value with more parts than [`MAX_SENT_BYTES`] can hold is refused before it is built:
+    /// every part takes at least one byte.
     ///
     /// # Errors
-    /// More than [`MAX_LEVELS`], an empty key, or a number that DynamoDB cannot store exactly.
+    /// Too many parts, more than [`MAX_LEVELS`], an empty key, or a number that DynamoDB cannot store exactly.
     pub fn parse(raw: &RawValue) -> Result<Self, InvalidValue> {
+        if count_values(raw.get()) > MAX_SENT_BYTES {
+            return Err(TOO_LARGE);
+        }
         Self::parse_level(raw, 1)
     }
 
@@ -294,14 +297,20 @@ mod tests {
         let wide = |bytes: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - 8));
         assert!(object(&deep(16)).is_ok());
         assert!(object(&wide(MAX_SENT_BYTES)).is_ok());
+        let numbers = |count: usize| format!(r#"{{"a":[{}1]}}"#, "1,".repeat(count - 1));
+        assert!(object(&numbers(MAX_SENT_BYTES / 2 - 4)).is_ok(), "as many values as the size allows");
         for (sent, error) in [
             ("[]", "must be a JSON object"),
             ("1", "must be a JSON object"),
             (r#"{"":1}"#, "must not have empty keys"),
             (r#"{"a":[{"":1}]}"#, "must not have empty keys"),
             (&deep(17), "must be at most 16 levels deep"),
-            (&format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)), "must be at most 16 levels deep"),
+            (&format!("{}{}", "[".repeat(60_000), "]".repeat(60_000)), "must be at most 16 levels deep"),
             (&wide(MAX_SENT_BYTES + 1), "must be at most 64 KiB"),
+            (&numbers(MAX_SENT_BYTES / 2), "must be at most 64 KiB"),
+            // Refused by the number of values, before the invalid last one is read.
+            (&numbers(MAX_SENT_BYTES).replace(",1]", ",1e400]"), "must be at most 64 KiB"),
+            (&format!("[{}1]", r#"{"":1},"#.repeat(MAX_SENT_BYTES)), "must be at most 64 KiB"),
             (r#"{"a":"\ud800"}"#, "must hold only valid Unicode text"),
             (r#"{"a":1e400}"#, "must not hold numbers of more than 38 significant digits or outside 1e-130 to 1e126"),
         ] {

@@ -15,8 +15,14 @@ use crate::wire::{
     ImportIds, ImportView, ImportWithCountView, LeadView, LinkedView, MAX_ROWS, NewCampaign, ReportView,
 };
 
-/// 50 activities of 20 KiB, however they are escaped. A function takes requests of up to 6 MB.
-const ACTIVITIES_LIMIT: usize = 5 * 1024 * 1024;
+/// 50 activities of 20 KiB and their other fields, with every tenth character escaped (`\u00e9`).
+const ACTIVITIES_LIMIT: usize = 1536 * 1024;
+
+/// A campaign and its lead magnet, however they are escaped: two descriptions of 5,000 characters, of up to 12 bytes each.
+const CAMPAIGN_LIMIT: usize = 256 * 1024;
+
+/// A few short fields, or a list of 100 ids.
+const SHORT_LIMIT: usize = 64 * 1024;
 
 /// The gateway encodes uploads that are not text as base64, which adds a third. A function takes requests of up to 6 MB.
 const UPLOAD_LIMIT: usize = 4_000_000;
@@ -65,7 +71,7 @@ endpoints![
         scope: Scope::Read,
         success: Success::ok::<ContactWithTimelineView>().with_etag(),
         headers: &[Header::IfNoneMatch],
-        query: &[param::CAMPAIGN_ID, param::PAGE, param::ACTIVITY_LIMIT, param::AFTER],
+        query: &[param::CAMPAIGN_ID, param::PAGE.param, param::ACTIVITY_LIMIT.param, param::AFTER],
         table: &[Action::BatchGetItem, Action::Query],
         ..Spec::DEFAULT
     },
@@ -98,7 +104,7 @@ endpoints![
         scope: Scope::Read,
         success: Success::list::<ContactView>(),
         query: &[
-            param::LIMIT,
+            param::LIMIT.param,
             param::CURSOR,
             param::IMPORT_ID,
             param::EMAIL,
@@ -144,7 +150,7 @@ endpoints![
         path: "/imports",
         scope: Scope::Read,
         success: Success::list::<ImportView>(),
-        query: &[param::LIMIT, param::CURSOR, param::STATUS, param::OF_CAMPAIGN],
+        query: &[param::LIMIT.param, param::CURSOR, param::STATUS, param::OF_CAMPAIGN],
         table: &[Action::Query],
         ..Spec::DEFAULT
     },
@@ -204,7 +210,7 @@ endpoints![
         method: Method::Post,
         path: "/campaigns",
         scope: Scope::Write,
-        body: Some(BodySpec::json::<NewCampaign>()),
+        body: Some(BodySpec::json::<NewCampaign>().limit(CAMPAIGN_LIMIT)),
         success: Success::created::<CampaignView>(),
         headers: &[Header::IdempotencyKey(Repeat::Replayed)],
         conflicts: &[Conflict::TooManyActiveCampaigns],
@@ -217,7 +223,7 @@ endpoints![
         path: "/campaigns",
         scope: Scope::Read,
         success: Success::list::<CampaignView>(),
-        query: &[param::LIMIT, param::CURSOR, param::STATUS, param::ICP_PROFILE_ID],
+        query: &[param::LIMIT.param, param::CURSOR, param::STATUS, param::ICP_PROFILE_ID],
         table: &[Action::Query],
         ..Spec::DEFAULT
     },
@@ -234,7 +240,7 @@ endpoints![
         method: Method::Put,
         path: "/campaigns/{campaign_id}",
         scope: Scope::Write,
-        body: Some(BodySpec::json::<CampaignPatch>()),
+        body: Some(BodySpec::json::<CampaignPatch>().limit(CAMPAIGN_LIMIT)),
         success: Success::ok::<CampaignView>(),
         conflicts: &[Conflict::TooManyActiveCampaigns],
         table: &[Action::DeleteItem, Action::PutItem, Action::UpdateItem],
@@ -254,7 +260,7 @@ endpoints![
         method: Method::Post,
         path: "/campaign-imports/{campaign_id}/imports",
         scope: Scope::Write,
-        body: Some(BodySpec::json::<ImportIds>()),
+        body: Some(BodySpec::json::<ImportIds>().limit(SHORT_LIMIT)),
         success: Success::created::<LinkedView>(),
         headers: &[Header::IdempotencyKey(Repeat::Run)],
         table: &[Action::BatchGetItem, Action::DeleteItem, Action::PutItem, Action::Query, Action::UpdateItem],
@@ -267,7 +273,7 @@ endpoints![
         path: "/campaign-leads",
         scope: Scope::Read,
         success: Success::list::<LeadView>(),
-        query: &[param::LIMIT, param::CURSOR, param::OF_CAMPAIGN, param::STATUS, param::OF_CONTACT],
+        query: &[param::LIMIT.param, param::CURSOR, param::OF_CAMPAIGN, param::STATUS, param::OF_CONTACT],
         table: &[Action::BatchGetItem, Action::Query],
         indexes: &[GSI1.name],
         ..Spec::DEFAULT
@@ -287,7 +293,7 @@ endpoints![
         method: Method::Patch,
         path: "/campaign-leads/{lead_id}",
         scope: Scope::Write,
-        body: Some(BodySpec::json::<LeadPatch>()),
+        body: Some(BodySpec::json::<LeadPatch>().limit(SHORT_LIMIT)),
         success: Success::ok::<LeadView>(),
         table: &[Action::BatchGetItem, Action::UpdateItem],
         indexes: &[GSI2.name],
@@ -299,7 +305,7 @@ endpoints![
         path: "/companies",
         scope: Scope::Read,
         success: Success::list::<CompanyView>(),
-        query: &[param::LIMIT, param::CURSOR, param::NAME],
+        query: &[param::LIMIT.param, param::CURSOR, param::NAME],
         table: &[Action::Query],
         ..Spec::DEFAULT
     },
@@ -309,7 +315,7 @@ endpoints![
         method: Method::Post,
         path: "/api-keys",
         scope: Scope::Admin,
-        body: Some(BodySpec::json::<NewApiKey>()),
+        body: Some(BodySpec::json::<NewApiKey>().limit(SHORT_LIMIT)),
         success: Success::created::<CreatedApiKeyView>(),
         headers: &[Header::IdempotencyKey(Repeat::Refused(Kind::ApiKey))],
         table: &[Action::PutItem],
@@ -321,7 +327,7 @@ endpoints![
         path: "/api-keys",
         scope: Scope::Admin,
         success: Success::list::<ApiKeyView>(),
-        query: &[param::LIMIT, param::CURSOR],
+        query: &[param::LIMIT.param, param::CURSOR],
         table: &[Action::BatchGetItem],
         indexes: &[GSI1.name],
         ..Spec::DEFAULT

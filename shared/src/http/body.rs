@@ -26,16 +26,19 @@ impl Body {
     /// Reads the body of an event. Its content is still to be parsed.
     ///
     /// # Errors
-    /// 415 for another media type, 413 for too many bytes.
-    pub(super) fn read(event: &Event, spec: BodySpec) -> Result<Self, ApiError> {
-        let content_type = event.header("content-type").unwrap_or(Media::Json.as_str());
+    /// 415 for another media type or an encoded body, 413 for too many bytes.
+    pub(super) fn read(event: &mut Event, spec: BodySpec) -> Result<Self, ApiError> {
+        let content_type = event.header("content-type").unwrap_or(Media::Json.as_str()).to_owned();
         let media =
-            find_media(content_type, spec.media).ok_or(ApiError::UnsupportedMediaType { supported: spec.media })?;
-        let bytes = event.body();
+            find_media(&content_type, spec.media).ok_or(ApiError::UnsupportedMediaType { supported: spec.media })?;
+        if !is_identity(event.header("content-encoding").unwrap_or_default()) {
+            return Err(ApiError::UnsupportedContentEncoding);
+        }
+        let bytes = event.take_body();
         if bytes.len() > spec.limit {
             return Err(ApiError::BodyTooLarge { limit: spec.limit });
         }
-        Ok(Self { media, content_type: content_type.to_owned(), bytes })
+        Ok(Self { media, content_type, bytes })
     }
 
     /// The delimiter between the parts of a form (RFC 2046 §5.1.1); `None` for a body that is no form.
@@ -52,6 +55,14 @@ impl Body {
         }
         None
     }
+}
+
+/// `true` for a list of content codings that leaves the body as it is (RFC 9110 §8.4).
+fn is_identity(content_encoding: &str) -> bool {
+    content_encoding
+        .split(',')
+        .map(str::trim)
+        .all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
 }
 
 /// The media type of a content type, without regard to its parameters (RFC 9110 §8.3.1), if it is one of `accepted`.

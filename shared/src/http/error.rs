@@ -41,6 +41,9 @@ pub enum ApiError {
         /// The media types that the endpoint accepts.
         supported: &'static [Media],
     },
+    /// 415: the body is compressed or encoded in another way.
+    #[error("Content-Encoding must be identity: send the body uncompressed")]
+    UnsupportedContentEncoding,
     /// 413: the body is too large.
     #[error("Request body must be at most {limit} bytes")]
     BodyTooLarge {
@@ -123,21 +126,22 @@ impl ApiError {
             }
             Self::PreconditionFailed => 412,
             Self::BodyTooLarge { .. } | Self::TooManyRows { .. } => 413,
-            Self::UnsupportedMediaType { .. } => 415,
+            Self::UnsupportedMediaType { .. } | Self::UnsupportedContentEncoding => 415,
             Self::KeyReused => 422,
             Self::Internal(_) => 500,
             Self::AlreadyCompleted | Self::Unavailable => 503,
         }
     }
 
-    /// The header that the status requires or recommends: `WWW-Authenticate` (RFC 9110 §15.5.2), `Allow` (§15.5.6), and
-    /// `Retry-After` (§10.2.3) for errors that a later attempt can avoid.
+    /// The header that the status requires or recommends: `WWW-Authenticate` (RFC 9110 §15.5.2), `Allow` (§15.5.6),
+    /// `Accept-Encoding` (§15.5.16), and `Retry-After` (§10.2.3) for errors that a later attempt can avoid.
     fn header(&self) -> Option<Header> {
         match self {
             Self::Unauthorized => {
                 Some(("www-authenticate", r#"Bearer realm="contacts", ApiKey realm="contacts""#.to_owned()))
             }
             Self::MethodNotAllowed { allowed } => Some(("allow", (*allowed).to_owned())),
+            Self::UnsupportedContentEncoding => Some(("accept-encoding", "identity".to_owned())),
             Self::InProgress { seconds } => Some(("retry-after", seconds.to_string())),
             Self::AlreadyCompleted | Self::Unavailable => Some(("retry-after", "1".to_owned())),
             Self::NoRoute

@@ -60,14 +60,14 @@ impl Event {
         self.headers.iter().find(|(sent, _)| sent.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The bytes of the body. The gateway encodes a body as base64 unless its content type is text.
-    pub fn body(&self) -> Vec<u8> {
-        let body = self.body.as_deref().unwrap_or_default();
+    /// Takes the bytes of the body out of the event. The gateway encodes a body as base64 unless its content type is text.
+    pub fn take_body(&mut self) -> Vec<u8> {
+        let body = self.body.take().unwrap_or_default();
         if self.is_base64_encoded {
             // The gateway sends no malformed base64. If it did, the endpoint would refuse the text as a malformed body.
-            STANDARD.decode(body).unwrap_or_else(|_| body.into())
+            STANDARD.decode(&body).unwrap_or_else(|_| body.into_bytes())
         } else {
-            body.into()
+            body.into_bytes()
         }
     }
 }

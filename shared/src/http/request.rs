@@ -5,7 +5,7 @@ use crate::domain::{ActivityId, Id, ImportId, RequiredVersion, ValidationErrors}
 use crate::dynamodb::SortPosition;
 use crate::endpoint::{ACTIVITY_ID, Endpoint, PathValues};
 use crate::repositories::Page;
-use crate::wire::{FromBody, FromQuery, Query, Resource, parse_json};
+use crate::wire::{FromBody, FromQuery, MAX_VALUES, Query, Resource, parse_json};
 
 use super::body::Body;
 use super::error::ApiError;
@@ -76,7 +76,7 @@ impl Request {
     /// # Errors
     /// 400 with all validation errors of the body.
     pub fn body<T: FromBody>(&self) -> Result<T, ApiError> {
-        Ok(T::from_body(parse_json(&self.body.bytes)?)?)
+        Ok(T::from_body(parse_json(&self.body.bytes, MAX_VALUES)?)?)
     }
 
     /// The body as it was sent, for an endpoint that accepts other media types than JSON.

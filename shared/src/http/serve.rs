@@ -8,7 +8,7 @@
 //!    gateway has routed already; this check holds for events that reach the function in another way.
 //! 2. *Credential* (401), the first that needs the table, for an API key that is not cached.
 //! 3. *Scope* (403).
-//! 4. *Body* (415, 413): its media type and its size, not its content.
+//! 4. *Body* (415, 413): its media type, its encoding and its size, not its content.
 //! 5. *Path* and 6. *headers* (400). Each reports all of its validation errors together.
 //! 7. *Idempotency*: a repeated `Idempotency-Key` gets its response here, without a call of the handler.
 //! 8. *Handler*: it parses the query and the body (400), calls the repositories and builds the response.
@@ -169,7 +169,7 @@ async fn handle_event(
     ctx: &RequestContext,
     endpoint: Endpoint,
     handler: impl Handler,
-    event: Event,
+    mut event: Event,
     caller: &OnceLock<Principal>,
 ) -> Result<Response, ApiError> {
     let spec = endpoint.spec();
@@ -180,7 +180,7 @@ async fn handle_event(
         return Err(ApiError::Forbidden);
     }
     let body = match spec.body {
-        Some(spec) => Body::read(&event, spec)?,
+        Some(spec) => Body::read(&mut event, spec)?,
         None => Body::default(),
     };
     check_path_values(&path_values)?;
@@ -201,8 +201,10 @@ fn match_route(endpoint: Endpoint, event: &Event) -> Result<PathValues, ApiError
     }
 }
 
+/// Authenticates the caller. A blank `X-API-Key`, which some clients send with a token, counts as not sent.
 async fn authenticate(ctx: &RequestContext, event: &Event) -> Result<Principal, ApiError> {
-    let credentials = Credentials { api_key: event.header("x-api-key"), authorization: event.header("authorization") };
+    let api_key = event.header("x-api-key").filter(|key| !key.trim().is_empty());
+    let credentials = Credentials { api_key, authorization: event.header("authorization") };
     Ok(ctx.authenticate(credentials).await?)
 }
 

@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use super::{REQUEST_ID, date_time, string, uuid};
 use crate::endpoint::{ACTIVITY_ID, Header, MAX_IDEMPOTENCY_KEY, MAX_REQUEST_ID, Repeat};
 use crate::repositories::idempotency::RECORD_LIFETIME;
-use crate::wire::param::{Param, ParamKind};
+use crate::wire::param::{IntegerRange, Param, ParamKind};
 
 pub(super) fn in_path(name: &str) -> Parameter {
     let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
@@ -21,7 +21,7 @@ pub(super) fn in_query(param: &Param) -> Parameter {
         ParamKind::Uuid => uuid(),
         ParamKind::Time => date_time(),
         ParamKind::Boolean => ObjectBuilder::new().schema_type(Type::Boolean).default(Some(Value::from(false))),
-        ParamKind::Integer { min, max, default } => ObjectBuilder::new()
+        ParamKind::Integer(IntegerRange { min, max, default }) => ObjectBuilder::new()
             .schema_type(Type::Integer)
             .minimum(Some(min))
             .maximum(Some(max))

@@ -28,7 +28,7 @@ impl TestApp {
 
     /// Stores John Doe, the contact of the documentation and of the example event.
     pub async fn create_john(&self) -> Contact {
-        let body = TestRequest::example(Endpoint::CreateContact).event().body();
+        let body = TestRequest::example(Endpoint::CreateContact).event().take_body();
         self.create_contact_from_json(std::str::from_utf8(&body).expect("the example's body is text")).await
     }
 

@@ -60,7 +60,7 @@ struct EventText(Json);
 impl FieldValue for EventText {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
         const EXPECTED: &str = "a JSON object or array";
-        match Json::parse(input.json(EXPECTED)?)? {
+        match Json::parse(&input.json(EXPECTED)?)? {
             text @ (Json::Object(_) | Json::Array(_)) => Ok(Self(text)),
             Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
                 Err(InvalidValue::WrongType { expected: EXPECTED })

@@ -3,10 +3,14 @@
 use serde_json::value::RawValue;
 
 use super::fields::{FromFields, Purpose, read_object};
+use crate::domain::json::count_values;
 use crate::domain::{InvalidValue, ValidationErrors};
 
 /// The name of the body as a whole in validation errors.
 pub(crate) const BODY: &str = "body";
+
+/// The most JSON values of a body: several times as many as 64 KiB of metadata can hold.
+pub(crate) const MAX_VALUES: usize = 100_000;
 
 /// A value that is read from a request body.
 pub trait FromBody: Sized {
@@ -48,12 +52,19 @@ pub(super) fn body_elements(body: &RawValue) -> Result<Vec<&RawValue>, Validatio
         .map_err(|_| ValidationErrors::one(BODY, InvalidValue::WrongType { expected: "a JSON array" }))
 }
 
-/// Parses the bytes of a body as JSON, whose fields are still to be read.
+/// Parses the bytes of a body as JSON, whose fields are still to be read. A byte order mark before it is skipped (RFC 8259 §8.1).
+///
+/// The number of values is checked before any of them is built, so that it bounds the memory of a request.
 ///
 /// # Errors
-/// The body is not well-formed JSON.
-pub(crate) fn parse_json(body: &[u8]) -> Result<&RawValue, ValidationErrors> {
-    serde_json::from_slice(body).map_err(|error| {
+/// The body is not well-formed JSON, or has more values than `max_values`.
+pub(crate) fn parse_json(body: &[u8], max_values: usize) -> Result<&RawValue, ValidationErrors> {
+    let body = body.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(body);
+    let json: &RawValue = serde_json::from_slice(body).map_err(|error| {
         ValidationErrors::one(BODY, InvalidValue::Syntax { line: error.line(), column: error.column() })
-    })
+    })?;
+    if count_values(json.get()) > max_values {
+        return Err(ValidationErrors::one(BODY, InvalidValue::TooMany { max: max_values, elements: "JSON values" }));
+    }
+    Ok(json)
 }

@@ -15,6 +15,8 @@ use crate::repositories::{Plan, Row, RowOutcome};
 
 /// The most rows of one upload.
 pub const MAX_ROWS: usize = 5_000;
+/// The most JSON values of one upload, of which each has four of its 4,000,000 bytes. The function has memory for them.
+const MAX_UPLOAD_VALUES: usize = 1_000_000;
 /// The most invalid rows whose errors one response lists.
 const MAX_ROWS_WITH_ERRORS: usize = 100;
 
@@ -98,8 +100,8 @@ impl Upload {
     /// The body is not an array, or it has too many rows.
     pub fn from_json(body: &[u8]) -> Result<Self, UploadError> {
         let mut upload = Self::default();
-        for element in body_elements(parse_json(body)?)? {
-            let fields = Fields::of_object(element, Purpose::Create);
+        for element in body_elements(parse_json(body, MAX_UPLOAD_VALUES)?)? {
+            let fields = Fields::of_json_row(element, Purpose::Create);
             upload.add_row(fields.map_err(|kind| ValidationErrors::one(BODY, kind)))?;
         }
         Ok(upload)
@@ -112,7 +114,7 @@ impl Upload {
     pub fn from_rows(rows: impl Iterator<Item = Result<Cells, ValidationErrors>>) -> Result<Self, UploadError> {
         let mut upload = Self::default();
         for row in rows {
-            let fields = row.as_ref().map(|cells| Fields::of_row(cells, Purpose::Create));
+            let fields = row.as_ref().map(|cells| Fields::of_csv_row(cells, Purpose::Create));
             upload.add_row(fields.map_err(Clone::clone))?;
         }
         Ok(upload)

@@ -94,8 +94,13 @@ impl FromFields for LeadMagnet {
         let name = fields.required("name", "Title.");
         let description = fields.optional_text("description", "Description.");
         let url = fields.required("url", "URL of the resource.");
-        let content_type = fields.required("content_type", "Type of the resource.");
-        Some(Self { name: name?, description: description.into_value(), url: url?, content_type: content_type? })
+        let content_type = fields.optional("content_type", "Type of the resource.");
+        Some(Self {
+            name: name?,
+            description: description.into_value(),
+            url: url?,
+            content_type: content_type.into_value(),
+        })
     }
 }
 

@@ -74,7 +74,7 @@ fn read_enrichment(fields: &mut Fields<'_>) -> Patch<Enrichment> {
 impl FieldValue for Enrichment {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
         let json = input.json(JSON_OBJECT)?;
-        Ok(Self { object: JsonObject::parse(json)?, key_order: key_order(json) })
+        Ok(Self { object: JsonObject::parse(&json)?, key_order: key_order(&json) })
     }
 
     #[cfg(feature = "openapi")]
@@ -212,8 +212,8 @@ impl TimelineQuery {
         let TimelinePage { filter, page, limit, .. } = &self.0;
         let pairs = [
             (param::CAMPAIGN_ID, filter.to_string()),
-            (param::PAGE, page.saturating_add(1).min(MAX_PAGE).to_string()),
-            (param::ACTIVITY_LIMIT, limit.to_string()),
+            (param::PAGE.param, page.saturating_add(1).min(MAX_PAGE).to_string()),
+            (param::ACTIVITY_LIMIT.param, limit.to_string()),
             (param::AFTER, after),
         ];
         // None of these values has a character that a query would have to encode.

@@ -30,7 +30,7 @@ use serde_json::value::RawValue;
 #[cfg(feature = "openapi")]
 use utoipa::openapi::{RefOr, Schema};
 
-pub(crate) use input::Input;
+pub(crate) use input::{Input, Scalar};
 use members::Members;
 #[cfg(feature = "openapi")]
 use schema::object_reference;
@@ -118,7 +118,9 @@ pub struct Fields<'a> {
 /// The source of the fields.
 enum Source<'a> {
     Object(Members<'a>),
-    Row(&'a Cells),
+    /// A JSON object that is a row of an upload.
+    JsonRow(Members<'a>),
+    CsvRow(&'a Cells),
     /// No fields: the reader records what it is asked for.
     Description,
 }
@@ -139,9 +141,17 @@ impl<'a> Fields<'a> {
         Ok(Self::new(Source::Object(Members::parse(json)?), purpose))
     }
 
+    /// The fields of a JSON object that is a row of an upload.
+    ///
+    /// # Errors
+    /// The errors of [`Fields::of_object`].
+    pub fn of_json_row(json: &'a RawValue, purpose: Purpose) -> Result<Self, InvalidValue> {
+        Ok(Self::new(Source::JsonRow(Members::parse(json)?), purpose))
+    }
+
     /// The fields of a CSV row.
-    pub fn of_row(cells: &'a Cells, purpose: Purpose) -> Self {
-        Self::new(Source::Row(cells), purpose)
+    pub fn of_csv_row(cells: &'a Cells, purpose: Purpose) -> Self {
+        Self::new(Source::CsvRow(cells), purpose)
     }
 
     /// A reader that records the fields which it is asked for.
@@ -232,7 +242,7 @@ impl<'a> Fields<'a> {
             Sent::Value(input) => input,
         };
         let object = input.json(JSON_OBJECT).map_err(ValidationErrors::whole);
-        match object.and_then(|json| read_object(json, T::PURPOSE)) {
+        match object.and_then(|json| read_object(&json, T::PURPOSE)) {
             Ok(value) => Patch::Set(value),
             Err(errors) => {
                 self.errors.nest(PathSegment::Field(name), errors);
@@ -272,22 +282,24 @@ impl<'a> Fields<'a> {
 
     /// Finds a field.
     fn sent(&mut self, name: &str) -> Sent<'a> {
-        match &self.source {
-            Source::Description => Sent::Nothing,
-            Source::Row(cells) => match cells.iter().find(|(column, _)| *column == name) {
-                Some((_, cell)) => Sent::Value(Input::Cell(cell)),
-                None => Sent::Nothing,
-            },
-            Source::Object(members) => {
-                let mut values = members.named(name);
-                let value = values.next();
-                self.has_repeated_field |= values.next().is_some();
-                match value {
+        let (members, input): (_, fn(_) -> _) = match &self.source {
+            Source::Description => return Sent::Nothing,
+            Source::CsvRow(cells) => {
+                return match cells.iter().find(|(column, _)| *column == name) {
+                    Some((_, cell)) => Sent::Value(Input::Cell(cell)),
                     None => Sent::Nothing,
-                    Some(json) if json.get() == "null" => Sent::Null,
-                    Some(json) => Sent::Value(Input::Json(json)),
-                }
+                };
             }
+            Source::Object(members) => (members, Input::Json),
+            Source::JsonRow(members) => (members, Input::RowMember),
+        };
+        let mut values = members.named(name);
+        let value = values.next();
+        self.has_repeated_field |= values.next().is_some();
+        match value {
+            None => Sent::Nothing,
+            Some(json) if json.get() == "null" => Sent::Null,
+            Some(json) => Sent::Value(input(json)),
         }
     }
 

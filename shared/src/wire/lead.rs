@@ -121,8 +121,9 @@ pub struct LeadView<'a> {
     lead_score: Option<&'a Number>,
     #[cfg_attr(feature = "openapi", schema(required))]
     lead_phase: Option<&'a str>,
-    /// Always `true`: a lead is made of a contact.
-    is_contact: bool,
+    /// No part of this API sets it: always `null`, as on the platform.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>, required))]
+    is_contact: Option<()>,
     /// Campaign step of the lead. No part of this API sets it: always `null`.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "uuid", required))]
     current_lead_step_id: Option<Uuid>,
@@ -142,7 +143,7 @@ impl<'a> LeadView<'a> {
             lead_status: lead.details.lead_status,
             lead_score: lead.lead_score.as_ref(),
             lead_phase: lead.details.lead_phase.as_ref().map(Line::as_str),
-            is_contact: true,
+            is_contact: None,
             current_lead_step_id: lead.current_lead_step_id,
             created_at: time::to_seconds(lead.created_at),
             updated_at: time::to_seconds(lead.updated_at),

@@ -14,6 +14,7 @@ mod contact;
 pub(crate) mod fields;
 mod import;
 mod lead;
+mod lenient;
 pub mod param;
 mod query;
 mod values;
@@ -21,7 +22,7 @@ mod view;
 
 pub use activity::{ActivityView, NewActivities};
 pub use api_key::{ApiKeyView, CreatedApiKey, CreatedApiKeyView};
-pub(crate) use body::{BODY, parse_json};
+pub(crate) use body::{BODY, MAX_VALUES, parse_json};
 pub use body::{FromBody, ObjectBody};
 pub use bulk::{BulkQuery, MAX_ROWS, OnError, Report, ReportView, Upload, UploadError, columns};
 pub use campaign::{CampaignView, NewCampaign};

@@ -26,14 +26,33 @@ pub enum ParamKind {
     /// `true` or `false`; `false` by default.
     Boolean,
     /// An integer in a range.
-    Integer {
-        /// The smallest value.
-        min: u32,
-        /// The largest value.
-        max: u32,
-        /// The value of an absent parameter.
-        default: u32,
-    },
+    Integer(IntegerRange),
+}
+
+/// The values of an integer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IntegerRange {
+    /// The smallest value.
+    pub min: u32,
+    /// The largest value.
+    pub max: u32,
+    /// The value of an absent parameter.
+    pub default: u32,
+}
+
+/// A query parameter that is an integer. A type of its own, so that no other parameter can be read as an integer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IntegerParam {
+    /// The parameter, as endpoints list it.
+    pub param: Param,
+    /// Its values.
+    pub range: IntegerRange,
+}
+
+impl IntegerParam {
+    const fn new(name: &'static str, description: &'static str, range: IntegerRange) -> Self {
+        Self { param: Param { name, description, kind: ParamKind::Integer(range) }, range }
+    }
 }
 
 /// The error of a parameter that a query repeats.
@@ -57,23 +76,17 @@ pub const AFTER: Param = Param {
     kind: ParamKind::Text,
 };
 /// The number of a timeline's page.
-pub const PAGE: Param = Param {
-    name: "page",
-    description: "Page of the timeline, from 0",
-    kind: ParamKind::Integer { min: 0, max: MAX_PAGE, default: 0 },
-};
+pub const PAGE: IntegerParam =
+    IntegerParam::new("page", "Page of the timeline, from 0", IntegerRange { min: 0, max: MAX_PAGE, default: 0 });
 /// The page size of a timeline.
-pub const ACTIVITY_LIMIT: Param = Param {
-    name: "limit",
-    description: "Activities per page",
-    kind: ParamKind::Integer { min: 1, max: 200, default: 50 },
-};
+pub const ACTIVITY_LIMIT: IntegerParam =
+    IntegerParam::new("limit", "Activities per page", IntegerRange { min: 1, max: 200, default: 50 });
 /// The page size of a list.
-pub const LIMIT: Param = Param {
-    name: "limit",
-    description: "Most rows per page. A page may have fewer: only a missing `Link` header marks the end of the list",
-    kind: ParamKind::Integer { min: 1, max: 1000, default: 1000 },
-};
+pub const LIMIT: IntegerParam = IntegerParam::new(
+    "limit",
+    "Most rows per page. A page may have fewer: only a missing `Link` header marks the end of the list",
+    IntegerRange { min: 1, max: 1000, default: 1000 },
+);
 /// The position in a list at which a page begins.
 pub const CURSOR: Param = Param {
     name: "cursor",

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::param::{self, Param, ParamKind};
+use super::param::{self, IntegerParam, IntegerRange, Param};
 use crate::domain::{InvalidValue, ValidationErrors};
 use crate::dynamodb::{Cursor, SortPosition};
 
@@ -11,9 +11,11 @@ use crate::dynamodb::{Cursor, SortPosition};
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Decodes a query without its `?` (WHATWG URL, `application/x-www-form-urlencoded`).
+    /// Decodes a query without its `?` (WHATWG URL, `application/x-www-form-urlencoded`). A parameter without a value
+    /// (`?status=`) counts as not sent.
     pub(crate) fn parse(raw: &str) -> Self {
-        Self(form_urlencoded::parse(raw.as_bytes()).into_owned().collect())
+        let params = form_urlencoded::parse(raw.as_bytes()).into_owned();
+        Self(params.filter(|(_, value)| !value.is_empty()).collect())
     }
 
     /// Reads a parameter; `None` if it was not sent or an error was added.
@@ -41,9 +43,9 @@ impl Query {
     }
 
     /// Reads an integer parameter; its default if it was not sent or an error was added.
-    pub(super) fn integer(&self, errors: &mut ValidationErrors, param: &Param) -> u32 {
-        let ParamKind::Integer { min, max, default } = param.kind else { return 0 };
-        let value = self.read(errors, param, |value| {
+    pub(super) fn integer(&self, errors: &mut ValidationErrors, param: &IntegerParam) -> u32 {
+        let IntegerRange { min, max, default } = param.range;
+        let value = self.read(errors, &param.param, |value| {
             // `parse` alone would accept a plus sign.
             let has_only_digits = value.bytes().all(|byte| byte.is_ascii_digit());
             match value.parse() {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 #[cfg(feature = "openapi")]
 use super::fields::Component;
 use super::fields::{FieldValue, Input};
+use super::lenient;
 use crate::domain::ids::parse_uuid;
 use crate::domain::json::{DECIMAL, JSON_OBJECT, Number};
 use crate::domain::{InvalidValue, JsonObject, ProviderAccounts, RowCount, Scopes, time};
@@ -20,7 +21,7 @@ pub(super) const ARRAY_OF_STRINGS: &str = "an array of strings";
 
 impl FieldValue for bool {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
-        input.deserialize("true or false")
+        lenient::boolean(input).ok_or(InvalidValue::WrongType { expected: "true or false" })
     }
 
     #[cfg(feature = "openapi")]
@@ -31,7 +32,7 @@ impl FieldValue for bool {
 
 impl FieldValue for RowCount {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
-        input.deserialize::<u64>("an integer of at least 0")?.try_into()
+        lenient::integer(input).ok_or(InvalidValue::WrongType { expected: "an integer of at least 0" })?.try_into()
     }
 
     #[cfg(feature = "openapi")]
@@ -42,7 +43,7 @@ impl FieldValue for RowCount {
 
 impl FieldValue for Number {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
-        input.deserialize(DECIMAL)
+        lenient::number(input).ok_or(InvalidValue::WrongType { expected: DECIMAL })
     }
 
     #[cfg(feature = "openapi")]
@@ -76,7 +77,7 @@ impl FieldValue for DateTime<Utc> {
 
 impl FieldValue for JsonObject {
     fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
-        Self::parse(input.json(JSON_OBJECT)?)
+        Self::parse(&input.json(JSON_OBJECT)?)
     }
 
     #[cfg(feature = "openapi")]

@@ -7,7 +7,7 @@ use shared::Endpoint;
 use uuid::Uuid;
 
 use crate::client::{
-    Request, Response, delete, get, jane, new_contact, new_email, new_import, post, put, rows, rows_of_all_pages,
+    API, Request, Response, delete, get, jane, new_contact, new_email, new_import, post, put, rows, rows_of_all_pages,
 };
 
 const REUSED: &str = "Idempotency-Key was already used for a different request";
@@ -53,6 +53,39 @@ fn a_body_of_another_content_type_is_rejected() {
             response.expect_error(415, "Content-Type must be application/json");
         }
     }
+}
+
+#[test]
+fn a_compressed_body_is_rejected() {
+    for request in requests_with_body() {
+        let response = request.header("content-encoding", "gzip").send();
+        response.expect_error(415, "Content-Encoding must be identity: send the body uncompressed");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_before_a_body_is_skipped() {
+    let body = format!("\u{feff}{}", jane(&new_email()));
+    post("/contacts", &json!(null)).body(body).send().expect(201);
+}
+
+#[test]
+fn empty_parameters_and_an_empty_api_key_count_as_not_sent() {
+    let email = new_email();
+    post("/contacts", &jane(&email)).send().expect(201);
+    let list = format!("/contacts?email={email}&company=&import_id=&created_after=&limit=&cursor=");
+
+    let contacts = get(&list).bearer(&API.org.jwt).key("").send().expect(200).json();
+
+    assert_eq!(contacts[0]["email"], json!(email));
+}
+
+#[test]
+fn integers_and_booleans_are_read_from_text() {
+    let import = post("/imports", &json!({"source": "csv", "total_rows": " 500 "})).send().expect(201).json();
+    assert_eq!(import["total_rows"], 500);
+    let campaign = post("/campaigns", &json!({"name": "Q1", "publish_posts": "off"})).send().expect(201).json();
+    assert_eq!(campaign["publish_posts"], false);
 }
 
 #[test]

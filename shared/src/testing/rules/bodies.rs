@@ -6,6 +6,7 @@ use super::{success, valid_request};
 use crate::endpoint::Endpoint;
 use crate::http::Handler;
 use crate::testing::TestApp;
+use crate::wire::MAX_VALUES;
 
 /// A body is JSON by its content type and by its syntax, an object (or an array, where the endpoint takes one), and within
 /// the endpoint's limit. Unknown fields are ignored.
@@ -13,8 +14,11 @@ pub async fn bodies(endpoint: Endpoint, handle: impl Handler) {
     let app = TestApp::new().await;
     json_content_types_are_accepted(&app, endpoint, handle).await;
     other_content_types_are_refused(&app, endpoint, handle).await;
+    encoded_bodies_are_refused(&app, endpoint, handle).await;
     malformed_bodies_are_refused(&app, endpoint, handle).await;
     the_limit_counts_bytes(&app, endpoint, handle).await;
+    the_limit_counts_values(&app, endpoint, handle).await;
+    a_byte_order_mark_is_skipped(&app, endpoint, handle).await;
     unknown_fields_are_ignored(&app, endpoint, handle).await;
 }
 
@@ -50,6 +54,25 @@ async fn other_content_types_are_refused(app: &TestApp, endpoint: Endpoint, hand
     }
 }
 
+async fn encoded_bodies_are_refused(app: &TestApp, endpoint: Endpoint, handle: impl Handler) {
+    for content_encoding in ["gzip", "br", "identity, gzip", "aws-chunked", "x"] {
+        let encoded = valid_request(app, endpoint).await.header("content-encoding", content_encoding);
+
+        let response = app.send(endpoint, handle, &encoded).await;
+
+        let expected = (415, "Content-Encoding must be identity: send the body uncompressed".to_owned());
+        assert_eq!((response.status, response.detail()), expected, "{content_encoding}");
+        assert_eq!(response.header("accept-encoding"), "identity");
+    }
+    for content_encoding in ["", "identity", " Identity "] {
+        let plain = valid_request(app, endpoint).await.header("content-encoding", content_encoding);
+
+        let response = app.send(endpoint, handle, &plain).await;
+
+        assert_eq!(response.status, success(endpoint), "{content_encoding:?}: {}", response.text);
+    }
+}
+
 async fn malformed_bodies_are_refused(app: &TestApp, endpoint: Endpoint, handle: impl Handler) {
     let takes_arrays = endpoint.spec().body.expect("the endpoint takes a body").takes_arrays();
     let good = valid_request(app, endpoint).await;
@@ -79,7 +102,8 @@ fn malformed_bodies() -> Vec<(Vec<u8>, String)> {
         syntax(b"{\n  \"a\": tru }", 2, 11),
         syntax(b"{'a': 1}", 1, 2),
         syntax(b"{} {}", 1, 4),
-        syntax("\u{feff}{}".as_bytes(), 1, 1),
+        syntax("\u{feff}".as_bytes(), 1, 0),
+        syntax("\u{feff}\u{feff}{}".as_bytes(), 1, 1),
         syntax(b"{\"a\": NaN}", 1, 7),
         syntax(b"{\"a\": \"\x01\"}", 1, 7),
         syntax(b"{\"a\": \"\xff\"}", 1, 8),
@@ -91,6 +115,20 @@ fn malformed_bodies() -> Vec<(Vec<u8>, String)> {
         other(b"null", "must be a JSON object"),
         other(b"42", "must be a JSON object"),
     ]
+}
+
+/// Values are limited because of the memory that they take, in fields that the endpoint does not read too.
+async fn the_limit_counts_values(app: &TestApp, endpoint: Endpoint, handle: impl Handler) {
+    let good = valid_request(app, endpoint).await;
+    let body = format!(r#"{{"unknown": [1{}]}}"#, ",1".repeat(MAX_VALUES));
+    if body.len() > endpoint.spec().body.expect("the endpoint takes a body").limit {
+        return;
+    }
+
+    let response = app.send(endpoint, handle, &good.text(body)).await;
+
+    let expected = (400, format!("Validation error: body must hold at most {MAX_VALUES} JSON values"));
+    assert_eq!((response.status, response.detail()), expected);
 }
 
 async fn the_limit_counts_bytes(app: &TestApp, endpoint: Endpoint, handle: impl Handler) {
@@ -105,6 +143,15 @@ async fn the_limit_counts_bytes(app: &TestApp, endpoint: Endpoint, handle: impl 
     assert_eq!(longest.status, success(endpoint), "{}", longest.text);
     let expected = (413, format!("Request body must be at most {limit} bytes"));
     assert_eq!((too_long.status, too_long.detail()), expected);
+}
+
+async fn a_byte_order_mark_is_skipped(app: &TestApp, endpoint: Endpoint, handle: impl Handler) {
+    let request = valid_request(app, endpoint).await;
+    let body = format!("\u{feff}{}", request.body());
+
+    let response = app.send(endpoint, handle, &request.text(body)).await;
+
+    assert_eq!(response.status, success(endpoint), "{}", response.text);
 }
 
 /// The body is encoded, as the gateway encodes a body whose content type is unknown to it.

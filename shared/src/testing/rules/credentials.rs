@@ -46,6 +46,8 @@ async fn valid_credentials_need_the_scope(app: &TestApp, endpoint: Endpoint, han
     for (name, credentials, scopes) in [
         ("an admin key", Credentials::key(clear(org)), all),
         ("an admin key beside an invalid token", key_and_bad_token, all),
+        ("an empty key beside a token", Credentials { key: Some(String::new()), ..scoped("admin") }, all),
+        ("a blank key beside a token", Credentials { key: Some(" \t".to_owned()), ..scoped("admin") }, all),
         ("a read-only key", Credentials::key(org.read_key.in_clear()), &[Scope::Read]),
         ("a token without a scope claim", Credentials::bearer(org, &json!({})), read_write),
         ("another spelling of the scheme", lower_case, all),

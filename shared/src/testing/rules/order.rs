@@ -97,6 +97,7 @@ fn add_malformed_parts(endpoint: Endpoint, add: &mut impl FnMut(u64, &str, Chang
     let spec = endpoint.spec();
     if let Some(body) = spec.body {
         add(415, "Content-Type", Change::header("content-type", "text/plain"));
+        add(415, "Content-Encoding", Change::header("content-encoding", "gzip"));
         add(413, "at most", Change::Body("{".repeat(body.limit + 1)));
     }
     if let Some(named) = NamedResource::of(endpoint) {
