@@ -76,6 +76,17 @@ impl Response {
         }
     }
 
+    /// Adds the headers that every response has. A response belongs to the credential of its request, so that no cache may
+    /// share it (`Vary`) or keep it at all (RFC 9111 §5.2.2.5): it holds personal data, and once an API key in clear. A client
+    /// may keep a response with an `ETag` if it asks each time whether that is still current (§5.2.2.4).
+    pub(super) fn with_common_headers(self, request_id: &str) -> Self {
+        let cache_control = if self.header("etag").is_some() { "private, no-cache" } else { "no-store" };
+        self.with("cache-control", cache_control)
+            .with("vary", "X-API-Key, Authorization")
+            .with("x-content-type-options", "nosniff")
+            .with("x-request-id", request_id)
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {

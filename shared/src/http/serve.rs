@@ -14,6 +14,9 @@
 //! 8. *Handler*: it parses the query and the body (400), calls the repositories and builds the response.
 //! 9. *Conditional request*: a response whose `ETag` the client has named in `If-None-Match` becomes a 304.
 //!
+//! Every response, of success or of any check, then gets its request id and the headers for caches and browsers
+//! (`Response::with_common_headers`).
+//!
 //! The order is part of the API, and `testing/rules/order.rs` pins it. The credential comes before everything that an error
 //! could tell: a caller without one learns which routes exist and nothing else. The scope comes before the content, which is
 //! irrelevant to a forbidden request. The form comes before idempotency, so that a malformed request neither takes a key nor
@@ -133,7 +136,7 @@ pub async fn serve(
         Err(ApiError::Internal(reason)) => Some(reason.clone()),
         _ => None,
     };
-    let response = result.unwrap_or_else(ApiError::into_response).with("x-request-id", &ids.request);
+    let response = result.unwrap_or_else(ApiError::into_response).with_common_headers(&ids.request);
     telemetry::log_request(&telemetry::RequestLog {
         operation: &endpoint.operation_id(),
         ids: &ids,

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::engine::Engine;
 use super::fault::FaultProxy;
+use super::rules::assert_common_headers;
 use super::{Tenant, TestRequest, TestResponse};
 use crate::app::{App, RequestContext};
 use crate::auth::{Credentials, Principal};
@@ -128,7 +129,9 @@ impl TestApp {
     ) -> TestResponse {
         let invocation = Invocation { deadline, request_id: LAMBDA_REQUEST_ID.to_owned() };
         let response = Box::pin(serve(&self.app, endpoint, handle, request.event(), invocation)).await;
-        TestResponse::new(&response)
+        let response = TestResponse::new(&response);
+        assert_common_headers(&response);
+        response
     }
 
     /// Reads one page of a list as [`TestApp::org`].

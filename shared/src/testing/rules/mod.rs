@@ -5,6 +5,7 @@
 //! ([`valid_request`](fn@valid_request)).
 
 mod bodies;
+mod common_headers;
 mod credentials;
 mod failures;
 mod idempotency;
@@ -16,6 +17,7 @@ mod routing;
 pub mod valid_request;
 
 pub use bodies::bodies;
+pub(super) use common_headers::assert_common_headers;
 pub use credentials::credentials;
 pub use failures::{bugs, unavailable};
 pub use idempotency::{idempotency, idempotency_locks};
