@@ -122,7 +122,7 @@ mod tests {
             let credentials = Credentials { api_key: Some(secret.in_clear()), authorization: None };
             let principal = ctx.authenticate(credentials).await.unwrap();
             assert!(principal.org_id() == org && principal.may(Scope::Admin));
-            let keys = ctx.api_keys(&principal).list(10, None).await.unwrap().rows;
+            let keys = ctx.api_keys(&principal).list::<ApiKey>(Some(10), None).await.unwrap().rows;
             assert!(
                 keys.iter().any(|key| key.display_prefix == secret.display_prefix() && key.name.as_str() == "Admin")
             );

@@ -46,7 +46,7 @@ fn jane_with(email: &str, fields: &Value) -> Value {
 struct Counts {
     created: u64,
     updated: u64,
-    skipped: usize,
+    skipped: u64,
 }
 
 /// The numbers of a report, after a check that they agree with each other.
@@ -57,7 +57,9 @@ fn counts(response: &TestResponse) -> Counts {
     let (inserted, created, updated) = (number("inserted"), number("created"), number("updated"));
     assert_eq!(created + updated, inserted);
     assert_eq!(report["details"].as_array().unwrap().len() as u64, inserted);
-    Counts { created, updated, skipped: report["skipped"].as_array().unwrap().len() }
+    let skipped = number("skipped_count");
+    assert_eq!(report["skipped"].as_array().unwrap().len() as u64, skipped.min(1_000));
+    Counts { created, updated, skipped }
 }
 
 /// The contact id in this place of the report's details.
@@ -92,13 +94,46 @@ async fn rows_are_created_or_updated_and_reported_in_their_order() {
             ],
             "created":2,
             "updated":1,
-            "skipped":[]
+            "skipped":[],
+            "skipped_count":0
         }}"#
     );
     assert_eq!(response.status, 201);
     assert_eq!(response.text, compact_json(&expected));
     assert_eq!(response.header("content-type"), "application/json");
     assert_eq!(response.header("location"), "");
+}
+
+/// A row with the longest name, and with an email that no other index has. In a response, each quotation mark of the name
+/// takes four bytes.
+fn longest_row(index: usize) -> Value {
+    let domain = format!("{}.{}.{}.com", "a".repeat(60), "b".repeat(60), "c".repeat(59));
+    jane_with(&format!("{index:064}@{domain}"), &json!({"full_name": "\"".repeat(200)}))
+}
+
+#[tokio::test]
+async fn a_report_names_a_thousand_skipped_rows_and_counts_all() {
+    let app = TestApp::new().await;
+    let invalid = vec![json!({"email": "\"".repeat(254)}); 5_000];
+
+    let response = post(&app, "on_error=skip", &json!(invalid)).await;
+
+    let report = response.json();
+    assert_eq!((response.status, &report["inserted"], &report["skipped_count"]), (201, &json!(0), &json!(5_000)));
+    let skipped = report["skipped"].as_array().unwrap();
+    assert_eq!((skipped.len(), &skipped[999]["row"]), (1_000, &json!(1_000)));
+}
+
+#[tokio::test]
+async fn the_longest_report_is_one_response() {
+    let app = TestApp::new().await;
+    let mut rows = vec![json!({"email": "\"".repeat(254)}); 1_000];
+    rows.extend((0..4_000).map(longest_row));
+
+    let response = post(&app, "on_error=skip&dry_run=true", &json!(rows)).await;
+
+    assert_eq!(response.status, 200);
+    assert_eq!(counts(&response), Counts { created: 4_000, updated: 0, skipped: 1_000 });
 }
 
 #[tokio::test]
@@ -346,7 +381,7 @@ async fn with_on_error_skip_the_valid_rows_are_written() {
     assert_eq!([first.status, second.status, third.status], [201, 201, 201]);
     assert_eq!(counts(&first), Counts { created: 260, updated: 0, skipped: 40 });
     assert_eq!(counts(&second), Counts { created: 0, updated: 260, skipped: 40 });
-    assert_eq!(counts(&third), Counts { created: 1, updated: 259, skipped: invalid.len() });
+    assert_eq!(counts(&third), Counts { created: 1, updated: 259, skipped: invalid.len() as u64 });
     assert_eq!(app.count_items("contact").await, 261);
 }
 
@@ -390,7 +425,8 @@ async fn a_dry_run_reports_what_the_upload_would_do_and_writes_nothing() {
             "updated":1,
             "skipped":[
                 {{"row":3,"email":"x","detail":"Validation error: email must be a valid email address"}}
-            ]
+            ],
+            "skipped_count":1
         }}"#
     );
     assert_eq!(response.status, 200);
@@ -742,7 +778,10 @@ async fn an_empty_array_is_an_empty_report() {
     for body in ["[]", " [ ] "] {
         let response = send(&app, &request(&app).text(body)).await;
         assert_eq!(response.status, 201, "{body}");
-        assert_eq!(response.text, r#"{"inserted":0,"details":[],"created":0,"updated":0,"skipped":[]}"#, "{body}");
+        assert_eq!(
+            response.text, r#"{"inserted":0,"details":[],"created":0,"updated":0,"skipped":[],"skipped_count":0}"#,
+            "{body}"
+        );
     }
 }
 

@@ -46,9 +46,9 @@ async fn imports_are_listed_newest_first_in_the_form_of_a_new_import() {
 
     let response = app.list(ENDPOINT, handle, "").await;
 
-    let expected = serde_json::to_value(Response::list([&two, &one])).unwrap();
+    let one_alone = |row| serde_json::to_value(Response::ok(row)).unwrap()["body"].as_str().unwrap().to_owned();
     assert_eq!(response.status, 200);
-    assert_eq!(json!(response.text), expected["body"]);
+    assert_eq!(response.text, format!("[{},{}]", one_alone(&two), one_alone(&one)));
     assert_eq!(response.values_of("source"), ["crm", "csv"]);
     assert_eq!(response.header("content-type"), "application/json");
     assert_eq!(response.header("link"), "");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use shared::domain::{ActivityId, ContactId, TimelineFilter, TimelinePage, time};
+use shared::domain::{Activity, ActivityId, ContactId, TimelineFilter, TimelinePage, time};
 use shared::testing::{TestApp, TestRequest, TestResponse, compact_json, parse_body};
 
 use super::{ENDPOINT, handle};
@@ -31,7 +31,7 @@ async fn post(app: &TestApp, contact: ContactId, body: &Value) -> TestResponse {
 async fn timeline(app: &TestApp, contact: ContactId) -> Vec<(String, String)> {
     let page = TimelinePage { filter: TimelineFilter::Any, page: 0, limit: 200, after: None };
     let contacts = app.ctx().contacts(&app.principal(&app.org).await);
-    let (_, timeline) = contacts.get(contact, &page).await.unwrap();
+    let (_, timeline) = contacts.get::<Activity>(contact, &page).await.unwrap();
     let activities = timeline.activities.iter();
     activities.map(|activity| (activity.id.as_str().to_owned(), time::to_millis(activity.event_time))).collect()
 }
@@ -41,6 +41,25 @@ async fn merge_metadata(app: &TestApp, contact: ContactId, id: &str, metadata: V
     let activities = app.ctx().activities(&app.principal(&app.org).await, contact);
     let patch = parse_body(json!({"metadata": metadata}));
     Box::pin(activities.update(&ActivityId::parse(id).unwrap(), &patch)).await.unwrap();
+}
+
+/// In a response, each quotation mark of an activity takes four bytes.
+#[tokio::test]
+async fn the_longest_activities_are_returned_in_one_response() {
+    let app = TestApp::new().await;
+    let jane = app.create_jane("jane@example.com").await.id;
+    let line = |length| "\"".repeat(length);
+    let longest = json!({
+        "event_time": EVENT_TIME,
+        "event_type": line(100),
+        "channel": line(100),
+        "sdr_agent_id": line(200),
+        "event_text": [line(20 * 1024 / 2 - 3)],
+    });
+
+    let response = post(&app, jane, &json!(vec![longest; 50])).await;
+
+    assert_eq!((response.status, response.json().as_array().unwrap().len()), (201, 50));
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ async fn revoke(app: &TestApp, id: ApiKeyId) -> TestResponse {
 
 /// Every stored key of the organization.
 async fn stored_keys(app: &TestApp) -> Vec<ApiKey> {
-    app.ctx().api_keys(&app.principal(&app.org).await).list(1000, None).await.unwrap().rows
+    app.ctx().api_keys(&app.principal(&app.org).await).list::<ApiKey>(Some(1000), None).await.unwrap().rows
 }
 
 async fn stored_key(app: &TestApp, id: ApiKeyId) -> ApiKey {

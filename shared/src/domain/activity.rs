@@ -269,13 +269,21 @@ impl TimelinePage {
     }
 }
 
-/// A page of a timeline, oldest activity first; activities of one event time are ordered by id.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Timeline {
-    /// The activities of the page.
-    pub activities: Vec<Activity>,
-    /// `true` if another page follows.
-    pub more: bool,
+/// A page of a timeline, oldest activity first; activities of one event time are ordered by id. `A` is the form in which the
+/// page holds its activities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeline<A = Activity> {
+    /// The activities of the page, which may be fewer than its limit.
+    pub activities: Vec<A>,
+    /// The position of the last one, if another page follows.
+    pub next: Option<TimelinePosition>,
+}
+
+impl<A> Timeline<A> {
+    /// A timeline without activities.
+    pub fn none() -> Self {
+        Self { activities: Vec::new(), next: None }
+    }
 }
 
 #[cfg(test)]

@@ -71,8 +71,9 @@ impl CompanyName {
 }
 
 impl CompanyKey {
-    /// At four bytes per character, a key and its prefix fit the 1,024 bytes of a DynamoDB sort key.
-    const MAX_CHARS: usize = 250;
+    /// A key and its prefix fit the 1,024 bytes of a DynamoDB sort key.
+    pub(crate) const MAX_BYTES: usize = 1_000;
+    const MAX_CHARS: usize = Self::MAX_BYTES / char::MAX_LEN_UTF8;
 
     /// Parses a key, or derives it from a name.
     ///

@@ -20,6 +20,9 @@ pub trait TextValue: FromStr<Err = InvalidValue> {
 
 /// Declares a newtype over a string that its `parse` has normalized.
 ///
+/// `FromStr` parses what a client sends; `Deserialize` reads stored items only, and trusts them: a rule that was tightened, or
+/// a newer table of Unicode, must not make a stored item unreadable.
+///
 /// The last argument completes the OpenAPI schema of a string. The `Debug` form of a `pii` type omits the text, so that no log
 /// line contains personal data by accident.
 macro_rules! text_value {
@@ -40,6 +43,11 @@ macro_rules! text_value {
         pub struct $name(String);
 
         impl $name {
+            /// Stored text. It was parsed when it was written, perhaps by other rules than today's, and is not parsed again.
+            pub(crate) fn from_stored(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
             /// The normalized text.
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -66,11 +74,10 @@ macro_rules! text_value {
             }
         }
 
-        /// Applies the rules of `parse` to stored values too.
+        /// Reads stored text. A client's text is parsed (`FromStr`).
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
-                Self::parse(&text).map_err(serde::de::Error::custom)
+                <String as serde::Deserialize>::deserialize(deserializer).map(Self::from_stored)
             }
         }
 

@@ -54,12 +54,13 @@ pub mod millis {
         serializer.serialize_str(&super::to_millis(*instant))
     }
 
-    /// Deserializes by the rules of [`super::parse`].
+    /// Deserializes a stored timestamp of any year.
     ///
     /// # Errors
-    /// Text that is not a timestamp.
+    /// Text that is not in the format of RFC 3339.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
-        super::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+        let instant = DateTime::parse_from_rfc3339(&String::deserialize(deserializer)?);
+        Ok(instant.map_err(D::Error::custom)?.to_utc())
     }
 }
 
@@ -79,10 +80,10 @@ pub mod optional_millis {
         }
     }
 
-    /// Deserializes by the rules of [`super::parse`].
+    /// Deserializes a stored timestamp of any year.
     ///
     /// # Errors
-    /// Text that is not a timestamp.
+    /// Text that is not in the format of RFC 3339.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
         super::millis::deserialize(deserializer).map(Some)
     }

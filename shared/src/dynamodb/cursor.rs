@@ -60,9 +60,10 @@ impl SortPosition for CompanyKey {
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        // As stored: the key of a company that was folded by an older table of Unicode is a position too.
         let text = std::str::from_utf8(bytes).ok()?;
-        let key = Self::parse(text).ok()?;
-        if key.as_str() == text { Some(key) } else { None }
+        let is_key = (1..=Self::MAX_BYTES).contains(&text.len());
+        if is_key { Some(Self::from_stored(text)) } else { None }
     }
 }
 
@@ -124,8 +125,8 @@ mod tests {
     fn a_cursor_of_companies_is_a_folded_name() {
         let cursor = Cursor(CompanyKey::parse("Société Générale").unwrap());
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for bytes in [&b""[..], b"acme", b"AC ME", b"\xff"] {
-            let text = URL_SAFE_NO_PAD.encode(bytes);
+        for bytes in [vec![], vec![0xff], vec![b'A'; 1001]] {
+            let text = URL_SAFE_NO_PAD.encode(&bytes);
             assert!(text.parse::<Cursor<CompanyKey>>().is_err(), "{bytes:?}");
         }
     }

@@ -1,4 +1,5 @@
-//! The codec of items. A stored item is checked when it is read back.
+//! The codec of items. An item is checked for the type and the attributes that it should have when it is read back. Its texts
+//! are trusted: they were parsed when they were written.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,12 +10,15 @@ use serde::de::DeserializeOwned;
 use super::error::{Error, Result};
 use super::keys::{self, Key};
 use super::schema::{PK, SK};
+use crate::domain::ids::parse_uuid;
 use crate::domain::json::Number;
 use crate::domain::{Json, JsonObject};
 
 /// An item as the SDK represents it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
+/// The attribute with the id of an item whose key does not have it.
+const ID: &str = "id";
 /// The attribute with an item's type.
 pub(crate) const TYPE: &str = "type";
 
@@ -104,7 +108,21 @@ pub(crate) fn decode<T: DeserializeOwned>(item: Item, item_type: ItemType) -> Re
 
 /// The error of an item that should be of this type and cannot be read.
 pub(crate) fn unreadable(item: &Item, item_type: ItemType) -> Error {
-    Error::Unreadable { item_type: item_type.as_str(), key_kind: keys::kind_of_sort_key(sort_key(item)) }
+    Error::Unreadable {
+        item_type: item_type.as_str(),
+        key_kind: keys::kind_of_sort_key(sort_key(item)),
+        ids: ids(item).join(" "),
+    }
+}
+
+/// The UUIDs in an item's key and its own id. Other parts of a key may be personal data, such as the name of a company.
+fn ids(item: &Item) -> Vec<String> {
+    let mut ids = Vec::new();
+    for attribute in [PK, SK, ID] {
+        let value = string(item, attribute).unwrap_or_default();
+        ids.extend(value.split('#').filter_map(|part| parse_uuid(part).ok()).map(|id| id.to_string()));
+    }
+    ids
 }
 
 /// A key as the SDK represents it.
@@ -188,4 +206,24 @@ pub(crate) fn value_to_json(value: &AttributeValue) -> Option<Json> {
 #[expect(clippy::expect_used, reason = "the builders fail for a missing member only, and each caller sets them all")]
 pub(super) fn expect_built<T>(result: std::result::Result<T, aws_sdk_dynamodb::error::BuildError>) -> T {
     result.expect("every required member is set")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_of_an_unreadable_item_names_its_ids_and_no_other_value() {
+        let (org, id) = ("123e4567-e89b-12d3-a456-426614174000", "7c9e6679-7425-40de-944b-e07fc1f90ae7");
+        let item = HashMap::from([
+            (PK.to_owned(), text(format!("ORG#{org}"))),
+            (SK.to_owned(), text("COMPANY#JANEDOE")),
+            (ID.to_owned(), text(id)),
+            ("name".to_owned(), text("Jane Doe")),
+        ]);
+        assert_eq!(
+            unreadable(&item, ItemType::Company).to_string(),
+            format!("a stored item of type company under a sort key of kind COMPANY cannot be read: {org} {id}")
+        );
+    }
 }

@@ -129,6 +129,11 @@ pub fn company(org: OrgId, company: &CompanyKey) -> Key {
     Key::new(organization(org), format!("{COMPANY}{}", company.as_str()))
 }
 
+/// The organization and the folded name of the company whose item has this key; `None` for any other key.
+pub fn parse_company(key: &Key) -> Option<(OrgId, CompanyKey)> {
+    Some((parse_organization(&key.pk)?, CompanyKey::from_stored(key.sk.strip_prefix(COMPANY)?)))
+}
+
 /// The companies of an organization, in the order of their folded names.
 pub fn companies(org: OrgId) -> Range {
     Range::prefix(organization(org), COMPANY)
@@ -202,7 +207,7 @@ pub fn activity(org: OrgId, contact: ContactId, event_time: DateTime<Utc>, id: &
 /// The event time and the id of an activity, read from its sort key; `None` for any other sort key.
 pub fn parse_activity_sort_key(sort_key: &str) -> Option<(DateTime<Utc>, ActivityId)> {
     let (event_time, id) = sort_key.strip_prefix(ACTIVITY)?.split_once('#')?;
-    Some((time::parse_to_millis(event_time).ok()?, ActivityId::parse(id).ok()?))
+    Some((time::parse_to_millis(event_time).ok()?, ActivityId::from_stored(id)))
 }
 
 /// The leads of a contact, in the order of their campaigns.

@@ -5,7 +5,7 @@ use crate::domain::{ActivityId, Id, ImportId, RequiredVersion, ValidationErrors}
 use crate::dynamodb::SortPosition;
 use crate::endpoint::{ACTIVITY_ID, Endpoint, PathValues};
 use crate::repositories::Page;
-use crate::wire::{FromBody, FromQuery, MAX_VALUES, Query, Resource, parse_json};
+use crate::wire::{FromBody, FromQuery, JsonRow, MAX_VALUES, Query, parse_json};
 
 use super::body::Body;
 use super::error::ApiError;
@@ -85,7 +85,7 @@ impl Request {
     }
 
     /// The response of a list: the rows of a page, and a link to the next page with the same query and another cursor.
-    pub fn list(&self, page: &Page<impl Resource, impl SortPosition>) -> Response {
+    pub fn list(&self, page: &Page<JsonRow, impl SortPosition>) -> Response {
         let next = page.next.as_ref().map(|cursor| Query::parse(&self.raw_query).with_cursor(cursor));
         Response::list(&page.rows).with_next(&format!("{}/", self.endpoint.spec().path), next)
     }

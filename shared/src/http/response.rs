@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::Id;
 use crate::endpoint::Endpoint;
-use crate::wire::{Detail, Message, Report, Resource};
+use crate::wire::{Detail, JsonRow, Message, Report, Resource};
 
 /// A response: a status, headers, and a JSON body unless it is a 304.
 ///
@@ -43,8 +43,8 @@ impl Response {
     }
 
     /// 200 with an array of resources.
-    pub fn list<'a, T: Resource + 'a>(resources: impl IntoIterator<Item = &'a T>) -> Self {
-        Self::json(200, &resources.into_iter().map(T::view).collect::<Vec<_>>())
+    pub(super) fn list(rows: &[JsonRow]) -> Self {
+        Self::json(200, &rows)
     }
 
     /// The report of a bulk upload: 200 after a dry run, 207 with a warning, 201 otherwise.

@@ -27,7 +27,8 @@ const ABOUT: &str = "Contacts of an organization with their timelines, the impor
     that address them.\n\n\
     Every path is served with and without a trailing slash. The body of every error is `{\"detail\": \"<one sentence>\"}`; \
     a 400 names all invalid fields at once. A resource of another organization is treated as if it did not exist. \
-    Unknown fields are ignored.\n\n\
+    Unknown fields are ignored. No response may be cached (`Cache-Control: no-store`), but a client may keep one with an `ETag` \
+    and ask each time whether it is still current.\n\n\
     Each operation needs one scope of the credential: `read`, `write` or `admin`. `write` implies reading what the call \
     itself names: a `PUT` shows the contact, and a dry run of an upload shows which emails exist. `admin` allows everything.";
 

@@ -25,7 +25,7 @@ pub(super) fn in_query(param: &Param) -> Parameter {
             .schema_type(Type::Integer)
             .minimum(Some(min))
             .maximum(Some(max))
-            .default(Some(Value::from(default))),
+            .default(default.map(Value::from)),
     };
     let parameter = ParameterBuilder::new().name(param.name).parameter_in(ParameterIn::Query).schema(Some(schema));
     parameter.required(Required::False).description(Some(param.description)).build()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::idempotency::IdempotencyRecord;
-use super::listing::{self, ListRow, ListRows, Page};
+use super::listing::{self, ListRow, ListRows, Page, PageRow};
 use super::{Error, OrgTable, Result};
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Kind, Line, NewApiKey, OrgId, Scope, time};
@@ -76,30 +76,28 @@ impl ApiKeys {
     ///
     /// # Errors
     /// The database's.
-    pub async fn list(&self, limit: usize, cursor: Option<Cursor>) -> Result<Page<ApiKey>> {
-        listing::page(limit, cursor, |after, wanted| self.read(after.map(ApiKeyId::from), wanted)).await
+    pub async fn list<R: PageRow<ApiKey>>(&self, limit: Option<usize>, cursor: Option<Cursor>) -> Result<Page<R>> {
+        listing::page(&self.table.client, limit, cursor, |after, room| self.read(after.map(ApiKeyId::from), room.rows))
+            .await
     }
 
-    async fn read(&self, after: Option<ApiKeyId>, wanted: usize) -> Result<ListRows<ApiKey>> {
+    async fn read<R: PageRow<ApiKey>>(&self, after: Option<ApiKeyId>, limit: Option<usize>) -> Result<ListRows<R>> {
         let OrgTable { client, org, .. } = &self.table;
         let start = after.map(keys::api_key_index_sort_key);
-        let options = QueryOptions { descending: true, limit: Some(wanted) };
+        let options = QueryOptions { descending: true, limit };
         let found = client.query_index(&GSI1, &keys::api_keys(*org), start.as_deref(), options).await?;
         let (mut ids, mut item_keys) = (Vec::new(), Vec::new());
         for entry in found.entries {
             ids.push(parse_index_sort_key(&entry.index_sk)?);
             item_keys.push(entry.key);
         }
-        let items = client.batch_get(&item_keys).await?;
-        let api_keys = items.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
-        let mut rows = Vec::with_capacity(ids.len());
-        for (id, api_key) in listing::in_order(ids, api_keys, |api_key| api_key.id) {
-            let shown = match api_key {
-                Some(api_key) if api_key.org_id == *org => Some(api_key),
-                _ => None,
-            };
-            rows.push(ListRow { position: Uuid::from(id), shown, bytes: APPROXIMATE_LEN });
+        let mut api_keys = Vec::with_capacity(ids.len());
+        for item in client.batch_get(&item_keys).await? {
+            api_keys.extend(listing::skip_unreadable(from_item(item))?);
         }
+        let in_order = listing::in_order(ids, api_keys, |api_key: &ApiKey| api_key.id);
+        let is_own = |api_key: &ApiKey| api_key.org_id == *org;
+        let rows = in_order.map(|(id, api_key)| ListRow::new(Uuid::from(id), api_key.filter(is_own))).collect();
         let last_evaluated = match found.last_evaluated_sk {
             Some(index_sk) => Some(parse_index_sort_key(&index_sk)?.into()),
             None => None,
@@ -130,9 +128,9 @@ impl ApiKeys {
 }
 
 fn parse_index_sort_key(index_sk: &str) -> Result<ApiKeyId> {
-    const UNREADABLE: dynamodb::Error =
-        dynamodb::Error::Unreadable { item_type: ItemType::ApiKey.as_str(), key_kind: GSI1.name };
-    Ok(keys::parse_api_key_index_sort_key(index_sk).ok_or(UNREADABLE)?)
+    let item_type = ItemType::ApiKey.as_str();
+    let unreadable = || dynamodb::Error::Unreadable { item_type, key_kind: GSI1.name, ids: String::new() };
+    Ok(keys::parse_api_key_index_sort_key(index_sk).ok_or_else(unreadable)?)
 }
 
 /// Finds a key by the hash of its secret.
@@ -171,6 +169,3 @@ fn from_item(item: Item) -> Result<ApiKey> {
     let scopes = scopes.into_iter().collect();
     Ok(ApiKey { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at })
 }
-
-/// The approximate length of an API key in a response, in bytes.
-const APPROXIMATE_LEN: usize = 500;

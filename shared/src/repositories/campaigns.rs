@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::error::unexpected;
 use super::idempotency::IdempotencyRecord;
-use super::listing::{self, Listed, Page};
+use super::listing::{self, Listed, Page, PageRow, RangeFilter};
 use super::{Error, OrgTable, Result, cascade};
 use crate::domain::{
     Campaign, CampaignDetails, CampaignFilter, CampaignId, CampaignPatch, Kind, LeadMagnet, LeadMagnetId,
@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{Item, ItemType, TYPE, decode, encode, key_of, number, text, unreadable};
-use crate::dynamodb::keys::{self, Key, Range};
+use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::transaction::Transaction;
 use crate::dynamodb::{Backoff, Conditional, Cursor, DeletedParent, Parent};
 
@@ -114,9 +114,15 @@ impl Campaigns {
     ///
     /// # Errors
     /// The database's.
-    pub async fn list(&self, filter: &CampaignFilter, limit: usize, cursor: Option<Cursor>) -> Result<Page<Campaign>> {
+    pub async fn list<R: PageRow<Campaign>>(
+        &self,
+        filter: &CampaignFilter,
+        limit: Option<usize>,
+        cursor: Option<Cursor>,
+    ) -> Result<Page<R>> {
         let shows = |campaign: &Campaign| filter.matches(campaign);
-        listing::page_of_range(&self.table, limit, cursor, !filter.is_empty(), shows).await
+        let filter = RangeFilter { range: keys::campaigns(self.table.org), is_sparse: !filter.is_empty(), shows };
+        listing::page_of_range(&self.table, limit, cursor, filter).await
     }
 
     /// Changes a campaign and returns it as it is afterwards. A patch that changes nothing writes nothing. The campaign's
@@ -219,12 +225,12 @@ impl Listed for Campaign {
     type SortPosition = Uuid;
     const DESCENDING: bool = true;
 
-    fn range(org: OrgId) -> Range {
-        keys::campaigns(org)
-    }
-
     fn key(org: OrgId, position: Uuid) -> Key {
         keys::campaign(org, position.into())
+    }
+
+    fn position(key: &Key) -> Option<Uuid> {
+        keys::parse_campaign(key).map(|(_, id)| id.into())
     }
 
     fn from_item(item: Item) -> Result<Self> {
@@ -233,18 +239,6 @@ impl Listed for Campaign {
         let CampaignItem { details, lead_magnet_id, created_at, updated_at, version } =
             decode(item, ItemType::Campaign)?;
         Ok(Self { id, org_id, details, lead_magnet_id, created_at, updated_at, version })
-    }
-
-    fn position(&self) -> Uuid {
-        self.id.into()
-    }
-
-    fn approximate_len(&self) -> usize {
-        const OTHER_FIELDS: usize = 2_000;
-        const ACCOUNT: usize = 40;
-        let CampaignDetails { description, provider_account_id, .. } = &self.details;
-        let description = description.as_ref().map_or(0, |description| description.as_str().len());
-        description + provider_account_id.as_slice().len() * ACCOUNT + OTHER_FIELDS
     }
 }
 

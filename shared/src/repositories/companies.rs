@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::listing::{self, Listed, Page};
+use super::listing::{self, Listed, Page, PageRow, RangeFilter};
 use super::{OrgTable, Result};
 use crate::domain::{Company, CompanyFilter, CompanyId, CompanyKey, CompanyName, OrgId, time};
 use crate::dynamodb::item::{Item, ItemType, decode, encode, key_of, unreadable};
-use crate::dynamodb::keys::{self, Key, Range};
+use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::transaction::{MAX_ITEMS, Transaction};
 use crate::dynamodb::{Conditional, Cursor};
 
@@ -35,22 +35,24 @@ impl Companies {
     ///
     /// # Errors
     /// The database's.
-    pub async fn list(
+    pub async fn list<R: PageRow<Company>>(
         &self,
         filter: &CompanyFilter,
-        limit: usize,
+        limit: Option<usize>,
         cursor: Option<Cursor<CompanyKey>>,
-    ) -> Result<Page<Company, CompanyKey>> {
+    ) -> Result<Page<R, CompanyKey>> {
         let Some(name) = &filter.name else {
-            return listing::page_of_range(&self.table, limit, cursor, false, |_| true).await;
+            let range = keys::companies(self.table.org);
+            let every = RangeFilter { range, is_sparse: false, shows: |_: &Company| true };
+            return listing::page_of_range(&self.table, limit, cursor, every).await;
         };
         let item = self.table.client.get(&keys::company(self.table.org, name)).await?;
         let is_after_cursor = cursor.is_none_or(|Cursor(position)| *name > position);
-        let rows = match item {
-            Some(item) if is_after_cursor => vec![Company::from_item(item)?],
-            _ => Vec::new(),
+        let company = match item {
+            Some(item) if is_after_cursor => listing::skip_unreadable(Company::from_item(item))?,
+            _ => None,
         };
-        Ok(Page { rows, next: None })
+        Ok(Page { rows: company.map(R::of).into_iter().collect(), next: None })
     }
 }
 
@@ -58,28 +60,20 @@ impl Listed for Company {
     type SortPosition = CompanyKey;
     const DESCENDING: bool = false;
 
-    fn range(org: OrgId) -> Range {
-        keys::companies(org)
-    }
-
     fn key(org: OrgId, position: CompanyKey) -> Key {
         keys::company(org, &position)
     }
 
+    /// The stored key, which an older table of Unicode may have folded otherwise than today's would fold the name.
+    fn position(key: &Key) -> Option<CompanyKey> {
+        keys::parse_company(key).map(|(_, name)| name)
+    }
+
     fn from_item(item: Item) -> Result<Self> {
-        let org_id = key_of(&item).and_then(|key| keys::parse_organization(&key.pk));
-        let org_id = org_id.ok_or_else(|| unreadable(&item, ItemType::Company))?;
+        let key = key_of(&item).and_then(|key| keys::parse_company(&key));
+        let (org_id, _) = key.ok_or_else(|| unreadable(&item, ItemType::Company))?;
         let CompanyItem { id, name, created_at } = decode(item, ItemType::Company)?;
         Ok(Self { id, org_id, name, created_at })
-    }
-
-    fn position(&self) -> CompanyKey {
-        self.name.key()
-    }
-
-    fn approximate_len(&self) -> usize {
-        const OTHER_FIELDS: usize = 200;
-        self.name.as_str().len() + OTHER_FIELDS
     }
 }
 
@@ -114,9 +108,10 @@ impl OrgTable {
         missing.retain(|key, _| !self.has_cached_company(key));
         let keys: Vec<_> = missing.keys().map(|key| keys::company(self.org, key)).collect();
         for item in self.client.batch_get(&keys).await? {
-            let key = Company::from_item(item)?.name.key();
-            missing.remove(&key);
-            self.cache_company(&key);
+            if let Some((_, key)) = key_of(&item).and_then(|key| keys::parse_company(&key)) {
+                missing.remove(&key);
+                self.cache_company(&key);
+            }
         }
         while !missing.is_empty() {
             let chunk: Vec<_> = missing.iter().take(MAX_ITEMS).map(|(key, name)| (key.clone(), *name)).collect();

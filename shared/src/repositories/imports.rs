@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::idempotency::IdempotencyRecord;
-use super::listing::{self, Listed, Page};
+use super::listing::{self, Listed, Page, PageRow, RangeFilter};
 use super::{Error, OrgTable, Result, cascade};
 use crate::domain::{
     CampaignId, Import, ImportDetails, ImportFilter, ImportId, ImportPatch, Kind, NewImport, OrgId, Patch, time,
@@ -16,7 +16,7 @@ use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{
     Item, ItemType, changed_attributes, decode, encode, key_of, map, text, unreadable, value_to_object,
 };
-use crate::dynamodb::keys::{self, Key, Range};
+use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::{Conditional, Cursor, DeletedParent, Parent};
 
 const MAPPING: &str = "mapping";
@@ -85,9 +85,15 @@ impl Imports {
     ///
     /// # Errors
     /// The database's.
-    pub async fn list(&self, filter: &ImportFilter, limit: usize, cursor: Option<Cursor>) -> Result<Page<Import>> {
+    pub async fn list<R: PageRow<Import>>(
+        &self,
+        filter: &ImportFilter,
+        limit: Option<usize>,
+        cursor: Option<Cursor>,
+    ) -> Result<Page<R>> {
         let shows = |import: &Import| filter.matches(import);
-        listing::page_of_range(&self.table, limit, cursor, !filter.is_empty(), shows).await
+        let filter = RangeFilter { range: keys::imports(self.table.org), is_sparse: !filter.is_empty(), shows };
+        listing::page_of_range(&self.table, limit, cursor, filter).await
     }
 
     /// Changes an import and returns it as it is afterwards. A patch that changes nothing writes nothing.
@@ -131,12 +137,12 @@ impl Listed for Import {
     type SortPosition = Uuid;
     const DESCENDING: bool = true;
 
-    fn range(org: OrgId) -> Range {
-        keys::imports(org)
-    }
-
     fn key(org: OrgId, position: Uuid) -> Key {
         keys::import(org, position.into())
+    }
+
+    fn position(key: &Key) -> Option<Uuid> {
+        keys::parse_import(key).map(|(_, id)| id.into())
     }
 
     fn from_item(mut item: Item) -> Result<Self> {
@@ -148,16 +154,6 @@ impl Listed for Import {
         };
         let ImportItem { details, created_at, updated_at } = decode(item, ItemType::Import)?;
         Ok(Self { id, org_id, details, mapping, created_at, updated_at })
-    }
-
-    fn position(&self) -> Uuid {
-        self.id.into()
-    }
-
-    fn approximate_len(&self) -> usize {
-        const OTHER_FIELDS: usize = 400;
-        let file_name = self.details.file_name.as_ref().map_or(0, |name| name.as_str().len());
-        self.details.source.as_str().len() + file_name + OTHER_FIELDS
     }
 }
 

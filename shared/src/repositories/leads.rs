@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::listing::{self, ListRow, ListRows, Page};
+use super::listing::{self, ListRow, ListRows, Page, PageRow};
 use super::{Error, OrgTable, Result};
 use crate::domain::{
     CampaignId, ContactId, Json, Kind, Lead, LeadDetails, LeadFilter, LeadId, LeadKey, LeadPatch, time,
@@ -56,7 +56,7 @@ impl Leads {
         let found = self.table.client.query_index(&GSI2, &range, None, QueryOptions::default()).await?;
         let lead_keys: Vec<_> =
             found.entries.iter().filter_map(|entry| keys::parse_lead_index_sort_key(&entry.index_sk)).collect();
-        self.read_visible(&lead_keys).await?.pop().ok_or(NOT_FOUND)
+        from_item(self.read_visible(&lead_keys).await?.pop().ok_or(NOT_FOUND)?)
     }
 
     /// Changes a lead and returns it as it is afterwards. A patch that changes nothing writes nothing.
@@ -83,39 +83,42 @@ impl Leads {
     ///
     /// # Errors
     /// The database's.
-    pub async fn list(
+    pub async fn list<R: PageRow<Lead>>(
         &self,
         filter: &LeadFilter,
-        limit: usize,
+        limit: Option<usize>,
         cursor: Option<Cursor<LeadKey>>,
-    ) -> Result<Page<Lead, LeadKey>> {
-        listing::page(limit, cursor, |after, wanted| async move {
+    ) -> Result<Page<R, LeadKey>> {
+        listing::page(&self.table.client, limit, cursor, |after, room| async move {
             let found = match filter.contact_id {
                 Some(contact_id) => self.find_by_contact(contact_id, filter.campaign_id, after).await?,
-                None => self.find_by_campaign(filter, after, wanted).await?,
+                None => self.find_by_campaign(filter, after, room.rows).await?,
             };
-            let leads = self.read_visible(&found.lead_keys).await?;
-            let mut rows = Vec::with_capacity(found.lead_keys.len());
-            for (lead_key, lead) in listing::in_order(found.lead_keys, leads, |lead| lead.key) {
-                let shown = match lead {
-                    Some(lead) if filter.matches(&lead) => Some(lead),
-                    _ => None,
-                };
-                rows.push(ListRow { position: lead_key, shown, bytes: APPROXIMATE_LEN });
+            let mut leads = Vec::with_capacity(found.lead_keys.len());
+            for item in self.read_visible(&found.lead_keys).await? {
+                leads.extend(listing::skip_unreadable(from_item(item))?);
             }
-            Ok(ListRows { rows, last_evaluated: found.last_evaluated })
+            let in_order = listing::in_order(found.lead_keys, leads, |lead: &Lead| lead.key);
+            let rows = in_order.map(|(key, lead)| ListRow::new(key, lead.filter(|lead| filter.matches(lead))));
+            Ok(ListRows { rows: rows.collect(), last_evaluated: found.last_evaluated })
         })
         .await
     }
 
     /// Finds leads in the index by campaign.
-    async fn find_by_campaign(&self, filter: &LeadFilter, after: Option<LeadKey>, wanted: usize) -> Result<FoundLeads> {
+    async fn find_by_campaign(
+        &self,
+        filter: &LeadFilter,
+        after: Option<LeadKey>,
+        wanted: Option<usize>,
+    ) -> Result<FoundLeads> {
         // A filter by status may pass over most leads; a read of few would then leave the page almost empty.
         const MIN_READ_BY_STATUS: usize = 500;
-        let limit = if filter.status.is_some() { wanted.max(MIN_READ_BY_STATUS) } else { wanted };
+        let min = if filter.status.is_some() { MIN_READ_BY_STATUS } else { 0 };
+        let limit = wanted.map(|wanted| wanted.max(min));
         let range = keys::leads_by_campaign(self.table.org, filter.campaign_id);
         let start = after.map(keys::lead_index_sort_key);
-        let options = QueryOptions { descending: true, limit: Some(limit) };
+        let options = QueryOptions { descending: true, limit };
         let found = self.table.client.query_index(&GSI1, &range, start.as_deref(), options).await?;
         let lead_keys = found.entries.iter().filter_map(|entry| keys::parse_lead_index_sort_key(&entry.index_sk));
         let last_evaluated = found.last_evaluated_sk.as_deref().and_then(keys::parse_lead_index_sort_key);
@@ -151,8 +154,8 @@ impl Leads {
         Ok(FoundLeads { lead_keys, last_evaluated: found.last_evaluated_sk.as_deref().and_then(lead_key) })
     }
 
-    /// Reads these leads in no order, without those that do not exist or whose contact or campaign does not.
-    async fn read_visible(&self, lead_keys: &[LeadKey]) -> Result<Vec<Lead>> {
+    /// Reads the items of these leads in no order, without those that do not exist or whose contact or campaign does not.
+    async fn read_visible(&self, lead_keys: &[LeadKey]) -> Result<Vec<Item>> {
         let OrgTable { client, org, .. } = &self.table;
         let contact = |lead_key: &LeadKey| keys::contact(*org, lead_key.contact_id);
         let campaign = |lead_key: &LeadKey| keys::campaign(*org, lead_key.campaign_id);
@@ -160,9 +163,9 @@ impl Leads {
         let parents: HashSet<_> =
             lead_keys.iter().flat_map(|lead_key| [contact(lead_key), campaign(lead_key)]).collect();
         let parents: Vec<_> = parents.into_iter().collect();
-        let (leads, parents) = tokio::try_join!(client.batch_get(&leads), client.existing_keys(&parents))?;
-        let mut leads = leads.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
-        leads.retain(|Lead { key, .. }| parents.contains(&contact(key)) && parents.contains(&campaign(key)));
+        let (mut leads, parents) = tokio::try_join!(client.batch_get(&leads), client.existing_keys(&parents))?;
+        let is_visible = |key: &LeadKey| parents.contains(&contact(key)) && parents.contains(&campaign(key));
+        leads.retain(|item| lead_key_of(item).is_some_and(|key| is_visible(&key)));
         Ok(leads)
     }
 
@@ -194,13 +197,14 @@ pub(super) fn from_item(mut item: Item) -> Result<Lead> {
             _ => return Err(unreadable(&item, ItemType::Lead).into()),
         },
     };
-    let key = key_of(&item).and_then(|key| keys::parse_lead(&key)).ok_or_else(|| unreadable(&item, ItemType::Lead))?;
+    let key = lead_key_of(&item).ok_or_else(|| unreadable(&item, ItemType::Lead))?;
     let LeadItem { details, current_lead_step_id, created_at, updated_at } = decode(item, ItemType::Lead)?;
     Ok(Lead { key, details, lead_score, current_lead_step_id, created_at, updated_at })
 }
 
-/// The approximate length of a lead in a response, in bytes.
-const APPROXIMATE_LEN: usize = 1_000;
+fn lead_key_of(item: &Item) -> Option<LeadKey> {
+    key_of(item).and_then(|key| keys::parse_lead(&key))
+}
 
 /// The leads that one read of a list found, in its order.
 #[derive(Default)]

@@ -1,70 +1,132 @@
 //! Lists, read page by page.
 //!
-//! **Problem.** A page has at most as many rows as the client asked for, fits into a function's response (6 MB), and says
-//! whether another page follows. A filter may pass over most rows, a row that an index names may be deleted, and neither
-//! may cost an unbounded number of reads.
+//! **Problem.** A list answers every row that fits into a response, or as many as the client asked for, and says whether more
+//! follow. A client that reads once must not lose rows in silence, and one that follows the links must neither skip nor repeat
+//! a row while others write. A filter may pass over most rows, a row that an index names may be deleted, one row may not be
+//! readable, and the request has a deadline.
 //!
 //! **Approach.** Each list has one order that no write changes, that of ids or of names, so rows that are created or deleted
 //! meanwhile neither repeat nor hide others. [`page`] asks a `read` function for rows after a position until the page is
-//! full. It always asks for one row more than the page has left: that row tells whether another page follows, without a
-//! count. A page ends early at [`MAX_PAGE_BYTES`], but never without a row if there is one, and after [`MAX_PAGE_READS`] reads
-//! that a sparse filter left unfilled. Its cursor is then the last position that was looked at, shown or not, so the next
-//! page makes progress: a page may be short, even empty, and still link to the next.
+//! full: until it has `limit` rows, or, with or without a limit, until [`ResponseSpace`] has no room for the next one. With a
+//! limit it asks for one row more than the page has left: that row tells whether another page follows, without a count. The
+//! cursor is the last position that was looked at, shown or not, so the next page makes progress: a page may be short, even
+//! empty, and still link to the next.
+//!
+//! Reading on has two more ends. When little time is left ([`MIN_TIME_FOR_READ`]), or the database fails after some rows were
+//! read, what was read so far is the page, and its link leads on: better than a 503 for every attempt at a long list. And with
+//! a limit a page takes at most [`MAX_PAGE_READS`] reads, so that a client who asks for few rows of a sparse filter pays for
+//! little at a time. Without a limit the client wants all that there is, and the reads go on.
+//!
+//! A row becomes what the page shows of it ([`PageRow`]: JSON, with its exact length) as soon as it is read. A page then takes
+//! as much memory as its response, while parsed metadata takes many times as much.
 //!
 //! A list is read from where its filter finds it cheapest: the range of its type, an import's memberships, an email's lock,
 //! or an index. Rows that are found through another item are read in a batch, put into order by [`in_order`], and hidden if
-//! they or their parents no longer exist.
+//! they or their parents no longer exist. A row that cannot be read is left out and logged ([`skip_unreadable`]): one broken
+//! item must not hide all others.
 //!
 //! **Rejected.** Filters of DynamoDB (`FilterExpression`): they are charged like reading the rows, and the rules would stand
-//! twice, here and in `domain`. A total number of rows: it costs a read of the whole list. Reading until a sparse page is
-//! full: one request could read a whole organization. (What a cursor holds, see `dynamodb::cursor`.)
+//! twice, here and in `domain`. A total number of rows: it costs a read of the whole list. Estimated lengths of rows: quotation
+//! marks double, and a text of them made a page too long for Lambda. (What a cursor holds, see `dynamodb::cursor`.)
 //!
 //! **If this is changed.** Without the extra row the last page links to an empty one. With a cursor at the last row that
-//! was *shown*, a page that a filter left empty links to itself for ever.
+//! was *shown*, a page that a filter left empty links to itself for ever. A default limit makes clients that know no `Link`
+//! lose rows.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
+use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{OrgTable, Result};
+use super::response_space::ResponseSpace;
+use super::{Error, OrgTable, Result};
 use crate::domain::OrgId;
-use crate::dynamodb::item::Item;
+use crate::dynamodb::item::{Item, key_of};
 use crate::dynamodb::keys::{Key, Range};
 use crate::dynamodb::table_client::QueryOptions;
-use crate::dynamodb::{Cursor, SortPosition};
+use crate::dynamodb::{self, Cursor, SortPosition, TableClient};
 
-/// The most bytes of a page's rows. A function's response is limited to 6 MB, in which the body is a JSON string, and
-/// every quotation mark of it counts twice.
-pub(super) const MAX_PAGE_BYTES: usize = 2_500_000;
-/// The most reads of a page, each at most 1 MB, while a filter passes over rows.
+/// The most reads of a page with a limit, each at most 1 MB, while a filter passes over rows.
 const MAX_PAGE_READS: usize = 4;
+/// The time that must be left before the deadline for another read, with retries, and for writing the response.
+pub(super) const MIN_TIME_FOR_READ: Duration = Duration::from_secs(5);
 
 /// A page of a list.
 #[derive(Debug)]
-pub struct Page<T, P = Uuid> {
+pub struct Page<R, P = Uuid> {
     /// Its rows, in the order of the list.
-    pub rows: Vec<T>,
+    pub rows: Vec<R>,
     /// The cursor of the next page; `None` for the last page.
     pub next: Option<Cursor<P>>,
 }
 
+/// The form in which a page holds its rows, made from the entity `T`: the JSON of a response.
+pub trait PageRow<T> {
+    /// The row of an entity.
+    fn of(entity: T) -> Self;
+
+    /// The bytes that the row takes in a response (see [`escaped_len`](super::escaped_len)).
+    fn escaped_len(&self) -> usize;
+}
+
+/// Tests read entities, and no response is full of them.
+#[cfg(feature = "testing")]
+impl<T> PageRow<T> for T {
+    fn of(entity: T) -> Self {
+        entity
+    }
+
+    fn escaped_len(&self) -> usize {
+        0
+    }
+}
+
 /// A row of a list as it was read.
-pub(super) struct ListRow<T, P = Uuid> {
+pub(super) struct ListRow<R, P = Uuid> {
     /// Its position in the order of the list.
     pub(super) position: P,
-    /// The row, or `None` if the list does not show it: filtered out, or deleted since its position was read.
-    pub(super) shown: Option<T>,
-    /// Its approximate length in a response, in bytes.
-    pub(super) bytes: usize,
+    /// The row, or `None` if the list does not show it: filtered out, not readable, or deleted since its position was read.
+    pub(super) shown: Option<R>,
+    /// The bytes that the row takes in a response.
+    pub(super) escaped_len: usize,
+}
+
+impl<R, P> ListRow<R, P> {
+    /// The row of the entity at a position, if the list shows it.
+    pub(super) fn new<T>(position: P, shown: Option<T>) -> Self
+    where
+        R: PageRow<T>,
+    {
+        let shown = shown.map(R::of);
+        let escaped_len = shown.as_ref().map_or(0, R::escaped_len);
+        Self { position, shown, escaped_len }
+    }
 }
 
 /// The rows that one read of a list found.
-pub(super) struct ListRows<T, P = Uuid> {
-    pub(super) rows: Vec<ListRow<T, P>>,
+pub(super) struct ListRows<R, P = Uuid> {
+    pub(super) rows: Vec<ListRow<R, P>>,
     /// The position after which the list may hold more rows; `None` at its end.
     pub(super) last_evaluated: Option<P>,
+}
+
+impl<R, P> ListRows<R, P> {
+    /// An empty list.
+    pub(super) fn none() -> Self {
+        Self { rows: Vec::new(), last_evaluated: None }
+    }
+}
+
+/// What a page has room for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// The most rows that are of use: those that the client asked for, and the one that tells whether more follow. `None` if the
+    /// client asked for all.
+    pub(super) rows: Option<usize>,
+    /// The bytes that are left in the response.
+    pub(super) bytes: usize,
 }
 
 /// Pairs each id with the row that was read for it, in the order of the ids; `None` for an id without a row.
@@ -77,6 +139,19 @@ pub(super) fn in_order<T, I: Copy + Eq + Hash>(
     ids.into_iter().map(move |id| (id, rows.remove(&id)))
 }
 
+/// The entity that was read from an item, or `None` for an item that cannot be read, which a list leaves out. The log names it,
+/// so that it can be repaired.
+pub(super) fn skip_unreadable<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Ok(entity) => Ok(Some(entity)),
+        Err(Error::Table(error @ dynamodb::Error::Unreadable { .. })) => {
+            tracing::error!(error = %error, "a list leaves out an item");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// An entity whose items are stored in one range per organization, in the order of their list or against it.
 pub(super) trait Listed: Sized {
     /// The type of a position in the list.
@@ -85,84 +160,225 @@ pub(super) trait Listed: Sized {
     /// Whether the list begins with the greatest sort key.
     const DESCENDING: bool;
 
-    /// The range of an organization's items.
-    fn range(org: OrgId) -> Range;
-
     /// The key of the item at a position.
     fn key(org: OrgId, position: Self::SortPosition) -> Key;
 
+    /// The position of the item with this key; `None` for the key of another entity.
+    fn position(key: &Key) -> Option<Self::SortPosition>;
+
     /// Reads an entity from its item.
     fn from_item(item: Item) -> Result<Self>;
-
-    /// The entity's position in the list.
-    fn position(&self) -> Self::SortPosition;
-
-    /// The entity's approximate length in a response, in bytes.
-    fn approximate_len(&self) -> usize;
 }
 
-/// Reads a page of the entities that `shows` admits. `is_sparse` says whether `shows` may pass over some.
-pub(super) async fn page_of_range<T: Listed>(
+/// A part of a range, which a list shows.
+pub(super) struct RangeFilter<S> {
+    pub(super) range: Range,
+    /// `true` if `shows` may pass over most entities of the range.
+    pub(super) is_sparse: bool,
+    /// Whether the list shows an entity.
+    pub(super) shows: S,
+}
+
+/// Reads a page of the entities in a range that the filter admits.
+pub(super) async fn page_of_range<T: Listed, R: PageRow<T>>(
     table: &OrgTable,
-    limit: usize,
+    limit: Option<usize>,
     cursor: Option<Cursor<T::SortPosition>>,
-    is_sparse: bool,
-    shows: impl Fn(&T) -> bool,
-) -> Result<Page<T, T::SortPosition>> {
-    let (range, shows) = (&T::range(table.org), &shows);
-    page(limit, cursor, |after, wanted| async move {
-        let start = after.map(|position| T::key(table.org, position).sk);
-        let limit = if is_sparse { None } else { Some(wanted) };
-        let options = QueryOptions { descending: T::DESCENDING, limit };
-        let found = table.client.query(range, start.as_deref(), options).await?;
-        let entities = found.items.into_iter().map(T::from_item).collect::<Result<Vec<_>>>()?;
-        let last_evaluated = match (found.last_evaluated_sk, entities.last()) {
-            (Some(_), Some(last)) => Some(last.position()),
-            _ => None,
-        };
-        let row = |entity: T| {
-            let (position, bytes) = (entity.position(), entity.approximate_len());
-            let shown = if shows(&entity) { Some(entity) } else { None };
-            ListRow { position, shown, bytes }
-        };
-        Ok(ListRows { rows: entities.into_iter().map(row).collect(), last_evaluated })
-    })
-    .await
+    filter: RangeFilter<impl Fn(&T) -> bool>,
+) -> Result<Page<R, T::SortPosition>> {
+    page(&table.client, limit, cursor, |after, room| read_range(table, &filter, after, room)).await
 }
 
-/// Reads a page of at most `limit` rows. `read` gets the position to begin after and the number of rows that are wanted.
-pub(super) async fn page<T, P, F>(
-    limit: usize,
+/// Reads entities of a range with one Query.
+pub(super) async fn read_range<T: Listed, R: PageRow<T>>(
+    table: &OrgTable,
+    filter: &RangeFilter<impl Fn(&T) -> bool>,
+    after: Option<T::SortPosition>,
+    room: Room,
+) -> Result<ListRows<R, T::SortPosition>> {
+    let start = after.map(|position| T::key(table.org, position).sk);
+    let limit = if filter.is_sparse { None } else { room.rows };
+    let options = QueryOptions { descending: T::DESCENDING, limit };
+    let found = table.client.query(&filter.range, start.as_deref(), options).await?;
+    let mut rows = Vec::with_capacity(found.items.len());
+    for item in found.items {
+        let position = key_of(&item).and_then(|key| T::position(&key));
+        let entity = skip_unreadable(T::from_item(item))?;
+        // An entity whose key is not one of its type cannot be read either.
+        if let Some(position) = position {
+            rows.push(ListRow::new(position, entity.filter(&filter.shows)));
+        }
+    }
+    let last_evaluated = match (found.last_evaluated_sk, rows.last()) {
+        (Some(_), Some(last)) => Some(last.position.clone()),
+        _ => None,
+    };
+    Ok(ListRows { rows, last_evaluated })
+}
+
+/// Reads a page of at most `limit` rows, or of as many as fit into a response. `read` gets the position to begin after and the
+/// room that the page has.
+pub(super) async fn page<R, P, F>(
+    client: &TableClient,
+    limit: Option<usize>,
     cursor: Option<Cursor<P>>,
-    read: impl Fn(Option<P>, usize) -> F,
-) -> Result<Page<T, P>>
+    read: impl Fn(Option<P>, Room) -> F,
+) -> Result<Page<R, P>>
 where
     P: SortPosition,
-    F: Future<Output = Result<ListRows<T, P>>>,
+    F: Future<Output = Result<ListRows<R, P>>>,
 {
     let mut after = cursor.map(|Cursor(position)| position);
-    let (mut rows, mut bytes) = (Vec::new(), 0);
-    for _ in 0..MAX_PAGE_READS {
-        let read_rows = read(after.clone(), limit - rows.len() + 1).await?;
-        for row in read_rows.rows {
-            if let Some(shown) = row.shown {
-                bytes += row.bytes;
-                if rows.len() == limit || (bytes > MAX_PAGE_BYTES && !rows.is_empty()) {
+    let (mut rows, mut space, mut reads) = (Vec::new(), ResponseSpace::of_body(), 0);
+    loop {
+        let room = Room { rows: limit.map(|limit| limit - rows.len() + 1), bytes: space.left() };
+        let found = match read(after.clone(), room).await {
+            Err(Error::Table(dynamodb::Error::Unavailable)) if reads > 0 => break,
+            found => found?,
+        };
+        for ListRow { position, shown, escaped_len } in found.rows {
+            if let Some(row) = shown {
+                let is_full = limit == Some(rows.len()) || !space.take(escaped_len);
+                // A page without a row would link to itself. There is space for any one item.
+                if is_full && !rows.is_empty() {
                     return Ok(Page { rows, next: after.map(Cursor) });
                 }
-                rows.push(shown);
+                rows.push(row);
             }
-            after = Some(row.position);
+            after = Some(position);
         }
-        let Some(last_evaluated) = read_rows.last_evaluated else { return Ok(Page { rows, next: None }) };
+        let Some(last_evaluated) = found.last_evaluated else { return Ok(Page { rows, next: None }) };
         after = Some(last_evaluated);
+        reads += 1;
+        let reads_enough = limit.is_some() && reads == MAX_PAGE_READS;
+        if reads_enough || client.time_left() < MIN_TIME_FOR_READ {
+            break;
+        }
     }
     Ok(Page { rows, next: after.map(Cursor) })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::config::{Database, Secret};
+    use crate::dynamodb::{CapacityMeter, RetryPolicy, Table};
+
+    /// A client with this much time left, which never reaches a database.
+    fn client(time_left: Duration) -> TableClient {
+        let database = Database {
+            table: "table".to_owned(),
+            region: "us-east-1".to_owned(),
+            access_key_id: "id".to_owned(),
+            secret_access_key: Secret::new("secret"),
+            session_token: None,
+            endpoint: None,
+        };
+        Table::new(&database, RetryPolicy::default()).client(Instant::now() + time_left, CapacityMeter::default())
+    }
+
+    /// The position of the `n`th row.
+    fn position(n: usize) -> Uuid {
+        Uuid::from_u128(n.try_into().unwrap())
+    }
+
+    /// A row of half a megabyte, and the list after it.
+    fn row(n: usize) -> ListRows<usize> {
+        let row = ListRow { position: position(n), shown: Some(n), escaped_len: 500_000 };
+        ListRows { rows: vec![row], last_evaluated: Some(position(n)) }
+    }
+
+    /// The rows of a page and the position that its link leads to, when each read finds what `read` returns for its number.
+    async fn page_of(
+        time_left: Duration,
+        limit: Option<usize>,
+        read: impl Fn(usize) -> Result<ListRows<usize>>,
+    ) -> (Vec<usize>, Option<Uuid>) {
+        let reads = Cell::new(0);
+        let client = client(time_left);
+        let page = page(&client, limit, None, |_, _| {
+            reads.set(reads.get() + 1);
+            std::future::ready(read(reads.get()))
+        });
+        let Page { rows, next } = page.await.unwrap();
+        (rows, next.map(|Cursor(position)| position))
+    }
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[tokio::test]
+    async fn a_page_ends_before_the_row_that_does_not_fit_into_the_response() {
+        let page = page_of(MINUTE, None, |read| Ok(row(read))).await;
+        assert_eq!(page, ((1..=12).collect(), Some(position(12))));
+    }
+
+    #[tokio::test]
+    async fn reading_on_ends_when_little_time_is_left() {
+        let page = page_of(Duration::from_secs(4), None, |read| Ok(row(read))).await;
+        assert_eq!(page, (vec![1], Some(position(1))));
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_the_database_failed_is_a_page() {
+        let fails_at = |n| move |read| if read < n { Ok(row(read)) } else { Err(dynamodb::Error::Unavailable.into()) };
+        assert_eq!(page_of(MINUTE, None, fails_at(3)).await, (vec![1, 2], Some(position(2))));
+
+        let client = client(MINUTE);
+        let failed = page::<usize, Uuid, _>(&client, None, None, |_, _| std::future::ready(fails_at(1)(1))).await;
+        assert_eq!(failed.unwrap_err(), dynamodb::Error::Unavailable.into());
+    }
+
+    #[tokio::test]
+    async fn only_a_page_with_a_limit_reads_a_sparse_list_a_little_at_a_time() {
+        let sparse = |read| match read {
+            20 => Ok(ListRows::none()),
+            19 => Ok(row(19)),
+            n => Ok(ListRows { rows: Vec::new(), last_evaluated: Some(position(n)) }),
+        };
+        assert_eq!(page_of(MINUTE, Some(1), sparse).await, (vec![], Some(position(4))));
+        assert_eq!(page_of(MINUTE, None, sparse).await, (vec![19], None));
+    }
+
+    /// The lines that were logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(line)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn only_an_unreadable_item_is_skipped_and_the_log_names_it() {
+        let unreadable =
+            dynamodb::Error::Unreadable { item_type: "contact", key_kind: "CONTACT", ids: position(1).to_string() };
+        let unavailable = Error::from(dynamodb::Error::Unavailable);
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+
+        let [read, skipped, failed] = tracing::subscriber::with_default(subscriber, || {
+            [Ok(1), Err(unreadable.into()), Err(unavailable.clone())].map(skip_unreadable)
+        });
+
+        assert_eq!((read, skipped, failed), (Ok(Some(1)), Ok(None), Err(unavailable)));
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(log.lines().count(), 1, "{log}");
+        for part in ["ERROR", "contact", "CONTACT", &position(1).to_string()] {
+            assert!(log.contains(part), "{part}: {log}");
+        }
+    }
 
     #[test]
     fn each_row_is_paired_with_its_id_once() {

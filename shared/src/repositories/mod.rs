@@ -16,6 +16,7 @@ mod imports;
 mod leads;
 mod linking;
 mod listing;
+mod response_space;
 
 use std::sync::Arc;
 
@@ -31,7 +32,8 @@ pub use error::{Error, Result};
 pub use idempotency::{IdempotencyKey, IdempotencyLock, IdempotencyRecord, IdempotencyRecords, StoredResponse};
 pub use imports::Imports;
 pub use leads::Leads;
-pub use listing::Page;
+pub use listing::{Page, PageRow};
+pub use response_space::{MAX_RESPONSE_BYTES, ResponseSpace, escaped_len};
 
 use crate::domain::{CompanyKey, Id, ImportId, OrgId};
 use crate::dynamodb::{TableClient, TtlCache};

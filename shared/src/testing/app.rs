@@ -19,7 +19,7 @@ use crate::domain::Clock;
 use crate::dynamodb::{RetryPolicy, Table};
 use crate::endpoint::Endpoint;
 use crate::http::{Handler, Invocation, serve};
-use crate::repositories::api_keys;
+use crate::repositories::{MAX_RESPONSE_BYTES, api_keys};
 use crate::system::{self, Rng, RngError};
 
 /// The secret that signs test tokens.
@@ -129,6 +129,8 @@ impl TestApp {
     ) -> TestResponse {
         let invocation = Invocation { deadline, request_id: LAMBDA_REQUEST_ID.to_owned() };
         let response = Box::pin(serve(&self.app, endpoint, handle, request.event(), invocation)).await;
+        let len = serde_json::to_vec(&response).expect("a response is JSON").len();
+        assert!(len <= MAX_RESPONSE_BYTES, "Lambda takes no response of {len} bytes");
         let response = TestResponse::new(&response);
         assert_common_headers(&response);
         response

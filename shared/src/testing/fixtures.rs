@@ -48,7 +48,7 @@ impl TestApp {
     pub async fn stored_contact(&self, id: ContactId) -> Option<Contact> {
         let contacts = self.ctx().contacts(&self.principal(&self.org).await);
         let page = TimelinePage { filter: TimelineFilter::Any, page: 0, limit: 1, after: None };
-        contacts.get(id, &page).await.ok().map(|(contact, _)| contact)
+        contacts.get::<Activity>(id, &page).await.ok().map(|(contact, _)| contact)
     }
 
     /// Stores an activity of a contact from a body of `POST /contacts/{contact_id}/activities`.
@@ -104,7 +104,7 @@ impl TestApp {
     pub async fn leads_of_contact(&self, contact: ContactId) -> Vec<Lead> {
         let filter = LeadFilter { contact_id: Some(contact), ..LeadFilter::default() };
         let leads = self.ctx().leads(&self.principal(&self.org).await);
-        leads.list(&filter, 1000, None).await.expect("the leads can be read").rows
+        leads.list(&filter, None, None).await.expect("the leads can be read").rows
     }
 }
 

@@ -30,6 +30,33 @@ impl TestApp {
         self.table().put_item(item).await.expect("the item can be stored");
     }
 
+    /// Stores `count` contacts that are members of an import, and returns their ids, oldest first.
+    pub async fn put_contacts(&self, import: ImportId, count: usize) -> Vec<ContactId> {
+        let org = self.org.org_id;
+        let contacts: Vec<ContactId> = (0..count).map(|_| Uuid::now_v7().into()).collect();
+        let mut items = Vec::new();
+        for contact in &contacts {
+            let Key { pk, sk } = keys::contact(org, *contact);
+            items.push(json!({
+                PK: {"S": pk},
+                SK: {"S": sk},
+                "type": {"S": "contact"},
+                "full_name": {"S": "Jane Doe"},
+                "email": {"S": format!("{contact}@example.com")},
+                "linkedin_profile": {"S": "https://www.linkedin.com/in/janedoe"},
+                "enrichment": {"M": {}},
+                "created_at": {"S": "2024-10-06T12:00:00.000Z"},
+                "updated_at": {"S": "2024-10-06T12:00:00.000Z"},
+                "version": {"N": "1"},
+                "import_ids": {"SS": [import]},
+            }));
+            let Key { pk, sk } = keys::membership(org, import, *contact);
+            items.push(json!({PK: {"S": pk}, SK: {"S": sk}, "type": {"S": "membership"}}));
+        }
+        self.table().put_items(items).await.expect("the items can be stored");
+        contacts
+    }
+
     /// Stores `count` memberships of an import whose contacts do not exist, and returns the contacts' ids.
     pub async fn put_memberships(&self, import: ImportId, count: usize) -> Vec<ContactId> {
         let contacts: Vec<ContactId> = (0..count).map(|_| Uuid::now_v7().into()).collect();

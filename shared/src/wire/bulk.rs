@@ -11,14 +11,16 @@ use crate::domain::text::choice;
 use crate::domain::{
     Contact, ContactId, ContactPatch, Email, FullName, NewContact, PathSegment, Upsert, ValidationErrors,
 };
-use crate::repositories::{Plan, Row, RowOutcome};
+use crate::repositories::{Plan, ResponseSpace, Row, RowOutcome, escaped_len};
 
 /// The most rows of one upload.
 pub const MAX_ROWS: usize = 5_000;
 /// The most JSON values of one upload, of which each has four of its 4,000,000 bytes. The function has memory for them.
 const MAX_UPLOAD_VALUES: usize = 1_000_000;
-/// The most invalid rows whose errors one response lists.
+/// The most invalid rows whose errors the refusal of an upload lists.
 const MAX_ROWS_WITH_ERRORS: usize = 100;
+/// The most invalid rows that the report of an upload names.
+const MAX_SKIPPED_ROWS: usize = 1_000;
 
 choice! {
     /// The effect of an invalid row on the valid ones.
@@ -196,17 +198,34 @@ impl Report<'_> {
         errors.finish(Some(()))
     }
 
-    /// The JSON of the report.
+    /// The JSON of the report. It names every written row, since a client reads the ids of its contacts from it, and as many
+    /// of the others as then fit into the response.
     pub fn view<'a>(&'a self, dry_run: bool, warning: Option<&'a str>) -> ReportView<'a> {
         let created = self.written.iter().filter(|row| row.is_new).count();
+        let details: Vec<_> = self.written.iter().map(|row| row.view(dry_run)).collect();
+        let space = ResponseSpace::of_body().less(escaped_len(&details));
         ReportView {
             inserted: self.written.len(),
-            details: self.written.iter().map(|row| row.view(dry_run)).collect(),
+            details,
             created,
             updated: self.written.len() - created,
-            skipped: self.skipped.iter().map(InvalidRow::view).collect(),
+            skipped: self.skipped_views(space),
+            skipped_count: self.skipped.len(),
             warning,
         }
+    }
+
+    /// The first of the rows that were not written.
+    fn skipped_views(&self, mut space: ResponseSpace) -> Vec<SkippedView<'_>> {
+        let mut views = Vec::new();
+        for row in self.skipped.iter().take(MAX_SKIPPED_ROWS) {
+            let view = row.view();
+            if !space.take(escaped_len(&view)) {
+                break;
+            }
+            views.push(view);
+        }
+        views
     }
 }
 
@@ -238,8 +257,10 @@ pub struct ReportView<'a> {
     created: usize,
     /// Number of rows that were merged into a contact, which an earlier row may have created.
     updated: usize,
-    /// The rows that were not written.
+    /// The first rows that were not written: at most 1,000, and as many as fit into the response.
     skipped: Vec<SkippedView<'a>>,
+    /// Number of rows that were not written.
+    skipped_count: usize,
     /// What the upload did without, such as an unknown import.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<&'a str>,
@@ -274,4 +295,36 @@ struct SkippedView<'a> {
 /// `true` for text that a report may repeat as the email of an invalid row: short, and without control characters.
 fn is_presentable(email: &str) -> bool {
     email.len() <= MAX_EMAIL_BYTES && !email.contains(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repositories::MAX_RESPONSE_BYTES;
+
+    #[test]
+    fn rows_that_were_not_written_are_named_as_long_as_they_fit_into_the_response() {
+        let invalid =
+            |number| InvalidRow { number, email: Some("\"".repeat(200)), errors: ValidationErrors::default() };
+        let report = Report { written: Vec::new(), skipped: (1..=10).map(invalid).collect() };
+        let space = |bytes| ResponseSpace::of_body().less(ResponseSpace::of_body().left() - bytes);
+        for (bytes, named) in [(0, 0), (800, 0), (1_000, 1), (3_000, 3), (100_000, 10)] {
+            assert_eq!(report.skipped_views(space(bytes)).len(), named, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn every_written_row_fits_into_a_response_whatever_it_holds() {
+        let email = Email::from_stored("e".repeat(MAX_EMAIL_BYTES));
+        // Both take four bytes a character: a quotation mark with its backslash, each escaped once more.
+        for longest_name in ["\"".repeat(200), "\u{1F600}".repeat(200)] {
+            let full_name: FullName = longest_name.parse().unwrap();
+            let id = Some(ContactId::from(uuid::Uuid::nil()));
+            let detail = DetailView { id, email: &email, full_name: &full_name };
+
+            let len = MAX_ROWS * (escaped_len(&detail) + 1);
+
+            assert!(ResponseSpace::of_body().take(len), "{len} of {MAX_RESPONSE_BYTES} bytes");
+        }
+    }
 }

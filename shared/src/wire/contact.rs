@@ -4,6 +4,7 @@ use serde::{Serialize, Serializer};
 #[cfg(feature = "openapi")]
 use utoipa::openapi::{RefOr, Schema};
 
+#[cfg(feature = "openapi")]
 use super::activity::ActivityView;
 use super::body::ObjectBody;
 #[cfg(feature = "openapi")]
@@ -11,12 +12,11 @@ use super::fields::Component;
 use super::fields::{FieldValue, Fields, FromFields, Input, Purpose};
 use super::param::{self, MAX_PAGE};
 use super::query::{FromQuery, Query};
-use super::view::Resource;
+use super::view::{JsonRow, Resource};
 use crate::domain::json::{JSON_OBJECT, key_order};
 use crate::domain::{
     CompanyKey, Contact, ContactDetails, ContactFilter, ContactId, ContactPatch, Email, Enrichment, ImportId,
-    InvalidValue, JsonObject, NewContact, OrgId, Patch, Timeline, TimelinePage, TimelinePosition, ValidationErrors,
-    time,
+    InvalidValue, JsonObject, NewContact, OrgId, Patch, Timeline, TimelinePage, ValidationErrors, time,
 };
 
 impl FromFields for ContactPatch {
@@ -147,7 +147,7 @@ impl Resource for Contact {
 
 /// A contact with a page of its timeline.
 #[derive(Debug)]
-pub struct ContactWithTimeline(pub Contact, pub Timeline);
+pub struct ContactWithTimeline(pub Contact, pub Timeline<JsonRow>);
 
 /// A contact with a page of its timeline.
 #[derive(Debug, Serialize)]
@@ -173,7 +173,8 @@ pub struct ContactWithTimelineView<'a> {
     created_at: String,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
     updated_at: String,
-    activities: Vec<ActivityView<'a>>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<ActivityView<'a>>))]
+    activities: &'a [JsonRow],
 }
 
 impl Resource for ContactWithTimeline {
@@ -189,7 +190,7 @@ impl Resource for ContactWithTimeline {
             should_enrich_data: None,
             created_at,
             updated_at,
-            activities: timeline.activities.iter().map(ActivityView::of).collect(),
+            activities: &timeline.activities,
         }
     }
 
@@ -204,11 +205,8 @@ pub struct TimelineQuery(pub TimelinePage);
 
 impl TimelineQuery {
     /// The query of the next page; `None` on the last one.
-    pub fn next(&self, timeline: &Timeline) -> Option<String> {
-        if !timeline.more {
-            return None;
-        }
-        let after = TimelinePosition::of(timeline.activities.last()?).to_string();
+    pub fn next<A>(&self, timeline: &Timeline<A>) -> Option<String> {
+        let after = timeline.next.as_ref()?.to_string();
         let TimelinePage { filter, page, limit, .. } = &self.0;
         let pairs = [
             (param::CAMPAIGN_ID, filter.to_string()),

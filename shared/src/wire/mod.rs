@@ -33,5 +33,5 @@ pub use import::{ImportView, ImportWithCount, ImportWithCountView};
 pub(crate) use lead::LinkedView;
 pub use lead::{ImportIds, LeadView};
 pub use query::{FromQuery, ListQuery, Query};
-pub use view::Resource;
 pub(crate) use view::{Detail, Message};
+pub use view::{JsonRow, Resource};

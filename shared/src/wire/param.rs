@@ -36,22 +36,34 @@ pub struct IntegerRange {
     pub min: u32,
     /// The largest value.
     pub max: u32,
-    /// The value of an absent parameter.
-    pub default: u32,
+    /// The value of an absent parameter; `None` if it means something else than any value.
+    pub default: Option<u32>,
 }
 
 /// A query parameter that is an integer. A type of its own, so that no other parameter can be read as an integer.
+///
+/// `T` is its value: `u32` for a parameter with a default, else `Option<u32>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IntegerParam {
+pub struct IntegerParam<T> {
     /// The parameter, as endpoints list it.
     pub param: Param,
-    /// Its values.
-    pub range: IntegerRange,
+    /// The smallest and the largest value.
+    pub(super) bounds: (u32, u32),
+    /// The value of an absent parameter.
+    pub(super) default: T,
 }
 
-impl IntegerParam {
-    const fn new(name: &'static str, description: &'static str, range: IntegerRange) -> Self {
-        Self { param: Param { name, description, kind: ParamKind::Integer(range) }, range }
+impl IntegerParam<u32> {
+    const fn with_default(name: &'static str, description: &'static str, bounds: (u32, u32), default: u32) -> Self {
+        let kind = ParamKind::Integer(IntegerRange { min: bounds.0, max: bounds.1, default: Some(default) });
+        Self { param: Param { name, description, kind }, bounds, default }
+    }
+}
+
+impl IntegerParam<Option<u32>> {
+    const fn optional(name: &'static str, description: &'static str, bounds: (u32, u32)) -> Self {
+        let kind = ParamKind::Integer(IntegerRange { min: bounds.0, max: bounds.1, default: None });
+        Self { param: Param { name, description, kind }, bounds, default: None }
     }
 }
 
@@ -76,16 +88,21 @@ pub const AFTER: Param = Param {
     kind: ParamKind::Text,
 };
 /// The number of a timeline's page.
-pub const PAGE: IntegerParam =
-    IntegerParam::new("page", "Page of the timeline, from 0", IntegerRange { min: 0, max: MAX_PAGE, default: 0 });
+pub const PAGE: IntegerParam<u32> =
+    IntegerParam::with_default("page", "Page of the timeline, from 0", (0, MAX_PAGE), 0);
 /// The page size of a timeline.
-pub const ACTIVITY_LIMIT: IntegerParam =
-    IntegerParam::new("limit", "Activities per page", IntegerRange { min: 1, max: 200, default: 50 });
-/// The page size of a list.
-pub const LIMIT: IntegerParam = IntegerParam::new(
+pub const ACTIVITY_LIMIT: IntegerParam<u32> = IntegerParam::with_default(
     "limit",
-    "Most rows per page. A page may have fewer: only a missing `Link` header marks the end of the list",
-    IntegerRange { min: 1, max: 1000, default: 1000 },
+    "Most activities per page. A page of long activities may have fewer: its `Link` leads to the others",
+    (1, 200),
+    50,
+);
+/// The page size of a list.
+pub const LIMIT: IntegerParam<Option<u32>> = IntegerParam::optional(
+    "limit",
+    "Most rows of the response; without it, every row that fits into one. There may be fewer: only a missing `Link` header \
+     marks the end of the list",
+    (1, 1000),
 );
 /// The position in a list at which a page begins.
 pub const CURSOR: Param = Param {

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::param::{self, IntegerParam, IntegerRange, Param};
+use super::param::{self, IntegerParam, Param};
 use crate::domain::{InvalidValue, ValidationErrors};
 use crate::dynamodb::{Cursor, SortPosition};
 
@@ -43,8 +43,8 @@ impl Query {
     }
 
     /// Reads an integer parameter; its default if it was not sent or an error was added.
-    pub(super) fn integer(&self, errors: &mut ValidationErrors, param: &IntegerParam) -> u32 {
-        let IntegerRange { min, max, default } = param.range;
+    pub(super) fn integer<T: Copy + From<u32>>(&self, errors: &mut ValidationErrors, param: &IntegerParam<T>) -> T {
+        let (min, max) = param.bounds;
         let value = self.read(errors, &param.param, |value| {
             // `parse` alone would accept a plus sign.
             let has_only_digits = value.bytes().all(|byte| byte.is_ascii_digit());
@@ -53,7 +53,7 @@ impl Query {
                 _ => Err(InvalidValue::OutOfRange { min, max }),
             }
         });
-        value.unwrap_or(default)
+        value.map_or(param.default, T::from)
     }
 
     /// Encodes the query with another cursor.
@@ -76,8 +76,8 @@ pub trait FromQuery: Sized {
 pub struct ListQuery<F, P = Uuid> {
     /// The condition that a row has to meet.
     pub filter: F,
-    /// The most rows of the page.
-    pub limit: usize,
+    /// The most rows of the page; `None` for as many as fit into the response.
+    pub limit: Option<usize>,
     /// The position at which the page begins; `None` for the first page.
     pub cursor: Option<Cursor<P>>,
 }
@@ -85,7 +85,7 @@ pub struct ListQuery<F, P = Uuid> {
 impl<F: FromQuery, P: SortPosition> FromQuery for ListQuery<F, P> {
     fn read(query: &Query, errors: &mut ValidationErrors) -> Self {
         Self {
-            limit: usize::try_from(query.integer(errors, &param::LIMIT)).unwrap_or(usize::MAX),
+            limit: query.integer(errors, &param::LIMIT).and_then(|limit| usize::try_from(limit).ok()),
             cursor: query.read(errors, &param::CURSOR, str::parse),
             filter: F::read(query, errors),
         }

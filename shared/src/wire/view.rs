@@ -1,6 +1,11 @@
 //! The JSON of responses: the view of a resource, a message, or an error.
 
+use std::fmt;
+
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::repositories::{PageRow, escaped_len};
 
 /// A resource that a response can show.
 pub trait Resource {
@@ -10,6 +15,29 @@ pub trait Resource {
     /// The version, for the `ETag`; `None` for a resource without versions.
     fn version(&self) -> Option<u64> {
         None
+    }
+}
+
+/// The JSON of one resource among others in a response, serialized once: to measure it and to send it.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct JsonRow(Box<RawValue>);
+
+impl<T: Resource> PageRow<T> for JsonRow {
+    fn of(resource: T) -> Self {
+        // Serializing fails only for a map whose keys are not strings, and no view has one.
+        Self(to_raw_value(&resource.view()).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+    }
+
+    fn escaped_len(&self) -> usize {
+        escaped_len(&self.0)
+    }
+}
+
+/// Shows nothing: the JSON holds personal data.
+impl fmt::Debug for JsonRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JsonRow(…)")
     }
 }
 

@@ -8,8 +8,9 @@ use chrono::TimeDelta;
 use serde_json::json;
 use shared::auth::{AuthError, Credentials};
 use shared::domain::{
-    ApiKeySecret, CampaignId, CompanyFilter, CompanyKey, ContactFilter, ContactId, ImportFilter, ImportId,
-    ImportStatus, LeadFilter, NewApiKey, RequiredVersion, Scope, TimelineFilter, TimelinePage,
+    Activity, ApiKey, ApiKeySecret, CampaignId, Company, CompanyFilter, CompanyKey, Contact, ContactFilter, ContactId,
+    Import, ImportFilter, ImportId, ImportStatus, Lead, LeadFilter, NewApiKey, RequiredVersion, Scope, TimelineFilter,
+    TimelinePage,
 };
 use shared::repositories::{IdempotencyKey, IdempotencyRecord};
 use shared::system;
@@ -133,7 +134,7 @@ async fn reading_a_contact_is_two_calls_in_one_round_trip() {
     let principal = test.principal(&test.org).await;
     let contact = test.create_jane("a@example.com").await;
     let ctx = test.ctx();
-    ctx.contacts(&principal).get(contact.id, &PAGE).await.unwrap();
+    ctx.contacts(&principal).get::<Activity>(contact.id, &PAGE).await.unwrap();
     assert_calls(&ctx, 2, 1);
     // The contact, the active campaigns, and the query of an empty timeline.
     let consumed = ctx.consumed_capacity();
@@ -180,7 +181,7 @@ async fn reading_a_contact_with_fifty_activities_takes_no_more_calls() {
         [(TimelineFilter::Any, 1.0), (TimelineFilter::Active, 2.0), (TimelineFilter::Campaign(campaign.id), 2.0)]
     {
         let ctx = test.ctx();
-        ctx.contacts(&principal).get(contact.id, &TimelinePage { filter, ..PAGE }).await.unwrap();
+        ctx.contacts(&principal).get::<Activity>(contact.id, &TimelinePage { filter, ..PAGE }).await.unwrap();
         assert_calls(&ctx, 2, 1);
         timeline_units.push(ctx.consumed_capacity().read_units - units_of_contact_and_campaigns);
     }
@@ -278,11 +279,35 @@ async fn a_page_of_a_list_is_one_call() {
     }
     for limit in [3, 5, 1000] {
         let ctx = test.ctx();
-        let page = ctx.contacts(&principal).list(&ContactFilter::default(), limit, None).await.unwrap();
+        let page =
+            ctx.contacts(&principal).list::<Contact>(&ContactFilter::default(), Some(limit), None).await.unwrap();
         assert_eq!(page.rows.len(), limit.min(5));
         assert_eq!(page.next.is_some(), limit < 5);
         assert_calls(&ctx, 1, 1);
     }
+}
+
+#[tokio::test]
+async fn a_list_without_a_limit_is_one_query_per_megabyte() {
+    const MEMBERS: usize = 6_001;
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let import_id = test.create_import(&test.org).await;
+    test.put_contacts(import_id, MEMBERS).await;
+
+    let ctx = test.ctx();
+    let page = ctx.contacts(&principal).list::<Contact>(&ContactFilter::default(), None, None).await.unwrap();
+    assert_eq!(page.rows.len(), MEMBERS);
+    // Contacts of 0.4 KB.
+    assert_calls(&ctx, 3, 3);
+
+    let ctx = test.ctx();
+    let filter = ContactFilter { import_id: Some(import_id), ..ContactFilter::default() };
+    let page = ctx.contacts(&principal).list::<Contact>(&filter, None, None).await.unwrap();
+    assert_eq!(page.rows.len(), MEMBERS);
+    // The memberships beside a check that the import exists, a batch of 100 members, and the other 60, of which 8 are read
+    // in parallel.
+    assert_calls(&ctx, 2 + 1 + 60, 1 + 1 + 8);
 }
 
 #[tokio::test]
@@ -352,11 +377,12 @@ async fn a_page_of_imports_and_of_companies_is_one_call() {
     }
     for limit in [3, 5, 1000] {
         let ctx = test.ctx();
-        let page = ctx.imports(&principal).list(&ImportFilter::default(), limit, None).await.unwrap();
+        let page = ctx.imports(&principal).list::<Import>(&ImportFilter::default(), Some(limit), None).await.unwrap();
         assert_eq!((page.rows.len(), page.next.is_some()), (limit.min(5), limit < 5));
         assert_cost(&test, &ctx, Cost { calls: 1, rounds: 1, read_units: 1.0, write_units: 0.0 });
         let ctx = test.ctx();
-        let page = ctx.companies(&principal).list(&CompanyFilter::default(), limit, None).await.unwrap();
+        let page =
+            ctx.companies(&principal).list::<Company>(&CompanyFilter::default(), Some(limit), None).await.unwrap();
         assert_eq!((page.rows.len(), page.next.is_some()), (limit.min(5), limit < 5));
         assert_cost(&test, &ctx, Cost { calls: 1, rounds: 1, read_units: 1.0, write_units: 0.0 });
     }
@@ -364,12 +390,12 @@ async fn a_page_of_imports_and_of_companies_is_one_call() {
     for (status, limit, rows) in [(ImportStatus::Completed, 1, 0), (ImportStatus::Pending, 2, 2)] {
         let ctx = test.ctx();
         let filter = ImportFilter { status: Some(status), ..ImportFilter::default() };
-        assert_eq!(ctx.imports(&principal).list(&filter, limit, None).await.unwrap().rows.len(), rows);
+        assert_eq!(ctx.imports(&principal).list::<Import>(&filter, Some(limit), None).await.unwrap().rows.len(), rows);
         assert_cost(&test, &ctx, Cost { calls: 1, rounds: 1, read_units: 1.0, write_units: 0.0 });
     }
     let ctx = test.ctx();
     let filter = CompanyFilter { name: Some(CompanyKey::parse("company 3").unwrap()) };
-    assert_eq!(ctx.companies(&principal).list(&filter, 1000, None).await.unwrap().rows.len(), 1);
+    assert_eq!(ctx.companies(&principal).list::<Company>(&filter, Some(1000), None).await.unwrap().rows.len(), 1);
     assert_cost(&test, &ctx, Cost { calls: 1, rounds: 1, read_units: 1.0, write_units: 0.0 });
 }
 
@@ -387,7 +413,7 @@ async fn an_api_key_is_created_in_one_call_and_revoked_in_two() {
     assert_cost(&test, &ctx, Cost { calls: 1, rounds: 1, read_units: 0.0, write_units: 3.0 });
 
     let ctx = test.ctx();
-    assert_eq!(ctx.api_keys(&principal).list(1000, None).await.unwrap().rows.len(), 5);
+    assert_eq!(ctx.api_keys(&principal).list::<ApiKey>(Some(1000), None).await.unwrap().rows.len(), 5);
     assert_cost(&test, &ctx, Cost { calls: 2, rounds: 2, read_units: 5.5, write_units: 0.0 });
 
     for write_units in [1.0, 0.0] {
@@ -512,7 +538,7 @@ async fn leads_are_found_in_the_index_and_then_read() {
     {
         let ctx = test.ctx();
         let filter = LeadFilter { campaign_id, contact_id, status: None };
-        let page = ctx.leads(&principal).list(&filter, 1000, None).await.unwrap();
+        let page = ctx.leads(&principal).list::<Lead>(&filter, Some(1000), None).await.unwrap();
         assert_eq!(page.rows.len(), rows);
         assert_calls(&ctx, 3, 2);
     }

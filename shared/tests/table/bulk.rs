@@ -67,7 +67,7 @@ async fn contacts_by_email(test: &TestApp) -> BTreeMap<String, Contact> {
     let contacts = test.ctx().contacts(&test.principal(&test.org).await);
     let (mut stored, mut cursor) = (BTreeMap::new(), None);
     loop {
-        let page = contacts.list(&ContactFilter::default(), 1000, cursor).await.unwrap();
+        let page = contacts.list::<Contact>(&ContactFilter::default(), Some(1000), cursor).await.unwrap();
         for contact in page.rows {
             let email = contact.details.email.as_str().to_owned();
             assert!(stored.insert(email.clone(), contact).is_none(), "{email} belongs to two contacts");

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::domain::{
-    CampaignId, ContactFilter, ContactId, Email, Id, ImportFilter, ImportId, Kind, LeadFilter, LeadKey, OrgId,
+    CampaignId, Contact, ContactFilter, ContactId, Email, Id, Import, ImportFilter, ImportId, Kind, Lead, LeadFilter,
+    LeadKey, OrgId,
 };
 use shared::dynamodb::Parent;
 use shared::dynamodb::keys::{self, Key};
@@ -154,10 +155,10 @@ async fn the_memberships_of_a_deleted_import_are_deleted_and_its_contacts_stay()
     let of_both = ContactFilter { email: Some(Email::parse("0@example.com").unwrap()), ..of_import.clone() };
     let assert_nothing_is_reachable = async || {
         for filter in [&of_import, &of_both] {
-            assert_eq!(contacts.list(filter, 1000, None).await.unwrap().rows, []);
+            assert_eq!(contacts.list::<Contact>(filter, Some(1000), None).await.unwrap().rows, []);
         }
         assert_eq!(imports.get(import).await, Err(Error::NotFound(Kind::Import)));
-        assert_eq!(imports.list(&ImportFilter::default(), 1000, None).await.unwrap().rows.len(), 1);
+        assert_eq!(imports.list::<Import>(&ImportFilter::default(), Some(1000), None).await.unwrap().rows.len(), 1);
     };
     assert_nothing_is_reachable().await;
     // Its contacts still contain its id. They can be updated and deleted before and after the worker runs.
@@ -179,7 +180,7 @@ async fn the_memberships_of_a_deleted_import_are_deleted_and_its_contacts_stay()
     contacts.update(members[1], &contact_patch(json!({"email": "new@example.com"})), None).await.unwrap();
     delete_contact(&test, members[1]).await;
     let of_other_import = ContactFilter { import_id: Some(other_import), ..ContactFilter::default() };
-    assert_eq!(contacts.list(&of_other_import, 1000, None).await.unwrap().rows, [other_contact]);
+    assert_eq!(contacts.list::<Contact>(&of_other_import, Some(1000), None).await.unwrap().rows, [other_contact]);
 }
 
 #[tokio::test]
@@ -390,7 +391,7 @@ async fn the_leads_of_a_deleted_campaign_are_invisible_and_then_deleted() {
     let of_contact = LeadFilter { contact_id: Some(contact), ..LeadFilter::default() };
     let all = LeadFilter::default();
     for (filter, visible) in [(of_campaign, vec![]), (of_contact, vec![]), (all, vec![other_lead.clone()])] {
-        assert_eq!(leads.list(&filter, 100, None).await.unwrap().rows, visible, "{filter:?}");
+        assert_eq!(leads.list::<Lead>(&filter, Some(100), None).await.unwrap().rows, visible, "{filter:?}");
     }
     process_removal(&test, &Parent::Campaign(campaign).key(test.org.org_id)).await;
     assert_eq!(test.count_items("lead").await, 1);

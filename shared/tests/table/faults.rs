@@ -11,8 +11,8 @@ use futures_util::stream;
 use serde_json::json;
 use shared::auth::{AuthError, Credentials};
 use shared::domain::{
-    ApiKeySecret, Contact, ContactFilter, Email, ImportStatus, LeadFilter, LeadStatus, NewApiKey, RequiredVersion,
-    Scope, TimelineFilter, TimelinePage,
+    Activity, ApiKey, ApiKeySecret, Contact, ContactFilter, Email, ImportStatus, Lead, LeadFilter, LeadStatus,
+    NewApiKey, RequiredVersion, Scope, TimelineFilter, TimelinePage,
 };
 use shared::dynamodb;
 use shared::repositories::Error;
@@ -58,7 +58,7 @@ pub(crate) fn transient_faults(operation: Operation) -> Vec<Fault> {
 /// The contacts of the organization, newest first.
 async fn listed(test: &TestApp) -> Vec<Contact> {
     let contacts = test.ctx().contacts(&test.principal(&test.org).await);
-    contacts.list(&ContactFilter::default(), 1000, None).await.unwrap().rows
+    contacts.list::<Contact>(&ContactFilter::default(), Some(1000), None).await.unwrap().rows
 }
 
 /// Asserts that this many contacts are stored, and one email lock for each.
@@ -200,7 +200,7 @@ async fn reading_a_contact_survives_every_fault() {
             let proxy = test.start_fault_proxy().await;
             let principal = test.principal(&test.org).await;
             proxy.inject(operation, fault.clone());
-            let read = test.ctx().contacts(&principal).get(contact.id, &PAGE).await;
+            let read = test.ctx().contacts(&principal).get::<Activity>(contact.id, &PAGE).await;
             assert_eq!(read.map(|(contact, _)| contact), Ok(contact), "{operation:?} {fault:?}");
         }
     }
@@ -219,7 +219,7 @@ async fn unprocessed_keys_are_read_again() {
         proxy.inject(Operation::BatchGetItem, Fault::Unprocessed);
     }
     let filter = ContactFilter { import_id: Some(import_id), ..ContactFilter::default() };
-    let page = test.ctx().contacts(&principal).list(&filter, 100, None).await.unwrap();
+    let page = test.ctx().contacts(&principal).list::<Contact>(&filter, Some(100), None).await.unwrap();
     assert_eq!(page.rows.len(), 10);
 }
 
@@ -231,7 +231,10 @@ async fn an_unreachable_database_is_unavailable_at_the_deadline() {
     let principal = test.principal(&test.org).await;
     proxy.inject_randomly(1, 1.0, &[FaultKind::InternalServerError]);
     let ctx = test.app.request_context(Instant::now() + Duration::from_millis(300));
-    assert_eq!(ctx.contacts(&principal).get(contact.id, &PAGE).await, Err(dynamodb::Error::Unavailable.into()));
+    assert_eq!(
+        ctx.contacts(&principal).get::<Activity>(contact.id, &PAGE).await,
+        Err(dynamodb::Error::Unavailable.into())
+    );
     assert!(ctx.consumed_capacity().calls > 2, "the read is retried");
     let ctx = test.app.request_context(Instant::now());
     assert_eq!(
@@ -321,7 +324,7 @@ async fn revoking_an_api_key_survives_every_fault_and_keeps_its_timestamp() {
             for _ in 0..2 {
                 proxy.inject(operation, fault.clone());
                 assert_eq!(test.ctx().api_keys(&principal).revoke(key.id).await, Ok(()), "{operation:?} {fault:?}");
-                let keys = test.ctx().api_keys(&principal).list(100, None).await.unwrap().rows;
+                let keys = test.ctx().api_keys(&principal).list::<ApiKey>(Some(100), None).await.unwrap().rows;
                 timestamps
                     .extend(keys.into_iter().filter(|listed| listed.id == key.id).map(|listed| listed.revoked_at));
                 test.advance_clock(TimeDelta::hours(1));
@@ -349,7 +352,7 @@ async fn reading_and_updating_a_lead_survives_every_fault() {
                 assert_eq!(leads.get(lead.id()).await, Ok(lead.clone()), "{operation:?} {fault:?}");
                 proxy.inject(operation, fault.clone());
                 assert_eq!(
-                    leads.list(&filter, 10, None).await.unwrap().rows,
+                    leads.list::<Lead>(&filter, Some(10), None).await.unwrap().rows,
                     std::slice::from_ref(&lead),
                     "{operation:?} {fault:?}"
                 );

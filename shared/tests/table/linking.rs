@@ -8,7 +8,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 use shared::app::App;
-use shared::domain::{CampaignId, ContactId, ImportFilter, ImportId, Kind, LeadFilter, LeadStatus, Linked};
+use shared::domain::{
+    CampaignId, ContactId, Import, ImportFilter, ImportId, Kind, Lead, LeadFilter, LeadStatus, Linked,
+};
 use shared::dynamodb::{Parent, keys};
 use shared::repositories::Error;
 use shared::testing::fault::{self, Fault, HoldPoint, Operation};
@@ -299,7 +301,7 @@ async fn the_lead_of_a_concurrently_deleted_contact_is_never_visible_and_is_remo
         LeadFilter { campaign_id: Some(campaign), ..LeadFilter::default() },
         LeadFilter { contact_id: Some(contact), ..LeadFilter::default() },
     ] {
-        assert_eq!(leads.list(&filter, 10, None).await.unwrap().rows, [], "{filter:?}");
+        assert_eq!(leads.list::<Lead>(&filter, Some(10), None).await.unwrap().rows, [], "{filter:?}");
     }
     process_removal(&test, &parent.tombstone(test.org.org_id)).await;
     assert_eq!(test.count_items("lead").await, 0, "removed when the tombstone expires");
@@ -345,7 +347,9 @@ async fn a_campaign_that_is_deleted_between_two_imports_is_not_found() {
 
     assert_eq!(outcome, Err(Error::NotFound(Kind::Campaign)));
     assert_eq!(test.count_items("lead").await, 0);
-    for import in test.ctx().imports(&principal).list(&ImportFilter::default(), 10, None).await.unwrap().rows {
+    for import in
+        test.ctx().imports(&principal).list::<Import>(&ImportFilter::default(), Some(10), None).await.unwrap().rows
+    {
         assert_eq!(import.details.campaign_id, None);
     }
 }
@@ -369,7 +373,7 @@ async fn the_lead_of_a_concurrently_deleted_campaign_is_never_visible_and_is_rem
 
     assert_eq!(outcome, Err(Error::NotFound(Kind::Campaign)));
     assert!(test.count_items("lead").await > 0, "written after the deletion");
-    assert_eq!(leads.list(&LeadFilter::default(), 10, None).await.unwrap().rows, []);
+    assert_eq!(leads.list::<Lead>(&LeadFilter::default(), Some(10), None).await.unwrap().rows, []);
     process_removal(&test, &Parent::Campaign(campaign).tombstone(test.org.org_id)).await;
     assert_eq!(test.count_items("lead").await, 0, "removed when the tombstone expires");
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
 use serde_json::json;
-use shared::domain::{ContactFilter, ContactPatch, Email, Kind, RequiredVersion, TimelineFilter, TimelinePage};
+use shared::domain::{
+    Activity, Contact, ContactFilter, ContactPatch, Email, Kind, RequiredVersion, TimelineFilter, TimelinePage,
+};
 use shared::dynamodb::Parent;
 use shared::repositories::Error;
 use shared::repositories::{IdempotencyKey, IdempotencyRecord};
@@ -128,7 +130,7 @@ async fn concurrent_email_changes_leave_one_lock_per_contact() {
     for id in contacts {
         let email = test.stored_contact(id).await.unwrap().details.email;
         let filter = ContactFilter { email: Some(email), ..ContactFilter::default() };
-        let found = test.ctx().contacts(&principal).list(&filter, 10, None).await.unwrap();
+        let found = test.ctx().contacts(&principal).list::<Contact>(&filter, Some(10), None).await.unwrap();
         assert_eq!(found.rows.iter().map(|contact| contact.id).collect::<Vec<_>>(), [id]);
     }
 }
@@ -244,7 +246,7 @@ async fn an_activity_recorded_during_the_delete_of_its_contact_is_never_visible_
         assert_eq!(test.count_items("activity").await, 1, "{operation:?}: written after the deletion");
         for filter in [TimelineFilter::Any, TimelineFilter::Active] {
             let page = TimelinePage { filter, page: 0, limit: 50, after: None };
-            let read = test.ctx().contacts(&principal).get(contact.id, &page).await;
+            let read = test.ctx().contacts(&principal).get::<Activity>(contact.id, &page).await;
             assert_eq!(read, Err(Error::NotFound(Kind::Contact)), "{operation:?}");
         }
         let patch = parse_body(json!({"metadata": {"opened": true}}));
@@ -269,7 +271,7 @@ async fn paging_repeats_and_skips_nothing_during_creates_and_deletes() {
         let pages = async |limit| {
             let (mut ids, mut cursor) = (Vec::new(), None);
             loop {
-                let page = test.ctx().contacts(&principal).list(&filter, limit, cursor).await.unwrap();
+                let page = test.ctx().contacts(&principal).list::<Contact>(&filter, Some(limit), cursor).await.unwrap();
                 ids.extend(page.rows.into_iter().map(|contact| contact.id));
                 cursor = page.next;
                 if cursor.is_none() {

@@ -44,6 +44,11 @@ impl TableClient {
         Self { deadline: self.deadline.checked_sub(reserve).unwrap_or(self.deadline), ..self.clone() }
     }
 
+    /// The time until the deadline.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// A transaction on this table, without items.
     pub(crate) fn transaction<L: Copy>(&self) -> Transaction<L> {
         Transaction::new(&self.table)
