@@ -460,6 +460,21 @@ async fn an_idempotency_key_cannot_be_reused_with_another_import() {
 }
 
 #[tokio::test]
+async fn a_repeat_replays_history_even_if_the_contact_was_deleted_since() {
+    let app = TestApp::new().await;
+    let request = TestRequest::to(ENDPOINT, &app.org).header("idempotency-key", "key");
+    let first = send(&app, &request).await;
+    let contacts = app.ctx().contacts(&app.principal(&app.org).await);
+    contacts.delete(id_of(&first), None).await.unwrap();
+
+    let repeat = send(&app, &request).await;
+
+    assert_eq!((repeat.status, &repeat.text), (201, &first.text));
+    assert_eq!(repeat.header("idempotent-replayed"), "true");
+    assert_eq!(app.count_items("contact").await, 0, "a repeat creates nothing");
+}
+
+#[tokio::test]
 async fn a_conflict_is_not_stored_under_its_idempotency_key() {
     let app = TestApp::new().await;
     let request = TestRequest::to(ENDPOINT, &app.org);

@@ -26,7 +26,7 @@ pub use action::Action;
 #[cfg(feature = "openapi")]
 pub use body::Described;
 pub use body::{BodySpec, Media, ResponseBody, Shape, Success};
-pub use path::{PathValues, without_trailing_slash};
+pub use path::PathValues;
 pub use table::Endpoint;
 
 use crate::domain::{ActivityId, ImportId, Kind, Scope};

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use percent_encoding::percent_decode_str;
 
 /// The path of a request as endpoints spell it: without the trailing slash.
-pub fn without_trailing_slash(path: &str) -> &str {
+fn without_trailing_slash(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
 }
 
@@ -53,6 +53,11 @@ impl PathValues {
     /// Each parameter and its value.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// The values with each replaced by what `replace` makes of a parameter's name and value.
+    pub fn map(&self, mut replace: impl FnMut(&'static str, &str) -> String) -> Self {
+        Self(self.iter().map(|(name, value)| (name, replace(name, value))).collect())
     }
 }
 

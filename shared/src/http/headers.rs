@@ -1,5 +1,6 @@
 //! The request headers that the route table names: read and checked.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use crate::domain::{Id, ImportId, InvalidValue, RequiredVersion, ValidationErrors};
@@ -101,7 +102,10 @@ impl EntityTags {
     fn required_version(&self) -> RequiredVersion {
         match self {
             Self::Any => RequiredVersion::Any,
-            Self::OneOf(tags) => RequiredVersion::OneOf(tags.iter().filter_map(EntityTag::version).collect()),
+            Self::OneOf(tags) => {
+                let versions: BTreeSet<_> = tags.iter().filter_map(EntityTag::version).collect();
+                RequiredVersion::OneOf(versions.into_iter().collect())
+            }
         }
     }
 
@@ -131,8 +135,10 @@ impl EntityTag {
         if self.is_weak {
             return None;
         }
-        let (version, _hash) = self.opaque.trim_matches('"').split_once('-')?;
-        version.parse().ok()
+        let (digits, _hash) = self.opaque.trim_matches('"').split_once('-')?;
+        let version: u64 = digits.parse().ok()?;
+        // `parse` takes spellings that no response has, such as `+3` and `03`.
+        if version.to_string() == digits { Some(version) } else { None }
     }
 }
 
@@ -151,6 +157,8 @@ mod tests {
             (r#""a,b", "7-x""#, vec![7]),
             (r#""abc""#, vec![]),
             (r#""-1-x""#, vec![]),
+            (r#""+2-0", "02-0""#, vec![]),
+            (r#""4-d", "3-abc", "4-e""#, vec![3, 4]),
             (r#""99999999999999999999-x""#, vec![]),
             (r#""""#, vec![]),
         ] {

@@ -110,7 +110,9 @@ impl Request {
     /// The key of the request within its organization, if it was sent with one.
     pub(super) fn idempotency_key(&self) -> Option<IdempotencyKey> {
         let key = self.headers.idempotency_key.clone()?;
-        Some(IdempotencyKey { method: self.endpoint.spec().method.as_str(), path: self.path.clone(), key })
+        // Filled in again, so that all spellings of a path are one: a trailing slash, upper case, percent-encoding.
+        let path = self.endpoint.path_with(|name| self.path_values.get(name).unwrap_or_default());
+        Some(IdempotencyKey { method: self.endpoint.spec().method.as_str(), path, key })
     }
 
     /// The record to commit together with the changes that this response reports; `None` for a request without a key, an

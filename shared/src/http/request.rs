@@ -18,8 +18,7 @@ use super::response::Response;
 pub struct Request {
     pub(super) endpoint: Endpoint,
     pub(super) principal: Principal,
-    /// The path without its trailing slash.
-    pub(super) path: String,
+    /// The values in the path, each in its canonical form.
     pub(super) path_values: PathValues,
     pub(super) headers: Headers,
     pub(super) raw_query: String,

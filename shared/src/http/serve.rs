@@ -45,7 +45,7 @@ use crate::app::{App, RequestContext, time_left};
 use crate::auth::{Credentials, Principal};
 use crate::config::Config;
 use crate::domain::{ActivityId, ValidationErrors, ids};
-use crate::endpoint::{ACTIVITY_ID, Endpoint, MAX_REQUEST_ID, PathValues, without_trailing_slash};
+use crate::endpoint::{ACTIVITY_ID, Endpoint, MAX_REQUEST_ID, PathValues};
 use crate::telemetry::{self, RequestIds};
 
 use super::body::Body;
@@ -186,10 +186,9 @@ async fn handle_event(
         Some(spec) => Body::read(&mut event, spec)?,
         None => Body::default(),
     };
-    check_path_values(&path_values)?;
+    let path_values = canonical_values(&path_values)?;
     let headers = Headers::read(&event, spec.headers)?;
-    let path = without_trailing_slash(&event.raw_path).to_owned();
-    let request = Request { endpoint, principal, path, path_values, headers, raw_query: event.raw_query_string, body };
+    let request = Request { endpoint, principal, path_values, headers, raw_query: event.raw_query_string, body };
     respond(ctx, handler, request).await
 }
 
@@ -211,17 +210,18 @@ async fn authenticate(ctx: &RequestContext, event: &Event) -> Result<Principal, 
     Ok(ctx.authenticate(credentials).await?)
 }
 
-/// Checks the form of every id in the path.
-fn check_path_values(path_values: &PathValues) -> Result<(), ValidationErrors> {
+/// Checks the form of every id in the path, and writes each as responses show it.
+fn canonical_values(path_values: &PathValues) -> Result<PathValues, ValidationErrors> {
     let mut errors = ValidationErrors::default();
-    for (name, value) in path_values.iter() {
-        if name == ACTIVITY_ID {
-            errors.check(name, ActivityId::parse(value));
+    let values = path_values.map(|name, value| {
+        let id = if name == ACTIVITY_ID {
+            errors.check(name, ActivityId::parse(value)).map(|id| id.as_str().to_owned())
         } else {
-            errors.check(name, ids::parse_uuid(value));
-        }
-    }
-    errors.finish(Some(()))
+            errors.check(name, ids::parse_uuid(value)).map(|id| id.hyphenated().to_string())
+        };
+        id.unwrap_or_default()
+    });
+    errors.finish(Some(values))
 }
 
 /// Responds to a valid request: by its handler, unless it repeats an earlier request.

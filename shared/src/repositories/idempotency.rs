@@ -69,7 +69,7 @@ pub struct IdempotencyRecord {
 pub struct IdempotencyKey {
     /// The request's method.
     pub method: &'static str,
-    /// The request's path, without its trailing slash.
+    /// The request's path: that of the route, with the canonical form of each id.
     pub path: String,
     /// The client's key.
     pub key: String,

@@ -32,8 +32,9 @@ async fn repeats_are_replayed_for_24_hours(endpoint: Endpoint, handle: impl Hand
     let items = app.items().await;
 
     app.advance_clock(TimeDelta::hours(24) - TimeDelta::minutes(1));
-    let other_spelling = keyed.clone().path(path.trim_end_matches('/'));
-    for repeat in [keyed.clone(), other_spelling, keyed.clone().without_header("content-type")] {
+    let without_slash = keyed.clone().path(path.trim_end_matches('/'));
+    let other_spelling = keyed.clone().path(with_ids_respelled(endpoint, &path));
+    for repeat in [keyed.clone(), without_slash, other_spelling, keyed.clone().without_header("content-type")] {
         let again = app.send(endpoint, handle, &repeat).await;
 
         assert_eq!((again.status, &again.text), (201, &first.text));
@@ -48,6 +49,16 @@ async fn repeats_are_replayed_for_24_hours(endpoint: Endpoint, handle: impl Hand
     let next_day = app.send(endpoint, handle, &keyed).await;
 
     assert_eq!(next_day.header("idempotent-replayed"), "", "a response is stored for 24 hours");
+}
+
+/// The path with its ids in upper case, and the first character of each percent-encoded.
+fn with_ids_respelled(endpoint: Endpoint, path: &str) -> String {
+    let values = endpoint.path_values(path).expect("the path is the endpoint's");
+    let respelled = values.map(|_, id| {
+        let id = id.to_uppercase();
+        format!("%{:X}{}", id.as_bytes()[0], &id[1..])
+    });
+    endpoint.path_with(|name| respelled.get(name).unwrap_or_default())
 }
 
 async fn other_requests_with_the_same_key_are_refused(endpoint: Endpoint, handle: impl Handler) {
@@ -166,6 +177,9 @@ async fn a_locked_key_refuses_repeats(endpoint: Endpoint, handle: impl Handler) 
         assert_eq!((repeat.status, repeat.detail().as_str()), (409, detail));
         let seconds: u32 = repeat.header("retry-after").parse().expect("a number of seconds");
         assert!((1..=60).contains(&seconds), "{seconds}");
+
+        let respelled = send(&keyed.clone().path(with_ids_respelled(endpoint, &keyed.event().raw_path))).await;
+        assert_eq!(respelled.status, 409, "{}", respelled.text);
 
         for other in different_requests(endpoint, &keyed) {
             let response = send(&other).await;
