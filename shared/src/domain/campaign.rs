@@ -262,7 +262,8 @@ impl Campaign {
         if next == *self && patch.lead_magnet.value().is_none() {
             return None;
         }
-        next.updated_at = now;
+        // The write of a later request may have been faster, and the time of a change never goes back.
+        next.updated_at = now.max(self.updated_at);
         next.version += 1;
         Some(next)
     }

@@ -15,8 +15,8 @@ use crate::domain::Patch;
 ///
 /// There are two kinds. `set`, `remove`, `change` and `patch` change what a client sees: [`Condition::and_differs`] is
 /// about these.
-/// `touch`, `discard`, `increment`, `add_members` and `remove_members` are bookkeeping (a timestamp, a version, a write
-/// id) that goes along with a change and is not a difference by itself.
+/// `touch`, `shift`, `discard`, `increment`, `add_members` and `remove_members` are bookkeeping (a timestamp, a version, a
+/// write id) that goes along with a change and is not a difference by itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Update {
     placeholders: Placeholders,
@@ -34,6 +34,9 @@ pub(crate) struct Condition {
     placeholders: Placeholders,
     clauses: Vec<String>,
 }
+
+/// The most values that one `IN` takes.
+pub(crate) const MAX_ALTERNATIVES: usize = 100;
 
 /// The names and values that the expressions of one request refer to.
 #[derive(Debug, Default, PartialEq)]
@@ -90,6 +93,18 @@ impl Update {
     pub(crate) fn touch(&mut self, attribute: &str, value: AttributeValue) {
         let (path, value) = (self.placeholders.path(&[attribute]), self.placeholders.value(value));
         self.set.push(format!("{path}={value}"));
+    }
+
+    /// Moves the value of each of these attributes to the next one, drops the last value, and sets the first, as bookkeeping.
+    /// An attribute without a predecessor's value gets the new one too.
+    pub(crate) fn shift(&mut self, attributes: &[&str], value: AttributeValue) {
+        let paths: Vec<_> = attributes.iter().map(|attribute| self.placeholders.path(&[attribute])).collect();
+        let value = self.placeholders.value(value);
+        // The last one first, so that the outcome is the same if an engine evaluates the assignments one after the other.
+        for pair in paths.windows(2).rev() {
+            self.set.push(format!("{}=if_not_exists({},{value})", pair[1], pair[0]));
+        }
+        self.set.extend(paths.first().map(|first| format!("{first}={value}")));
     }
 
     /// Removes an attribute as bookkeeping.
@@ -186,12 +201,12 @@ impl Condition {
         }
     }
 
-    /// And the number is at most this.
+    /// And the value is at most this: a number, or text in the order of its bytes.
     pub(crate) fn and_at_most(self, attribute: &str, value: AttributeValue) -> Self {
         self.and_compare(attribute, "<=", value)
     }
 
-    /// And the attribute has one of these values, of which there is at least one.
+    /// And the attribute has one of these values, of which there are 1 to [`MAX_ALTERNATIVES`].
     pub(crate) fn and_one_of(mut self, attribute: &str, values: impl IntoIterator<Item = AttributeValue>) -> Self {
         let path = self.placeholders.path(&[attribute]);
         let values: Vec<_> = values.into_iter().map(|value| self.placeholders.value(value)).collect();
@@ -362,6 +377,17 @@ mod tests {
         assert_eq!(expression, "SET #u0=:u0 REMOVE #u1");
         let names = [("#u0", "locale"), ("#u1", "timezone")];
         assert_eq!(placeholders, attributes(names, [(":u0", text("es-ES"))]));
+    }
+
+    #[test]
+    fn a_shift_moves_each_value_to_the_next_attribute() {
+        let mut update = Update::new();
+        update.shift(&["newest", "second", "third"], text("a"));
+        assert!(!update.has_changes());
+        let (expression, placeholders) = update.render();
+        assert_eq!(expression, "SET #u2=if_not_exists(#u1,:u0),#u1=if_not_exists(#u0,:u0),#u0=:u0");
+        let names = [("#u0", "newest"), ("#u1", "second"), ("#u2", "third")];
+        assert_eq!(placeholders, attributes(names, [(":u0", text("a"))]));
     }
 
     #[test]

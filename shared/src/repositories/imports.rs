@@ -14,7 +14,7 @@ use crate::domain::{
 };
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{
-    Item, ItemType, changed_attributes, decode, encode, key_of, map, text, unreadable, value_to_object,
+    Item, ItemType, changed_attributes, decode, encode, key_of, map, unreadable, value_to_object,
 };
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::{Conditional, Cursor, DeletedParent, Parent};
@@ -102,11 +102,11 @@ impl Imports {
     /// [`Error::NotFound`], or the database's.
     pub async fn update(&self, id: ImportId, patch: &ImportPatch) -> Result<Import> {
         let key = keys::import(self.table.org, id);
-        let (update, condition) = changes(patch, self.table.now)?;
+        let (update, condition) = changes(patch)?;
         if !update.has_changes() {
             return expect_found(self.table.client.get(&key).await?);
         }
-        match self.table.client.update_if(&key, update, condition).await? {
+        match self.table.update_if(&key, &update, &condition).await? {
             Conditional::Applied(item) => Import::from_item(item),
             // The stored import is as the patch wants it, perhaps by this very write, whose response was lost. Or there is
             // none.
@@ -181,19 +181,18 @@ impl OrgTable {
     /// Sets the campaign that an import is linked to, if the import exists.
     pub(super) async fn set_campaign(&self, id: ImportId, campaign: CampaignId) -> Result<()> {
         let patch = ImportPatch { campaign_id: Patch::Set(campaign), ..ImportPatch::default() };
-        let (update, condition) = changes(&patch, self.now)?;
-        match self.client.update_if(&keys::import(self.org, id), update, condition).await? {
+        let (update, condition) = changes(&patch)?;
+        match self.update_if(&keys::import(self.org, id), &update, &condition).await? {
             Conditional::Applied(_) | Conditional::Refused(_) => Ok(()),
         }
     }
 }
 
 /// The update of an import, and the condition that it exists and something differs.
-fn changes(patch: &ImportPatch, now: DateTime<Utc>) -> Result<(Update, Condition)> {
+fn changes(patch: &ImportPatch) -> Result<(Update, Condition)> {
     let mut update = Update::new();
     update.change(changed_attributes(patch)?);
     update.patch(MAPPING, &patch.mapping, map);
-    update.touch("updated_at", text(time::to_millis(now)));
     let condition = Condition::exists().and_differs(&update);
     Ok((update, condition))
 }

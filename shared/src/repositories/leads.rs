@@ -71,9 +71,8 @@ impl Leads {
         if !update.has_changes() {
             return Ok(lead);
         }
-        update.touch("updated_at", text(time::to_millis(self.table.now)));
         let condition = Condition::exists().and_differs(&update);
-        match self.table.client.update_if(&keys::lead(self.table.org, lead.key), update, condition).await? {
+        match self.table.update_if(&keys::lead(self.table.org, lead.key), &update, &condition).await? {
             Conditional::Applied(item) | Conditional::Refused(Some(item)) => from_item(item),
             Conditional::Refused(None) => Err(NOT_FOUND),
         }

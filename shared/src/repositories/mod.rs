@@ -17,6 +17,7 @@ mod leads;
 mod linking;
 mod listing;
 mod response_space;
+mod updated_at;
 
 use std::sync::Arc;
 
@@ -54,7 +55,7 @@ pub(crate) struct OrgTable {
     client: TableClient,
     cache: Arc<FactCache>,
     org: OrgId,
-    /// When the request arrived: the time of everything that it writes.
+    /// When the request arrived: the time of everything that it writes. See [`updated_at`] for the exception.
     now: DateTime<Utc>,
     rng: Rng,
 }
