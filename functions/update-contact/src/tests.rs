@@ -434,12 +434,29 @@ async fn if_match_of_another_version_is_a_412_and_nothing_is_written() {
     let id = app.create_jane("jane@example.com").await.id;
     let before = app.items().await;
     for body in bodies() {
-        for tags in ["\"99-a\"", "\"0-a\", \"2-a\"", "W/\"1-a\"", "\"1\"", "\"abc\""] {
+        for tags in ["\"99-a\"", "\"0-a\", \"2-a\"", "\"+1-a\"", "W/\"1-a\"", "\"1\"", "\"abc\""] {
             let response = send(&app, &request(&app, id).header("if-match", tags).json(&body)).await;
             assert_eq!(response.status, 412, "{tags} {body}: {}", response.text);
             assert_eq!(response.detail(), "Contact has changed since it was read", "{tags} {body}");
             assert_eq!(app.items().await, before, "{tags} {body}");
         }
+    }
+}
+
+#[tokio::test]
+async fn if_match_may_list_more_versions_than_one_condition_takes() {
+    for body in bodies() {
+        let app = TestApp::new().await;
+        let id = app.create_jane("jane@example.com").await.id;
+        let tags = |first: u32| {
+            let tags: Vec<_> = (first..first + 150).map(|version| format!("\"{version}-a\"")).collect();
+            tags.join(", ")
+        };
+
+        let stale = send(&app, &request(&app, id).header("if-match", &tags(2)).json(&body)).await;
+        let current = send(&app, &request(&app, id).header("if-match", &tags(1)).json(&body)).await;
+
+        assert_eq!((stale.status, current.status), (412, 200), "{body}: {}", current.text);
     }
 }
 

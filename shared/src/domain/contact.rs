@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::json::MAX_STORED_BYTES;
+use super::json::{MAX_STORED_BYTES, SizeChange};
 use super::{
     CompanyKey, CompanyName, ContactId, Email, FullName, ImportId, InvalidValue, JsonObject, LinkedinProfile, Locale,
     OrgId, Patch, Timezone,
@@ -108,8 +108,19 @@ pub struct Contact {
     pub version: u64,
     /// The imports that the contact is a member of, so that deleting it finds its memberships.
     pub import_ids: BTreeSet<ImportId>,
-    /// The id of the conditional write that created this version. A retry after a lost response recognizes its own write by it.
-    pub write_id: Option<Uuid>,
+    /// The ids of the last writes that required a version, newest first. A retry after a lost response recognizes its own write
+    /// by it, even if other writes have followed.
+    pub write_ids: Vec<Uuid>,
+}
+
+/// A contact into which patches are merged in place, one after the other.
+///
+/// It keeps account of its size, so a merge takes time in proportion to the patch: thousands of rows of an upload may be
+/// merged into one contact of 350 KB.
+#[derive(Debug)]
+pub struct ContactMerge {
+    contact: Contact,
+    growing_len: usize,
 }
 
 /// A row of a bulk upload, which creates a contact or changes the contact with its email.
@@ -121,6 +132,10 @@ pub struct Upsert {
     pub patch: ContactPatch,
 }
 
+/// The number of [`Contact::write_ids`]: a write is recognized until as many others that require a version have followed it.
+pub const MAX_WRITE_IDS: usize = 4;
+/// The stored size, in bytes, of one of a contact's imports.
+const IMPORT_ID_LEN: usize = "7c9e6679-7425-40de-944b-e07fc1f90ae7".len() + 1;
 const TOO_LARGE: InvalidValue =
     InvalidValue::GrowsTooLarge { entity: "contact", max: MAX_STORED_BYTES / 1000, unit: "KB" };
 
@@ -198,28 +213,14 @@ impl Contact {
             updated_at: now,
             version: 1,
             import_ids: import_id.into_iter().collect(),
-            write_id: None,
+            write_ids: Vec::new(),
         }
     }
 
     /// The stored size, in bytes, of the unbounded attributes: the enrichment, its key order, and the imports.
     pub fn growing_len(&self) -> usize {
-        const IMPORT_ID_LEN: usize = "7c9e6679-7425-40de-944b-e07fc1f90ae7".len() + 1;
         let key_order_len: usize = self.enrichment.key_order.iter().map(|key| key.len() + 1).sum();
         self.enrichment.object.stored_len() + key_order_len + self.import_ids.len() * IMPORT_ID_LEN
-    }
-
-    /// This contact as a member of one more import; `None` if it is already a member.
-    ///
-    /// # Errors
-    /// One more import would make the stored item too large.
-    pub fn joined(&self, import_id: ImportId) -> Result<Option<Self>, InvalidValue> {
-        if self.import_ids.contains(&import_id) {
-            return Ok(None);
-        }
-        let mut next = self.clone();
-        next.import_ids.insert(import_id);
-        if next.growing_len() > MAX_STORED_BYTES { Err(TOO_LARGE) } else { Ok(Some(next)) }
     }
 
     /// The next version of this contact; `None` if the patch changes nothing.
@@ -227,18 +228,71 @@ impl Contact {
     /// # Errors
     /// The enrichment would make the stored item too large.
     pub fn patched(&self, patch: &ContactPatch, now: DateTime<Utc>) -> Result<Option<Self>, InvalidValue> {
-        let mut next = Self { details: self.details.patched(patch), ..self.clone() };
-        next.enrichment.apply(&patch.enrichment);
-        if next == *self {
-            return Ok(None);
+        let mut merge = ContactMerge::new(self.clone());
+        merge.apply(patch, None)?;
+        Ok(self.next_version(merge.into_contact(), now))
+    }
+
+    /// The merged contact as the next version of this one, however many patches it took; `None` if nothing differs.
+    pub fn next_version(&self, merged: Self, now: DateTime<Utc>) -> Option<Self> {
+        if merged == *self {
+            return None;
         }
-        if next.enrichment != self.enrichment && next.growing_len() > MAX_STORED_BYTES {
+        // The write of a later request may have been faster, and the time of a change never goes back.
+        Some(Self { updated_at: now.max(self.updated_at), version: self.version + 1, ..merged })
+    }
+
+    /// Remembers the id of a write that requires a version.
+    pub fn record_write(&mut self, write_id: Uuid) {
+        self.write_ids.insert(0, write_id);
+        self.write_ids.truncate(MAX_WRITE_IDS);
+    }
+}
+
+impl ContactMerge {
+    /// A merge that begins with this contact.
+    pub fn new(contact: Contact) -> Self {
+        Self { growing_len: contact.growing_len(), contact }
+    }
+
+    /// Checks whether the contact has room for one more import.
+    ///
+    /// # Errors
+    /// It is no member yet, and one more import would make the stored item too large.
+    pub fn check_room_for(&self, import_id: ImportId) -> Result<(), InvalidValue> {
+        let is_member = self.contact.import_ids.contains(&import_id);
+        if !is_member && self.growing_len + IMPORT_ID_LEN > MAX_STORED_BYTES { Err(TOO_LARGE) } else { Ok(()) }
+    }
+
+    /// Merges a patch and joins an import. A refused patch leaves the contact as it is.
+    ///
+    /// # Errors
+    /// The stored item would become too large.
+    pub fn apply(&mut self, patch: &ContactPatch, import_id: Option<ImportId>) -> Result<(), InvalidValue> {
+        let Contact { details, enrichment, import_ids, .. } = &mut self.contact;
+        let joins = import_id.is_some_and(|import_id| !import_ids.contains(&import_id));
+        let change = match &patch.enrichment {
+            Patch::Set(changes) => enrichment.object.size_change(&changes.object),
+            Patch::Keep | Patch::Clear => SizeChange::default(),
+        };
+        let join_len = if joins { IMPORT_ID_LEN } else { 0 };
+        let growing_len = (self.growing_len + join_len + change.added).saturating_sub(change.removed);
+        if (joins || !change.is_none()) && growing_len > MAX_STORED_BYTES {
             return Err(TOO_LARGE);
         }
-        next.updated_at = now;
-        next.version += 1;
-        next.write_id = None;
-        Ok(Some(next))
+        *details = details.patched(patch);
+        enrichment.apply(&patch.enrichment);
+        import_ids.extend(import_id);
+        self.growing_len = match patch.enrichment {
+            Patch::Clear => self.contact.growing_len(),
+            Patch::Keep | Patch::Set(_) => growing_len,
+        };
+        Ok(())
+    }
+
+    /// The contact with all patches merged.
+    pub fn into_contact(self) -> Contact {
+        self.contact
     }
 }
 
@@ -289,5 +343,106 @@ impl RequiredVersion {
             Self::Any => true,
             Self::OneOf(versions) => versions.contains(&version),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::domain::{Json, time};
+
+    fn metadata(json: &serde_json::Value) -> JsonObject {
+        JsonObject::parse(&RawValue::from_string(json.to_string()).unwrap()).unwrap()
+    }
+
+    fn metadata_patch(json: &serde_json::Value) -> ContactPatch {
+        let enrichment = Enrichment { object: metadata(json), key_order: Vec::new() };
+        ContactPatch { enrichment: Patch::Set(enrichment), ..ContactPatch::default() }
+    }
+
+    fn jane(json: &serde_json::Value) -> Contact {
+        let details =
+            json!({"full_name": "Jane", "email": "jane@example.com", "linkedin_profile": "linkedin.com/in/jane"});
+        let details = serde_json::from_value(details).unwrap();
+        let enrichment = Enrichment { object: metadata(json), key_order: Vec::new() };
+        let now = time::parse("2024-10-06T12:00:00Z").unwrap();
+        Contact::new(Uuid::nil().into(), Uuid::nil().into(), None, NewContact { details, enrichment }, now)
+    }
+
+    /// A contact of seven values of 49 kB: any further one is too much.
+    fn large_jane() -> Contact {
+        let mut contact = jane(&json!({}));
+        for index in 0..7 {
+            contact.enrichment.object.merge(&metadata(&json!({format!("k{index}"): "x".repeat(49_000)})));
+        }
+        contact
+    }
+
+    #[test]
+    fn a_merge_does_not_copy_the_contact() {
+        let contact = large_jane();
+        let address = |contact: &Contact| match contact.enrichment.object.get("k0") {
+            Some(Json::String(text)) => text.as_ptr(),
+            _ => panic!("k0 is text"),
+        };
+        let before = address(&contact);
+        let mut merge = ContactMerge::new(contact);
+        for index in 0..3 {
+            merge.apply(&metadata_patch(&json!({"small": index})), Some(Uuid::from_u128(index).into())).unwrap();
+        }
+        assert_eq!(address(&merge.into_contact()), before);
+    }
+
+    #[test]
+    fn a_merge_keeps_account_of_the_size() {
+        let mut merge = ContactMerge::new(jane(&json!({"a": {"b": 1}, "c": "d"})));
+        let clear = ContactPatch { enrichment: Patch::Clear, ..ContactPatch::default() };
+        for patch in [
+            metadata_patch(&json!({"a": {"b": null, "e": [1, 2]}})),
+            metadata_patch(&json!({"a": 1, "c": null})),
+            ContactPatch::default(),
+            clear,
+            metadata_patch(&json!({"f": {"g": null, "h": 1}})),
+        ] {
+            merge.apply(&patch, Some(Uuid::nil().into())).unwrap();
+            assert_eq!(merge.growing_len, merge.contact.growing_len());
+        }
+    }
+
+    #[test]
+    fn a_refused_patch_leaves_the_contact_as_it_is() {
+        let contact = large_jane();
+        let mut merge = ContactMerge::new(contact.clone());
+        let patch = ContactPatch {
+            full_name: Some("Jane Smith".parse().unwrap()),
+            ..metadata_patch(&json!({"k7": "x".repeat(49_000)}))
+        };
+        assert_eq!(merge.apply(&patch, Some(Uuid::nil().into())), Err(TOO_LARGE));
+        assert_eq!(merge.into_contact(), contact);
+    }
+
+    #[test]
+    fn a_change_never_gets_an_earlier_time() {
+        let contact = jane(&json!({}));
+        let patch = ContactPatch { full_name: Some("Jane Smith".parse().unwrap()), ..ContactPatch::default() };
+        for (now, updated_at) in [
+            ("2024-10-06T11:59:59.999Z", "2024-10-06T12:00:00.000Z"),
+            ("2024-10-06T12:00:00.001Z", "2024-10-06T12:00:00.001Z"),
+        ] {
+            let next = contact.patched(&patch, time::parse(now).unwrap()).unwrap().unwrap();
+            assert_eq!((next.version, time::to_millis(next.updated_at)), (2, updated_at.to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_last_conditional_writes_are_remembered() {
+        let mut contact = jane(&json!({}));
+        for write in 1..=6 {
+            contact.record_write(Uuid::from_u128(write));
+        }
+        assert_eq!(contact.write_ids, [6, 5, 4, 3].map(Uuid::from_u128));
     }
 }

@@ -1,6 +1,7 @@
 //! JSON values with exact numbers and bounded sizes.
 
 mod count;
+mod merge;
 mod number;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use serde::{Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 pub use self::count::count_values;
+pub use self::merge::SizeChange;
 pub use self::number::{DECIMAL, Number};
 use super::InvalidValue;
 

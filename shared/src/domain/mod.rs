@@ -37,7 +37,7 @@ pub use characters::is_blank;
 pub use clock::Clock;
 pub use company::{Company, CompanyFilter, CompanyKey, CompanyName};
 pub use contact::{
-    Contact, ContactDetails, ContactFilter, ContactPatch, Enrichment, NewContact, RequiredVersion, Upsert,
+    Contact, ContactDetails, ContactFilter, ContactMerge, ContactPatch, Enrichment, NewContact, RequiredVersion, Upsert,
 };
 pub use email::Email;
 pub use full_name::FullName;

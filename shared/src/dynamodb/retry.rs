@@ -8,12 +8,13 @@
 //! again after a transient failure and a backoff with full jitter (AWS, "Exponential Backoff And Jitter"), and gives
 //! [`Error::Unavailable`] when the next attempt would begin after the deadline. Loops above it (unprocessed keys of a
 //! batch, a version that another writer changed) wait with the same [`TableClient::wait`], under the same deadline.
+//! Long computations between calls (the merge of an upload's rows) ask [`TableClient::check_deadline`].
 //! Transient are: throttling, transaction conflicts, server errors, broken connections, unreadable responses, and an
 //! attempt that exceeded its time limit. All other refusals are returned at once.
 //!
 //! A lost response is a transient failure too, so a write may be sent again although it was applied. Each write is
 //! therefore safe to repeat: a transaction by its request token, a conditional write by what its refusal shows (a
-//! `write_id`, a `holder`, or the very values that were to be written), a deletion by its nature.
+//! write id, a `holder`, or the very values that were to be written), a deletion by its nature.
 //!
 //! **Rejected.**
 //! - The SDK's own retries: they know neither the deadline nor which cancellations of a transaction are transient, and two
@@ -94,6 +95,14 @@ impl<E: ProvideErrorMetadata> Failure<E> {
 }
 
 impl TableClient {
+    /// Checks the deadline. A computation that a request can make long calls it again and again.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] after the deadline.
+    pub(crate) fn check_deadline(&self) -> Result<()> {
+        if Instant::now() < self.deadline { Ok(()) } else { Err(Error::Unavailable) }
+    }
+
     /// Waits before another attempt.
     ///
     /// # Errors

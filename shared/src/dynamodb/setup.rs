@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::error::error_chain;
 use super::item::{Item, expect_built};
+use super::keys::Key;
 use super::{CapacityMeter, Conditional, Table, schema};
 
 impl Table {
@@ -72,6 +73,15 @@ impl Table {
         match client.commit(transaction).await? {
             Conditional::Applied(()) | Conditional::Refused(_) => Ok(()),
         }
+    }
+
+    /// Deletes an item if it exists.
+    ///
+    /// # Errors
+    /// The database's error as text.
+    pub async fn delete_item(&self, key: &Key) -> Result<(), String> {
+        let client = self.client(Instant::now() + Duration::from_secs(25), CapacityMeter::default());
+        client.batch_delete(std::slice::from_ref(key)).await.map_err(|error| error.to_string())
     }
 
     /// Stores many items, given in DynamoDB's JSON.

@@ -129,7 +129,7 @@ endpoints![
         success: Success::created::<ReportView>().or(&[200, 207]),
         headers: &[Header::ImportId, Header::IdempotencyKey(Repeat::Run)],
         query: &[param::ON_ERROR, param::DRY_RUN],
-        table: &[Action::BatchGetItem, Action::DeleteItem, Action::PutItem],
+        table: &[Action::BatchGetItem, Action::ConditionCheckItem, Action::DeleteItem, Action::PutItem],
         memory: Some(ONE_VCPU),
         ..Spec::DEFAULT
     },

@@ -57,6 +57,11 @@ impl TestApp {
         contacts
     }
 
+    /// Deletes an item behind the API's back.
+    pub async fn delete_item(&self, key: &Key) {
+        self.table().delete_item(key).await.expect("the item can be deleted");
+    }
+
     /// Stores `count` memberships of an import whose contacts do not exist, and returns the contacts' ids.
     pub async fn put_memberships(&self, import: ImportId, count: usize) -> Vec<ContactId> {
         let contacts: Vec<ContactId> = (0..count).map(|_| Uuid::now_v7().into()).collect();

@@ -8,3 +8,4 @@ mod faults;
 mod linking;
 mod races;
 mod timeline;
+mod updated_at;

@@ -11,7 +11,7 @@ use shared::domain::{
 use shared::dynamodb::Parent;
 use shared::repositories::Error;
 use shared::repositories::{IdempotencyKey, IdempotencyRecord};
-use shared::testing::fault::{HoldPoint, Operation};
+use shared::testing::fault::{Fault, HoldPoint, Operation};
 use shared::testing::{TestApp, contact_patch, deadline, jane, new_contact, parse_body};
 use shared::wire::NewActivities;
 use shared::worker::{Batch, process_batch};
@@ -106,6 +106,49 @@ async fn one_of_many_updates_that_require_the_same_version_succeeds() {
         let outcomes = join_all(updates).await;
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == Err(Error::VersionMismatch)).count(), 19);
+    }
+}
+
+/// The response to a conditional update is lost, and others write before it is repeated.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conditional_update_recognizes_itself_after_the_writes_of_others() {
+    for (operation, changes) in [
+        (Operation::UpdateItem, json!({"full_name": "Jane Smith"})),
+        (Operation::PutItem, json!({"full_name": "Jane Smith", "metadata": {"a": {"b": 1}}})),
+    ] {
+        let mut test = TestApp::new().await;
+        let id = test.create_jane("jane@example.com").await.id;
+        let direct = test.app.clone();
+        let proxy = test.start_fault_proxy().await;
+        let principal = test.principal(&test.org).await;
+        proxy.inject(operation, Fault::ResponseLost);
+        let mut hold = proxy.hold(operation, HoldPoint::BeforeExecution);
+        let required = |version| RequiredVersion::OneOf(vec![version]);
+        let (ctx, changes, first) = (test.ctx(), contact_patch(changes), required(1));
+        let update = async { ctx.contacts(&principal).update(id, &changes, Some(&first)).await };
+        let others = async {
+            hold.reached().await;
+            let others = direct.request_context(deadline()).contacts(&principal);
+            let mut row = jane("jane@example.com");
+            row["locale"] = json!("es");
+            let rows = upload([row]);
+            others.carry_out(others.plan(&rows.valid, None).await.unwrap()).await.unwrap();
+            for (body, required) in [
+                (json!({"timezone": "UTC"}), None),
+                (json!({"metadata": {"c": {"d": 1}}}), None),
+                (json!({"email": "new@example.com"}), None),
+                (json!({"timezone": null}), Some(required(6))),
+                (json!({"metadata": {"e": {"f": 1}}}), Some(required(7))),
+                (json!({"metadata": {"g": 1}}), Some(required(8))),
+            ] {
+                others.update(id, &contact_patch(body), required.as_ref()).await.unwrap();
+            }
+            hold.release();
+        };
+        let (updated, ()) = tokio::join!(update, others);
+        let updated = updated.unwrap_or_else(|error| panic!("{operation:?}: {error:?}"));
+        assert_eq!(updated.version, 9, "{operation:?}: one write of its own, seven of others");
+        assert_eq!(Some(updated), test.stored_contact(id).await, "{operation:?}");
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::Contacts;
+use crate::domain::contact::MAX_WRITE_IDS;
 use crate::domain::{Contact, ContactDetails, ContactId, Email, Enrichment, Id, ImportId, time};
 use crate::dynamodb::expression::Condition;
 use crate::dynamodb::item::{
@@ -23,10 +23,11 @@ pub(super) const ENRICHMENT_ORDER: &str = "enrichment_order";
 pub(super) const GROWING_BYTES: &str = "growing_bytes";
 pub(super) const IMPORT_IDS: &str = "import_ids";
 pub(super) const VERSION: &str = "version";
-pub(super) const WRITE_ID: &str = "write_id";
+/// The attributes of [`Contact::write_ids`], newest first. One attribute each, so that an update without a read can shift them.
+pub(super) const WRITE_IDS: [&str; MAX_WRITE_IDS] = ["write_id", "write_id_2", "write_id_3", "write_id_4"];
 const CONTACT_ID: &str = "contact_id";
 
-/// The attributes of a contact's item except its keys and its enrichment.
+/// The attributes of a contact's item except its keys, its enrichment and its write ids.
 #[derive(Serialize, Deserialize)]
 struct ContactItem {
     #[serde(flatten)]
@@ -42,7 +43,6 @@ struct ContactItem {
     enrichment_order: Vec<String>,
     #[serde(default, with = "serde_dynamo::string_set", skip_serializing_if = "BTreeSet::is_empty")]
     import_ids: BTreeSet<ImportId>,
-    write_id: Option<Uuid>,
 }
 
 /// The attributes of an email's lock except its keys.
@@ -65,10 +65,12 @@ pub(super) fn to_item(contact: &Contact) -> Result<Item> {
         growing_bytes: contact.growing_len(),
         enrichment_order: contact.enrichment.key_order.clone(),
         import_ids: contact.import_ids.clone(),
-        write_id: contact.write_id,
     };
     let mut item = encode(&keys::contact(contact.org_id, contact.id), ItemType::Contact, &record)?;
     item.insert(ENRICHMENT.to_owned(), map(&contact.enrichment.object));
+    for (attribute, write_id) in WRITE_IDS.iter().zip(&contact.write_ids) {
+        item.insert((*attribute).to_owned(), text(write_id.to_string()));
+    }
     Ok(item)
 }
 
@@ -78,6 +80,7 @@ pub(super) fn from_item(mut item: Item) -> Result<Contact> {
     let (org_id, id) = key.ok_or_else(|| unreadable(&item, ItemType::Contact))?;
     let object = item.remove(ENRICHMENT).as_ref().and_then(value_to_object);
     let object = object.ok_or_else(|| unreadable(&item, ItemType::Contact))?;
+    let write_ids = WRITE_IDS.iter().filter_map(|attribute| string(&item, attribute)?.parse().ok()).collect();
     let record: ContactItem = decode(item, ItemType::Contact)?;
     Ok(Contact {
         id,
@@ -88,7 +91,7 @@ pub(super) fn from_item(mut item: Item) -> Result<Contact> {
         updated_at: record.updated_at,
         version: record.version,
         import_ids: record.import_ids,
-        write_id: record.write_id,
+        write_ids,
     })
 }
 

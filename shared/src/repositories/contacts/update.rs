@@ -4,18 +4,29 @@
 //! differs, and cannot be used if the outcome depends on what is stored (a new email, nested metadata, a new company). The
 //! stored item, which a refusal shows, then serves as the read, and the next version of the contact is written on the
 //! condition that the version is still the one that was read.
+//!
+//! **Lost responses.** An update that requires a version (`If-Match`) and is repeated after a lost response finds the version
+//! changed, by itself. It leaves a random id in the item, by which its repeat recognizes that. Other writers may follow before the
+//! repeat: those that require no version keep the ids, and those that do shift them by one place, so a write is recognized until
+//! [`MAX_WRITE_IDS`](crate::domain::contact::MAX_WRITE_IDS) of these have followed within the seconds of a retry. Updates
+//! without a required version need no id: their repeat finds nothing left to change, or changes it again.
+//!
+//! Rejected: one id, which the next writer replaces; a transaction, whose request token would do the same at twice the
+//! cost; a list, which an update without a read can extend but not shorten; the comparison of contents, which takes another
+//! client's equal change for its own.
 
 use uuid::Uuid;
 
 use super::item::{
-    EMAIL, ENRICHMENT, ENRICHMENT_ORDER, GROWING_BYTES, VERSION, WRITE_ID, from_item, is_lock_of, same_version, to_item,
+    EMAIL, ENRICHMENT, ENRICHMENT_ORDER, GROWING_BYTES, VERSION, WRITE_IDS, from_item, is_lock_of, same_version,
+    to_item,
 };
 use super::{Contacts, TransactionItem};
 use crate::domain::json::MAX_STORED_BYTES;
 use crate::domain::{
-    CompanyName, Contact, ContactId, ContactPatch, Enrichment, Json, JsonObject, Kind, Patch, RequiredVersion, time,
+    CompanyName, Contact, ContactId, ContactPatch, Enrichment, Json, JsonObject, Kind, Patch, RequiredVersion,
 };
-use crate::dynamodb::expression::{Condition, Update};
+use crate::dynamodb::expression::{Condition, MAX_ALTERNATIVES, Update};
 use crate::dynamodb::item::{changed_attributes, json_to_value, map, number, text};
 use crate::dynamodb::{Backoff, Conditional, keys};
 use crate::repositories::{Error, Result};
@@ -42,7 +53,7 @@ impl Contacts {
         if new_company.is_none()
             && let Some((update, condition)) = self.update_without_read(patch, required, write_id)?
         {
-            match self.table.client.update_if(&key, update, condition).await? {
+            match self.table.update_if(&key, &update, &condition).await? {
                 Conditional::Applied(item) => return from_item(item),
                 Conditional::Refused(None) => return Err(NOT_FOUND),
                 Conditional::Refused(Some(item)) => stored = Some(item),
@@ -55,8 +66,8 @@ impl Contacts {
                 None => self.table.client.get(&key).await?.ok_or(NOT_FOUND)?,
             };
             let contact = from_item(item)?;
-            if contact.write_id == Some(write_id) {
-                // This very write was applied, and its response was lost.
+            if contact.write_ids.contains(&write_id) {
+                // This very write was applied, its response was lost, and other writes may have followed.
                 return Ok(contact);
             }
             if required.is_some_and(|required| !required.allows(contact.version)) {
@@ -65,7 +76,9 @@ impl Contacts {
             let Some(mut next) = contact.patched(patch, self.table.now).map_err(Error::TooLarge)? else {
                 return Ok(contact);
             };
-            next.write_id = Some(write_id);
+            if required.is_some() {
+                next.record_write(write_id);
+            }
             match self.replace(&contact, &next, &mut new_company).await? {
                 Conditional::Applied(()) => return Ok(next),
                 // Another writer changed the contact since it was read.
@@ -75,7 +88,7 @@ impl Contacts {
     }
 
     /// The update whose outcome does not depend on the stored contact, and its condition. `None` if there is no such
-    /// update: nested metadata, more keys than an expression takes, or nothing to change.
+    /// update: nested metadata, more keys or required versions than an expression takes, or nothing to change.
     fn update_without_read(
         &self,
         patch: &ContactPatch,
@@ -100,17 +113,16 @@ impl Contacts {
         }
         match required {
             None | Some(RequiredVersion::Any) => {}
-            Some(RequiredVersion::OneOf(versions)) if versions.is_empty() => return Ok(None),
+            Some(RequiredVersion::OneOf(versions)) if !(1..=MAX_ALTERNATIVES).contains(&versions.len()) => {
+                return Ok(None);
+            }
             Some(RequiredVersion::OneOf(versions)) => {
                 condition = condition.and_one_of(VERSION, versions.iter().map(number));
             }
         }
         if required.is_some() {
-            // If the response to this write is lost, its repeat is refused because the version has changed. By the id it
-            // recognizes that the change is its own.
-            update.touch(WRITE_ID, text(write_id.hyphenated().to_string()));
+            update.shift(&WRITE_IDS, text(write_id.to_string()));
         }
-        update.touch("updated_at", text(time::to_millis(self.table.now)));
         update.increment(VERSION, number(1));
         Ok(Some((update, condition)))
     }

@@ -9,6 +9,7 @@
 //!    once, so the number of calls depends on the number of distinct emails only.
 //! 2. The rows of one email are merged in their order into one new or stored contact (`plan.rs`): one write per contact,
 //!    however many rows it has. A row that cannot be merged is refused; the others count.
+//!    The merge is in place and looks at the deadline with every row, since all rows may be of one large contact.
 //! 3. Missing companies are created first. Contacts are then written in concurrent transactions that are filled to the
 //!    limits of DynamoDB, each contact whole: with its lock and its membership, on the condition that it is unchanged.
 //! 4. If a transaction is refused, nothing of it is written. Its emails are read and planned again after a backoff, until
@@ -16,6 +17,9 @@
 //!
 //! An interrupted upload leaves whole contacts behind. The same upload sent again finds them by their emails and writes
 //! the rest; that is why its `Idempotency-Key` is a lock and stores no response (see `repositories::idempotency`).
+//!
+//! An upload into an import also heals: of the contacts that name the import already, the memberships are read, and a missing
+//! one is written. Only an upload that is sent again pays for this read.
 //!
 //! **Rejected.** One transaction per contact: 25 times as many calls. `BatchWriteItem`: it has no conditions, so it would
 //! overwrite other writers and duplicate emails. Writing while reading on: a report without writing, and a refusal of the
@@ -35,7 +39,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 pub use plan::{Plan, Row, RowOutcome};
 
-use self::plan::{ContactWrite, PlannedContact, RowsOfEmail};
+use self::plan::{ContactWrite, MergeRules, PlannedContact, RowsOfEmail, StoredContact};
 use super::Contacts;
 use super::create::NewContactLabels;
 use super::item::{from_item, lock_holder, same_version, to_item};
@@ -128,6 +132,9 @@ impl Contacts {
         // The locks are read in several calls, so two of them may name one contact whose email was changed in between.
         let ids: HashSet<_> = holders.values().copied().collect();
         let mut contacts = self.read_contacts(ids).await?;
+        let lacking = self.lacking_membership(import_id, contacts.values()).await?;
+        let check_deadline = || Ok(self.table.client.check_deadline()?);
+        let rules = MergeRules { import_id, now: self.table.now, check_deadline };
         let mut planned = Vec::with_capacity(groups.len());
         for (rows, lock_key) in groups.into_iter().zip(lock_keys) {
             // A contact that was deleted or got another email after its lock was read does not count. If the lock still
@@ -139,8 +146,11 @@ impl Contacts {
                 _ => None,
             };
             planned.push(match stored {
-                Some(stored) => PlannedContact::update(rows, stored, import_id, self.table.now),
-                None => PlannedContact::create(rows, |new| self.draft(new, import_id), import_id, self.table.now),
+                Some(contact) => {
+                    let lacks_membership = lacking.contains(&contact.id);
+                    PlannedContact::update(rows, StoredContact { contact, lacks_membership }, &rules)?
+                }
+                None => PlannedContact::create(rows, |new| self.draft(new, import_id), &rules)?,
             });
         }
         Ok(planned)
@@ -164,6 +174,24 @@ impl Contacts {
         Ok(contacts)
     }
 
+    /// Those of the contacts that name this import but are not listed as its members. Costs a read of each that names it.
+    async fn lacking_membership(
+        &self,
+        import_id: Option<ImportId>,
+        contacts: impl Iterator<Item = &Contact>,
+    ) -> Result<HashSet<ContactId>> {
+        let Some(import_id) = import_id else { return Ok(HashSet::new()) };
+        let mut naming = Vec::new();
+        for contact in contacts {
+            if contact.import_ids.contains(&import_id) {
+                naming.push((contact.id, keys::membership(self.table.org, import_id, contact.id)));
+            }
+        }
+        let memberships: Vec<_> = naming.iter().map(|(_, key)| key.clone()).collect();
+        let existing = self.table.client.existing_keys(&memberships).await?;
+        Ok(naming.into_iter().filter(|(_, key)| !existing.contains(key)).map(|(id, _)| id).collect())
+    }
+
     /// Writes a batch in one transaction. If that is refused, nothing of the batch is written.
     async fn write_batch<'a>(
         &self,
@@ -175,10 +203,16 @@ impl Contacts {
         for write in batch.iter().filter_map(PlannedContact::write) {
             match write {
                 ContactWrite::Create(contact) => self.put_new_contact(&mut transaction, contact, &LABELS)?,
-                ContactWrite::Replace { stored, next } => {
-                    transaction.put_if((), to_item(next)?, same_version(stored));
-                    for import_id in next.import_ids.difference(&stored.import_ids) {
-                        transaction.put((), self.membership_item(*import_id, next.id)?);
+                ContactWrite::Update { stored, next, membership } => {
+                    match next {
+                        Some(next) => transaction.put_if((), to_item(next)?, same_version(stored)),
+                        None => {
+                            let key = keys::contact(self.table.org, stored.id);
+                            transaction.check((), &key, same_version(stored));
+                        }
+                    }
+                    if let Some(import_id) = membership {
+                        transaction.put((), self.membership_item(import_id, stored.id)?);
                     }
                 }
             }

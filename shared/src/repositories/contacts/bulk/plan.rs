@@ -1,11 +1,12 @@
 //! The decision about each email of an upload: which contact its rows create or change. Calls no database.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{CompanyName, Contact, Email, ImportId, NewContact, Upsert, ValidationErrors};
+use crate::domain::{CompanyName, Contact, ContactMerge, Email, ImportId, NewContact, Upsert, ValidationErrors};
+use crate::repositories::Result;
 
 /// A row of an upload: its number there, and its content.
 pub type Row = (usize, Upsert);
@@ -39,8 +40,8 @@ pub(super) struct RowsOfEmail<'a> {
 #[derive(Debug)]
 pub(super) struct PlannedContact<'a> {
     pub(super) rows: RowsOfEmail<'a>,
-    /// The numbers of the rows that cannot be merged into the contact, each with its validation errors.
-    refused: Vec<(usize, ValidationErrors)>,
+    /// The validation errors of the rows that cannot be merged into the contact, by their numbers.
+    refused: BTreeMap<usize, ValidationErrors>,
     action: RowAction,
 }
 
@@ -50,14 +51,30 @@ pub(super) struct PlannedContact<'a> {
 enum RowAction {
     /// Creates this contact.
     Create(Contact),
-    /// Changes the stored contact to `next`; `None` if nothing differs.
-    Update { stored: Contact, next: Option<Contact> },
+    /// Changes the stored contact to `next`, or `None` if nothing differs, and writes the membership of an import.
+    Update { stored: Contact, next: Option<Contact>, membership: Option<ImportId> },
 }
 
 /// The write of one contact.
 pub(super) enum ContactWrite<'a> {
     Create(&'a Contact),
-    Replace { stored: &'a Contact, next: &'a Contact },
+    Update { stored: &'a Contact, next: Option<&'a Contact>, membership: Option<ImportId> },
+}
+
+/// A stored contact of an upload.
+#[derive(Debug)]
+pub(super) struct StoredContact {
+    pub(super) contact: Contact,
+    /// `true` if the contact names the import of the upload but is not listed as its member: the membership was lost.
+    pub(super) lacks_membership: bool,
+}
+
+/// The rules by which the rows of an upload are merged.
+pub(super) struct MergeRules<D> {
+    pub(super) import_id: Option<ImportId>,
+    pub(super) now: DateTime<Utc>,
+    /// Fails after the deadline of the request.
+    pub(super) check_deadline: D,
 }
 
 impl Plan<'_> {
@@ -95,47 +112,54 @@ impl<'a> RowsOfEmail<'a> {
 
 impl<'a> PlannedContact<'a> {
     /// Plans the creation of a contact: `draft` creates it from the first row, and the others are merged into it.
+    ///
+    /// # Errors
+    /// That of the deadline.
     pub(super) fn create(
         rows: RowsOfEmail<'a>,
         draft: impl FnOnce(NewContact) -> Contact,
-        import_id: Option<ImportId>,
-        now: DateTime<Utc>,
-    ) -> Self {
+        rules: &MergeRules<impl Fn() -> Result<()>>,
+    ) -> Result<Self> {
         let draft = draft(rows.first.1.new.clone());
-        let (merged, refused) = merge(draft, rows.others.iter().copied(), import_id, now);
-        // The merge counted a version per row, but the contact is written once.
-        Self { rows, refused, action: RowAction::Create(Contact { version: 1, ..merged }) }
+        let (merged, refused) = rules.merge(draft, rows.others.iter().copied())?;
+        Ok(Self { rows, refused, action: RowAction::Create(merged) })
     }
 
     /// Plans the update of a stored contact, into which all rows are merged.
+    ///
+    /// # Errors
+    /// That of the deadline.
     pub(super) fn update(
         rows: RowsOfEmail<'a>,
-        stored: Contact,
-        import_id: Option<ImportId>,
-        now: DateTime<Utc>,
-    ) -> Self {
-        let (merged, refused) = merge(stored.clone(), rows.iter(), import_id, now);
-        let action = RowAction::Update { next: next_version(&stored, merged), stored };
-        Self { rows, refused, action }
+        stored: StoredContact,
+        rules: &MergeRules<impl Fn() -> Result<()>>,
+    ) -> Result<Self> {
+        let StoredContact { contact: stored, lacks_membership } = stored;
+        let (merged, refused) = rules.merge(stored.clone(), rows.iter())?;
+        let joins = merged.import_ids != stored.import_ids;
+        let membership = if joins || lacks_membership { rules.import_id } else { None };
+        let next = stored.next_version(merged, rules.now);
+        Ok(Self { rows, refused, action: RowAction::Update { stored, next, membership } })
     }
 
     /// The write that the rows need; `None` if nothing differs.
     pub(super) fn write(&self) -> Option<ContactWrite<'_>> {
         match &self.action {
             RowAction::Create(contact) => Some(ContactWrite::Create(contact)),
-            RowAction::Update { stored, next: Some(next) } => Some(ContactWrite::Replace { stored, next }),
-            RowAction::Update { next: None, .. } => None,
+            RowAction::Update { next: None, membership: None, .. } => None,
+            RowAction::Update { stored, next, membership } => {
+                Some(ContactWrite::Update { stored, next: next.as_ref(), membership: *membership })
+            }
         }
     }
 
     fn outcomes(&self) -> impl Iterator<Item = (usize, RowOutcome<'_>)> {
         let (contact, created_by) = match &self.action {
             RowAction::Create(contact) => (contact, Some(self.rows.first.0)),
-            RowAction::Update { stored, next } => (next.as_ref().unwrap_or(stored), None),
+            RowAction::Update { stored, next, .. } => (next.as_ref().unwrap_or(stored), None),
         };
         self.rows.iter().map(move |(number, _)| {
-            let errors = self.refused.iter().find(|(refused, _)| refused == number).map(|(_, errors)| errors);
-            let outcome = match errors {
+            let outcome = match self.refused.get(number) {
                 Some(errors) => RowOutcome::Refused(self.rows.email(), errors),
                 None if created_by == Some(*number) => RowOutcome::Created(contact),
                 None => RowOutcome::Updated(contact),
@@ -150,10 +174,10 @@ impl<'a> ContactWrite<'a> {
     pub(super) fn new_company(&self) -> Option<&'a CompanyName> {
         match self {
             Self::Create(contact) => contact.details.company.as_ref(),
-            Self::Replace { stored, next } if next.details.company != stored.details.company => {
+            Self::Update { stored, next: Some(next), .. } if next.details.company != stored.details.company => {
                 next.details.company.as_ref()
             }
-            Self::Replace { .. } => None,
+            Self::Update { .. } => None,
         }
     }
 
@@ -162,7 +186,7 @@ impl<'a> ContactWrite<'a> {
         match self {
             // The contact, its lock, its memberships.
             Self::Create(contact) => 2 + contact.import_ids.len(),
-            Self::Replace { stored, next } => 1 + next.import_ids.len() - stored.import_ids.len(),
+            Self::Update { membership, .. } => 1 + usize::from(membership.is_some()),
         }
     }
 
@@ -171,54 +195,83 @@ impl<'a> ContactWrite<'a> {
         /// More than the lock, the membership, and all attributes of bounded length.
         const OTHER_BYTES: usize = 4_000;
         match self {
-            Self::Create(contact) | Self::Replace { next: contact, .. } => contact.growing_len() + OTHER_BYTES,
+            Self::Create(contact) | Self::Update { next: Some(contact), .. } => contact.growing_len() + OTHER_BYTES,
+            Self::Update { next: None, .. } => OTHER_BYTES,
         }
     }
 }
 
-/// Merges rows into a contact in their order. Returns the merged contact, and the rows that were left out because they
-/// cannot be merged.
-fn merge<'a>(
-    mut contact: Contact,
-    rows: impl Iterator<Item = &'a Row>,
-    import_id: Option<ImportId>,
-    now: DateTime<Utc>,
-) -> (Contact, Vec<(usize, ValidationErrors)>) {
-    let mut refused = Vec::new();
-    for (number, upsert) in rows {
-        if let Err(errors) = merge_row(&mut contact, upsert, import_id, now) {
-            refused.push((*number, errors));
+impl<D: Fn() -> Result<()>> MergeRules<D> {
+    /// Merges rows into a contact in their order. Returns the merged contact, and the errors of the rows that were left
+    /// out because they cannot be merged.
+    fn merge<'a>(
+        &self,
+        contact: Contact,
+        rows: impl Iterator<Item = &'a Row>,
+    ) -> Result<(Contact, BTreeMap<usize, ValidationErrors>)> {
+        let mut merge = ContactMerge::new(contact);
+        let mut refused = BTreeMap::new();
+        for (number, upsert) in rows {
+            (self.check_deadline)()?;
+            if let Err(errors) = self.merge_row(&mut merge, upsert) {
+                refused.insert(*number, errors);
+            }
+        }
+        Ok((merge.into_contact(), refused))
+    }
+
+    /// Merges one row into a contact. A row that cannot be merged leaves the contact as it is.
+    fn merge_row(&self, merge: &mut ContactMerge, upsert: &Upsert) -> std::result::Result<(), ValidationErrors> {
+        if let Some(import_id) = self.import_id {
+            merge.check_room_for(import_id).map_err(|error| ValidationErrors::one(ImportId::HEADER, error))?;
+        }
+        merge.apply(&upsert.patch, self.import_id).map_err(|error| ValidationErrors::one("metadata", error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::time;
+    use crate::dynamodb;
+    use crate::system;
+    use crate::wire::Upload;
+
+    /// A deadline that comes when it has been asked for this many times.
+    fn deadline_after(checks: usize) -> impl Fn() -> Result<()> {
+        let left = Cell::new(checks);
+        move || match left.get().checked_sub(1) {
+            Some(rest) => {
+                left.set(rest);
+                Ok(())
+            }
+            None => Err(dynamodb::Error::Unavailable.into()),
         }
     }
-    (contact, refused)
-}
 
-/// Merges one row into a contact. A row that cannot be merged leaves the contact as it is.
-fn merge_row(
-    contact: &mut Contact,
-    upsert: &Upsert,
-    import_id: Option<ImportId>,
-    now: DateTime<Utc>,
-) -> Result<(), ValidationErrors> {
-    let joined = match import_id {
-        Some(import_id) => contact.joined(import_id).map_err(|error| ValidationErrors::one(ImportId::HEADER, error))?,
-        None => None,
-    };
-    let current = joined.as_ref().unwrap_or(contact);
-    let patched = current.patched(&upsert.patch, now).map_err(|error| ValidationErrors::one("metadata", error))?;
-    if let Some(next) = patched.or(joined) {
-        *contact = next;
-    }
-    Ok(())
-}
+    #[test]
+    fn merging_ends_at_the_deadline_however_many_rows_are_left() {
+        let now = time::parse("2024-10-06T12:00:00Z").unwrap();
+        let row = json!({"full_name": "Jane", "email": "jane@example.com", "linkedin_profile": "linkedin.com/in/jane"});
+        let rows = Upload::from_json(json!([row, row, row]).to_string().as_bytes()).unwrap().valid;
+        let (id, org) = (system::rng().uuid_v7(now).into(), system::rng().uuid_v4().into());
+        let contact = Contact::new(id, org, None, rows[0].1.new.clone(), now);
+        let plan = |checks| {
+            let rules = MergeRules { import_id: None, now, check_deadline: deadline_after(checks) };
+            let rows = || RowsOfEmail::group(&rows).pop().unwrap();
+            let stored = StoredContact { contact: contact.clone(), lacks_membership: false };
+            let created = PlannedContact::create(rows(), |_| contact.clone(), &rules).map(|_| ());
+            let rules = MergeRules { check_deadline: deadline_after(checks), ..rules };
+            let updated = PlannedContact::update(rows(), stored, &rules).map(|_| ());
+            (created, updated)
+        };
 
-/// The merged contact as the next version of the stored one, however many rows it took; `None` if nothing differs.
-fn next_version(stored: &Contact, merged: Contact) -> Option<Contact> {
-    let updated_at = merged.updated_at;
-    let merged =
-        Contact { updated_at: stored.updated_at, version: stored.version, write_id: stored.write_id, ..merged };
-    if merged == *stored {
-        return None;
+        let late = || Err(dynamodb::Error::Unavailable.into());
+        // The first row of a new contact is not merged.
+        assert_eq!([plan(1), plan(2), plan(3)], [(late(), late()), (Ok(()), late()), (Ok(()), Ok(()))]);
     }
-    Some(Contact { updated_at, version: stored.version + 1, write_id: None, ..merged })
 }
