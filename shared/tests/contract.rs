@@ -2,6 +2,8 @@
 //! layers of the crate. Each failure says what to edit.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "contract/description.rs"]
+mod description;
 #[path = "contract/documents.rs"]
 mod documents;
 #[path = "contract/layers.rs"]

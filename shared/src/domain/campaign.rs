@@ -63,7 +63,7 @@ pub struct Availability {
     #[cfg_attr(feature = "openapi", schema(inline))]
     pub start_working: TimeOfDay,
     /// The end, later than the start.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("18:00")))]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub end_working: TimeOfDay,
     /// `true` if meetings may take place on Saturdays and Sundays.
     pub weekend_work: bool,

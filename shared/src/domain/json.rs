@@ -52,6 +52,19 @@ pub enum Json {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct JsonObject(BTreeMap<String, Json>);
 
+/// Any members, which has to be said: some generators of clients take an object without it for an empty one.
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for JsonObject {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
+        let any = AdditionalProperties::FreeForm(true);
+        ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(any)).into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for JsonObject {}
+
 impl JsonObject {
     /// Parses an object that a client sent.
     ///

@@ -119,6 +119,24 @@ macro_rules! text_schema {
 
 pub(crate) use text_schema;
 
+/// The description of an enumeration: its name and its JSON spellings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// The name of the type.
+    pub name: &'static str,
+    /// The JSON spelling of each value, in the documented order.
+    pub values: &'static [&'static str],
+}
+
+#[cfg(feature = "openapi")]
+impl Choice {
+    /// The OpenAPI schema.
+    pub fn schema(self) -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::{ObjectBuilder, Type};
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(self.values.iter().copied())).into()
+    }
+}
+
 /// Declares an enumeration of text values with the JSON spelling of each.
 macro_rules! choice {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -131,6 +149,10 @@ macro_rules! choice {
         impl $name {
             /// Every value, in the documented order.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The description, for query parameters and OpenAPI.
+            pub const CHOICE: $crate::domain::text::Choice =
+                $crate::domain::text::Choice { name: stringify!($name), values: &[$($text),+] };
 
             /// The JSON spelling.
             pub const fn as_str(self) -> &'static str {
@@ -175,13 +197,16 @@ macro_rules! choice {
         #[cfg(feature = "openapi")]
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-                let schema = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String);
-                schema.enum_values(Some([$($text),+])).into()
+                Self::CHOICE.schema()
             }
         }
 
         #[cfg(feature = "openapi")]
-        impl utoipa::ToSchema for $name {}
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                Self::CHOICE.name.into()
+            }
+        }
     };
 }
 

@@ -15,7 +15,9 @@ text_value! {
     /// assert!("24:00".parse::<TimeOfDay>().is_err());
     /// # Ok::<_, shared::domain::InvalidValue>(())
     /// ```
-    TimeOfDay, public, |schema| schema.examples(["09:00"])
+    TimeOfDay, public, |schema| {
+        schema.pattern(Some("^([01][0-9]|2[0-3]):[0-5][0-9]$")).examples(["09:00", "18:00"])
+    }
 }
 
 impl TimeOfDay {

@@ -123,8 +123,8 @@ pub enum Conflict {
 pub struct Spec {
     /// Its effect, in one line.
     pub summary: &'static str,
-    /// Further sentences for clients.
-    pub description: Option<&'static str>,
+    /// Further sentences for clients, in Markdown.
+    pub description: &'static str,
     /// The method.
     pub method: Method,
     /// The path without a trailing slash. The endpoint is also served with one.
@@ -154,7 +154,7 @@ impl Spec {
     /// The values of an entry's optional fields. Scope and method are the strictest.
     const DEFAULT: Self = Self {
         summary: "",
-        description: None,
+        description: "",
         method: Method::Get,
         path: "",
         scope: Scope::Admin,
@@ -168,14 +168,20 @@ impl Spec {
         memory: None,
     };
 
-    /// Fails the build for an entry without its own path.
+    /// Fails the build for an entry without its own path and description.
     const fn checked(self) -> Self {
+        assert!(!self.description.is_empty(), "an endpoint has a description for clients");
         let path = self.path.as_bytes();
         assert!(
             matches!(path, [b'/', .., last] if *last != b'/'),
             "an endpoint's path is `/…`, without a slash at its end"
         );
         self
+    }
+
+    /// The first segment of the path, which names the kind of resource: `contacts`.
+    pub fn resource(&self) -> &'static str {
+        self.path.split('/').nth(1).unwrap_or_default()
     }
 
     /// The names of the ids in the path.

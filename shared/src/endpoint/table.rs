@@ -54,6 +54,8 @@ macro_rules! endpoints {
 endpoints![
     CreateContact = Spec {
         summary: "Create a contact",
+        description: "The email must be new in the organization. `X-Import-ID` makes the contact a member of that import. Contact, \
+              membership and a new company are written together or not at all.",
         method: Method::Post,
         path: "/contacts",
         scope: Scope::Write,
@@ -66,6 +68,7 @@ endpoints![
     },
     GetContact = Spec {
         summary: "Get a contact with its timeline",
+        description: "The contact and one page of its activities, oldest first. The `Link` header has the next page.",
         method: Method::Get,
         path: "/contacts/{contact_id}",
         scope: Scope::Read,
@@ -77,6 +80,7 @@ endpoints![
     },
     UpdateContact = Spec {
         summary: "Update fields of a contact",
+        description: "Only the fields that are sent change. `null` clears an optional field, and `metadata` is merged (RFC 7396).",
         method: Method::Put,
         path: "/contacts/{contact_id}",
         scope: Scope::Write,
@@ -89,6 +93,7 @@ endpoints![
     },
     DeleteContact = Spec {
         summary: "Delete a contact with everything that belongs to it",
+        description: "Its activities, leads and memberships are deleted with it. The email can be used again at once.",
         method: Method::Delete,
         path: "/contacts/{contact_id}",
         scope: Scope::Write,
@@ -99,6 +104,7 @@ endpoints![
     },
     ListContacts = Spec {
         summary: "List contacts, newest first",
+        description: "Every filter that is given narrows the list.",
         method: Method::Get,
         path: "/contacts",
         scope: Scope::Read,
@@ -117,6 +123,8 @@ endpoints![
     },
     BulkUploadContacts = Spec {
         summary: "Create or update many contacts, identified by their emails",
+        description: "Takes an array of contacts, or a CSV file with a header. All rows are validated before the first write. A row with \
+              a known email updates that contact. An upload that failed midway can be sent again.",
         method: Method::Post,
         path: "/contacts/bulk",
         scope: Scope::Write,
@@ -135,6 +143,7 @@ endpoints![
     },
     CreateImport = Spec {
         summary: "Create an import",
+        description: "An import groups the contacts of one load. The client sets its status.",
         method: Method::Post,
         path: "/imports",
         scope: Scope::Write,
@@ -146,16 +155,18 @@ endpoints![
     },
     ListImports = Spec {
         summary: "List imports, newest first",
+        description: "Every filter that is given narrows the list.",
         method: Method::Get,
         path: "/imports",
         scope: Scope::Read,
         success: Success::list::<ImportView>(),
-        query: &[param::LIMIT.param, param::CURSOR, param::STATUS, param::OF_CAMPAIGN],
+        query: &[param::LIMIT.param, param::CURSOR, param::IMPORT_STATUS, param::OF_CAMPAIGN],
         table: &[Action::Query],
         ..Spec::DEFAULT
     },
     GetImport = Spec {
         summary: "Get an import with the number of its contacts",
+        description: "The contacts are counted on every request.",
         method: Method::Get,
         path: "/imports/{import_id}",
         scope: Scope::Read,
@@ -165,6 +176,7 @@ endpoints![
     },
     UpdateImport = Spec {
         summary: "Update fields of an import",
+        description: "Only the fields that are sent change. `null` clears an optional field.",
         method: Method::Put,
         path: "/imports/{import_id}",
         scope: Scope::Write,
@@ -175,6 +187,7 @@ endpoints![
     },
     DeleteImport = Spec {
         summary: "Delete an import; its contacts stay",
+        description: "The contacts stay, and are no longer members of the import.",
         method: Method::Delete,
         path: "/imports/{import_id}",
         scope: Scope::Write,
@@ -184,6 +197,8 @@ endpoints![
     },
     RecordActivities = Spec {
         summary: "Record activities of a contact",
+        description: "Takes one activity or an array, and returns an array in both cases. Activities that are stored already keep their \
+              content, so a call can be repeated.",
         method: Method::Post,
         path: "/contacts/{contact_id}/activities",
         scope: Scope::Write,
@@ -197,6 +212,7 @@ endpoints![
     },
     UpdateActivity = Spec {
         summary: "Merge metadata into an activity",
+        description: "`metadata` is merged (RFC 7396); the other fields of an activity never change.",
         method: Method::Patch,
         path: "/contacts/{contact_id}/activities/{activity_id}",
         scope: Scope::Write,
@@ -207,6 +223,7 @@ endpoints![
     },
     CreateCampaign = Spec {
         summary: "Create a campaign",
+        description: "The lead magnet is created with the campaign.",
         method: Method::Post,
         path: "/campaigns",
         scope: Scope::Write,
@@ -219,16 +236,18 @@ endpoints![
     },
     ListCampaigns = Spec {
         summary: "List campaigns, newest first",
+        description: "Every filter that is given narrows the list.",
         method: Method::Get,
         path: "/campaigns",
         scope: Scope::Read,
         success: Success::list::<CampaignView>(),
-        query: &[param::LIMIT.param, param::CURSOR, param::STATUS, param::ICP_PROFILE_ID],
+        query: &[param::LIMIT.param, param::CURSOR, param::CAMPAIGN_STATUS, param::ICP_PROFILE_ID],
         table: &[Action::Query],
         ..Spec::DEFAULT
     },
     GetCampaign = Spec {
         summary: "Get a campaign",
+        description: "The lead magnet is shown by its id.",
         method: Method::Get,
         path: "/campaigns/{campaign_id}",
         scope: Scope::Read,
@@ -237,6 +256,7 @@ endpoints![
     },
     UpdateCampaign = Spec {
         summary: "Update fields of a campaign",
+        description: "Only the fields that are sent change. `null` clears an optional field. A sent lead magnet replaces the campaign's.",
         method: Method::Put,
         path: "/campaigns/{campaign_id}",
         scope: Scope::Write,
@@ -248,6 +268,7 @@ endpoints![
     },
     DeleteCampaign = Spec {
         summary: "Delete a campaign",
+        description: "Its leads are deleted with it. Its activities stay in the timelines of their contacts.",
         method: Method::Delete,
         path: "/campaigns/{campaign_id}",
         scope: Scope::Write,
@@ -257,6 +278,8 @@ endpoints![
     },
     LinkImports = Spec {
         summary: "Turn the contacts of imports into leads of a campaign",
+        description: "A contact is left out if it is a lead of this campaign already, or an open lead of another active \
+              campaign that shares an account with this one. A repeat continues a call that did not finish, and creates no lead twice.",
         method: Method::Post,
         path: "/campaign-imports/{campaign_id}/imports",
         scope: Scope::Write,
@@ -269,17 +292,19 @@ endpoints![
     },
     ListCampaignLeads = Spec {
         summary: "List leads, by campaign and contact, newest first",
+        description: "Every filter that is given narrows the list.",
         method: Method::Get,
         path: "/campaign-leads",
         scope: Scope::Read,
         success: Success::list::<LeadView>(),
-        query: &[param::LIMIT.param, param::CURSOR, param::OF_CAMPAIGN, param::STATUS, param::OF_CONTACT],
+        query: &[param::LIMIT.param, param::CURSOR, param::OF_CAMPAIGN, param::LEAD_STATUS, param::OF_CONTACT],
         table: &[Action::BatchGetItem, Action::Query],
         indexes: &[GSI1.name],
         ..Spec::DEFAULT
     },
     GetCampaignLead = Spec {
         summary: "Get a lead",
+        description: "The id of a lead follows from its campaign and its contact.",
         method: Method::Get,
         path: "/campaign-leads/{lead_id}",
         scope: Scope::Read,
@@ -290,6 +315,7 @@ endpoints![
     },
     UpdateCampaignLead = Spec {
         summary: "Update fields of a lead",
+        description: "Only the fields that are sent change. `null` clears an optional field.",
         method: Method::Patch,
         path: "/campaign-leads/{lead_id}",
         scope: Scope::Write,
@@ -301,6 +327,7 @@ endpoints![
     },
     ListCompanies = Spec {
         summary: "List companies, ordered by name",
+        description: "The first contact that names a company creates it.",
         method: Method::Get,
         path: "/companies",
         scope: Scope::Read,
@@ -311,7 +338,7 @@ endpoints![
     },
     CreateApiKey = Spec {
         summary: "Create an API key",
-        description: Some("The key is returned only in this response"),
+        description: "The key is returned only in this response. Its scopes cannot exceed the caller's.",
         method: Method::Post,
         path: "/api-keys",
         scope: Scope::Admin,
@@ -323,6 +350,7 @@ endpoints![
     },
     ListApiKeys = Spec {
         summary: "List API keys, newest first",
+        description: "Revoked and expired keys are listed, too. No response shows a key itself.",
         method: Method::Get,
         path: "/api-keys",
         scope: Scope::Admin,
@@ -334,6 +362,7 @@ endpoints![
     },
     RevokeApiKey = Spec {
         summary: "Revoke an API key",
+        description: "The key is refused within a minute, and stays in the list.",
         method: Method::Delete,
         path: "/api-keys/{key_id}",
         scope: Scope::Admin,

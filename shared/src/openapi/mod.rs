@@ -11,13 +11,16 @@ use std::collections::BTreeSet;
 
 use utoipa::openapi::schema::{Components, KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    ComponentsBuilder, HttpMethod, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths, Server,
+    ComponentsBuilder, ContactBuilder, HttpMethod, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths,
+    ServerBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::endpoint::{Endpoint, Method};
 use crate::wire::Detail;
+use crate::wire::param::ParamKind;
 
 const REQUEST_ID: &str = "X-Request-ID";
 const API_KEY: &str = "ApiKeyAuth";
@@ -32,18 +35,32 @@ const ABOUT: &str = "Contacts of an organization with their timelines, the impor
     Each operation needs one scope of the credential: `read`, `write` or `admin`. `write` implies reading what the call \
     itself names: a `PUT` shows the contact, and a dry run of an upload shows which emails exist. `admin` allows everything.";
 
+/// The kinds of resources, by the first segment of their paths, each with its description.
+const TAGS: [(&str, &str); 7] = [
+    ("contacts", "People, each with one email, and the activities of their timelines"),
+    ("imports", "Groups of contacts that were loaded together"),
+    ("campaigns", "Campaigns that address contacts"),
+    ("campaign-imports", "The imports whose contacts a campaign addresses"),
+    ("campaign-leads", "Contacts in campaigns, with their progress"),
+    ("companies", "Companies that contacts work for; they come into being with their first contact"),
+    ("api-keys", "Credentials of the organization"),
+];
+
 /// The document.
 pub fn document() -> OpenApi {
     let info = InfoBuilder::new().title("Contacts API").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT));
     let license = LicenseBuilder::new().name(env!("CARGO_PKG_LICENSE")).identifier(Some(env!("CARGO_PKG_LICENSE")));
+    let contact = ContactBuilder::new().name(Some("The operator of this deployment"));
+    let tags = TAGS.map(|(name, description)| TagBuilder::new().name(name).description(Some(description)).build());
     let mut paths = Paths::new();
     for endpoint in Endpoint::ALL {
         let spec = endpoint.spec();
         paths.add_path_operation(spec.path, vec![method(spec.method)], operation::of(*endpoint));
     }
     OpenApiBuilder::new()
-        .info(info.license(Some(license.build())).build())
-        .servers(Some([Server::new("/")]))
+        .info(info.contact(Some(contact.build())).license(Some(license.build())).build())
+        .servers(Some([ServerBuilder::new().url("/").description(Some("The host that serves this API")).build()]))
+        .tags(Some(tags))
         .paths(paths)
         .components(Some(components()))
         .build()
@@ -76,6 +93,11 @@ fn components() -> Components {
         for body in request.into_iter().chain([(spec.success.describe)()]) {
             bodies.insert(body.name.clone());
             components = components.schema(body.name, body.schema).schemas_from_iter(body.referenced);
+        }
+        for param in spec.query {
+            if let ParamKind::Choice(choice) = param.kind {
+                components = components.schema(choice.name, choice.schema());
+            }
         }
     }
     for (name, description) in response::HEADERS {

@@ -2,7 +2,7 @@
 
 use utoipa::openapi::path::{Operation, OperationBuilder};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
-use utoipa::openapi::schema::{Array, ObjectBuilder, OneOf, Schema};
+use utoipa::openapi::schema::{Array, KnownFormat, ObjectBuilder, OneOf, Schema, SchemaFormat};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required};
 
@@ -15,14 +15,17 @@ use crate::repositories::idempotency::LOCK_LIFETIME;
 use crate::wire::BODY;
 use crate::wire::param::REPEATED;
 
+const NO_SCOPES: [&str; 0] = [];
+
 pub(super) fn of(endpoint: Endpoint) -> Operation {
     let spec = endpoint.spec();
     let mut operation = OperationBuilder::new()
         .operation_id(Some(endpoint.operation_id()))
         .summary(Some(spec.summary))
-        .description(spec.description)
-        .tag(spec.path.split('/').nth(1).unwrap_or_default())
-        .securities(Some([API_KEY, BEARER].map(|scheme| SecurityRequirement::new(scheme, [spec.scope.as_str()]))))
+        .description(Some(format!("{}\n\nRequires the scope `{}`.", spec.description, spec.scope.as_str())))
+        .tag(spec.resource())
+        // The scope is in the description: only requirements of OAuth 2 may list scopes.
+        .securities(Some([API_KEY, BEARER].map(|scheme| SecurityRequirement::new(scheme, NO_SCOPES))))
         .parameters(Some(spec.path_ids().map(parameter::in_path)))
         .parameters(Some(spec.query.iter().map(parameter::in_query)))
         .parameters(Some(spec.headers.iter().map(|header| parameter::in_header(*header))))
@@ -49,12 +52,16 @@ fn request_body(body: &BodySpec) -> RequestBody {
         let schema = match media {
             Media::Json => json(body),
             // A form with one file in it.
-            Media::Multipart => ObjectBuilder::new().property("file", string()).required("file").into(),
+            Media::Multipart => ObjectBuilder::new().property("file", file()).required("file").into(),
             Media::Csv => string().into(),
         };
         described = described.content(media.as_str(), ContentBuilder::new().schema(Some(schema)).build());
     }
     described.build()
+}
+
+fn file() -> ObjectBuilder {
+    string().format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary))).description(Some("A CSV file with a header"))
 }
 
 fn json(body: &BodySpec) -> RefOr<Schema> {

@@ -1,31 +1,38 @@
 //! The parameters of an operation: in its path, its query and its headers.
 
 use serde_json::Value;
-use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::{Ref, RefOr, Required};
 
 use super::{REQUEST_ID, date_time, string, uuid};
+use crate::domain::{ActivityId, TextValue};
 use crate::endpoint::{ACTIVITY_ID, Header, MAX_IDEMPOTENCY_KEY, MAX_REQUEST_ID, Repeat};
 use crate::repositories::idempotency::RECORD_LIFETIME;
 use crate::wire::param::{IntegerRange, Param, ParamKind};
 
+/// A UUID in hyphenated form.
+const UUID: &str = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$";
+
 pub(super) fn in_path(name: &str) -> Parameter {
     let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
-    parameter.schema(Some(if name == ACTIVITY_ID { string() } else { uuid() })).build()
+    parameter.schema(Some(if name == ACTIVITY_ID { ActivityId::text_schema() } else { uuid().into() })).build()
 }
 
 pub(super) fn in_query(param: &Param) -> Parameter {
-    let schema = match param.kind {
-        ParamKind::Text => string(),
-        ParamKind::Uuid => uuid(),
-        ParamKind::Time => date_time(),
-        ParamKind::Boolean => ObjectBuilder::new().schema_type(Type::Boolean).default(Some(Value::from(false))),
+    let schema: RefOr<Schema> = match param.kind {
+        ParamKind::Text => string().into(),
+        ParamKind::Email => string().format(Some(SchemaFormat::KnownFormat(KnownFormat::Email))).into(),
+        ParamKind::Choice(choice) => Ref::from_schema_name(choice.name).into(),
+        ParamKind::Uuid => uuid().into(),
+        ParamKind::Time => date_time().into(),
+        ParamKind::Boolean => ObjectBuilder::new().schema_type(Type::Boolean).default(Some(Value::from(false))).into(),
         ParamKind::Integer(IntegerRange { min, max, default }) => ObjectBuilder::new()
             .schema_type(Type::Integer)
             .minimum(Some(min))
             .maximum(Some(max))
-            .default(default.map(Value::from)),
+            .default(default.map(Value::from))
+            .into(),
     };
     let parameter = ParameterBuilder::new().name(param.name).parameter_in(ParameterIn::Query).schema(Some(schema));
     parameter.required(Required::False).description(Some(param.description)).build()
@@ -34,7 +41,8 @@ pub(super) fn in_query(param: &Param) -> Parameter {
 pub(super) fn in_header(header: Header) -> Parameter {
     let idempotency_description;
     let (description, schema) = match header {
-        Header::ImportId => ("Import that the contact is linked to", uuid()),
+        // Not of the format `uuid`: some generated clients would send an object of their UUID type, which is no header.
+        Header::ImportId => ("Import that the contacts are linked to", string().pattern(Some(UUID))),
         Header::IdempotencyKey(repeat) => {
             idempotency_description = idempotency(repeat);
             (&*idempotency_description, visible_ascii(MAX_IDEMPOTENCY_KEY))

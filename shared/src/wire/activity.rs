@@ -3,7 +3,10 @@
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 #[cfg(feature = "openapi")]
-use utoipa::openapi::{RefOr, Schema};
+use utoipa::openapi::{
+    RefOr, Schema, Type,
+    schema::{Array, ObjectBuilder, OneOfBuilder, SchemaType},
+};
 
 use super::body::{BODY, FromBody, ObjectBody, body_elements, body_object};
 #[cfg(feature = "openapi")]
@@ -134,10 +137,10 @@ pub struct ActivityView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sdr_agent_id: Option<&'a str>,
     /// Content: an object or an array.
-    #[cfg_attr(feature = "openapi", schema(schema_with = event_text, required))]
+    #[cfg_attr(feature = "openapi", schema(schema_with = event_text_or_null, required))]
     event_text: Option<&'a Json>,
     /// Delivery flags, then the other members.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    #[cfg_attr(feature = "openapi", schema(value_type = JsonObject, inline))]
     metadata: ActivityMetadata<'a>,
     /// `SDR` for outbound, `Humano` for inbound.
     #[cfg_attr(feature = "openapi", schema(examples("SDR")))]
@@ -162,12 +165,18 @@ impl<'a> ActivityView<'a> {
     }
 }
 
+/// Two schemas rather than one with two types: an array has `items`, without which generators of clients drop the type.
 #[cfg(feature = "openapi")]
-fn event_text() -> utoipa::openapi::Schema {
-    use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
-    let schema = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Object, Type::Array, Type::Null]));
-    let schema = schema.description(Some("Content: an object or an array."));
-    schema.examples([serde_json::json!({"message": "Hablemos mañana"})]).build().into()
+fn event_text() -> OneOfBuilder {
+    let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+    let schema = OneOfBuilder::new().item(<JsonObject as utoipa::PartialSchema>::schema()).item(Array::new(any));
+    schema.examples([serde_json::json!({"message": "Hablemos mañana"})])
+}
+
+#[cfg(feature = "openapi")]
+fn event_text_or_null() -> Schema {
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    event_text().item(null).description(Some("Content: an object or an array.")).into()
 }
 
 /// The metadata: the delivery flags in their documented order, `false` unless stored otherwise, then the other members.

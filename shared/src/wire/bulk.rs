@@ -273,9 +273,9 @@ struct DetailView<'a> {
     /// `null` for a contact that a dry run would create.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "uuid", required))]
     id: Option<ContactId>,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "email"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Email, inline))]
     email: &'a Email,
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = FullName, inline))]
     full_name: &'a FullName,
 }
 

@@ -65,7 +65,7 @@ impl ObjectBody for NewCampaign {
 
 impl FromFields for Availability {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let start_working = fields.required("start_working", "Start, `HH:MM`.");
+        let start_working = fields.example("09:00").required("start_working", "Start, `HH:MM`.");
         let end_working = fields.example("18:00").required("end_working", "End, `HH:MM`, after `start_working`.");
         if let (Some(start), Some(end)) = (&start_working, &end_working)
             && end <= start
@@ -144,7 +144,7 @@ impl Resource for Campaign {
 impl FromQuery for CampaignFilter {
     fn read(query: &Query, errors: &mut ValidationErrors) -> Self {
         Self {
-            status: query.read(errors, &param::STATUS, str::parse),
+            status: query.read(errors, &param::CAMPAIGN_STATUS, str::parse),
             icp_profile_id: query.read(errors, &param::ICP_PROFILE_ID, parse_uuid),
         }
     }

@@ -16,7 +16,7 @@ pub struct CompanyView<'a> {
     id: CompanyId,
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", examples("123e4567-e89b-12d3-a456-426614174000")))]
     org_id: OrgId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("Tech Corp")))]
+    #[cfg_attr(feature = "openapi", schema(value_type = CompanyName, inline))]
     name: &'a CompanyName,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
     created_at: String,

@@ -95,7 +95,7 @@ pub struct ContactView<'a> {
     #[serde(flatten)]
     details: &'a ContactDetails,
     /// All metadata that was sent so far, merged.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<JsonObject>, inline, required))]
     enrichment: Option<EnrichmentView<'a>>,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", examples("2024-10-06T12:00:00Z")))]
     created_at: String,
@@ -164,7 +164,7 @@ pub struct ContactWithTimelineView<'a> {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required))]
     account_id: Option<()>,
     /// All metadata that was sent so far, merged.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<JsonObject>, inline, required))]
     enrichment: Option<EnrichmentView<'a>>,
     /// Whether the platform should enrich the contact. No part of this API sets it: always `null`.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>, required))]

@@ -101,7 +101,7 @@ impl Resource for ImportWithCount {
 impl FromQuery for ImportFilter {
     fn read(query: &Query, errors: &mut ValidationErrors) -> Self {
         Self {
-            status: query.read(errors, &param::STATUS, str::parse),
+            status: query.read(errors, &param::IMPORT_STATUS, str::parse),
             campaign_id: query.read(errors, &param::OF_CAMPAIGN, str::parse),
         }
     }

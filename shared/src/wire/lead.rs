@@ -161,7 +161,7 @@ impl FromQuery for LeadFilter {
     fn read(query: &Query, errors: &mut ValidationErrors) -> Self {
         Self {
             campaign_id: query.read(errors, &param::OF_CAMPAIGN, str::parse),
-            status: query.read(errors, &param::STATUS, str::parse),
+            status: query.read(errors, &param::LEAD_STATUS, str::parse),
             contact_id: query.read(errors, &param::OF_CONTACT, str::parse),
         }
     }

@@ -1,7 +1,9 @@
 //! The query parameters of the API: read from queries by their [`Param`], listed by endpoints in the route table, and
 //! described in `openapi.json`.
 
-use crate::domain::InvalidValue;
+use super::bulk::OnError;
+use crate::domain::text::Choice;
+use crate::domain::{CampaignStatus, ImportStatus, InvalidValue, LeadStatus};
 
 /// A query parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,10 @@ pub struct Param {
 pub enum ParamKind {
     /// Any text.
     Text,
+    /// An email.
+    Email,
+    /// One of the values of an enumeration.
+    Choice(Choice),
     /// A UUID.
     Uuid,
     /// An RFC 3339 time.
@@ -115,7 +121,7 @@ pub const IMPORT_ID: Param =
     Param { name: "import_id", description: "Only contacts of this import", kind: ParamKind::Uuid };
 /// Filters contacts by email.
 pub const EMAIL: Param =
-    Param { name: "email", description: "Only the contact with this email", kind: ParamKind::Text };
+    Param { name: "email", description: "Only the contact with this email", kind: ParamKind::Email };
 /// Filters contacts by company.
 pub const COMPANY: Param = Param {
     name: "company",
@@ -138,13 +144,17 @@ pub const NAME: Param = Param {
 pub const ON_ERROR: Param = Param {
     name: "on_error",
     description: "`abort`, the default: one invalid row, and nothing is written; `skip`: the valid rows are written",
-    kind: ParamKind::Text,
+    kind: ParamKind::Choice(OnError::CHOICE),
 };
 /// Switches an upload's writes off.
 pub const DRY_RUN: Param =
     Param { name: "dry_run", description: "Report what would happen, and write nothing", kind: ParamKind::Boolean };
-/// Filters a list by status.
-pub const STATUS: Param = Param { name: "status", description: "Only rows of this status", kind: ParamKind::Text };
+/// Filters imports by status.
+pub const IMPORT_STATUS: Param = of_status("Only imports of this status", ImportStatus::CHOICE);
+/// Filters campaigns by status.
+pub const CAMPAIGN_STATUS: Param = of_status("Only campaigns of this status", CampaignStatus::CHOICE);
+/// Filters leads by status.
+pub const LEAD_STATUS: Param = of_status("Only leads of this status", LeadStatus::CHOICE);
 /// Filters a list by campaign.
 pub const OF_CAMPAIGN: Param =
     Param { name: "campaign_id", description: "Only rows of this campaign", kind: ParamKind::Uuid };
@@ -157,3 +167,7 @@ pub const ICP_PROFILE_ID: Param = Param {
     description: "Only campaigns with this ideal customer profile",
     kind: ParamKind::Uuid,
 };
+
+const fn of_status(description: &'static str, statuses: Choice) -> Param {
+    Param { name: "status", description, kind: ParamKind::Choice(statuses) }
+}

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 #[cfg(feature = "openapi")]
 use utoipa::openapi::{
     KnownFormat, RefOr, Schema, SchemaFormat, Type,
-    schema::{AdditionalProperties, Array, ObjectBuilder},
+    schema::{Array, ObjectBuilder},
 };
 use uuid::Uuid;
 
@@ -82,7 +82,7 @@ impl FieldValue for JsonObject {
 
     #[cfg(feature = "openapi")]
     fn schema(_: &mut Vec<Component>) -> RefOr<Schema> {
-        free_form_object().into()
+        <Self as utoipa::PartialSchema>::schema()
     }
 }
 
@@ -113,10 +113,4 @@ impl FieldValue for Scopes {
 #[cfg(feature = "openapi")]
 pub(super) fn string(format: KnownFormat) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)))
-}
-
-/// An object with any members.
-#[cfg(feature = "openapi")]
-pub(super) fn free_form_object() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(AdditionalProperties::FreeForm(true)))
 }

@@ -56,6 +56,13 @@ fn describe(schema: RefOr<Schema>, field: &FieldDescription) -> RefOr<Schema> {
             }
             array.into()
         }
+        RefOr::T(Schema::OneOf(mut one_of)) => {
+            one_of.description = Some(field.description.to_owned());
+            if field.nullable {
+                one_of.items.push(ObjectBuilder::new().schema_type(Type::Null).into());
+            }
+            RefOr::T(one_of.into())
+        }
         RefOr::Ref(mut reference) if !field.nullable => {
             field.description.clone_into(&mut reference.description);
             reference.into()

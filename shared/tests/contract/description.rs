@@ -1,0 +1,138 @@
+//! Facts that `openapi.json` has to state, or generated clients refuse valid requests or leave types out.
+
+use serde_json::{Value, json};
+use shared::openapi;
+
+use super::specs;
+
+fn description() -> Value {
+    serde_json::to_value(openapi::document()).unwrap()
+}
+
+/// Calls `check` with a JSON value and every value in it, each with its path.
+fn visit(value: &Value, path: &str, check: &mut impl FnMut(&str, &Value)) {
+    check(path, value);
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                visit(value, &format!("{path}/{name}"), check);
+            }
+        }
+        Value::Array(elements) => {
+            for (index, value) in elements.iter().enumerate() {
+                visit(value, &format!("{path}/{index}"), check);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Whether a schema allows values of this type.
+fn allows(schema: &Value, name: &str) -> bool {
+    schema["type"] == name || schema["type"].as_array().is_some_and(|types| types.contains(&json!(name)))
+}
+
+/// A schema, or the one that it refers to.
+fn resolved<'a>(description: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => description.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    }
+}
+
+/// The operations, each with its method and path.
+fn operations(description: &Value) -> impl Iterator<Item = (String, &Value)> {
+    specs().map(|spec| {
+        let method = spec.method.as_str().to_ascii_lowercase();
+        (format!("{method} {}", spec.path), &description["paths"][spec.path][&method])
+    })
+}
+
+#[test]
+fn every_object_has_declared_members_or_any() {
+    visit(&description(), "", &mut |path, schema| {
+        let says_which = schema["properties"].is_object() || schema["additionalProperties"] == true;
+        assert!(!allows(schema, "object") || says_which, "{path}: declare the members, or additionalProperties: true");
+    });
+}
+
+#[test]
+fn every_array_has_items() {
+    visit(&description(), "", &mut |path, schema| {
+        assert!(!allows(schema, "array") || schema["items"].is_object(), "{path}: declare the items");
+    });
+}
+
+#[test]
+fn an_activity_has_an_object_or_an_array_as_its_text() {
+    let description = description();
+    for schema in ["Activity", "NewActivity"] {
+        let text = &description["components"]["schemas"][schema]["properties"]["event_text"]["oneOf"];
+        let wanted =
+            json!([{"type": "object", "additionalProperties": true}, {"type": "array", "items": {}}, {"type": "null"}]);
+        assert_eq!(text, &wanted, "{schema}");
+    }
+}
+
+#[test]
+fn every_operation_has_a_description_and_a_described_tag() {
+    let description = description();
+    let tags = description["tags"].as_array().unwrap();
+    for (name, operation) in operations(&description) {
+        assert!(operation["description"].is_string(), "{name}");
+        let is_described = |tag: &Value| tag["name"] == operation["tags"][0] && tag["description"].is_string();
+        assert!(tags.iter().any(is_described), "{name}: shared/src/openapi/mod.rs, TAGS: describe the path's segment");
+    }
+}
+
+#[test]
+fn a_filter_with_fixed_values_lists_them() {
+    let description = description();
+    let mut filters = Vec::new();
+    for (name, operation) in operations(&description) {
+        for parameter in operation["parameters"].as_array().unwrap() {
+            if let Some("status" | "on_error") = parameter["name"].as_str() {
+                filters.push((name.clone(), resolved(&description, &parameter["schema"])["enum"].clone()));
+            }
+        }
+    }
+    let wanted = [
+        ("post /contacts/bulk", json!(["abort", "skip"])),
+        ("get /imports", json!(["pending", "processing", "completed", "failed"])),
+        ("get /campaigns", json!(["draft", "active", "paused", "archived"])),
+        ("get /campaign-leads", json!(["pending", "in_progress", "ended", "paused"])),
+    ];
+    assert_eq!(filters, wanted.map(|(name, values)| (name.to_owned(), values)));
+}
+
+#[test]
+fn an_uploaded_file_is_binary() {
+    let description = description();
+    let body = &description["paths"]["/contacts/bulk"]["post"]["requestBody"]["content"]["multipart/form-data"];
+    let file = &body["schema"]["properties"]["file"];
+    assert_eq!((&file["type"], &file["format"]), (&json!("string"), &json!("binary")));
+}
+
+#[test]
+fn a_header_is_plain_text() {
+    let description = description();
+    for (name, operation) in operations(&description) {
+        for parameter in operation["parameters"].as_array().unwrap() {
+            let parameter = resolved(&description, parameter);
+            let format = &parameter["schema"]["format"];
+            let edit = "shared/src/openapi/parameter.rs: a pattern, since clients may not convert the type of a format";
+            assert!(parameter["in"] != "header" || format.is_null(), "{name}, {}: {edit}", parameter["name"]);
+        }
+    }
+}
+
+#[test]
+fn a_time_of_day_has_a_pattern() {
+    let schemas = &description()["components"]["schemas"];
+    for schema in ["Availability", "NewAvailability"] {
+        for field in ["start_working", "end_working"] {
+            let pattern = &schemas[schema]["properties"][field]["pattern"];
+            assert_eq!(pattern, "^([01][0-9]|2[0-3]):[0-5][0-9]$", "{schema}, {field}");
+        }
+    }
+}
