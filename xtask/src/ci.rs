@@ -52,6 +52,8 @@ enum Step {
     E2e,
     /// Runs the end-to-end tests of many writers while database calls fail
     E2eFaults,
+    /// Lints openapi.json, generates clients from it, and calls the API through each
+    Clients,
     /// Runs the tests of `tests` on DynamoDB Local
     DynamodbLocal,
     /// Builds and packages two functions for release
@@ -106,6 +108,7 @@ impl Step {
             Self::Template => template::check(root).map(|()| TestCounts::default()),
             Self::E2e => cargo(root, &["xtask", "e2e"]),
             Self::E2eFaults => cargo(root, &["xtask", "e2e", "--faults"]),
+            Self::Clients => cargo(root, &["xtask", "clients"]),
             Self::DynamodbLocal => test_on_dynamodb_local(root),
             Self::ReleaseBuild => template::build(root, &RELEASED).map(|()| TestCounts::default()),
         }

@@ -38,7 +38,8 @@ const TESTS_WITH_FAULTS: &str = "under_load";
 /// The prefixes of all API keys, which include those that the tests create.
 const API_KEY_PREFIXES: [&str; 2] = ["sk_live_", "sk_test_"];
 
-const INTERRUPTED: &str = "interrupted";
+/// The error of a command that a signal ends.
+pub(crate) const INTERRUPTED: &str = "interrupted";
 
 /// The API to test.
 struct Target<'a> {
@@ -126,7 +127,8 @@ fn ensure_no_secret_is_logged(output: &str, secrets: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn free_port() -> Result<u16> {
+/// A port that no process uses now.
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot find a free port")?;
     Ok(listener.local_addr()?.port())
 }

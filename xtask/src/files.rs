@@ -24,6 +24,14 @@ pub(crate) fn remove_if_present(file: &Path) -> Result<()> {
     }
 }
 
+/// Creates an empty directory, or removes all that is in it.
+pub(crate) fn create_empty_dir(directory: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        Err(_) | Ok(()) => fs::create_dir_all(directory),
+    }
+}
+
 /// An empty directory that is removed when this is dropped.
 #[cfg(test)]
 pub(crate) struct TempDir(pub(crate) std::path::PathBuf);

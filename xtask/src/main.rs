@@ -2,6 +2,7 @@
 
 mod admin_key;
 mod ci;
+mod clients;
 mod dev;
 mod e2e;
 mod files;
@@ -23,6 +24,8 @@ enum Command {
     Dev(dev::Options),
     /// Runs the end-to-end tests against a temporary local API or a deployed one
     E2e(e2e::Options),
+    /// Generates clients from openapi.json, compiles them, and walks through a temporary API with each
+    Clients,
     /// Creates an admin API key, for a new organization or an existing one, and prints it
     AdminKey(admin_key::Options),
     /// Writes the files that are generated from the route table
@@ -51,6 +54,7 @@ async fn run(command: Command) -> Result<()> {
     match command {
         Command::Dev(options) => dev::run(&root, options).await,
         Command::E2e(options) => e2e::run(&root, options).await,
+        Command::Clients => clients::run(&root).await,
         Command::AdminKey(options) => admin_key::run(options).await,
         Command::Sync { check } => sync::sync(&root, check),
         Command::Ci(options) => ci::run(&root, &options),

@@ -5,13 +5,13 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     fs::{self, File},
-    io::ErrorKind,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
 
+use crate::files::create_empty_dir;
 use crate::workspace;
 
 const CARGO_LAMBDA: &str = "1.9.2";
@@ -22,6 +22,12 @@ const ZIG: &str = "0.17.1";
 const DYNAMODB_LOCAL: &str = "2.9.30";
 /// The oldest Java version that runs DynamoDB Local.
 const JAVA: u32 = 17;
+/// The oldest Node.js version that runs the packages of `xtask/clients/package.json`.
+const NODE: u32 = 20;
+/// The oldest minor version of Python 3 that runs cargo-lambda and the packages of `xtask/requirements.txt`.
+const PYTHON: u32 = 10;
+/// The oldest minor version of Python 3 that runs the packages of `xtask/clients/requirements.txt`.
+const CLIENT_PYTHON: u32 = 11;
 
 /// The path of the cargo-lambda binary: the one on the `PATH` if it has the pinned version, else the installed one.
 ///
@@ -38,7 +44,7 @@ pub(crate) fn cargo_lambda(root: &Path) -> Result<PathBuf> {
         ),
     };
     let home = tool.ensure_installed(root, |home| {
-        if let Ok(python) = python() {
+        if let Ok(python) = python(PYTHON) {
             let packages = [format!("cargo-lambda=={CARGO_LAMBDA}"), format!("ziglang=={ZIG}")];
             return create_virtual_environment(python, home, &packages);
         }
@@ -61,13 +67,34 @@ pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf> {
 /// The directory with `sam`, `cfn-lint`, and the `python` that can import their modules, at the versions of
 /// `xtask/requirements.txt`.
 pub(crate) fn python_tools(root: &Path) -> Result<PathBuf> {
-    let list = root.join("xtask/requirements.txt");
-    let pins = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
-    let tool = Tool { name: "python", pin: &pins, description: "sam and cfn-lint (0.3 GB)" };
+    python_packages(root, "python", "xtask/requirements.txt", PYTHON, "sam and cfn-lint (0.3 GB)")
+}
+
+/// The directory with `openapi-python-client`, `mypy`, and the `python` that runs generated clients, at the versions of
+/// `xtask/clients/requirements.txt`.
+pub(crate) fn client_python(root: &Path) -> Result<PathBuf> {
+    let list = "xtask/clients/requirements.txt";
+    python_packages(root, "client-python", list, CLIENT_PYTHON, "openapi-python-client and mypy (0.2 GB)")
+}
+
+/// The directory with the packages of `xtask/clients/package-lock.json`: the linters of `openapi.json`, the generators of
+/// TypeScript clients, and the compiler.
+pub(crate) fn client_node_modules(root: &Path) -> Result<PathBuf> {
+    ensure!(
+        node_version() >= Some(NODE),
+        "Node.js {NODE} or newer and npm are needed: install them and run this again"
+    );
+    let (package, lock) = (root.join("xtask/clients/package.json"), root.join("xtask/clients/package-lock.json"));
+    let pins = fs::read_to_string(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
+    let tool = Tool { name: "client-npm", pin: &pins, description: "OpenAPI linters and generators (0.2 GB)" };
     let home = tool.ensure_installed(root, |home| {
-        create_virtual_environment(python()?, home, &[OsStr::new("--requirement"), list.as_os_str()])
+        fs::copy(package, home.join("package.json"))?;
+        fs::copy(lock, home.join("package-lock.json"))?;
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(home);
+        quietly(&mut npm).map(drop)
     })?;
-    Ok(home.join("bin"))
+    Ok(home.join("node_modules"))
 }
 
 /// The directory of AWS's DynamoDB Local, which has to run in it:
@@ -180,13 +207,6 @@ impl Tool<'_> {
     }
 }
 
-fn create_empty_dir(directory: &Path) -> std::io::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        Err(_) | Ok(()) => fs::create_dir(directory),
-    }
-}
-
 #[expect(clippy::print_stderr, reason = "the developer waits for the download")]
 fn announce_installation(description: &str, home: &Path) {
     eprintln!("Installing {description} in {} ...", home.display());
@@ -202,12 +222,22 @@ fn cargo_lambda_on_path() -> Option<PathBuf> {
     if version == CARGO_LAMBDA { Some(found) } else { None }
 }
 
-/// A Python that runs the pinned packages and can create virtual environments.
-fn python() -> Result<&'static str> {
-    let check = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))";
-    quietly(Command::new("python3").args(["-c", check]))
-        .context("Python 3.10 or newer with the venv module is needed")?;
+/// A Python of at least this minor version that can create virtual environments.
+fn python(minor: u32) -> Result<&'static str> {
+    let check = format!("import sys, venv, ensurepip; sys.exit(sys.version_info < (3, {minor}))");
+    quietly(Command::new("python3").args(["-c", &check]))
+        .with_context(|| format!("Python 3.{minor} or newer with the venv module is needed"))?;
     Ok("python3")
+}
+
+/// The directory of the programs of a virtual environment `name` with the packages of a list.
+fn python_packages(root: &Path, name: &str, list: &str, minor: u32, description: &str) -> Result<PathBuf> {
+    let list = root.join(list);
+    let pins = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+    let home = Tool { name, pin: &pins, description }.ensure_installed(root, |home| {
+        create_virtual_environment(python(minor)?, home, &[OsStr::new("--requirement"), list.as_os_str()])
+    })?;
+    Ok(home.join("bin"))
 }
 
 /// Creates a virtual environment in `home`, and runs `pip install` with the arguments `packages` in it.
@@ -220,6 +250,15 @@ fn create_virtual_environment(python: &str, home: &Path, packages: &[impl AsRef<
 fn java_version() -> Option<u32> {
     let output = Command::new("java").arg("-version").output().ok()?;
     parse_java_version(&String::from_utf8_lossy(&output.stderr))
+}
+
+fn node_version() -> Option<u32> {
+    parse_node_version(&quietly(Command::new("node").arg("--version")).ok()?)
+}
+
+/// The major version in the output of `node --version`: 20 for `v20.20.2`.
+fn parse_node_version(output: &str) -> Option<u32> {
+    output.strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
 /// The major version in the output of `java -version`: 17 for `openjdk version "17.0.15" 2025-04-15`.
@@ -268,6 +307,13 @@ mod tests {
         assert_eq!(format!("{:#}", interrupted.unwrap_err()), "cannot install tool: the network is down");
         assert!(install(&tools, "1.0"));
         assert!(!tools.0.join("tool/half").exists());
+    }
+
+    #[test]
+    fn the_major_version_of_node_is_read() {
+        for (output, version) in [("v20.20.2\n", Some(20)), ("v8.0.0-rc.1", Some(8)), ("20.1.0", None), ("", None)] {
+            assert_eq!(parse_node_version(output), version, "{output}");
+        }
     }
 
     #[test]
