@@ -6,6 +6,7 @@ mod clients;
 mod dev;
 mod e2e;
 mod files;
+mod prove;
 mod sync;
 mod template;
 mod tools;
@@ -34,6 +35,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Runs randomized tests of concurrency, failures and hostile input, each of which can be seen to fail
+    Prove(prove::Options),
     /// Runs all checks that a change has to pass, or single ones
     Ci(ci::Options),
 }
@@ -57,6 +60,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Clients => clients::run(&root).await,
         Command::AdminKey(options) => admin_key::run(options).await,
         Command::Sync { check } => sync::sync(&root, check),
+        Command::Prove(options) => prove::run(&root, &options).await,
         Command::Ci(options) => ci::run(&root, &options),
     }
 }

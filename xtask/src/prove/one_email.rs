@@ -1,0 +1,13 @@
+//! Many writers create one email at once.
+
+use anyhow::Result;
+
+use super::{Run, Violation};
+
+/// Runs the test.
+pub(super) async fn run(run: &Run<'_>) -> Result<String> {
+    Err(Violation::error(format!(
+        "not implemented, full: {}, seed: {}, sabotaged: {}",
+        run.is_full, run.seed, run.is_sabotaged
+    )))
+}
