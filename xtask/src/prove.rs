@@ -4,6 +4,7 @@
 //! A deliberate fault is injected from outside: the code under test has no switch for it. docs/proof.md has the results of
 //! a full run, and says what each fault is.
 
+mod client;
 mod faults;
 mod kills;
 mod one_email;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::StreamSpecification;
 use chrono::{TimeDelta, Utc};
+use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -16,7 +18,7 @@ use crate::app::{App, RequestContext};
 use crate::auth::{Credentials, Principal};
 use crate::config::{Config, Database, Jwt, JwtKeys, Secret};
 use crate::domain::Clock;
-use crate::dynamodb::{RetryPolicy, Table};
+use crate::dynamodb::{RetryPolicy, Table, schema};
 use crate::endpoint::Endpoint;
 use crate::http::{Handler, Invocation, serve};
 use crate::repositories::{MAX_RESPONSE_BYTES, api_keys};
@@ -51,6 +53,15 @@ pub struct TestApp {
 impl TestApp {
     /// Creates an API on an empty table, with the API keys of both organizations.
     pub async fn new() -> Self {
+        Self::with_stream(None).await
+    }
+
+    /// Creates an API like [`TestApp::new`] whose table has a stream, which [`TestApp::read_stream`] reads.
+    pub async fn with_table_stream() -> Self {
+        Self::with_stream(Some(schema::stream())).await
+    }
+
+    async fn with_stream(stream: Option<StreamSpecification>) -> Self {
         let (engine, url) = if let Ok(url) = std::env::var("TEST_DYNAMODB_URL") {
             (None, url)
         } else {
@@ -60,7 +71,7 @@ impl TestApp {
         };
         let config = config(&url);
         let table = Table::new(&config.database, RetryPolicy::default());
-        table.create_if_missing(None).await.expect("the table can be created");
+        table.create_if_missing(stream).await.expect("the table can be created");
         let (org, other) = (Tenant::new(), Tenant::new());
         for (secret, key) in org.api_keys().into_iter().chain(other.api_keys()) {
             api_keys::store(&table, &secret.hash(), &key).await.expect("an API key can be stored");
@@ -79,6 +90,16 @@ impl TestApp {
         self.retry_policy = RETRY_POLICY;
         self.restart();
         proxy
+    }
+
+    /// Starts a further process on the same table, with caches and a fault proxy of its own.
+    pub async fn start_process(&self) -> (App, FaultProxy) {
+        let mut config = self.config.clone();
+        let engine = config.database.endpoint.expect("a test's engine has a URL");
+        let proxy = FaultProxy::start(&engine).await.expect("the proxy starts");
+        config.database.endpoint = Some(proxy.endpoint());
+        let retry_policy = RetryPolicy { max_backoff: RETRY_POLICY.max_backoff, ..RetryPolicy::default() };
+        (app(&config, &self.clock_offset, system::rng(), retry_policy), proxy)
     }
 
     /// Replaces the process by a new one on the same table: all caches are empty.
@@ -104,6 +125,19 @@ impl TestApp {
     /// miscounts those of transactions, and is about ten times slower.
     pub fn uses_embedded_engine(&self) -> bool {
         self.engine.is_some()
+    }
+
+    /// Reads the next records of the table's stream, in the JSON of Lambda's events. `iterator` is the position in the
+    /// stream: `None` before the first read.
+    pub fn read_stream(&self, iterator: &mut Option<String>) -> Vec<Value> {
+        let engine = self.engine.as_ref().expect("only the embedded engine's stream is read");
+        engine.read_stream(&self.config.database.table, iterator).expect("the stream can be read")
+    }
+
+    /// Removes the items whose time to live is over.
+    pub async fn remove_expired(&self) {
+        let engine = self.engine.as_ref().expect("only the embedded engine's items are removed");
+        engine.remove_expired().await.expect("expired items can be removed");
     }
 
     /// A client of the table beside the API.

@@ -8,7 +8,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dynoxide::Database;
+use dynoxide::actions::describe_stream::DescribeStreamRequest;
+use dynoxide::actions::get_records::GetRecordsRequest;
+use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
+use dynoxide::actions::list_streams::ListStreamsRequest;
 use rusqlite::{Connection, params};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -68,6 +73,37 @@ impl Engine {
             connection.execute(TRIM, params![table, records]).map(drop)
         });
         trimming.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
+    /// Reads the next records of a table's stream, at most 1,000, in the JSON of Lambda's events. `iterator` is the position
+    /// in the stream: `None` before the first read.
+    ///
+    /// # Errors
+    /// The error of the engine, or a table without a stream.
+    pub(super) fn read_stream(&self, table: &str, iterator: &mut Option<String>) -> Result<Vec<Value>, String> {
+        let shard_iterator = match iterator.take() {
+            Some(iterator) => iterator,
+            None => self.first_shard_iterator(table)?,
+        };
+        let request = GetRecordsRequest { shard_iterator, limit: None };
+        let response = self.database.get_records(request).map_err(|error| error.to_string())?;
+        *iterator = response.next_shard_iterator;
+        let records = response.records.iter().map(serde_json::to_value).collect::<Result<_, _>>();
+        records.map_err(|error| error.to_string())
+    }
+
+    /// The iterator of the oldest record. The engine's streams have one shard.
+    fn first_shard_iterator(&self, table: &str) -> Result<String, String> {
+        let request = ListStreamsRequest { table_name: Some(table.to_owned()), ..ListStreamsRequest::default() };
+        let list = self.database.list_streams(request).map_err(|error| error.to_string())?;
+        let stream_arn = list.streams.into_iter().next().ok_or("the table has no stream")?.stream_arn;
+        let request = DescribeStreamRequest { stream_arn: stream_arn.clone(), ..DescribeStreamRequest::default() };
+        let description = self.database.describe_stream(request).map_err(|error| error.to_string())?.stream_description;
+        let shard_id = description.shards.into_iter().next().ok_or("the stream has no shard")?.shard_id;
+        let shard_iterator_type = "TRIM_HORIZON".to_owned();
+        let request = GetShardIteratorRequest { stream_arn, shard_id, shard_iterator_type, sequence_number: None };
+        let response = self.database.get_shard_iterator(request).map_err(|error| error.to_string())?;
+        response.shard_iterator.ok_or_else(|| "the shard has no iterator".to_owned())
     }
 
     async fn start(path: &str, port: u16) -> Result<Self, String> {

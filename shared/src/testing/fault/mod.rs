@@ -35,7 +35,10 @@
 //! - [`FaultProxy::inject_randomly`] draws faults from a seed; a run that failed fails again.
 //! - [`FaultProxy::hold`] stops a call before or after its execution, until the test lets it continue. This forces a
 //!   race into one order. It also kills a request at an exact point: the test waits for [`Hold::reached`] and then drops
-//!   the future of the request, as Lambda drops a process.
+//!   the future of the request, as Lambda drops a process. [`FaultProxy::hold_after`] does so at the n-th call, whatever
+//!   its operation.
+//!
+//! [`FaultProxy::rewrite`] is for the test of a test: it breaks the requests of the code under test.
 //!
 //! # Rejected alternatives
 //!

@@ -29,9 +29,12 @@ pub(super) enum Action {
 
 /// The queued actions, the random faults, and the record of calls.
 ///
-/// A queued action of a call's operation takes precedence; without one, a random fault may be drawn.
+/// The hold of any operation takes precedence, then a queued action of the call's operation; without one, a random fault
+/// may be drawn.
 #[derive(Default)]
 pub(super) struct FaultPlan {
+    /// The hold of any operation, and the number of calls that pass before it.
+    hold_of_any: Option<(usize, HeldCall)>,
     queues: BTreeMap<Operation, VecDeque<Action>>,
     random: RandomFaults,
     pub(super) calls: Vec<RecordedCall>,
@@ -43,11 +46,17 @@ impl FaultPlan {
         self.queues.entry(operation).or_default().push_back(action);
     }
 
+    /// Holds one call of any operation, after this many others. Replaces an earlier such hold.
+    pub(super) fn hold_after(&mut self, calls: usize, held_call: HeldCall) {
+        self.hold_of_any = Some((calls, held_call));
+    }
+
     pub(super) fn set_random(&mut self, seed: u64, rate: f64, kinds: &[FaultKind]) {
         self.random = RandomFaults { seed, rate, kinds: kinds.to_vec(), generators: BTreeMap::new() };
     }
 
     pub(super) fn clear(&mut self) {
+        self.hold_of_any = None;
         self.queues.clear();
         self.random = RandomFaults::default();
     }
@@ -58,8 +67,7 @@ impl FaultPlan {
         let mut rng = self.random.generator(operation);
         let items = if operation.is_transaction() { transaction_size(&request).max(1) } else { 1 };
 
-        let queued = self.queues.get_mut(&operation).and_then(VecDeque::pop_front);
-        let action = match queued {
+        let action = match self.take_hold_of_any().or_else(|| self.take_queued(operation)) {
             Some(action) => Some(action),
             None => self.random.draw(operation, items, &mut rng).map(Action::Fail),
         };
@@ -76,6 +84,20 @@ impl FaultPlan {
             }
             action => action,
         }
+    }
+
+    /// The hold of any operation, if this call is its turn.
+    fn take_hold_of_any(&mut self) -> Option<Action> {
+        let (calls_before, held_call) = self.hold_of_any.take()?;
+        if calls_before == 0 {
+            return Some(Action::Hold(held_call));
+        }
+        self.hold_of_any = Some((calls_before - 1, held_call));
+        None
+    }
+
+    fn take_queued(&mut self, operation: Operation) -> Option<Action> {
+        self.queues.get_mut(&operation)?.pop_front()
     }
 }
 

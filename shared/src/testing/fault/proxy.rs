@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -17,6 +17,7 @@ use hyper::{Request, Response, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -46,7 +47,7 @@ impl FaultProxy {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        let service = Arc::new(ProxyService { upstream, client, plan: Mutex::default() });
+        let service = Arc::new(ProxyService { upstream, client, plan: Mutex::default(), rewrite: OnceLock::new() });
         let accepting = tokio::spawn(accept_connections(listener, Arc::clone(&service))).abort_handle();
         Ok(Self { address, service, accepting })
     }
@@ -72,6 +73,20 @@ impl FaultProxy {
         let (hold, held_call) = hold::hold(point);
         self.service.plan().enqueue(operation, Action::Hold(held_call));
         hold
+    }
+
+    /// Stops one call at `point`, of whatever operation, after `calls` others, until the returned [`Hold`] is released or
+    /// dropped. Replaces an earlier such hold.
+    pub fn hold_after(&self, calls: usize, point: HoldPoint) -> Hold {
+        let (hold, held_call) = hold::hold(point);
+        self.service.plan().hold_after(calls, held_call);
+        hold
+    }
+
+    /// Changes the JSON of each call before it is forwarded: a defect of the client, to show that a test notices it.
+    pub fn rewrite(&self, rewrite: impl Fn(Operation, &mut Value) + Send + Sync + 'static) {
+        // A second rewrite would be a mistake of the test; the first one stays.
+        let _ = self.service.rewrite.set(Box::new(rewrite));
     }
 
     /// Fails each call for which nothing is queued with probability `rate` (0 to 1), by one of the `kinds` that apply
@@ -113,7 +128,11 @@ pub(super) struct ProxyService {
     upstream: Authority,
     client: Client<HttpConnector, Full<Bytes>>,
     plan: Mutex<FaultPlan>,
+    rewrite: OnceLock<Box<Rewrite>>,
 }
+
+/// See [`FaultProxy::rewrite`].
+type Rewrite = dyn Fn(Operation, &mut Value) + Send + Sync;
 
 impl ProxyService {
     fn plan(&self) -> MutexGuard<'_, FaultPlan> {
@@ -124,15 +143,21 @@ impl ProxyService {
     async fn respond(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Response<Bytes>> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        let action = match Operation::from_headers(&head.headers) {
-            Some(operation) => self.plan().next_action(operation, body.clone()),
-            None => None,
-        };
+        let Some(operation) = Operation::from_headers(&head.headers) else { return self.forward(head, body).await };
+        let action = self.plan().next_action(operation, body.clone());
+        let body = self.rewritten(operation, body)?;
         match action {
             None => self.forward(head, body).await,
             Some(Action::Fail(fault)) => self.fail(fault, head, body).await,
             Some(Action::Hold(held_call)) => self.forward_held(held_call, head, body).await,
         }
+    }
+
+    fn rewritten(&self, operation: Operation, body: Bytes) -> io::Result<Bytes> {
+        let Some(rewrite) = self.rewrite.get() else { return Ok(body) };
+        let mut request = serde_json::from_slice(&body).map_err(io::Error::other)?;
+        rewrite(operation, &mut request);
+        Ok(request.to_string().into())
     }
 
     async fn fail(&self, fault: Fault, head: Parts, body: Bytes) -> io::Result<Response<Bytes>> {

@@ -27,6 +27,42 @@ async fn a_call_is_held_before_or_after_its_execution() {
 }
 
 #[tokio::test]
+async fn a_call_of_any_operation_is_held_after_a_number_of_others() {
+    let bench = Bench::new().await;
+    drop(bench.proxy.hold_after(0, HoldPoint::BeforeExecution));
+    let mut hold = bench.proxy.hold_after(2, HoldPoint::BeforeExecution);
+    assert_eq!(bench.call(Operation::GetItem).await, Outcome::Success);
+    assert_eq!(bench.call(Operation::Query).await, Outcome::Success);
+    tokio::select! {
+        outcome = bench.call(Operation::PutItem) => panic!("the third call was not held: {outcome:?}"),
+        () = hold.reached() => {}
+    }
+    assert_eq!(bench.call(Operation::Scan).await, Outcome::Success, "one call is held");
+    assert!(!bench.is_stored("new").await, "the held call of a killed request never reaches the engine");
+}
+
+#[tokio::test]
+async fn a_hold_that_its_call_never_gets_to_is_not_reached() {
+    let bench = Bench::new().await;
+    let mut hold = bench.proxy.hold_after(1, HoldPoint::BeforeExecution);
+    bench.proxy.clear_faults();
+    assert!(!hold.try_reached().await);
+}
+
+#[tokio::test]
+async fn a_rewritten_call_is_recorded_as_it_came_and_forwarded_as_it_was_rewritten() {
+    let bench = Bench::new().await;
+    bench.proxy.rewrite(|operation, request| {
+        if operation == Operation::PutItem {
+            request["Item"]["id"]["S"] = "rewritten".into();
+        }
+    });
+    assert_eq!(bench.call(Operation::PutItem).await, Outcome::Success);
+    assert!(bench.is_stored("rewritten").await && !bench.is_stored("new").await);
+    assert!(!String::from_utf8_lossy(&bench.proxy.take_calls()[0].request).contains("rewritten"));
+}
+
+#[tokio::test]
 async fn a_dropped_hold_does_not_stop_a_call() {
     let bench = Bench::new().await;
     drop(bench.proxy.hold(Operation::GetItem, HoldPoint::BeforeExecution));

@@ -1,0 +1,73 @@
+//! The worker on the table's stream, and DynamoDB's removal of expired items.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use serde_json::{Value, json};
+use shared::testing::deadline;
+use shared::worker::{Batch, Outcome, process_batch};
+
+use super::world::World;
+use crate::prove::client::Client;
+
+/// The interval between two reads of the stream.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The most records in one invocation, as in the template.
+const BATCH_SIZE: usize = 100;
+
+/// See the [module documentation](self).
+pub(super) struct Worker<'a> {
+    pub(super) client: Client,
+    rng: Rng,
+    world: &'a World,
+    /// The position in the stream.
+    iterator: Option<String>,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(client: Client, rng: Rng, world: &'a World) -> Self {
+        Self { client, rng, world, iterator: None }
+    }
+
+    /// Processes the stream until the writers are done.
+    pub(super) async fn run(&mut self) {
+        while !self.world.is_over() {
+            if self.deliver().await == 0 {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        }
+    }
+
+    /// Processes the rest of the stream, and the removal of the tombstones.
+    pub(super) async fn finish(&mut self) {
+        while self.deliver().await > 0 {}
+        self.world.test.remove_expired().await;
+        while self.deliver().await > 0 {}
+    }
+
+    /// Delivers the next records of the stream until they are processed, and returns the number of records read.
+    async fn deliver(&mut self) -> usize {
+        let records = self.world.test.read_stream(&mut self.iterator);
+        let is_removal = |record: &&Value| record["eventName"] == "REMOVE";
+        let removals: Vec<_> = records.iter().filter(is_removal).collect();
+        for records in removals.chunks(BATCH_SIZE) {
+            match serde_json::from_value(json!({"Records": records})) {
+                Ok(batch) => self.process(&batch).await,
+                Err(error) => self.world.violated(format!("records of the stream cannot be read: {error}")),
+            }
+        }
+        records.len()
+    }
+
+    /// Processes a batch until it succeeds, and sometimes once more: a stream may repeat its records.
+    async fn process(&mut self, batch: &Batch) {
+        let app = self.client.app.clone();
+        loop {
+            let outcome = self.client.run("process the stream", process_batch(&app, batch, deadline())).await;
+            let is_repeated = self.rng.u8(..8) == 0;
+            if outcome == Some(Outcome::default()) && !is_repeated {
+                return;
+            }
+        }
+    }
+}
