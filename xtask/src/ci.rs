@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use self::dynamodb_local::DynamoDbLocal;
-use crate::{sync, template, tools};
+use crate::{prove, sync, template, tools};
 
 /// The functions of the release build: one that writes and one that reads. Linking one takes a minute, and all functions
 /// are linked alike.
@@ -54,6 +54,8 @@ enum Step {
     E2eFaults,
     /// Lints openapi.json, generates clients from it, and calls the API through each
     Clients,
+    /// Runs the randomized tests at their quick size, and each once with its deliberate fault
+    Prove,
     /// Runs the tests of `tests` on DynamoDB Local
     DynamodbLocal,
     /// Builds and packages two functions for release
@@ -109,6 +111,7 @@ impl Step {
             Self::E2e => cargo(root, &["xtask", "e2e"]),
             Self::E2eFaults => cargo(root, &["xtask", "e2e", "--faults"]),
             Self::Clients => cargo(root, &["xtask", "clients"]),
+            Self::Prove => prove(root),
             Self::DynamodbLocal => test_on_dynamodb_local(root),
             Self::ReleaseBuild => template::build(root, &RELEASED).map(|()| TestCounts::default()),
         }
@@ -222,6 +225,15 @@ fn check_dependencies(root: &Path) -> Result<TestCounts> {
     cargo(root, &["fetch", "--locked"])?;
     let checks = ["--offline", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
     run_counting_tests(Command::new(tools::cargo_deny(root)?).args(checks).current_dir(root))
+}
+
+/// Runs the randomized tests, and then each with its deliberate fault, which it has to notice.
+fn prove(root: &Path) -> Result<TestCounts> {
+    let proved = cargo(root, &["xtask", "prove"])?;
+    let names: Vec<_> = prove::test_names().collect();
+    let sabotage = names.iter().flat_map(|name| ["--sabotage", name]);
+    let noticed = cargo(root, &["xtask", "prove"].into_iter().chain(sabotage).collect::<Vec<_>>())?;
+    Ok(TestCounts { passed: proved.passed + noticed.passed, failed: proved.failed + noticed.failed })
 }
 
 /// Runs the same command as [`Step::Tests`], so that Cargo builds nothing again.

@@ -48,6 +48,9 @@ enum Test {
     Kills,
 }
 
+/// The most characters of a violation in the table.
+const MAX_TEXT: usize = 160;
+
 /// The parameters of a run.
 #[derive(Clone, Copy)]
 struct Run<'a> {
@@ -72,6 +75,11 @@ struct Outcome {
     /// What the test did, with numbers.
     result: Result<String>,
     duration: Duration,
+}
+
+/// The names that `--test` and `--sabotage` take.
+pub(crate) fn test_names() -> impl Iterator<Item = String> {
+    Test::value_variants().iter().map(|test| test.name())
 }
 
 /// Runs the chosen tests, or all. A failed test does not stop the others; the table at the end lists them all.
@@ -135,7 +143,9 @@ fn noticed(result: Result<String>) -> Result<String> {
     match result {
         Ok(done) => bail!("the deliberate fault was not noticed: {done}"),
         Err(error) => match error.downcast_ref::<Violation>() {
-            Some(Violation(text)) => Ok(format!("noticed: {}", text.lines().next().unwrap_or_default())),
+            Some(Violation(text)) => {
+                Ok(format!("noticed: {}", text.chars().take_while(|c| *c != '\n').take(MAX_TEXT).collect::<String>()))
+            }
             None => Err(error),
         },
     }

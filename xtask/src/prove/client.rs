@@ -27,6 +27,9 @@ const MAX_CALLS_BEFORE_KILL: usize = 6;
 /// The most rows of a page that lists are read with at once.
 const ALL: usize = 1_000;
 
+/// The response to a request that may or may not have been carried out.
+pub(super) const NO_RESPONSE: Error = Error::Table(dynamodb::Error::Unavailable);
+
 /// What fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hazard {
@@ -68,11 +71,13 @@ pub(super) struct Client {
     pub(super) proxy: FaultProxy,
     pub(super) log: Log,
     principal: Principal,
+    /// Whether the client takes the failure of its next requests for an answer, instead of sending them again.
+    pub(super) gives_up: bool,
     hazard: Hazard,
     rng: Rng,
     idempotency_keys: u32,
     /// The calls at which requests were killed. They are held for good: the process that made them is gone.
-    _held: Vec<Hold>,
+    held: Vec<Hold>,
 }
 
 /// The response to a request.
@@ -90,8 +95,8 @@ impl Client {
         if hazard == Hazard::Faults {
             proxy.inject_randomly(rng.u64(..), RATE, FaultKind::ALL);
         }
-        let (log, _held) = (Log::default(), Vec::new());
-        Self { app, proxy, log, principal, hazard, rng, idempotency_keys: 0, _held }
+        let (log, held) = (Log::default(), Vec::new());
+        Self { app, proxy, log, principal, gives_up: false, hazard, rng, idempotency_keys: 0, held }
     }
 
     /// Ends the failures.
@@ -100,7 +105,7 @@ impl Client {
         self.proxy.clear_faults();
     }
 
-    /// Sends a request until there is a response.
+    /// Sends a request until there is a response. A client that gives up gets [`NO_RESPONSE`].
     async fn send<T>(
         &mut self,
         name: &'static str,
@@ -111,13 +116,16 @@ impl Client {
         loop {
             let ctx = app.request_context(deadline());
             match self.run(name, request(&ctx, &principal)).await {
-                Some(Err(Error::Table(dynamodb::Error::Unavailable))) | None => is_repeat = true,
+                Some(Err(NO_RESPONSE)) | None if self.gives_up => {
+                    return Sent { response: Err(NO_RESPONSE), is_repeat };
+                }
+                Some(Err(NO_RESPONSE)) | None => is_repeat = true,
                 Some(response) => return Sent { response, is_repeat },
             }
         }
     }
 
-    /// Runs a request, or a part of it: `None` if its process was killed.
+    /// Runs a request: `None` if its process was killed.
     pub(super) async fn run<T>(&mut self, name: &'static str, request: impl Future<Output = T>) -> Option<T> {
         let response = if self.hazard == Hazard::Kills && self.rng.f64() < RATE {
             self.run_until_killed(name, request).await
@@ -133,8 +141,18 @@ impl Client {
 
     /// Drops a request at a random call, unless it ends before.
     async fn run_until_killed<T>(&mut self, name: &'static str, request: impl Future<Output = T>) -> Option<T> {
-        let calls_before = self.rng.usize(..MAX_CALLS_BEFORE_KILL);
-        let is_executed = self.rng.bool();
+        let (calls_before, is_executed) = (self.rng.usize(..MAX_CALLS_BEFORE_KILL), self.rng.bool());
+        self.run_until(name, calls_before, is_executed, request).await
+    }
+
+    /// Drops a request before or after a call is executed, unless it ends before.
+    async fn run_until<T>(
+        &mut self,
+        name: &'static str,
+        calls_before: usize,
+        is_executed: bool,
+        request: impl Future<Output = T>,
+    ) -> Option<T> {
         let point = if is_executed { HoldPoint::AfterExecution } else { HoldPoint::BeforeExecution };
         let mut hold = self.proxy.hold_after(calls_before, point);
         tokio::select! {
@@ -145,7 +163,7 @@ impl Client {
         if let Some(operation) = self.proxy.take_calls().get(calls_before).map(|call| call.operation) {
             self.log.kill_points.insert(KillPoint { request: name, calls_before, operation, is_executed });
         }
-        self._held.push(hold);
+        self.held.push(hold);
         None
     }
 
@@ -218,6 +236,17 @@ impl Client {
             Ok(outcomes.into_iter().filter_map(contact).collect())
         };
         self.send("upload contacts", request).await
+    }
+
+    /// `DELETE /contacts/{contact_id}`, killed before or after a call and not sent again; `None` if it was killed.
+    pub(super) async fn kill_delete(
+        &mut self,
+        id: ContactId,
+        calls_before: usize,
+        is_executed: bool,
+    ) -> Option<Result<()>> {
+        let contacts = self.app.request_context(deadline()).contacts(&self.principal);
+        self.run_until("delete a contact", calls_before, is_executed, contacts.delete(id, None)).await
     }
 
     /// `GET /contacts/{contact_id}` with its whole timeline.

@@ -9,6 +9,7 @@
 //! table's stream meanwhile. At the end all tombstones expire, the worker processes the rest, and the scan finds each
 //! lock, membership, lead and activity that does not match its parents.
 
+mod choices;
 mod contended;
 mod model;
 mod own;
@@ -18,7 +19,7 @@ mod worker;
 mod world;
 mod writer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use fastrand::Rng;
@@ -90,13 +91,15 @@ impl Walk {
         let mut worker = Worker::new(self.client(&world, &mut rng).await, rng.fork(), &world);
         let steps = self.walk(&world, &mut writers, &mut readers, &mut worker).await;
 
-        writers.iter_mut().for_each(|writer| writer.client.end_hazard());
+        for writer in &mut writers {
+            writer.client.end_hazard();
+        }
         join_all(writers.iter_mut().map(Writer::check_own)).await;
         let items = scan::check(&world, &writers).await;
         world.check_versions();
-        let logs = writers.into_iter().map(|writer| writer.client.log);
-        let logs = logs.chain(readers.into_iter().map(|reader| reader.client.log)).chain([worker.client.log]);
-        let log = logs.fold(Log::default(), Log::plus);
+        let clients = writers.into_iter().map(|writer| writer.client);
+        let clients = clients.chain(readers.into_iter().map(|reader| reader.client)).chain([worker.client]);
+        let log = clients.fold(Log::default(), |sum, client| sum.plus(client.log));
         world.into_result()?;
         Ok(Summary { steps, log, items })
     }
@@ -122,6 +125,7 @@ impl Walk {
             }
         };
         let (steps, _, ()) = tokio::join!(writing, reading, working);
+        world.test.remove_expired().await;
         if has_worker {
             worker.finish().await;
         }
@@ -157,14 +161,13 @@ impl std::fmt::Display for Summary {
 
 impl Log {
     /// The sum of two logs.
-    fn plus(self, other: Self) -> Self {
-        let kill_points: BTreeSet<_> = self.kill_points.union(&other.kill_points).copied().collect();
-        Self {
-            requests: self.requests + other.requests,
-            calls: self.calls + other.calls,
-            faults: self.faults + other.faults,
-            kills: self.kills + other.kills,
-            kill_points,
-        }
+    fn plus(mut self, other: Self) -> Self {
+        let Self { requests, calls, faults, kills, kill_points } = other;
+        self.requests += requests;
+        self.calls += calls;
+        self.faults += faults;
+        self.kills += kills;
+        self.kill_points.extend(kill_points);
+        self
     }
 }

@@ -49,6 +49,12 @@ impl ContactModel {
         Self { fields, enrichment, version: 1, import_ids, activities: BTreeMap::new() }
     }
 
+    /// The contact that these rows of one email create.
+    pub(super) fn created_by(rows: &[&Value], import: Option<ImportId>) -> Self {
+        let first = Self::new(rows[0], import);
+        Self { version: 1, ..first.uploaded(rows, None) }
+    }
+
     /// The contact after an update with this body. Its version changes if anything else does.
     #[must_use]
     pub(super) fn updated(&self, body: &Value) -> Self {
@@ -63,7 +69,9 @@ impl ContactModel {
     pub(super) fn uploaded(&self, rows: &[&Value], import: Option<ImportId>) -> Self {
         let mut next = self.clone();
         next.import_ids.extend(import);
-        rows.iter().for_each(|row| next.apply(row));
+        for row in rows {
+            next.apply(row);
+        }
         next.version += u64::from(next != *self);
         next
     }

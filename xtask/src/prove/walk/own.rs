@@ -6,16 +6,13 @@ use serde_json::{Value, json};
 use shared::domain::{CampaignId, ContactFilter, ContactId, Email, ImportId, Kind, LeadFilter};
 use shared::repositories::Error;
 
+use super::choices::EMAILS;
 use super::model::{CampaignModel, ContactModel};
-use super::world::row;
 use super::writer::Writer;
+use crate::prove::client::NO_RESPONSE;
 
-/// The emails of one writer.
-const EMAILS: usize = 8;
 /// The most imports, and the most campaigns, of one writer.
 const MAX_PARENTS: usize = 4;
-/// The companies that all writers name, in either spelling.
-const COMPANIES: u8 = 40;
 
 /// Steps on contacts.
 impl Writer<'_> {
@@ -24,13 +21,21 @@ impl Writer<'_> {
         let body = self.body(&email);
         let holder = self.model.contact_with(&email);
         let is_keyed = self.rng.bool();
+        self.client.gives_up = self.rng.u8(..4) == 0;
         let sent = if is_keyed {
             self.client.create_contact_once(&body, import).await
         } else {
             self.client.create_contact(&body, import).await
         };
+        self.client.gives_up = false;
         let is_taken = matches!(&sent.response, Err(Error::EmailTaken(_)));
         match (holder, &sent.response) {
+            (Some(_), Err(NO_RESPONSE)) => {}
+            (None, Err(NO_RESPONSE)) => {
+                if let Some(id) = self.find_by_email(&email).await {
+                    self.insert(id, ContactModel::new(&body, import)).await;
+                }
+            }
             (Some(_), _) if is_taken => {}
             (None, Ok(id)) => self.insert(*id, ContactModel::new(&body, import)).await,
             // The first send was carried out, and only a key would tell the repeat.
@@ -65,6 +70,17 @@ impl Writer<'_> {
         }
     }
 
+    /// Reads a contact after an update without a response: it is as it was before, or as it should be afterwards.
+    async fn check_either(&mut self, id: ContactId, next: ContactModel) {
+        let found = self.client.get_contact(id).await;
+        if let Ok((contact, timeline)) = &found
+            && next.difference(contact, Some(&timeline.activities)).is_none()
+        {
+            self.model.contacts.insert(id, next);
+        }
+        self.check_contact(id).await;
+    }
+
     async fn update_with(&mut self, id: ContactId, patch: &Value) {
         let Some(contact) = self.model.contacts.get(&id) else { return };
         let (required, next) = (contact.version, contact.updated(patch));
@@ -74,8 +90,12 @@ impl Writer<'_> {
             0 => Some(required),
             _ => None,
         };
+        self.client.gives_up = self.rng.u8(..4) == 0;
         let sent = self.client.update_contact(id, patch, version).await;
+        self.client.gives_up = false;
         match &sent.response {
+            Err(NO_RESPONSE) if is_stale => return self.check_contact(id).await,
+            Err(NO_RESPONSE) => return self.check_either(id, next).await,
             Err(Error::VersionMismatch) if is_stale => return,
             // The first send was carried out.
             Err(Error::VersionMismatch) if sent.is_repeat && version.is_some() => {}
@@ -94,8 +114,15 @@ impl Writer<'_> {
 
     pub(super) async fn delete_own(&mut self) {
         let Some(id) = self.own_contact() else { return self.create_own().await };
+        self.client.gives_up = self.rng.u8(..4) == 0;
         let sent = self.client.delete_contact(id).await;
-        if !sent.is_deleted(Kind::Contact) {
+        self.client.gives_up = false;
+        if sent.response == Err(NO_RESPONSE) && self.client.get_contact(id).await.is_ok() {
+            // It is not deleted, so nothing of it is missing.
+            self.check_contact(id).await;
+            return self.check_leads(id).await;
+        }
+        if !sent.is_deleted(Kind::Contact) && sent.response != Err(NO_RESPONSE) {
             return self.violated(format!("delete of {id}: {:?}", sent.response));
         }
         self.model.delete_contact(id);
@@ -113,32 +140,46 @@ impl Writer<'_> {
             let email = self.own_email();
             rows.push(self.body(&email));
         }
+        self.client.gives_up = self.rng.u8(..4) == 0;
         let sent = self.client.upload(&rows, import).await;
-        let Ok(outcomes) = &sent.response else {
-            return self.violated(format!("upload: {:?}", sent.response.err()));
+        self.client.gives_up = false;
+        let mut outcomes = match sent.response {
+            Ok(outcomes) if outcomes.len() == rows.len() => outcomes.into_iter().map(Some).collect(),
+            Err(NO_RESPONSE) => vec![None; rows.len()],
+            response => return self.violated(format!("upload of {} rows: {response:?}", rows.len())),
         };
         let emails: BTreeSet<_> = rows.iter().filter_map(|row| row["email"].as_str()).collect();
         for email in emails {
             let of_email: Vec<_> = (0..rows.len()).filter(|index| rows[*index]["email"] == email).collect();
             let contact_rows: Vec<_> = of_email.iter().map(|index| &rows[*index]).collect();
             let holder = self.model.contact_with(email);
-            let Some((is_created, found)) = of_email.first().and_then(|index| outcomes.get(*index)) else {
-                return self.violated(format!("upload: {} rows, {} outcomes", rows.len(), outcomes.len()));
-            };
-            if *is_created == holder.is_some() && !sent.is_repeat {
-                self.violated(format!("upload of {email}, held by {holder:?}: created: {is_created}"));
-            }
             let next = match holder.and_then(|id| self.model.contacts.get(&id)) {
                 Some(contact) => contact.uploaded(&contact_rows, import),
-                None => {
-                    let mut new = ContactModel::new(contact_rows[0], import).uploaded(&contact_rows, None);
-                    new.version = 1;
-                    new
-                }
+                None => ContactModel::created_by(&contact_rows, import),
             };
-            self.world.observe(found);
-            self.world.expect_none(format!("outcome of the upload of {email}"), next.difference(found, None));
-            self.model.contacts.insert(found.id, next);
+            match outcomes[of_email[0]].take() {
+                Some((is_created, found)) => {
+                    if is_created == holder.is_some() && !sent.is_repeat {
+                        self.violated(format!("upload of {email}, held by {holder:?}: created: {is_created}"));
+                    }
+                    self.world.observe(&found);
+                    self.world.expect_none(format!("outcome of the upload of {email}"), next.difference(&found, None));
+                    self.model.contacts.insert(found.id, next);
+                }
+                None => self.check_uploaded(email, holder, next).await,
+            }
+        }
+    }
+
+    /// Reads the contact of an email after an upload without a response: it is as before, or as it should be afterwards.
+    async fn check_uploaded(&mut self, email: &str, holder: Option<ContactId>, next: ContactModel) {
+        match holder {
+            Some(id) => self.check_either(id, next).await,
+            None => {
+                if let Some(id) = self.find_by_email(email).await {
+                    self.insert(id, next).await;
+                }
+            }
         }
     }
 
@@ -153,7 +194,9 @@ impl Writer<'_> {
             return self.violated(format!("record of activities of {id}: {error:?}"));
         }
         if let Some(contact) = self.model.contacts.get_mut(&id) {
-            activities.iter().for_each(|activity| contact.record(activity));
+            for activity in &activities {
+                contact.record(activity);
+            }
         }
         self.check_contact(id).await;
     }
@@ -308,96 +351,5 @@ impl Writer<'_> {
         if found != expected || count != Ok(expected.len() as u64) {
             self.violated(format!("members of import {import}: expected {expected:?}, found {found:?}, {count:?}"));
         }
-    }
-}
-
-/// Random choices.
-impl Writer<'_> {
-    fn own_email(&mut self) -> String {
-        format!("writer-{}-{}@example.com", self.number, self.rng.usize(..EMAILS))
-    }
-
-    fn own_contact(&mut self) -> Option<ContactId> {
-        self.rng.choice(self.model.contacts.keys()).copied()
-    }
-
-    fn own_import(&mut self) -> Option<ImportId> {
-        self.rng.choice(&self.model.imports).copied()
-    }
-
-    fn own_import_or_none(&mut self) -> Option<ImportId> {
-        if self.rng.bool() { self.own_import() } else { None }
-    }
-
-    fn own_campaign(&mut self) -> Option<CampaignId> {
-        self.rng.choice(self.model.campaigns.keys()).copied()
-    }
-
-    /// The body of a new contact, or of a row.
-    fn body(&mut self, email: &str) -> Value {
-        let mut body = row(email);
-        body["full_name"] = json!(format!("Jane Doe {}", self.rng.u8(..4)));
-        if self.rng.bool() {
-            body["company"] = self.company();
-        }
-        if self.rng.bool() {
-            body["metadata"] = self.new_metadata();
-        }
-        body
-    }
-
-    /// The body of an update: some fields, with `null` for some of those that can be cleared.
-    fn patch(&mut self) -> Value {
-        let mut patch = json!({});
-        if self.rng.bool() {
-            patch["full_name"] = json!(format!("Jane Doe {}", self.rng.u8(..4)));
-        }
-        if self.rng.u8(..4) == 0 {
-            patch["company"] = if self.rng.bool() { self.company() } else { Value::Null };
-        }
-        if self.rng.u8(..4) == 0 {
-            patch["locale"] = self.rng.choice([json!("en-US"), json!("es-ES"), Value::Null]).unwrap_or_default();
-        }
-        match self.rng.u8(..8) {
-            0 => patch["metadata"] = Value::Null,
-            1..6 => patch["metadata"] = self.metadata(),
-            _ => {}
-        }
-        patch
-    }
-
-    fn company(&mut self) -> Value {
-        let name = format!("Company {}", self.rng.u8(..COMPANIES));
-        if self.rng.bool() { json!(name.to_uppercase()) } else { json!(name) }
-    }
-
-    /// Metadata without `null`.
-    fn new_metadata(&mut self) -> Value {
-        let mut metadata = json!({format!("key{}", self.rng.u8(..5)): self.rng.u8(..3)});
-        if self.rng.bool() {
-            metadata["inner"] = json!({format!("key{}", self.rng.u8(..5)): "text"});
-        }
-        metadata
-    }
-
-    /// Metadata with or without nested objects and removals.
-    fn metadata(&mut self) -> Value {
-        let mut metadata = self.new_metadata();
-        if self.rng.bool() {
-            metadata[format!("key{}", self.rng.u8(..5))] = Value::Null;
-        }
-        if self.rng.u8(..4) == 0 {
-            metadata["inner"] = json!({format!("key{}", self.rng.u8(..5)): null});
-        }
-        metadata
-    }
-
-    pub(super) fn activity(&mut self) -> Value {
-        json!({
-            "id": format!("act-{:02}", self.rng.u8(..20)),
-            "event_time": format!("2024-04-18T10:15:0{}Z", self.rng.u8(..3)),
-            "event_type": format!("type-{}", self.rng.u8(..100)),
-            "channel": "email",
-        })
     }
 }

@@ -134,7 +134,9 @@ impl Items<'_> {
             }
         }
         drop(shared);
-        violations.into_iter().for_each(|text| self.world.violated(text));
+        for text in violations {
+            self.world.violated(text);
+        }
     }
 
     fn get(&self, key: &Key) -> Option<&Value> {

@@ -1,4 +1,4 @@
-//! The worker on the table's stream, and DynamoDB's removal of expired items.
+//! The worker on the table's stream.
 
 use std::time::Duration;
 
@@ -38,10 +38,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Processes the rest of the stream, and the removal of the tombstones.
+    /// Processes the rest of the stream.
     pub(super) async fn finish(&mut self) {
-        while self.deliver().await > 0 {}
-        self.world.test.remove_expired().await;
         while self.deliver().await > 0 {}
     }
 
