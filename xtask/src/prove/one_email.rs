@@ -101,7 +101,11 @@ fn check_outcomes(email: &str, outcomes: Vec<Outcome>) -> Result<ContactId> {
     match winners[..] {
         [winner] if merged.iter().all(|contact| *contact == winner) => Ok(winner),
         _ => {
-            Err(Violation::error(format!("{email} got the contacts {winners:?}; uploads were merged into {merged:?}")))
+            let strays = merged.iter().filter(|contact| !winners.contains(contact)).count();
+            let won = winners.len();
+            Err(Violation::error(format!(
+                "{won} requests got {email}; {strays} uploads were merged into other contacts"
+            )))
         }
     }
 }

@@ -55,7 +55,8 @@ impl Items<'_> {
             _ => true,
         };
         if !is_consistent {
-            self.world.violated(format!("the stored item does not match the others: {item}"));
+            let item_type = text(item, "type");
+            self.world.violated(format!("a stored {item_type} does not match the other items: {item}"));
         }
     }
 
