@@ -6,8 +6,10 @@
 
 mod client;
 mod faults;
+mod fuzz;
 mod kills;
 mod one_email;
+mod schemathesis;
 mod walk;
 
 use std::fmt;
@@ -46,6 +48,10 @@ enum Test {
     Faults,
     /// The walk while requests are killed before and after any database call
     Kills,
+    /// Hostile input to every parser and to the pipeline
+    Fuzz,
+    /// The running API against openapi.json
+    Schemathesis,
 }
 
 /// The most characters of a violation in the table.
@@ -55,7 +61,6 @@ const MAX_TEXT: usize = 160;
 #[derive(Clone, Copy)]
 struct Run<'a> {
     /// The root of the workspace.
-    #[expect(dead_code, reason = "for tests that run other programs")]
     root: &'a Path,
     /// `true` for the full size: minutes, by hand. The quick size takes seconds, for CI.
     is_full: bool,
@@ -114,6 +119,8 @@ impl Test {
             Self::Walk => walk::run(run).await,
             Self::Faults => faults::run(run).await,
             Self::Kills => kills::run(run).await,
+            Self::Fuzz => fuzz::run(run).await,
+            Self::Schemathesis => schemathesis::run(run).await,
         }
     }
 

@@ -70,6 +70,12 @@ pub(crate) fn python_tools(root: &Path) -> Result<PathBuf> {
     python_packages(root, "python", "xtask/requirements.txt", PYTHON, "sam and cfn-lint (0.3 GB)")
 }
 
+/// The path of schemathesis, at the versions of `xtask/prove/requirements.txt`.
+pub(crate) fn schemathesis(root: &Path) -> Result<PathBuf> {
+    let list = "xtask/prove/requirements.txt";
+    Ok(python_packages(root, "schemathesis", list, PYTHON, "schemathesis (0.1 GB)")?.join("schemathesis"))
+}
+
 /// The directory with `openapi-python-client`, `mypy`, and the `python` that runs generated clients, at the versions of
 /// `xtask/clients/requirements.txt`.
 pub(crate) fn client_python(root: &Path) -> Result<PathBuf> {

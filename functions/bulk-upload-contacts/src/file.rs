@@ -14,7 +14,7 @@ use shared::ApiError;
 use shared::domain::{InvalidValue, ValidationErrors, is_blank};
 use shared::wire::{Cells, FieldDescription, columns};
 
-pub(crate) use form::file_of;
+pub use form::file_of;
 
 /// The delimiters of cells. In a tie the last one wins: a file without a delimiter is read as comma-separated.
 const DELIMITERS: [u8; 3] = [b'\t', b';', b','];
@@ -26,7 +26,7 @@ const DELIMITERS: [u8; 3] = [b'\t', b';', b','];
 ///
 /// # Errors
 /// The file is empty or not UTF-8, its quotes do not match, a required column is missing, or a known column is repeated.
-pub(crate) fn rows(file: &[u8]) -> Result<impl Iterator<Item = Result<Cells, ValidationErrors>>, ParseError> {
+pub fn rows(file: &[u8]) -> Result<impl Iterator<Item = Result<Cells, ValidationErrors>>, ParseError> {
     let text = text(file)?;
     let known = columns();
     let delimiter = delimiter(text, &known);
@@ -40,7 +40,7 @@ pub(crate) fn rows(file: &[u8]) -> Result<impl Iterator<Item = Result<Cells, Val
 /// Why a file or a form cannot be read. The message is shown to the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct ParseError(String);
+pub struct ParseError(String);
 
 impl ParseError {
     /// An error right after the part of the file that comes `before`, with the number of its line.

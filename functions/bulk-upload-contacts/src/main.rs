@@ -1,7 +1,6 @@
 //! `POST /contacts/bulk`: creates or updates contacts by their emails and reports the outcome of every row.
 
-mod file;
-
+use bulk_upload_contacts::file;
 use shared::endpoint::Media;
 use shared::wire::{BulkQuery, Upload};
 use shared::{ApiError, Endpoint, Request, RequestContext, Response, RuntimeError};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::StreamSpecification;
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -202,6 +202,16 @@ impl TestApp {
 /// The deadline of a request that begins now, as a function sets it.
 pub fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(25)
+}
+
+/// An API whose table cannot be reached, whose clock stands still, and whose ids are all equal: equal requests get equal
+/// responses.
+pub fn app_without_table(now: DateTime<Utc>) -> App {
+    let rng = Rng::new(|bytes| {
+        bytes.fill(0);
+        Ok(())
+    });
+    App::with(&config("http://127.0.0.1:1"), Clock::new(move || now), rng, RETRY_POLICY)
 }
 
 fn config(engine_url: &str) -> Config {

@@ -30,7 +30,7 @@ mod response;
 pub mod rules;
 pub mod tenant;
 
-pub use app::{JWT_SECRET, RETRY_POLICY, TestApp, deadline};
+pub use app::{JWT_SECRET, RETRY_POLICY, TestApp, app_without_table, deadline};
 pub use fixtures::{contact_patch, jane, new_contact, parse_body};
 pub use request::TestRequest;
 pub use response::{TestResponse, compact_json};

@@ -89,6 +89,11 @@ impl TestRequest {
         serde_json::from_str(text).unwrap_or_default()
     }
 
+    /// The event as JSON.
+    pub fn into_json(self) -> Value {
+        self.0
+    }
+
     /// The event that API Gateway sends.
     pub fn event(&self) -> Event {
         serde_json::from_value(self.0.clone()).expect("an event can be read")

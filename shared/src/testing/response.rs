@@ -17,7 +17,8 @@ pub struct TestResponse {
 }
 
 impl TestResponse {
-    pub(super) fn new(response: &ApiGatewayV2httpResponse) -> Self {
+    /// The response that [`serve`](crate::http::serve) has returned.
+    pub fn new(response: &ApiGatewayV2httpResponse) -> Self {
         let response = serde_json::to_value(response).expect("a response is JSON");
         Self {
             status: response["statusCode"].as_u64().expect("a response has a status"),

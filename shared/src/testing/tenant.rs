@@ -84,7 +84,12 @@ pub fn forge_jwt(secret: &str, header: &Value, claims: &Value) -> String {
     use base64::Engine as _;
     let encode = |part: &Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(part.to_string());
     let message = format!("{}.{}", encode(header), encode(claims));
-    let key = EncodingKey::from_secret(secret.as_bytes());
-    let signature = sign(message.as_bytes(), &key, Algorithm::HS256).expect("HS256 signs any message");
+    let signature = jwt_signature(secret, &message);
     format!("{message}.{signature}")
+}
+
+/// The signature of a token by HS256. The message is all of the token before its last dot.
+pub fn jwt_signature(secret: &str, message: &str) -> String {
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    sign(message.as_bytes(), &key, Algorithm::HS256).expect("HS256 signs any message")
 }

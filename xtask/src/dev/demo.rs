@@ -41,18 +41,18 @@ struct DemoOrg {
 /// The content of `session.json`: how to reach a running API. The end-to-end tests and other clients read it.
 #[derive(Serialize)]
 pub(crate) struct Session {
-    pub(super) base_url: String,
+    pub(crate) base_url: String,
     pub(super) dynamodb_url: String,
     table_name: &'static str,
-    pub(super) orgs: Vec<Org>,
-    jwt_secret: String,
+    pub(crate) orgs: Vec<Org>,
+    pub(crate) jwt_secret: String,
 }
 
 /// An organization and one credential of each kind.
 #[derive(Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names in session.json")]
 pub(crate) struct Org {
-    org_id: OrgId,
+    pub(crate) org_id: OrgId,
     pub(super) admin_key: String,
     read_key: String,
     revoked_key: String,

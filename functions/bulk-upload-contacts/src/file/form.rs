@@ -16,7 +16,7 @@ const FILE: &str = "file";
 ///
 /// # Errors
 /// The body is no form, or the form has no part or several parts of that name.
-pub(crate) async fn file_of(form: &Body) -> Result<Bytes, ParseError> {
+pub async fn file_of(form: &Body) -> Result<Bytes, ParseError> {
     let boundary = multer::parse_boundary(&form.content_type)
         .map_err(|_| ParseError("the form cannot be read: its Content-Type has no boundary".to_owned()))?;
     let bytes = Bytes::copy_from_slice(&form.bytes);

@@ -1,0 +1,142 @@
+//! Hostile input: random events, bodies, files, queries, headers, credentials and values, for the parsers and for the whole
+//! pipeline of a request.
+//!
+//! **Promises.** Whatever is sent, no parser panics, no request ends in a 500, none takes unbounded time, and none needs more
+//! memory than a function has. What is accepted keeps the promises of its type, and its normal form is accepted again
+//! without a change.
+//!
+//! **Approach.** A [`Target`] generates inputs, most of them valid or almost valid, since random bytes alone do not get past
+//! the first check. One half are the output of a grammar, the other half is changed at random places. Each input depends on
+//! the seed and its number only, so a run can be repeated, on any number of threads. A failing input is made as small as
+//! possible by leaving out parts.
+//!
+//! **Rejected.** Coverage-guided fuzzing (libFuzzer, AFL): it finds deeper paths in parsers of binary formats, but needs a
+//! nightly compiler and hours, and it does not know what an accepted value promises.
+//!
+//! **If this is changed.** A target whose inputs are all refused tests only the refusal, so that is an error too.
+
+mod files;
+mod generate;
+mod memory;
+mod pipeline;
+mod requests;
+mod runner;
+mod tokens;
+mod values;
+
+use std::fs;
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use shared::endpoint::WORKER;
+use tokio::runtime::Handle;
+
+use self::pipeline::Pipeline;
+use self::runner::{RecordedPanics, Summary, Target};
+use super::{Run, Violation, print_line};
+
+/// The number of inputs per target in CI.
+const QUICK: u64 = 10_000;
+/// The number of inputs per target in a full run.
+const FULL: u64 = 1_000_000;
+/// The same for the target of the largest bodies, of which one takes as long as thousands of others.
+const QUICK_LARGEST: u64 = 100;
+const FULL_LARGEST: u64 = 1_000;
+/// The byte at which the deliberate fault panics.
+const FAULTY_BYTE: u8 = b'%';
+
+/// Runs the test.
+pub(super) async fn run(run: &Run<'_>) -> Result<String> {
+    let (is_full, seed, is_sabotaged) = (run.is_full, run.seed, run.is_sabotaged);
+    let example = worker_event(run.root)?;
+    let runtime = Handle::current();
+    // The targets wait for futures, which a thread of the runtime must not.
+    let fuzz = tokio::task::spawn_blocking(move || {
+        let _recorded = RecordedPanics::start();
+        let pipeline = Arc::new(Pipeline::new(runtime));
+        if is_sabotaged { sabotaged(&pipeline, example, seed) } else { all(&pipeline, example, is_full, seed) }
+    });
+    fuzz.await?
+}
+
+/// All targets but that of the largest bodies.
+fn targets(pipeline: &Arc<Pipeline>, batch: Value) -> Vec<Target> {
+    let mut targets = values::targets();
+    targets.extend(tokens::targets(pipeline));
+    targets.extend(files::targets(pipeline));
+    targets.extend(requests::targets(pipeline, batch));
+    targets
+}
+
+/// Runs every target, and reports all that failed.
+fn all(pipeline: &Arc<Pipeline>, batch: Value, is_full: bool, seed: u64) -> Result<String> {
+    let (inputs, largest) = if is_full { (FULL, FULL_LARGEST) } else { (QUICK, QUICK_LARGEST) };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let targets = targets(pipeline, batch);
+    let count = targets.len();
+    let mut jobs: Vec<_> = targets.into_iter().map(|target| (target, inputs, threads)).collect();
+    if cfg!(target_os = "linux") {
+        // One after the other, so that the memory of one request is measured.
+        jobs.push((memory::target(pipeline), largest, 1));
+    }
+    let mut violations = Vec::new();
+    for (target, inputs, threads) in jobs {
+        match run_target(target, inputs, seed, threads).map_err(anyhow::Error::downcast) {
+            Ok(()) => {}
+            Err(Ok(Violation(text))) => violations.push(text),
+            Err(Err(error)) => return Err(error),
+        }
+    }
+    if violations.is_empty() {
+        Ok(format!("{inputs} inputs for each of {count} targets, {largest} largest bodies"))
+    } else {
+        Err(Violation::error(violations.join("\n")))
+    }
+}
+
+/// Runs a target and prints what its inputs did.
+fn run_target(target: Target, inputs: u64, seed: u64, threads: usize) -> Result<()> {
+    let (name, started) = (target.name.clone(), Instant::now());
+    let summary = runner::run(target, inputs, seed, threads)?;
+    let Summary { inputs, accepted, slowest } = summary;
+    let seconds = started.elapsed().as_secs_f64();
+    print_line(&format!(
+        "  {name:<32} {inputs:>9} inputs, {accepted:>9} accepted, slowest {:>5} ms, {seconds:>5.1} s",
+        slowest.as_millis()
+    ))?;
+    ensure!(accepted > 0, "{name}: no input was accepted, so that its promises are untested");
+    Ok(())
+}
+
+/// Runs every target with a parser that panics at one byte. The test has noticed the fault if every target has.
+fn sabotaged(pipeline: &Arc<Pipeline>, batch: Value, seed: u64) -> Result<String> {
+    let mut noticed = Vec::new();
+    for mut target in targets(pipeline, batch) {
+        let (name, check) = (target.name.clone(), target.check);
+        target.check = Box::new(move |input| {
+            assert!(!input.contains(&FAULTY_BYTE), "the deliberate fault");
+            check(input)
+        });
+        match runner::run(target, QUICK, seed, 1) {
+            Ok(_) => return Ok(format!("{name} did not notice a parser that panics")),
+            Err(error) => match error.downcast::<Violation>() {
+                Ok(Violation(text)) if text.contains("the deliberate fault") => noticed.push(name),
+                Ok(violation) => return Ok(format!("{name} failed otherwise: {violation}")),
+                Err(error) => return Err(error),
+            },
+        }
+    }
+    Err(Violation::error(format!("all {} targets noticed a parser that panics at one byte", noticed.len())))
+}
+
+/// The example event of the worker.
+fn worker_event(root: &Path) -> Result<Value> {
+    let file = root.join("events").join(WORKER).with_extension("json");
+    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(serde_json::from_str(&text)?)
+}
