@@ -8,7 +8,6 @@ use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use shared::Endpoint;
 use shared::endpoint::Media;
-use shared::http::Event;
 
 use super::pipeline::{Pipeline, request};
 use super::requests::with_body;
@@ -51,21 +50,21 @@ pub(super) fn target(pipeline: &Arc<Pipeline>) -> Target {
     // Memory that was freed, but not returned to the system, must not hide what a later request needs.
     let memory_before_all = OnceLock::new();
     Target::new("largest bodies", generate, move |input| {
-        let Some((endpoint, event)) = largest_request(&String::from_utf8_lossy(input)) else {
+        let Some((endpoint, payload)) = largest_request(&String::from_utf8_lossy(input)) else {
             return Ok(Verdict::Refused);
         };
         fs::write("/proc/self/clear_refs", RESET_PEAK).context("cannot reset the peak of this process's memory")?;
         let current = memory("VmRSS")?;
         let before = *memory_before_all.get_or_init(|| current);
-        pipeline.send(endpoint, event)?;
+        pipeline.send(endpoint, serde_json::from_slice(&payload)?)?;
         let needed = memory("VmHWM")?.saturating_sub(before);
         ensure!(needed <= LIMIT, "{} MB of memory, of {} MB", needed / MB, LIMIT / MB);
         Ok(Verdict::Accepted)
     })
 }
 
-/// The request of an input, with a body of the largest size.
-fn largest_request(input: &str) -> Option<(Endpoint, Event)> {
+/// The event of an input, with a body of the largest size, as the runtime receives it.
+fn largest_request(input: &str) -> Option<(Endpoint, Vec<u8>)> {
     let (name, shape) = input.split_once(' ')?;
     let endpoint = Endpoint::ALL.iter().find(|endpoint| endpoint.name() == name)?;
     let [begin, middle, end] = SHAPES.get(shape.parse::<usize>().ok()?)?;
@@ -73,7 +72,7 @@ fn largest_request(input: &str) -> Option<(Endpoint, Event)> {
     let body = format!("{begin}{}{end}", middle.repeat(count));
     let media = if begin.starts_with(CSV) { Media::Csv } else { Media::Json };
     let request = request(*endpoint).header("content-type", media.as_str());
-    Some((*endpoint, with_body(&request, body.as_bytes()).event()))
+    Some((*endpoint, with_body(&request, body.as_bytes()).into_json().to_string().into_bytes()))
 }
 
 /// A measure of this process's memory in bytes (proc(5)).
