@@ -25,6 +25,8 @@ use shared::{ApiError, App, Endpoint, Request, RequestContext, Response};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::FAULTY_BYTE;
+
 /// The most bytes that a function may return, with the body as an escaped JSON string.
 const MAX_RESPONSE: usize = 6_000_000;
 /// The organization of all requests.
@@ -34,16 +36,28 @@ pub(super) const ORG: &str = "123e4567-e89b-12d3-a456-426614174000";
 pub(super) struct Pipeline {
     pub(super) app: App,
     runtime: Handle,
+    /// The deliberate fault: the handlers panic for a body with this byte.
+    faulty_byte: Option<u8>,
 }
 
 impl Pipeline {
     pub(super) fn new(runtime: Handle) -> Self {
-        Self { app: app_without_table(now()), runtime }
+        Self { app: app_without_table(now()), runtime, faulty_byte: None }
+    }
+
+    /// The same API with the deliberate fault.
+    pub(super) fn with_panicking_handler(&self) -> Self {
+        Self { app: self.app.clone(), runtime: self.runtime.clone(), faulty_byte: Some(FAULTY_BYTE) }
     }
 
     /// Sends a request, and checks what holds for every response.
     pub(super) fn send(&self, endpoint: Endpoint, event: Event) -> Result<TestResponse> {
-        let handler = move |ctx, request| handle(endpoint, ctx, request);
+        let faulty_byte = self.faulty_byte;
+        let handler = move |ctx, request: Request| {
+            let is_faulty = faulty_byte.is_some_and(|byte| request.raw_body().bytes.contains(&byte));
+            assert!(!is_faulty, "the deliberate fault");
+            handle(endpoint, ctx, request)
+        };
         let response = self.wait(Box::pin(serve(&self.app, endpoint, handler, event, Instant::now())));
         let response = TestResponse::new(&response);
         check(endpoint, &response)?;

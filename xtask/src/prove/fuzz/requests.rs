@@ -174,7 +174,7 @@ fn check_headers(sent: &[(&str, &str)], response: &TestResponse) -> Result<()> {
 }
 
 /// The body of an endpoint. A response that describes what was created can be sent back, and creates the same.
-fn body_target(pipeline: &Arc<Pipeline>, endpoint: Endpoint) -> Target {
+pub(super) fn body_target(pipeline: &Arc<Pipeline>, endpoint: Endpoint) -> Target {
     let pipeline = Arc::clone(pipeline);
     let request = request(endpoint);
     let (example, members) = (request.body(), members(endpoint));

@@ -111,6 +111,11 @@ fn value<T: FromStr<Err = InvalidValue> + PartialEq + 'static>(
     })
 }
 
+/// The deliberate fault: a target whose parser accepts every text as an email.
+pub(super) fn email_without_rules() -> Target {
+    value("email without rules", email, |email: &Line<1000>| email.as_str().to_owned(), check_email)
+}
+
 const LOCALES: [&str; 8] =
     ["en", "EN_us", "zh-hant-tw", "es-419", "sl-rozaj-biske", "de-1996", "th-u-ca-buddhist-t-ja", "x-private"];
 const ZONES: [&str; 6] = ["UTC", "europe/madrid", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "GB-Eire", "Factory"];
