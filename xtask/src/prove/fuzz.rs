@@ -85,18 +85,22 @@ fn all(pipeline: &Arc<Pipeline>, batch: Value, is_full: bool, seed: u64) -> Resu
         // One after the other, so that the memory of one request is measured.
         jobs.push((memory::target(pipeline), largest, 1));
     }
-    let mut violations = Vec::new();
+    let mut failed = Vec::new();
     for (target, inputs, threads) in jobs {
+        let name = target.name.clone();
         match run_target(target, inputs, seed, threads).map_err(anyhow::Error::downcast) {
             Ok(()) => {}
-            Err(Ok(Violation(text))) => violations.push(text),
+            Err(Ok(Violation(text))) => {
+                print_line(&text)?;
+                failed.push(name);
+            }
             Err(Err(error)) => return Err(error),
         }
     }
-    if violations.is_empty() {
+    if failed.is_empty() {
         Ok(format!("{inputs} inputs for each of {count} targets, {largest} largest bodies"))
     } else {
-        Err(Violation::error(violations.join("\n")))
+        Err(Violation::error(format!("{}; the inputs are above", failed.join(", "))))
     }
 }
 

@@ -35,7 +35,9 @@ fn csv_target(pipeline: &Arc<Pipeline>) -> Target {
                 let written = write(&rows);
                 let again: Vec<Cells> = file::rows(written.as_bytes())?.collect::<Result<_, _>>()?;
                 let sorted = |mut rows: Vec<Cells>| {
-                    rows.iter_mut().for_each(|cells| cells.sort());
+                    for cells in &mut rows {
+                        cells.sort();
+                    }
                     rows
                 };
                 ensure!(sorted(again) == sorted(rows), "the rows of {written:?} differ from those that were written");
@@ -48,15 +50,15 @@ fn csv_target(pipeline: &Arc<Pipeline>) -> Target {
 /// A file with every known column and every value in quotes.
 fn write(rows: &[Cells]) -> String {
     let names: Vec<_> = columns().iter().map(|column| column.name).collect();
-    let mut file = names.join(",");
-    for row in rows {
+    let line = |row: &Cells| {
         let cell = |name: &&str| {
             let cell = row.iter().find(|(column, _)| column == name).map(|(_, cell)| cell.replace('"', "\"\""));
             format!("\"{}\"", cell.unwrap_or_default())
         };
-        file += &format!("\n{}", names.iter().map(cell).collect::<Vec<_>>().join(","));
-    }
-    file
+        names.iter().map(cell).collect::<Vec<_>>().join(",")
+    };
+    let lines: Vec<_> = [names.join(",")].into_iter().chain(rows.iter().map(line)).collect();
+    lines.join("\n")
 }
 
 /// A file in one of the forms that spreadsheets produce.

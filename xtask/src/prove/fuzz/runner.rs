@@ -20,14 +20,17 @@ const SHRINK_LIMIT: Duration = Duration::from_secs(10);
 /// The longest text of an input in a report, in bytes.
 const MAX_REPORTED: usize = 2_000;
 
+/// Generates an input.
+type Generate = Box<dyn Fn(&mut Rng) -> Vec<u8> + Send + Sync>;
+/// Passes an input to the code under test, and checks the result. An error, like a panic, is a failure of the test.
+type Check = Box<dyn Fn(&[u8]) -> Result<Verdict> + Send + Sync>;
+
 /// A part of the API under test: its inputs, and what has to hold for each.
 pub(super) struct Target {
     /// The name in reports.
     pub(super) name: String,
-    /// Generates an input.
-    pub(super) generate: Box<dyn Fn(&mut Rng) -> Vec<u8> + Send + Sync>,
-    /// Passes an input to the code under test, and checks the result. An error, like a panic, is a failure of the test.
-    pub(super) check: Box<dyn Fn(&[u8]) -> Result<Verdict> + Send + Sync>,
+    pub(super) generate: Generate,
+    pub(super) check: Check,
 }
 
 /// What the code under test did with an input. Either is right; a target that only ever sees one of them tests little.
