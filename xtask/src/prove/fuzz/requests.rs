@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use fastrand::Rng;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::endpoint::{MAX_REQUEST_ID, WORKER};
@@ -77,7 +78,7 @@ fn query_target(pipeline: &Arc<Pipeline>) -> Target {
         for _ in 0..rng.u32(..4) {
             let name = endpoint.spec().query[rng.usize(..endpoint.spec().query.len())].name;
             let value = if once_in(rng, 4) { tokens::cursor(rng) } else { pick(rng, &VALUES).to_owned() };
-            let value = if once_in(rng, 8) { value } else { percent_encoded(&value) };
+            let value = if once_in(rng, 8) { value } else { utf8_percent_encode(&value, NON_ALPHANUMERIC).to_string() };
             pairs.push(format!("{name}={value}"));
         }
         mutate(rng, format!("{}?{}", endpoint.name(), pairs.join("&")).into_bytes())
@@ -94,12 +95,6 @@ fn query_target(pipeline: &Arc<Pipeline>) -> Target {
         }
         Ok(verdict(&response))
     })
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).into() } else { format!("%{byte:02X}") })
-        .collect()
 }
 
 /// The headers that some endpoint reads, with values that it accepts or nearly accepts.

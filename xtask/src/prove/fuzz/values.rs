@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use anyhow::{Result, ensure};
 use fastrand::Rng;
+use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 use shared::domain::json::{MAX_SENT_BYTES, Number};
 use shared::domain::{
@@ -228,9 +229,11 @@ fn check_email(email: &str) -> Result<()> {
 
 fn check_linkedin(url: &str) -> Result<()> {
     let slug = url.strip_prefix("https://www.linkedin.com/in/").unwrap_or_default();
+    ensure!(slug.is_ascii(), "{url:?} is not encoded");
+    let slug = percent_decode_str(slug).decode_utf8()?;
     ensure!((1..=100).contains(&slug.chars().count()), "{url:?} has no slug of 1 to 100 characters");
-    let has_syntax = slug.contains(|c: char| "/?#\\<>\"".contains(c) || c.is_whitespace() || c.is_control());
-    ensure!(!has_syntax && !slug.contains("%2"), "{url:?} has more than a slug");
+    let has_syntax = slug.contains(|c: char| "%/?#\\<>\"".contains(c) || c.is_whitespace() || c.is_control());
+    ensure!(!has_syntax, "{url:?} has more than a slug");
     Ok(())
 }
 
