@@ -31,7 +31,8 @@ fn csv_target(pipeline: &Arc<Pipeline>) -> Target {
         move |input| {
             let response = pipeline.send(Endpoint::BulkUploadContacts, with_body(&request, input).event())?;
             if let Ok(rows) = file::rows(input) {
-                let rows: Vec<Cells> = rows.filter_map(Result::ok).collect();
+                // A row with cells of unknown columns only would be a blank line when it is written again.
+                let rows: Vec<Cells> = rows.filter_map(Result::ok).filter(|cells| !cells.is_empty()).collect();
                 let written = write(&rows);
                 let again: Vec<Cells> = file::rows(written.as_bytes())?.collect::<Result<_, _>>()?;
                 let sorted = |mut rows: Vec<Cells>| {
