@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;
 use aws_sdk_dynamodb::types::{
-    CancellationReason, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update as UpdateItem,
+    CancellationReason, ConditionCheck, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update as UpdateItem,
 };
 
 use super::conditional::Conditional;
@@ -107,6 +107,19 @@ impl<L: Copy> Transaction<L> {
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values);
         self.push(label, |write| write.delete(expect_built(delete.build())));
+    }
+
+    /// Makes the transaction depend on a condition on an item that it does not write.
+    pub(crate) fn check(&mut self, label: L, key: &Key, condition: Condition) {
+        let (condition, attributes) = condition.render();
+        let (names, values) = attributes.into_maps();
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(key_attributes(key)))
+            .condition_expression(condition)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values);
+        self.push(label, |write| write.condition_check(expect_built(check.build())));
     }
 
     fn push(&mut self, label: L, write: impl FnOnce(TransactWriteItemBuilder) -> TransactWriteItemBuilder) {

@@ -7,6 +7,7 @@ use strum::IntoStaticStr;
 #[expect(missing_docs, reason = "the names of DynamoDB's API")]
 pub enum Action {
     BatchGetItem,
+    ConditionCheckItem,
     DeleteItem,
     GetItem,
     PutItem,
@@ -23,7 +24,7 @@ impl Action {
     /// Whether it changes items.
     pub const fn writes(self) -> bool {
         match self {
-            Self::BatchGetItem | Self::GetItem | Self::Query => false,
+            Self::BatchGetItem | Self::ConditionCheckItem | Self::GetItem | Self::Query => false,
             Self::DeleteItem | Self::PutItem | Self::UpdateItem => true,
         }
     }

@@ -24,8 +24,6 @@ use shared::{App, RequestContext};
 const RATE: f64 = 0.3;
 /// A killed request makes fewer calls than this before the one at which it is killed.
 const MAX_CALLS_BEFORE_KILL: usize = 6;
-/// The most rows of a page that lists are read with at once.
-const ALL: usize = 1_000;
 
 /// The response to a request that may or may not have been carried out.
 pub(super) const NO_RESPONSE: Error = Error::Table(dynamodb::Error::Unavailable);
@@ -261,7 +259,7 @@ impl Client {
         let (mut contacts, mut next) = (Vec::new(), None);
         loop {
             let request = async |ctx: &RequestContext, principal: &Principal| {
-                ctx.contacts(principal).list(filter, limit, next).await
+                ctx.contacts(principal).list(filter, Some(limit), next).await
             };
             let page = self.send("list contacts", request).await.response?;
             contacts.extend(page.rows);
@@ -346,7 +344,7 @@ impl Client {
     /// `GET /campaign-leads/`.
     pub(super) async fn list_leads(&mut self, filter: &LeadFilter) -> Result<Vec<Lead>> {
         let request =
-            async |ctx: &RequestContext, principal: &Principal| ctx.leads(principal).list(filter, ALL, None).await;
+            async |ctx: &RequestContext, principal: &Principal| ctx.leads(principal).list(filter, None, None).await;
         self.send("list leads", request).await.response.map(|page| page.rows)
     }
 }

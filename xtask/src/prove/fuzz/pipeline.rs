@@ -8,12 +8,12 @@ use bulk_upload_contacts::file;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use shared::domain::{
-    ActivityPatch, ApiKeySecret, CampaignFilter, CampaignPatch, CompanyFilter, CompanyKey, Contact, ContactFilter,
-    ContactPatch, ImportFilter, ImportPatch, LeadFilter, LeadKey, LeadPatch,
+    ActivityPatch, ApiKeySecret, CampaignFilter, CampaignPatch, CompanyFilter, CompanyKey, ContactFilter, ContactPatch,
+    ImportFilter, ImportPatch, LeadFilter, LeadKey, LeadPatch,
 };
 use shared::dynamodb::SortPosition;
 use shared::endpoint::Media;
-use shared::http::{Event, serve};
+use shared::http::{Event, Invocation, serve};
 use shared::repositories::Page;
 use shared::testing::tenant::sign_jwt;
 use shared::testing::{JWT_SECRET, TestRequest, TestResponse, app_without_table, jane, parse_body};
@@ -58,7 +58,8 @@ impl Pipeline {
             assert!(!is_faulty, "the deliberate fault");
             handle(endpoint, ctx, request)
         };
-        let response = self.wait(Box::pin(serve(&self.app, endpoint, handler, event, Instant::now())));
+        let invocation = Invocation { deadline: Instant::now(), request_id: "invocation".to_owned() };
+        let response = self.wait(Box::pin(serve(&self.app, endpoint, handler, event, invocation)));
         let response = TestResponse::new(&response);
         check(endpoint, &response)?;
         Ok(response)
@@ -161,7 +162,7 @@ fn body<T: FromBody>(request: &Request) -> Result<Response, ApiError> {
 /// Reads a query, and responds with an empty page and a link to the cursor that was sent.
 fn list<F: FromQuery, P: SortPosition>(request: &Request) -> Result<Response, ApiError> {
     let ListQuery::<F, P> { cursor, .. } = request.query()?;
-    Ok(request.list(&Page { rows: Vec::<Contact>::new(), next: cursor }))
+    Ok(request.list(&Page { rows: Vec::new(), next: cursor }))
 }
 
 /// Applies a change to a contact twice. The second time changes nothing, or the response is a 500.
