@@ -1,6 +1,6 @@
 //! The embedded engine: DynamoDB's API in this process.
 //!
-//! The engine keeps its tables in SQLite. A second connection to the same database does what the engine itself does not:
+//! The engine keeps its tables in `SQLite`. A second connection to the same database does what the engine itself does not:
 //! it adds an index that writes to a stream need, and removes the records of a stream that have been read. DynamoDB keeps a
 //! record for a day; the engine keeps it for good, so that its memory grows with every write.
 
