@@ -56,6 +56,7 @@ impl PathValues {
     }
 
     /// The values with each replaced by what `replace` makes of a parameter's name and value.
+    #[must_use]
     pub fn map(&self, mut replace: impl FnMut(&'static str, &str) -> String) -> Self {
         Self(self.iter().map(|(name, value)| (name, replace(name, value))).collect())
     }

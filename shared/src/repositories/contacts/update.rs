@@ -51,7 +51,7 @@ impl Contacts {
         let mut new_company = self.missing_company(patch.company.value()).await?;
         let mut stored = None;
         if new_company.is_none()
-            && let Some((update, condition)) = self.update_without_read(patch, required, write_id)?
+            && let Some((update, condition)) = update_without_read(patch, required, write_id)?
         {
             match self.table.update_if(&key, &update, &condition).await? {
                 Conditional::Applied(item) => return from_item(item),
@@ -85,46 +85,6 @@ impl Contacts {
                 Conditional::Refused(()) => self.table.client.wait(&mut backoff).await?,
             }
         }
-    }
-
-    /// The update whose outcome does not depend on the stored contact, and its condition. `None` if there is no such
-    /// update: nested metadata, more keys or required versions than an expression takes, or nothing to change.
-    fn update_without_read(
-        &self,
-        patch: &ContactPatch,
-        required: Option<&RequiredVersion>,
-        write_id: Uuid,
-    ) -> Result<Option<(Update, Condition)>> {
-        let mut update = Update::new();
-        let mut changes = changed_attributes(patch)?;
-        // A new email needs a new lock, so it is never written here: it is a condition, whose refusal serves as the read.
-        changes.remove(EMAIL);
-        update.change(changes);
-        let Some(growth) = add_enrichment_changes(&mut update, &patch.enrichment) else { return Ok(None) };
-        if !update.has_changes() {
-            return Ok(None);
-        }
-        let mut condition = Condition::exists().and_differs(&update);
-        if growth > 0 {
-            condition = condition.and_at_most(GROWING_BYTES, number(MAX_STORED_BYTES.saturating_sub(growth)));
-        }
-        if let Some(email) = &patch.email {
-            condition = condition.and_equals(EMAIL, text(email.as_str()));
-        }
-        match required {
-            None | Some(RequiredVersion::Any) => {}
-            Some(RequiredVersion::OneOf(versions)) if !(1..=MAX_ALTERNATIVES).contains(&versions.len()) => {
-                return Ok(None);
-            }
-            Some(RequiredVersion::OneOf(versions)) => {
-                condition = condition.and_one_of(VERSION, versions.iter().map(number));
-            }
-        }
-        if required.is_some() {
-            update.shift(&WRITE_IDS, text(write_id.to_string()));
-        }
-        update.increment(VERSION, number(1));
-        Ok(Some((update, condition)))
     }
 
     /// Writes the next version of a contact if it still has the version that was read, in one transaction with the locks
@@ -167,6 +127,45 @@ impl Contacts {
         }
         Ok(Conditional::Refused(()))
     }
+}
+
+/// The update whose outcome does not depend on the stored contact, and its condition. `None` if there is no such
+/// update: nested metadata, more keys or required versions than an expression takes, or nothing to change.
+fn update_without_read(
+    patch: &ContactPatch,
+    required: Option<&RequiredVersion>,
+    write_id: Uuid,
+) -> Result<Option<(Update, Condition)>> {
+    let mut update = Update::new();
+    let mut changes = changed_attributes(patch)?;
+    // A new email needs a new lock, so it is never written here: it is a condition, whose refusal serves as the read.
+    changes.remove(EMAIL);
+    update.change(changes);
+    let Some(growth) = add_enrichment_changes(&mut update, &patch.enrichment) else { return Ok(None) };
+    if !update.has_changes() {
+        return Ok(None);
+    }
+    let mut condition = Condition::exists().and_differs(&update);
+    if growth > 0 {
+        condition = condition.and_at_most(GROWING_BYTES, number(MAX_STORED_BYTES.saturating_sub(growth)));
+    }
+    if let Some(email) = &patch.email {
+        condition = condition.and_equals(EMAIL, text(email.as_str()));
+    }
+    match required {
+        None | Some(RequiredVersion::Any) => {}
+        Some(RequiredVersion::OneOf(versions)) if !(1..=MAX_ALTERNATIVES).contains(&versions.len()) => {
+            return Ok(None);
+        }
+        Some(RequiredVersion::OneOf(versions)) => {
+            condition = condition.and_one_of(VERSION, versions.iter().map(number));
+        }
+    }
+    if required.is_some() {
+        update.shift(&WRITE_IDS, text(write_id.to_string()));
+    }
+    update.increment(VERSION, number(1));
+    Ok(Some((update, condition)))
 }
 
 /// Adds the changes of the enrichment, and returns by how many bytes it may grow; `None` for a patch that has to be merged

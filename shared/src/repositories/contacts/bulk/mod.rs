@@ -204,12 +204,11 @@ impl Contacts {
             match write {
                 ContactWrite::Create(contact) => self.put_new_contact(&mut transaction, contact, &LABELS)?,
                 ContactWrite::Update { stored, next, membership } => {
-                    match next {
-                        Some(next) => transaction.put_if((), to_item(next)?, same_version(stored)),
-                        None => {
-                            let key = keys::contact(self.table.org, stored.id);
-                            transaction.check((), &key, same_version(stored));
-                        }
+                    if let Some(next) = next {
+                        transaction.put_if((), to_item(next)?, same_version(stored));
+                    } else {
+                        let key = keys::contact(self.table.org, stored.id);
+                        transaction.check((), &key, same_version(stored));
                     }
                     if let Some(import_id) = membership {
                         transaction.put((), self.membership_item(import_id, stored.id)?);
