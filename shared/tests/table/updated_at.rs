@@ -1,7 +1,5 @@
 //! `updated_at` of writes that overtake each other: it never goes back.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use shared::RequestContext;
