@@ -58,7 +58,7 @@ impl Pipeline {
             assert!(!is_faulty, "the deliberate fault");
             handle(endpoint, ctx, request)
         };
-        let invocation = Invocation { deadline: Instant::now(), request_id: "invocation".to_owned() };
+        let invocation = Invocation { deadline: Instant::now(), request_id: "lambda".to_owned() };
         let response = self.wait(Box::pin(serve(&self.app, endpoint, handler, event, invocation)));
         let response = TestResponse::new(&response);
         check(endpoint, &response)?;

@@ -59,10 +59,13 @@ fn check_jwt(token: &str) -> Result<Value> {
     let decode = |part: &str| anyhow::Ok(serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part)?)?);
     let (header, claims) = (decode(header)?, decode(claims)?);
     ensure!(header["alg"] == "HS256" && header.get("crit").is_none_or(Value::is_null), "its header is {header}");
+    let is_access_token =
+        |typ: &str| ["jwt", "at+jwt"].contains(&typ.to_lowercase().trim_start_matches("application/"));
+    ensure!(header["typ"].is_null() || header["typ"].as_str().is_some_and(is_access_token), "its header is {header}");
     let now = f64::from(i32::try_from(now().timestamp())?);
     ensure!(claims["exp"].as_f64().is_some_and(|end| now < end + LEEWAY), "it has expired: {claims}");
     ensure!(claims["nbf"].as_f64().is_none_or(|start| now >= start - LEEWAY), "it is not yet valid: {claims}");
-    ensure!(!claims["sub"].is_null(), "it has no subject: {claims}");
+    ensure!(claims["sub"].is_string() && claims["aud"].is_null(), "it is not for this API: {claims}");
     Ok(claims)
 }
 
@@ -86,7 +89,13 @@ fn jwt(rng: &mut Rng) -> Vec<u8> {
     for _ in 0..rng.u32(..3) {
         change(rng, &mut claims, &members);
     }
-    let members = [("alg", json!("none")), ("alg", json!("RS256")), ("crit", json!(["b64"])), ("typ", json!("at+jwt"))];
+    let members = [
+        ("alg", json!("none")),
+        ("alg", json!("RS256")),
+        ("crit", json!(["b64"])),
+        ("typ", json!("at+jwt")),
+        ("typ", json!("logout+jwt")),
+    ];
     let members = members.map(|(name, value)| (name.to_owned(), vec![value]));
     if once_in(rng, 4) {
         change(rng, &mut header, &members);
