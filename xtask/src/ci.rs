@@ -54,7 +54,7 @@ enum Step {
     E2eFaults,
     /// Lints openapi.json, generates clients from it, and calls the API through each
     Clients,
-    /// Runs the randomized tests at their quick size, and each once with its deliberate fault
+    /// Runs the randomized tests at their quick size, and once with their deliberate faults
     Prove,
     /// Runs the tests of `tests` on DynamoDB Local
     DynamodbLocal,

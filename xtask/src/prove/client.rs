@@ -1,7 +1,7 @@
 //! A client of the API with a process of its own, which may fail: the client sends a request again until it gets a response.
 //!
 //! A request is what a function does for it, called in this process: the repositories behind a
-//! [`RequestContext`](shared::RequestContext).
+//! [`RequestContext`].
 
 use std::collections::BTreeSet;
 use std::future::Future;
