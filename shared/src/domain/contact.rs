@@ -255,7 +255,7 @@ impl ContactMerge {
         Self { growing_len: contact.growing_len(), contact }
     }
 
-    /// Checks whether the contact has room for one more import.
+    /// Checks whether one more import fits into the contact's item.
     ///
     /// # Errors
     /// It is no member yet, and one more import would make the stored item too large.

@@ -77,8 +77,10 @@ impl ApiKeys {
     /// # Errors
     /// The database's.
     pub async fn list<R: PageRow<ApiKey>>(&self, limit: Option<usize>, cursor: Option<Cursor>) -> Result<Page<R>> {
-        listing::page(&self.table.client, limit, cursor, |after, room| self.read(after.map(ApiKeyId::from), room.rows))
-            .await
+        listing::page(&self.table.client, limit, cursor, |after, limits| {
+            self.read(after.map(ApiKeyId::from), limits.rows)
+        })
+        .await
     }
 
     async fn read<R: PageRow<ApiKey>>(&self, after: Option<ApiKeyId>, limit: Option<usize>) -> Result<ListRows<R>> {

@@ -22,11 +22,11 @@
 //! Each step may be repeated, interrupted and run concurrently. A batch of the stream that fails is delivered again from
 //! the failed record.
 //!
-//! The transaction of a contact takes as many memberships and leads along as it has room for, which are usually all (see
+//! The transaction of a contact takes as many memberships and leads along as fit, which are usually all (see
 //! `contacts/delete.rs`): the worker then finds nothing, and an import's count of contacts is right at once.
 //!
 //! **Rejected.** Deleting children in the request: it does not end in time. Deleting those before the parent that its
-//! transaction has no room for: a delete that is refused or dies after that leaves a contact without them. A queue that the
+//! transaction does not take: a delete that is refused or dies after that leaves a contact without them. A queue that the
 //! request fills: the message and the delete do not commit together, while the stream cannot miss a removal. TTL on the
 //! children: each of them would have to be written once more. A check of the parent in the transaction of each child: it
 //! makes the parent a hot item, and a child cannot be written by a plain put. An index of memberships by contact: it costs

@@ -88,10 +88,10 @@ impl Leads {
         limit: Option<usize>,
         cursor: Option<Cursor<LeadKey>>,
     ) -> Result<Page<R, LeadKey>> {
-        listing::page(&self.table.client, limit, cursor, |after, room| async move {
+        listing::page(&self.table.client, limit, cursor, |after, limits| async move {
             let found = match filter.contact_id {
                 Some(contact_id) => self.find_by_contact(contact_id, filter.campaign_id, after).await?,
-                None => self.find_by_campaign(filter, after, room.rows).await?,
+                None => self.find_by_campaign(filter, after, limits.rows).await?,
             };
             let mut leads = Vec::with_capacity(found.lead_keys.len());
             for item in self.read_visible(&found.lead_keys).await? {

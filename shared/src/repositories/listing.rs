@@ -7,7 +7,7 @@
 //!
 //! **Approach.** Each list has one order that no write changes, that of ids or of names, so rows that are created or deleted
 //! meanwhile neither repeat nor hide others. [`page`] asks a `read` function for rows after a position until the page is
-//! full: until it has `limit` rows, or, with or without a limit, until [`ResponseSpace`] has no room for the next one. With a
+//! full: until it has `limit` rows, or, with or without a limit, until [`ResponseSpace`] has no space for the next one. With a
 //! limit it asks for one row more than the page has left: that row tells whether another page follows, without a count. The
 //! cursor is the last position that was looked at, shown or not, so the next page makes progress: a page may be short, even
 //! empty, and still link to the next.
@@ -119,9 +119,9 @@ impl<R, P> ListRows<R, P> {
     }
 }
 
-/// What a page has room for.
+/// The most that one read of a page is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
+pub(super) struct ReadLimits {
     /// The most rows that are of use: those that the client asked for, and the one that tells whether more follow. `None` if the
     /// client asked for all.
     pub(super) rows: Option<usize>,
@@ -186,7 +186,7 @@ pub(super) async fn page_of_range<T: Listed, R: PageRow<T>>(
     cursor: Option<Cursor<T::SortPosition>>,
     filter: RangeFilter<impl Fn(&T) -> bool>,
 ) -> Result<Page<R, T::SortPosition>> {
-    page(&table.client, limit, cursor, |after, room| read_range(table, &filter, after, room)).await
+    page(&table.client, limit, cursor, |after, limits| read_range(table, &filter, after, limits)).await
 }
 
 /// Reads entities of a range with one Query.
@@ -194,10 +194,10 @@ pub(super) async fn read_range<T: Listed, R: PageRow<T>>(
     table: &OrgTable,
     filter: &RangeFilter<impl Fn(&T) -> bool>,
     after: Option<T::SortPosition>,
-    room: Room,
+    limits: ReadLimits,
 ) -> Result<ListRows<R, T::SortPosition>> {
     let start = after.map(|position| T::key(table.org, position).sk);
-    let limit = if filter.is_sparse { None } else { room.rows };
+    let limit = if filter.is_sparse { None } else { limits.rows };
     let options = QueryOptions { descending: T::DESCENDING, limit };
     let found = table.client.query(&filter.range, start.as_deref(), options).await?;
     let mut rows = Vec::with_capacity(found.items.len());
@@ -217,12 +217,12 @@ pub(super) async fn read_range<T: Listed, R: PageRow<T>>(
 }
 
 /// Reads a page of at most `limit` rows, or of as many as fit into a response. `read` gets the position to begin after and the
-/// room that the page has.
+/// limits of the read.
 pub(super) async fn page<R, P, F>(
     client: &TableClient,
     limit: Option<usize>,
     cursor: Option<Cursor<P>>,
-    read: impl Fn(Option<P>, Room) -> F,
+    read: impl Fn(Option<P>, ReadLimits) -> F,
 ) -> Result<Page<R, P>>
 where
     P: SortPosition,
@@ -231,8 +231,8 @@ where
     let mut after = cursor.map(|Cursor(position)| position);
     let (mut rows, mut space, mut reads) = (Vec::new(), ResponseSpace::of_body(), 0);
     loop {
-        let room = Room { rows: limit.map(|limit| limit - rows.len() + 1), bytes: space.left() };
-        let found = match read(after.clone(), room).await {
+        let limits = ReadLimits { rows: limit.map(|limit| limit - rows.len() + 1), bytes: space.left() };
+        let found = match read(after.clone(), limits).await {
             Err(Error::Table(dynamodb::Error::Unavailable)) if reads > 0 => break,
             found => found?,
         };

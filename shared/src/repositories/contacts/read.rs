@@ -14,7 +14,7 @@ use crate::dynamodb::Cursor;
 use crate::dynamodb::item::{Item, sort_key};
 use crate::dynamodb::keys::{self, Key, Range};
 use crate::dynamodb::table_client::{MAX_CONCURRENT_CALLS, MAX_KEYS_PER_CALL, QueryOptions, QueryPage};
-use crate::repositories::listing::{self, ListRow, ListRows, Listed, Page, PageRow, RangeFilter, Room};
+use crate::repositories::listing::{self, ListRow, ListRows, Listed, Page, PageRow, RangeFilter, ReadLimits};
 use crate::repositories::{Error, OrgTable, ResponseSpace, Result, activities, campaigns};
 
 /// The most bytes of a contact in a response: an item of 400 KB, all of it control characters, which JSON writes as `\u0001`.
@@ -111,7 +111,7 @@ impl Contacts {
         limit: Option<usize>,
         cursor: Option<Cursor>,
     ) -> Result<Page<R>> {
-        listing::page(&self.table.client, limit, cursor, |after, room| self.find(filter, after, room)).await
+        listing::page(&self.table.client, limit, cursor, |after, limits| self.find(filter, after, limits)).await
     }
 
     /// Finds contacts of a list from where its filter finds them cheapest.
@@ -119,14 +119,14 @@ impl Contacts {
         &self,
         filter: &ContactFilter,
         after: Option<Uuid>,
-        room: Room,
+        limits: ReadLimits,
     ) -> Result<ListRows<R>> {
         match filter {
             ContactFilter { email: Some(email), .. } => self.find_by_email(filter, email, after).await,
             ContactFilter { import_id: Some(import_id), .. } => {
-                self.find_by_import(filter, *import_id, after, room).await
+                self.find_by_import(filter, *import_id, after, limits).await
             }
-            filter => self.find_by_creation(filter, after, room).await,
+            filter => self.find_by_creation(filter, after, limits).await,
         }
     }
 
@@ -135,7 +135,7 @@ impl Contacts {
         &self,
         filter: &ContactFilter,
         after: Option<Uuid>,
-        room: Room,
+        limits: ReadLimits,
     ) -> Result<ListRows<R>> {
         let range = keys::contacts(self.table.org, filter.created_after);
         // A cursor from a list with an earlier `created_after` may be before the range.
@@ -144,7 +144,7 @@ impl Contacts {
         }
         let shows = |contact: &Contact| filter.matches(contact);
         let filter = RangeFilter { range, is_sparse: filter.is_sparse(), shows };
-        listing::read_range(&self.table, &filter, after, room).await
+        listing::read_range(&self.table, &filter, after, limits).await
     }
 
     /// Finds the members of an import. A deleted import has none, although its memberships may still be stored.
@@ -153,12 +153,12 @@ impl Contacts {
         filter: &ContactFilter,
         import_id: ImportId,
         after: Option<Uuid>,
-        room: Room,
+        limits: ReadLimits,
     ) -> Result<ListRows<R>> {
         let OrgTable { client, org, .. } = &self.table;
         let range = keys::memberships(*org, import_id);
         let start = after.map(|after| keys::membership(*org, import_id, after.into()).sk);
-        let options = QueryOptions { descending: true, limit: room.rows };
+        let options = QueryOptions { descending: true, limit: limits.rows };
         let memberships = async { Ok(client.query(&range, start.as_deref(), options).await?) };
         let (exists, page) = tokio::try_join!(self.table.has_import(import_id), memberships)?;
         if !exists {
@@ -167,19 +167,19 @@ impl Contacts {
         let members: Vec<_> =
             page.items.iter().filter_map(|item| keys::parse_membership_sort_key(sort_key(item))).collect();
         let last = page.last_evaluated_sk.and_then(|last| keys::parse_membership_sort_key(&last));
-        let (rows, last_read) = self.read_members(filter, &members, room).await?;
+        let (rows, last_read) = self.read_members(filter, &members, limits).await?;
         Ok(ListRows { rows, last_evaluated: last_read.or(last).map(Uuid::from) })
     }
 
     /// Reads members of an import until the response is full, and returns the last of them if others have not been read.
     ///
     /// The members of one round are read in parallel: at first as many as one call takes, because contacts may be large, and
-    /// then as many as the memory has room for at the average length of the round before.
+    /// then as many as fit into the memory at the average length of the round before.
     async fn read_members<R: PageRow<Contact>>(
         &self,
         filter: &ContactFilter,
         members: &[ContactId],
-        room: Room,
+        limits: ReadLimits,
     ) -> Result<(Vec<ListRow<R>>, Option<ContactId>)> {
         let client = &self.table.client;
         let (mut rows, mut len, mut calls, mut unread) = (Vec::with_capacity(members.len()), 0, 1, members);
@@ -200,7 +200,7 @@ impl Contacts {
             }
             unread = others;
             let is_late = client.time_left() < listing::MIN_TIME_FOR_READ;
-            if !unread.is_empty() && (len > room.bytes || is_late) {
+            if !unread.is_empty() && (len > limits.bytes || is_late) {
                 return Ok((rows, round.last().copied()));
             }
             let len_per_call = stored_len.div_ceil(round.len()) * MAX_KEYS_PER_CALL;
