@@ -5,7 +5,7 @@
 //!
 //! The modules are layers, and a layer depends on lower layers only (`tests/contract/layers.rs` checks that). From the top:
 //!
-//! - [`http`]: the pipeline from the gateway's event to the response, and the only place that knows status codes.
+//! - [`http`]: the pipeline from the gateway's event to the response, and the only layer that maps errors to status codes.
 //!   [`worker`] stands beside it: the function on the table's stream, which deletes the children of deleted parents.
 //! - [`endpoint`]: the route table. The pipeline, `openapi.json`, `template.yaml` and the tests derive from it.
 //! - [`wire`]: the JSON of the API, which is the bodies, queries and views of each entity.

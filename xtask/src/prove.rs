@@ -1,5 +1,5 @@
-//! `cargo xtask prove`: randomized tests of the promises that no list of examples covers, each with a size, a seed, and a deliberate
-//! fault that shows that the test can fail.
+//! `cargo xtask prove`: randomized tests of the promises that no list of examples covers, each with a size, a seed, and a
+//! deliberate fault that shows that the test can fail.
 //!
 //! A deliberate fault is injected from outside: the code under test has no switch for it. docs/proof.md has the results of
 //! a full run, and says what each fault is.
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     sabotage: Vec<Test>,
 }
 
-/// A randomized test. The variants are in the order in which they run. Each has one deliberate fault, of the same name.
+/// A randomized test. The variants are in the order in which they run. Each has its deliberate fault, of the same name.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Test {
     /// Many writers create one email at once
@@ -92,9 +92,12 @@ pub(crate) async fn run(root: &Path, options: &Options) -> Result<()> {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     print_line(&format!("seed: {seed}"))?;
     let is_sabotaged = !options.sabotage.is_empty();
-    let tests = match (&*options.sabotage, &*options.tests) {
-        ([], []) => Test::value_variants(),
-        ([], tests) | (tests, _) => tests,
+    let tests = if is_sabotaged {
+        &options.sabotage
+    } else if options.tests.is_empty() {
+        Test::value_variants()
+    } else {
+        &options.tests
     };
     let run = Run { root, is_full: options.full, seed, is_sabotaged };
     let mut outcomes = Vec::new();

@@ -259,7 +259,7 @@ impl ContactMerge {
     ///
     /// # Errors
     /// It is no member yet, and one more import would make the stored item too large.
-    pub fn check_room_for(&self, import_id: ImportId) -> Result<(), InvalidValue> {
+    pub fn check_fits(&self, import_id: ImportId) -> Result<(), InvalidValue> {
         let is_member = self.contact.import_ids.contains(&import_id);
         if !is_member && self.growing_len + IMPORT_ID_LEN > MAX_STORED_BYTES { Err(TOO_LARGE) } else { Ok(()) }
     }

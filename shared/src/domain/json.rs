@@ -52,7 +52,7 @@ pub enum Json {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct JsonObject(BTreeMap<String, Json>);
 
-/// Any members, which has to be said: some generators of clients take an object without it for an empty one.
+/// Declares `additionalProperties: true`: some generators of clients read an object without it as empty.
 #[cfg(feature = "openapi")]
 impl utoipa::PartialSchema for JsonObject {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
@@ -194,11 +194,11 @@ impl FromIterator<(String, Json)> for JsonObject {
 }
 
 impl Json {
-    /// Parses a value that a client sent. A value with more parts than [`MAX_SENT_BYTES`] can hold is refused before it is built:
-    /// every part takes at least one byte.
+    /// Parses a value that a client sent. A value of more values than [`MAX_SENT_BYTES`] can hold is refused before it is built:
+    /// each takes at least one byte.
     ///
     /// # Errors
-    /// Too many parts, more than [`MAX_LEVELS`], an empty key, or a number that DynamoDB cannot store exactly.
+    /// Too many values, more than [`MAX_LEVELS`], an empty key, or a number that DynamoDB cannot store exactly.
     pub fn parse(raw: &RawValue) -> Result<Self, InvalidValue> {
         if count_values(raw.get()) > MAX_SENT_BYTES {
             return Err(TOO_LARGE);

@@ -1,4 +1,4 @@
-//! The pipeline: the way of every request from the gateway's event to the response.
+//! The pipeline: the path of every request from the gateway's event to the response.
 //!
 //! [`run`] is the `main` of a function. It sets up what the requests of the process share ([`App`]), and passes each event to
 //! [`serve`] with a deadline. `serve` returns a response whatever happens, and logs one line. In between, [`handle_event`]
@@ -6,10 +6,11 @@
 //!
 //! 1. *Route* (404, 405). One function serves one endpoint, so that the path and the method can be compared at once. The
 //!    gateway has routed already; this check holds for events that reach the function in another way.
-//! 2. *Credential* (401), the first that needs the table, for an API key that is not cached.
+//! 2. *Credential* (401, 503), the first that needs the table, for an API key that is not cached.
 //! 3. *Scope* (403).
 //! 4. *Body* (415, 413): its media type, its encoding and its size, not its content.
-//! 5. *Path* and 6. *headers* (400). Each reports all of its validation errors together.
+//! 5. *Path* (400).
+//! 6. *Headers* (400). As for the path, all validation errors are reported together.
 //! 7. *Idempotency*: a repeated `Idempotency-Key` gets its response here, without a call of the handler.
 //! 8. *Handler*: it parses the query and the body (400), calls the repositories and builds the response.
 //! 9. *Conditional request*: a response whose `ETag` the client has named in `If-None-Match` becomes a 304.
@@ -24,8 +25,8 @@
 //! a body, and it is right even if the same request would fail by now, such as one whose import has been deleted since.
 //!
 //! Idempotency wraps the handler (`idempotency.rs`) without being hidden from it, because the response is stored in the
-//! same transaction as the changes that it describes. So a handler renders its response first, and passes it to the repository as a record
-//! ([`Request::idempotency_record`]).
+//! same transaction as the changes that it describes. So a handler renders its response first, and passes it to the
+//! repository as a record ([`Request::idempotency_record`]).
 //!
 //! A panic becomes a 500, as [`ApiError::Internal`] does. The process continues with the other requests that it serves
 //! concurrently. The log names the location of the panic without its message, which may hold personal data.

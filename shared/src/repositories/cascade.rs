@@ -6,8 +6,8 @@
 //! for ever.
 //!
 //! **Approach.** The parent goes first, its children after.
-//! 1. DELETE removes the parent and writes its *tombstone* into the children's partition, or that of a campaign
-//!    into one of its own, in one transaction. Until that commits, nothing is deleted. From then on every read hides the
+//! 1. DELETE removes the parent and writes its *tombstone* into the children's partition in one transaction; a campaign's tombstone
+//!    has a partition of its own. Until that commits, nothing is deleted. From then on every read hides the
 //!    children.
 //! 2. The stream of the table calls the worker (`crate::worker`) for the removal of the parent. [`delete_children`] makes
 //!    sure by a consistent read that the parent is absent, then finds and deletes the children, page by page.
@@ -17,7 +17,7 @@
 //! Leads and activities of a contact are found by its id. Its memberships are in the partitions of its imports, which only
 //! the contact knows: the worker reads them from the old image of the removed item, which is the contact in step 2. For
 //! step 3 the tombstone carries them, as they were in the contact that the transaction removed. An item holds at most
-//! 350 KB of them (see `Contact::joined`), so both items and their transaction are within DynamoDB's limits.
+//! 350 KB of them (see `ContactMerge`), so both items and their transaction are within DynamoDB's limits.
 //!
 //! Each step may be repeated, interrupted and run concurrently. A batch of the stream that fails is delivered again from
 //! the failed record.
@@ -25,8 +25,8 @@
 //! The transaction of a contact takes as many memberships and leads along as fit, which are usually all (see
 //! `contacts/delete.rs`): the worker then finds nothing, and an import's count of contacts is right at once.
 //!
-//! **Rejected.** Deleting children in the request: it does not end in time. Deleting those before the parent that its
-//! transaction does not take: a delete that is refused or dies after that leaves a contact without them. A queue that the
+//! **Rejected.** Deleting children in the request: it does not end in time. Deleting the children that do not fit
+//! into its transaction before the parent: a delete that is refused or dies after that leaves a contact without them. A queue that the
 //! request fills: the message and the delete do not commit together, while the stream cannot miss a removal. TTL on the
 //! children: each of them would have to be written once more. A check of the parent in the transaction of each child: it
 //! makes the parent a hot item, and a child cannot be written by a plain put. An index of memberships by contact: it costs

@@ -1,6 +1,6 @@
 //! Lists, read page by page.
 //!
-//! **Problem.** A list answers every row that fits into a response, or as many as the client asked for, and says whether more
+//! **Problem.** A list returns every row that fits into a response, or as many as the client asked for, and says whether more
 //! follow. A client that reads once must not lose rows in silence, and one that follows the links must neither skip nor repeat
 //! a row while others write. A filter may pass over most rows, a row that an index names may be deleted, one row may not be
 //! readable, and the request has a deadline.
@@ -12,10 +12,11 @@
 //! cursor is the last position that was looked at, shown or not, so the next page makes progress: a page may be short, even
 //! empty, and still link to the next.
 //!
-//! Reading on has two more ends. When little time is left ([`MIN_TIME_FOR_READ`]), or the database fails after some rows were
-//! read, what was read so far is the page, and its link leads on: better than a 503 for every attempt at a long list. And with
-//! a limit a page takes at most [`MAX_PAGE_READS`] reads, so that a client who asks for few rows of a sparse filter pays for
-//! little at a time. Without a limit the client wants all that there is, and the reads go on.
+//! Three other conditions end a page, whose link then leads on:
+//! - Little time is left ([`MIN_TIME_FOR_READ`]).
+//! - The database fails after some rows were read. A 503 for every attempt would make a long list unreadable.
+//! - A page with a limit has taken [`MAX_PAGE_READS`] reads, so that a client who asks for few rows of a sparse filter pays for
+//!   little at a time. Without a limit the client wants all rows, and the reads go on.
 //!
 //! A row becomes what the page shows of it ([`PageRow`]: JSON, with its exact length) as soon as it is read. A page then takes
 //! as much memory as its response, while parsed metadata takes many times as much.
@@ -27,7 +28,7 @@
 //!
 //! **Rejected.** Filters of DynamoDB (`FilterExpression`): they are charged like reading the rows, and the rules would stand
 //! twice, here and in `domain`. A total number of rows: it costs a read of the whole list. Estimated lengths of rows: quotation
-//! marks double, and a text of them made a page too long for Lambda. (What a cursor holds, see `dynamodb::cursor`.)
+//! marks double, and a text of them made a page too long for Lambda. `dynamodb::cursor` describes cursors.
 //!
 //! **If this is changed.** Without the extra row the last page links to an empty one. With a cursor at the last row that
 //! was *shown*, a page that a filter left empty links to itself for ever. A default limit makes clients that know no `Link`
@@ -71,7 +72,7 @@ pub trait PageRow<T> {
     fn escaped_len(&self) -> usize;
 }
 
-/// Tests read entities, and no response is full of them.
+/// Tests list entities. Their length counts as 0, so that only `limit`, time and reads end a page.
 #[cfg(feature = "testing")]
 impl<T> PageRow<T> for T {
     fn of(entity: T) -> Self {

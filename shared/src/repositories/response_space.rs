@@ -54,7 +54,7 @@ impl ResponseSpace {
 /// The bytes that the JSON of a value takes in a response.
 pub fn escaped_len(value: &impl Serialize) -> usize {
     let mut len = EscapedLen(0);
-    // Counting does not fail. A value that is not JSON, which no view is, takes more than there is.
+    // Counting does not fail. A value that cannot be serialized, which no view is, counts as too long.
     match serde_json::to_writer(&mut len, value) {
         Ok(()) => len.0,
         Err(_) => usize::MAX,

@@ -1,10 +1,10 @@
 //! The time of an item's last change, `updated_at`, which never goes back.
 //!
-//! **Problem.** Clients poll lists with `updated_after`, so a change must not be stamped earlier than the one before it. All
+//! **Problem.** Clients poll lists with `updated_after`, so a change must not have an earlier timestamp than the one before it. All
 //! writes of a request carry the time at which it arrived, and requests overtake each other: one that was retried for
 //! seconds commits after one that arrived later.
 //!
-//! **Approach.** The stamp of a write is the time of its request or the stored `updated_at`, whichever is later. A write that
+//! **Approach.** The timestamp of a write is the time of its request or the stored `updated_at`, whichever is later. A write that
 //! follows a read takes the later one when it builds the next version (`Contact::next_version`, `Campaign::patched`), on the
 //! condition that the version is still the one that was read. An update without a read is sent on the condition that the
 //! stored time is not later ([`OrgTable::update_if`]). Only if it is refused for that reason, which the refusal shows, it is sent
@@ -17,8 +17,8 @@
 //!   and a busy item would run ahead of the clock.
 //! - A sequence number per organization: one hot item in every write.
 //!
-//! **If this is changed.** The stamp may still be earlier than the commit, by the duration of a request and the difference of
-//! two clocks. `docs/api.md` therefore tells pollers to overlap by a minute; a longer request needs a longer overlap.
+//! **If this is changed.** The timestamp may still be earlier than the commit, by the duration of a request and the difference
+//! of two clocks. `docs/api.md` therefore tells pollers to overlap by a minute; a longer request needs a longer overlap.
 
 use chrono::{DateTime, Utc};
 
@@ -43,15 +43,15 @@ impl OrgTable {
         update: &Update,
         condition: &Condition,
     ) -> Result<Conditional<Item, Option<Item>>> {
-        let mut stamp = self.now;
+        let mut timestamp = self.now;
         loop {
-            let value = text(time::to_millis(stamp));
+            let value = text(time::to_millis(timestamp));
             let mut update = update.clone();
             update.touch(UPDATED_AT, value.clone());
             let condition = condition.clone().and_at_most(UPDATED_AT, value);
             let outcome = self.client.update_if(key, update, condition).await?;
-            match later_stamp(&outcome, stamp) {
-                Some(later) => stamp = later,
+            match later_timestamp(&outcome, timestamp) {
+                Some(later) => timestamp = later,
                 None => return Ok(outcome),
             }
         }
@@ -59,8 +59,8 @@ impl OrgTable {
 }
 
 /// The `updated_at` of the stored item that a refusal shows, if it is later than this.
-fn later_stamp(outcome: &Conditional<Item, Option<Item>>, stamp: DateTime<Utc>) -> Option<DateTime<Utc>> {
+fn later_timestamp(outcome: &Conditional<Item, Option<Item>>, timestamp: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let Conditional::Refused(Some(item)) = outcome else { return None };
     let stored = time::parse(&string(item, UPDATED_AT)?).ok()?;
-    if stored > stamp { Some(stored) } else { None }
+    if stored > timestamp { Some(stored) } else { None }
 }

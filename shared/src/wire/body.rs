@@ -9,7 +9,7 @@ use crate::domain::{InvalidValue, ValidationErrors};
 /// The name of the body as a whole in validation errors.
 pub(crate) const BODY: &str = "body";
 
-/// The most JSON values of a body: several times as many as 64 KiB of metadata can hold.
+/// The most JSON values of a body: more than 64 KiB of metadata can hold.
 pub(crate) const MAX_VALUES: usize = 100_000;
 
 /// A value that is read from a request body.

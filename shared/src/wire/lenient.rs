@@ -1,7 +1,7 @@
-//! Integers, numbers and booleans, read as leniently as by the platform whose clients this API takes over.
+//! Lenient parsing of integers, numbers and booleans, as the platform does it whose clients this API takes over.
 //!
 //! The platform validates by pydantic in its lax mode (docs.pydantic.dev, "Conversion Table"), so its clients may send `"500"`
-//! for 500 and `"true"` for `true`. Not read are the underscores of Python's number literals.
+//! for 500 and `"true"` for `true`. Underscores in numbers are not accepted.
 
 use super::fields::{Input, Scalar};
 use crate::domain::json::Number;

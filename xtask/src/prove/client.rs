@@ -1,4 +1,4 @@
-//! A client of the API with a process of its own, which may fail: the client sends a request again until it gets a response.
+//! A client of the API with an [`App`] of its own, whose requests may fail: it sends a request again until it gets a response.
 //!
 //! A request is what a function does for it, called in this process: the repositories behind a
 //! [`RequestContext`].
@@ -63,18 +63,18 @@ pub(super) struct Log {
     pub(super) kill_points: BTreeSet<KillPoint>,
 }
 
-/// See the [module documentation](self).
+/// A client, its `App` and its fault proxy.
 pub(super) struct Client {
     pub(super) app: App,
     pub(super) proxy: FaultProxy,
     pub(super) log: Log,
     principal: Principal,
-    /// Whether the client takes the failure of its next requests for an answer, instead of sending them again.
+    /// Whether the client takes the failure of its next requests as their response, instead of sending them again.
     pub(super) gives_up: bool,
     hazard: Hazard,
     rng: Rng,
     idempotency_keys: u32,
-    /// The calls at which requests were killed. They are held for good: the process that made them is gone.
+    /// The calls at which requests were killed. They are held for good: the request that made them is gone.
     held: Vec<Hold>,
 }
 

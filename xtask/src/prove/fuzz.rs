@@ -118,10 +118,10 @@ fn run_target(target: Target, inputs: u64, seed: u64, threads: usize) -> Result<
     Ok(())
 }
 
-/// Runs every target with a parser that panics at one byte, then one with a handler that does, and one with a parser that
-/// lacks a rule. The test has noticed the faults if each of these has failed.
+/// Runs every target with a check that panics at one byte, then one with a handler that does, and one with a parser that
+/// lacks a rule. Returns a violation if each of these has failed, as [`super::noticed`] expects.
 fn sabotaged(pipeline: &Arc<Pipeline>, batch: Value, seed: u64) -> Result<String> {
-    let mut faulty: Vec<Target> = targets(pipeline, batch).into_iter().map(with_panicking_parser).collect();
+    let mut faulty: Vec<Target> = targets(pipeline, batch).into_iter().map(with_panicking_check).collect();
     faulty.push(requests::body_target(&Arc::new(pipeline.with_panicking_handler()), Endpoint::CreateContact));
     faulty.push(values::email_without_rules());
     let count = faulty.len();
@@ -136,7 +136,7 @@ fn sabotaged(pipeline: &Arc<Pipeline>, batch: Value, seed: u64) -> Result<String
     Err(Violation::error(format!("each of {count} targets fails with its fault")))
 }
 
-fn with_panicking_parser(target: Target) -> Target {
+fn with_panicking_check(target: Target) -> Target {
     let Target { name, generate, check } = target;
     let check = Box::new(move |input: &[u8]| {
         assert!(!input.contains(&FAULTY_BYTE), "the deliberate fault");

@@ -1,6 +1,6 @@
 //! The number of values in JSON text, found before anything is built from it.
 
-/// Counts the values of all levels of well-formed JSON, in one pass and without memory.
+/// Counts the values of all levels of well-formed JSON, in one pass and without allocating.
 ///
 /// A parsed value takes some 100 bytes, its text as little as two. So the length of a text says little about the memory that
 /// parsing takes, while this number bounds it. It is an upper bound: an empty array or object counts twice.

@@ -73,8 +73,8 @@ impl Contacts {
     }
 }
 
-/// The contact still has the email and the imports by which its lock and its memberships were found, and its version if
-/// the client requires one.
+/// The condition that the contact still has the email and the imports by which its lock and its memberships were found, and
+/// its version if the client requires one.
 fn as_read(contact: &Contact, required: Option<&RequiredVersion>) -> Condition {
     let import_ids = if contact.import_ids.is_empty() {
         None

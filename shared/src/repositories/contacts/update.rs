@@ -1,9 +1,10 @@
 //! Update of one contact.
 //!
-//! Most updates are one conditional `UpdateItem` without a read. It is refused if the contact does not exist or nothing
-//! differs, and cannot be used if the outcome depends on what is stored (a new email, nested metadata, a new company). The
-//! stored item, which a refusal shows, then serves as the read, and the next version of the contact is written on the
-//! condition that the version is still the one that was read.
+//! Most updates are one conditional `UpdateItem` without a read. It is refused if the contact does not exist, nothing differs, the
+//! version or the email is another one, the item may become too large, or its `updated_at` is later. The stored item, which a
+//! refusal shows, then serves as the read, and the next version of the contact is written on the condition that the version
+//! is still the one that was read. Nested metadata, a new company, and more keys or versions than an expression takes are
+//! always written after a read.
 //!
 //! **Lost responses.** An update that requires a version (`If-Match`) and is repeated after a lost response finds the version
 //! changed, by itself. It leaves a random id in the item, by which its repeat recognizes that. Other writers may follow before the

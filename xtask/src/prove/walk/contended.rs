@@ -1,5 +1,5 @@
-//! The steps of a writer on what all writers write. Nobody knows the outcome of one, but each outcome has to be possible,
-//! and what a response has shown must be true at the end.
+//! The steps of a writer on what all writers write. The outcome of a step is not known in advance, but it has to be possible, and
+//! what a response has shown must be true at the end.
 
 use std::collections::BTreeSet;
 

@@ -11,7 +11,7 @@ use super::model::shown;
 use super::world::World;
 use crate::prove::client::Client;
 
-/// See the [module documentation](self).
+/// A reader, and what it has seen.
 pub(super) struct Reader<'a> {
     pub(super) client: Client,
     rng: Rng,

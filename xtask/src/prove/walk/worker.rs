@@ -15,7 +15,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The most records in one invocation, as in the template.
 const BATCH_SIZE: usize = 100;
 
-/// See the [module documentation](self).
+/// The worker, and its position in the stream.
 pub(super) struct Worker<'a> {
     pub(super) client: Client,
     rng: Rng,

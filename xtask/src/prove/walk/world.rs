@@ -22,9 +22,9 @@ const UNTOUCHED: usize = 60;
 /// The most violations that are reported.
 const MAX_REPORTED: usize = 12;
 /// Longer than the lifetime of a tombstone.
-const BEHIND_THE_ENGINE: TimeDelta = TimeDelta::minutes(20);
+const CLOCK_LAG: TimeDelta = TimeDelta::minutes(20);
 
-/// See the [module documentation](self).
+/// The shared state of a walk.
 pub(super) struct World {
     pub(super) test: TestApp,
     /// Contacts that nobody changes: every list has to show them.
@@ -64,7 +64,7 @@ impl World {
     pub(super) async fn new() -> Result<Self> {
         let test = TestApp::with_table_stream().await;
         // Tombstones of this time have expired for the engine, which then removes them when it is told to.
-        test.advance_clock(-BEHIND_THE_ENGINE);
+        test.advance_clock(-CLOCK_LAG);
         let mut client = Client::new(&test, Hazard::None, Rng::with_seed(0)).await;
         let mut untouched = Untouched::default();
         let import = client.create_import().await?;

@@ -8,7 +8,7 @@ use super::model::Model;
 use super::world::World;
 use crate::prove::client::Client;
 
-/// See the [module documentation](self).
+/// A writer, its model and its client.
 pub(super) struct Writer<'a> {
     pub(super) number: usize,
     pub(super) client: Client,

@@ -223,7 +223,7 @@ impl<D: Fn() -> Result<()>> MergeRules<D> {
     /// Merges one row into a contact. A row that cannot be merged leaves the contact as it is.
     fn merge_row(&self, merge: &mut ContactMerge, upsert: &Upsert) -> std::result::Result<(), ValidationErrors> {
         if let Some(import_id) = self.import_id {
-            merge.check_room_for(import_id).map_err(|error| ValidationErrors::one(ImportId::HEADER, error))?;
+            merge.check_fits(import_id).map_err(|error| ValidationErrors::one(ImportId::HEADER, error))?;
         }
         merge.apply(&upsert.patch, self.import_id).map_err(|error| ValidationErrors::one("metadata", error))
     }
