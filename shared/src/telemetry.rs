@@ -59,7 +59,8 @@ where
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
-        .with_current_span(false)
+        // A line that is logged during a request names it.
+        .with_current_span(true)
         .with_span_list(false)
         .with_target(false)
         .with_writer(writer);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::domain::{Contact, ContactId, Id, ImportId, time};
-use shared::dynamodb::keys;
+use shared::dynamodb::keys::{self, Key};
 use shared::system;
 use shared::testing::{TestApp, TestRequest, compact_json, contact_patch, jane};
 use tokio::time::Instant;
@@ -412,6 +412,21 @@ async fn an_unreadable_contact_hides_no_other() {
         }
     }
     assert_eq!(app.list(ENDPOINT, handle, "email=jane@example.com").await.text, "[]");
+}
+
+#[tokio::test]
+async fn an_item_with_an_unreadable_key_ends_no_list() {
+    let app = TestApp::new().await;
+    let oldest = app.create_jane("oldest@example.com").await.id;
+    let key = keys::contact(app.org.org_id, oldest);
+    for suffix in ["a", "b", "c"] {
+        let key = Key { sk: format!("{}{suffix}", key.sk), ..key.clone() };
+        app.put_item(&key, json!({"type": {"S": "contact"}})).await;
+    }
+    let newest = app.create_jane("newest@example.com").await.id;
+    for query in ["", "limit=1", "limit=2"] {
+        assert_eq!(every_page(&app, query).await, [newest.to_string(), oldest.to_string()], "{query}");
+    }
 }
 
 #[tokio::test]

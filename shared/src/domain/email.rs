@@ -60,7 +60,7 @@ fn normalize_local_part(local_part: &str) -> Option<String> {
     if is_dot_atom && local_part.len() <= MAX_LOCAL_PART { Some(local_part) } else { None }
 }
 
-/// Letters, digits and hyphens of any script, or of ASCII. A top-level domain has no other characters.
+/// Letters, digits and hyphens of any script. A top-level domain has no other characters.
 ///
 /// UTS #46 maps and accepts symbols too (`example.com©`), which no registry registers.
 fn is_letter_digit_or_hyphen(c: char) -> bool {

@@ -41,6 +41,7 @@ use futures_util::FutureExt;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::app::{App, RequestContext, time_left};
 use crate::auth::{Credentials, Principal};
@@ -129,7 +130,8 @@ pub async fn serve(
     let caller = OnceLock::new();
     // The state of a request is dropped with its future. The caches of the process are updated as a whole or not at all.
     let request = AssertUnwindSafe(handle_event(&ctx, endpoint, handler, event, &caller));
-    let result = match request.catch_unwind().await {
+    let span = tracing::info_span!("request", request_id = ids.request, lambda_request_id = ids.lambda);
+    let result = match request.catch_unwind().instrument(span).await {
         Ok(result) => result,
         Err(_panic) => Err(ApiError::Internal("panic".to_owned())),
     };

@@ -90,8 +90,10 @@ impl ApiKeys {
         let found = client.query_index(&GSI1, &keys::api_keys(*org), start.as_deref(), options).await?;
         let (mut ids, mut item_keys) = (Vec::new(), Vec::new());
         for entry in found.entries {
-            ids.push(parse_index_sort_key(&entry.index_sk)?);
-            item_keys.push(entry.key);
+            if let Some(id) = listing::skip_unreadable(parse_index_sort_key(&entry.index_sk))? {
+                ids.push(id);
+                item_keys.push(entry.key);
+            }
         }
         let mut api_keys = Vec::with_capacity(ids.len());
         for item in client.batch_get(&item_keys).await? {

@@ -18,7 +18,7 @@ use crate::dynamodb::item::{
 use crate::dynamodb::keys;
 use crate::dynamodb::schema::{GSI1, GSI2};
 use crate::dynamodb::table_client::QueryOptions;
-use crate::dynamodb::{Conditional, Cursor};
+use crate::dynamodb::{self, Conditional, Cursor};
 
 const NOT_FOUND: Error = Error::NotFound(Kind::Lead);
 const LEAD_SCORE: &str = "lead_score";
@@ -120,7 +120,11 @@ impl Leads {
         let options = QueryOptions { descending: true, limit };
         let found = self.table.client.query_index(&GSI1, &range, start.as_deref(), options).await?;
         let lead_keys = found.entries.iter().filter_map(|entry| keys::parse_lead_index_sort_key(&entry.index_sk));
-        let last_evaluated = found.last_evaluated_sk.as_deref().and_then(keys::parse_lead_index_sort_key);
+        let last_evaluated = match found.last_evaluated_sk {
+            // Without its position the list would seem to end here.
+            Some(index_sk) => Some(keys::parse_lead_index_sort_key(&index_sk).ok_or_else(unreadable_index_key)?),
+            None => None,
+        };
         Ok(FoundLeads { lead_keys: lead_keys.collect(), last_evaluated })
     }
 
@@ -203,6 +207,11 @@ pub(super) fn from_item(mut item: Item) -> Result<Lead> {
 
 fn lead_key_of(item: &Item) -> Option<LeadKey> {
     key_of(item).and_then(|key| keys::parse_lead(&key))
+}
+
+/// The error of an index entry whose sort key is not that of a lead.
+fn unreadable_index_key() -> dynamodb::Error {
+    dynamodb::Error::Unreadable { item_type: ItemType::Lead.as_str(), key_kind: GSI1.name, ids: String::new() }
 }
 
 /// The leads that one read of a list found, in its order.

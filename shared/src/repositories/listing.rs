@@ -190,31 +190,37 @@ pub(super) async fn page_of_range<T: Listed, R: PageRow<T>>(
     page(&table.client, limit, cursor, |after, limits| read_range(table, &filter, after, limits)).await
 }
 
-/// Reads entities of a range with one Query.
+/// Reads entities of a range with one Query, or with more if none of the keys that the first finds can be read.
 pub(super) async fn read_range<T: Listed, R: PageRow<T>>(
     table: &OrgTable,
     filter: &RangeFilter<impl Fn(&T) -> bool>,
     after: Option<T::SortPosition>,
     limits: ReadLimits,
 ) -> Result<ListRows<R, T::SortPosition>> {
-    let start = after.map(|position| T::key(table.org, position).sk);
+    let mut start = after.map(|position| T::key(table.org, position).sk);
     let limit = if filter.is_sparse { None } else { limits.rows };
     let options = QueryOptions { descending: T::DESCENDING, limit };
-    let found = table.client.query(&filter.range, start.as_deref(), options).await?;
-    let mut rows = Vec::with_capacity(found.items.len());
-    for item in found.items {
-        let position = key_of(&item).and_then(|key| T::position(&key));
-        let entity = skip_unreadable(T::from_item(item))?;
-        // An entity whose key is not one of its type cannot be read either.
-        if let Some(position) = position {
-            rows.push(ListRow::new(position, entity.filter(&filter.shows)));
+    loop {
+        let found = table.client.query(&filter.range, start.as_deref(), options).await?;
+        let mut rows = Vec::with_capacity(found.items.len());
+        for item in found.items {
+            let position = key_of(&item).and_then(|key| T::position(&key));
+            let entity = skip_unreadable(T::from_item(item))?;
+            // An entity whose key is not one of its type cannot be read either.
+            if let Some(position) = position {
+                rows.push(ListRow::new(position, entity.filter(&filter.shows)));
+            }
         }
+        let Some(last_evaluated_sk) = found.last_evaluated_sk else {
+            return Ok(ListRows { rows, last_evaluated: None });
+        };
+        if let Some(last) = rows.last() {
+            let last_evaluated = Some(last.position.clone());
+            return Ok(ListRows { rows, last_evaluated });
+        }
+        // No key of this read is a position, but more rows may follow.
+        start = Some(last_evaluated_sk);
     }
-    let last_evaluated = match (found.last_evaluated_sk, rows.last()) {
-        (Some(_), Some(last)) => Some(last.position.clone()),
-        _ => None,
-    };
-    Ok(ListRows { rows, last_evaluated })
 }
 
 /// Reads a page of at most `limit` rows, or of as many as fit into a response. `read` gets the position to begin after and the
@@ -234,7 +240,10 @@ where
     loop {
         let limits = ReadLimits { rows: limit.map(|limit| limit - rows.len() + 1), bytes: space.left() };
         let found = match read(after.clone(), limits).await {
-            Err(Error::Table(dynamodb::Error::Unavailable)) if reads > 0 => break,
+            Err(Error::Table(dynamodb::Error::Unavailable)) if reads > 0 => {
+                tracing::warn!(reads, "a list ends early, because the database is unavailable");
+                break;
+            }
             found => found?,
         };
         for ListRow { position, shown, escaped_len } in found.rows {

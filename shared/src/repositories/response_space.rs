@@ -41,7 +41,7 @@ impl ResponseSpace {
 
     /// Takes the space of a value of this length and of a comma. `false`, and nothing is taken, if that is not left.
     pub fn take(&mut self, escaped_len: usize) -> bool {
-        match self.left.checked_sub(escaped_len + 1) {
+        match self.left.checked_sub(escaped_len.saturating_add(1)) {
             Some(left) => {
                 self.left = left;
                 true

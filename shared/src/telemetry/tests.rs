@@ -131,7 +131,7 @@ async fn an_unreadable_item_is_logged_without_its_values_and_its_key() {
     }
     let log = Log::start();
 
-    let companies = TestRequest::to(Endpoint::ListCompanies, &app.org).query("");
+    let companies = TestRequest::to(Endpoint::ListCompanies, &app.org).query("").header("x-request-id", "client-1");
     let contact = TestRequest::to(Endpoint::GetContact, &app.org).path(format!("/contacts/{contact}"));
     let statuses = [
         app.send(Endpoint::ListCompanies, list_companies, &companies).await.status,
@@ -145,6 +145,9 @@ async fn an_unreadable_item_is_logged_without_its_values_and_its_key() {
         assert!(text.contains(kind), "{text}");
     }
     assert!(!text.to_lowercase().contains("canary"), "{text}");
+    let skipped: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let request = json!({"name": "request", "request_id": "client-1", "lambda_request_id": LAMBDA_REQUEST_ID});
+    assert_eq!((&skipped["message"], &skipped["span"]), (&json!("a list leaves out an item"), &request));
 }
 
 #[test]

@@ -174,7 +174,7 @@ impl Contacts {
     /// Reads members of an import until the response is full, and returns the last of them if others have not been read.
     ///
     /// The members of one round are read in parallel: at first as many as one call takes, because contacts may be large, and
-    /// then as many as fit into the memory at the average length of the round before.
+    /// then as many as fit into the memory at the average length of the round before, but at most twice as many as in that round.
     async fn read_members<R: PageRow<Contact>>(
         &self,
         filter: &ContactFilter,
@@ -204,7 +204,7 @@ impl Contacts {
                 return Ok((rows, round.last().copied()));
             }
             let len_per_call = stored_len.div_ceil(round.len()) * MAX_KEYS_PER_CALL;
-            calls = (MAX_BYTES_READ_AT_ONCE / len_per_call.max(1)).clamp(1, MAX_CONCURRENT_CALLS);
+            calls = (MAX_BYTES_READ_AT_ONCE / len_per_call.max(1)).clamp(1, MAX_CONCURRENT_CALLS.min(2 * calls));
         }
         Ok((rows, None))
     }

@@ -174,7 +174,7 @@ impl Contacts {
         Ok(contacts)
     }
 
-    /// Those of the contacts that name this import but are not listed as its members. Costs a read of each that names it.
+    /// The ids of contacts that name this import and whose membership of it is missing. Costs a read per contact that names it.
     async fn lacking_membership(
         &self,
         import_id: Option<ImportId>,
