@@ -24,6 +24,8 @@ use shared::{App, RequestContext};
 const RATE: f64 = 0.3;
 /// A killed request makes fewer calls than this before the one at which it is killed.
 const MAX_CALLS_BEFORE_KILL: usize = 6;
+/// The most times that a request is sent, or a batch of the stream is delivered. A hazard does not prevent so many.
+pub(super) const MAX_ATTEMPTS: usize = 20;
 
 /// The response to a request that may or may not have been carried out.
 pub(super) const NO_RESPONSE: Error = Error::Table(dynamodb::Error::Unavailable);
@@ -103,7 +105,8 @@ impl Client {
         self.proxy.clear_faults();
     }
 
-    /// Sends a request until there is a response. A client that gives up gets [`NO_RESPONSE`].
+    /// Sends a request until there is a response. A client that gives up gets [`NO_RESPONSE`]. After [`MAX_ATTEMPTS`] the
+    /// response is an error that no caller expects.
     async fn send<T>(
         &mut self,
         name: &'static str,
@@ -111,7 +114,7 @@ impl Client {
     ) -> Sent<T> {
         let (app, principal) = (self.app.clone(), self.principal.clone());
         let mut is_repeat = false;
-        loop {
+        for _ in 0..MAX_ATTEMPTS {
             let ctx = app.request_context(deadline());
             match self.run(name, request(&ctx, &principal)).await {
                 Some(Err(NO_RESPONSE)) | None if self.gives_up => {
@@ -121,6 +124,8 @@ impl Client {
                 Some(response) => return Sent { response, is_repeat },
             }
         }
+        let reason = format!("{name}: no response in {MAX_ATTEMPTS} attempts");
+        Sent { response: Err(dynamodb::Error::Unexpected(reason).into()), is_repeat }
     }
 
     /// Runs a request: `None` if its process was killed.
@@ -216,9 +221,10 @@ impl Client {
     }
 
     /// `POST /contacts/bulk`: the contact of each row, in row order, and whether the row created it.
+    #[expect(clippy::expect_used, reason = "the rows are those of the test")]
     pub(super) async fn upload(&mut self, rows: &[Value], import: Option<ImportId>) -> Sent<Vec<(bool, Contact)>> {
         let body = Value::from(rows.to_vec()).to_string();
-        let upload = Upload::from_json(body.as_bytes()).unwrap_or_default();
+        let upload = Upload::from_json(body.as_bytes()).expect("an array of objects is an upload");
         let request = async |ctx: &RequestContext, principal: &Principal| {
             let contacts = ctx.contacts(principal);
             let import = contacts.known_import(import).await?;
@@ -341,11 +347,19 @@ impl Client {
         self.send("link imports", request).await
     }
 
-    /// `GET /campaign-leads/`.
+    /// `GET /campaign-leads/`, page by page. Without a limit, a page ends where its response is full.
     pub(super) async fn list_leads(&mut self, filter: &LeadFilter) -> Result<Vec<Lead>> {
-        let request =
-            async |ctx: &RequestContext, principal: &Principal| ctx.leads(principal).list(filter, None, None).await;
-        self.send("list leads", request).await.response.map(|page| page.rows)
+        let (mut leads, mut next) = (Vec::new(), None);
+        loop {
+            let request =
+                async |ctx: &RequestContext, principal: &Principal| ctx.leads(principal).list(filter, None, next).await;
+            let page = self.send("list leads", request).await.response?;
+            leads.extend(page.rows);
+            next = page.next;
+            if next.is_none() {
+                return Ok(leads);
+            }
+        }
     }
 }
 

@@ -331,7 +331,10 @@ impl Writer<'_> {
 
     async fn check_leads(&mut self, id: ContactId) {
         let filter = LeadFilter { contact_id: Some(id), ..LeadFilter::default() };
-        let leads = self.client.list_leads(&filter).await.unwrap_or_default();
+        let leads = match self.client.list_leads(&filter).await {
+            Ok(leads) => leads,
+            Err(error) => return self.violated(format!("list of the leads of contact {id}: {error:?}")),
+        };
         let found: BTreeSet<_> = leads.iter().map(|lead| (lead.key.campaign_id, lead.key.contact_id)).collect();
         let expected: BTreeSet<_> = self.model.leads.iter().filter(|(_, contact)| *contact == id).copied().collect();
         if found != expected {
@@ -342,10 +345,11 @@ impl Writer<'_> {
     async fn check_members(&mut self, import: ImportId) {
         let expected = self.model.members(&BTreeSet::from([import]));
         let filter = ContactFilter { import_id: Some(import), ..ContactFilter::default() };
-        let mut found = Vec::new();
-        for contact in self.client.list_contacts(&filter, 100).await.unwrap_or_default() {
-            found.push(contact.id);
-        }
+        let contacts = match self.client.list_contacts(&filter, 100).await {
+            Ok(contacts) => contacts,
+            Err(error) => return self.violated(format!("list of the members of import {import}: {error:?}")),
+        };
+        let mut found: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
         found.sort();
         let count = self.client.count_members(import).await;
         if found != expected || count != Ok(expected.len() as u64) {

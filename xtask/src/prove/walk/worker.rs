@@ -8,7 +8,7 @@ use shared::testing::deadline;
 use shared::worker::{Batch, Outcome, process_batch};
 
 use super::world::World;
-use crate::prove::client::Client;
+use crate::prove::client::{Client, MAX_ATTEMPTS};
 
 /// The interval between two reads of the stream.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -60,12 +60,13 @@ impl<'a> Worker<'a> {
     /// Processes a batch until it succeeds, and sometimes once more: a stream may repeat its records.
     async fn process(&mut self, batch: &Batch) {
         let app = self.client.app.clone();
-        loop {
+        for _ in 0..MAX_ATTEMPTS {
             let outcome = self.client.run("process the stream", process_batch(&app, batch, deadline())).await;
             let is_repeated = self.rng.u8(..8) == 0;
             if outcome == Some(Outcome::default()) && !is_repeated {
                 return;
             }
         }
+        self.world.violated(format!("a batch of the stream is not processed in {MAX_ATTEMPTS} attempts"));
     }
 }
