@@ -37,6 +37,7 @@ use shared::Endpoint;
 use shared::endpoint::WORKER;
 use tokio::runtime::Handle;
 
+use self::memory::Limit;
 use self::pipeline::Pipeline;
 use self::runner::{RecordedPanics, Summary, Target};
 use super::{Run, Violation, print_line};
@@ -45,22 +46,26 @@ use super::{Run, Violation, print_line};
 const QUICK: u64 = 6_000;
 /// The number of inputs per target in a full run.
 const FULL: u64 = 1_000_000;
-/// The same for the target of the largest bodies, of which one takes as long as thousands of others.
-const QUICK_LARGEST: u64 = 100;
-const FULL_LARGEST: u64 = 1_000;
+/// Whether the system tells the memory that a process needs.
+const MEASURES_MEMORY: bool = cfg!(target_os = "linux");
 /// The byte at which the deliberate faults panic.
 const FAULTY_BYTE: u8 = b'%';
 
 /// Runs the test.
 pub(super) async fn run(run: &Run<'_>) -> Result<String> {
     let (is_full, seed, is_sabotaged) = (run.is_full, run.seed, run.is_sabotaged);
-    let example = worker_event(run.root)?;
+    let (example, default_memory) = (worker_event(run.root)?, default_memory(run.root)?);
     let runtime = Handle::current();
     // The targets wait for futures, which a thread of the runtime must not.
     let fuzz = tokio::task::spawn_blocking(move || {
         let _recorded = RecordedPanics::start();
         let pipeline = Arc::new(Pipeline::new(runtime));
-        if is_sabotaged { sabotaged(&pipeline, example, seed) } else { all(&pipeline, example, is_full, seed) }
+        if is_sabotaged {
+            sabotaged(&pipeline, example, seed)
+        } else {
+            let inputs = if is_full { FULL } else { QUICK };
+            all(&pipeline, example, default_memory, inputs, seed)
+        }
     });
     fuzz.await?
 }
@@ -75,16 +80,18 @@ fn targets(pipeline: &Arc<Pipeline>, batch: Value) -> Vec<Target> {
 }
 
 /// Runs every target, and reports all that failed.
-fn all(pipeline: &Arc<Pipeline>, batch: Value, is_full: bool, seed: u64) -> Result<String> {
-    let (inputs, largest) = if is_full { (FULL, FULL_LARGEST) } else { (QUICK, QUICK_LARGEST) };
+fn all(pipeline: &Arc<Pipeline>, batch: Value, default_memory: u32, inputs: u64, seed: u64) -> Result<String> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let (largest_bodies, largest) = memory::target(pipeline, Limit::OfFunction { default: default_memory });
     let targets = targets(pipeline, batch);
     let count = targets.len();
-    let mut jobs: Vec<_> = targets.into_iter().map(|target| (target, inputs, threads)).collect();
-    if cfg!(target_os = "linux") {
-        // One after the other, so that the memory of one request is measured.
-        jobs.push((memory::target(pipeline), largest, 1));
+    let mut jobs = Vec::new();
+    if MEASURES_MEMORY {
+        // First, because memory that earlier targets have freed would hide what a request needs; and one request after the
+        // other, so that the memory of one is measured.
+        jobs.push((largest_bodies, largest, 1));
     }
+    jobs.extend(targets.into_iter().map(|target| (target, inputs, threads)));
     let mut failed = Vec::new();
     for (target, inputs, threads) in jobs {
         let name = target.name.clone();
@@ -118,16 +125,22 @@ fn run_target(target: Target, inputs: u64, seed: u64, threads: usize) -> Result<
     Ok(())
 }
 
-/// Runs every target with a check that panics at one byte, then one with a handler that does, and one with a parser that
-/// lacks a rule. Returns a violation if each of these has failed, as [`super::noticed`] expects.
+/// Runs the largest bodies with a limit lower than any request needs, every other target with a check that panics at one
+/// byte, then one with a handler that does, and one with a parser that lacks a rule. Returns a violation if each of these
+/// has failed, as [`super::noticed`] expects.
 fn sabotaged(pipeline: &Arc<Pipeline>, batch: Value, seed: u64) -> Result<String> {
-    let mut faulty: Vec<Target> = targets(pipeline, batch).into_iter().map(with_panicking_check).collect();
-    faulty.push(requests::body_target(&Arc::new(pipeline.with_panicking_handler()), Endpoint::CreateContact));
-    faulty.push(values::email_without_rules());
+    let mut faulty = Vec::new();
+    if MEASURES_MEMORY {
+        faulty.push(memory::target(pipeline, Limit::Nothing));
+    }
+    let mut others: Vec<_> = targets(pipeline, batch).into_iter().map(with_panicking_check).collect();
+    others.push(requests::body_target(&Arc::new(pipeline.with_panicking_handler()), Endpoint::CreateContact));
+    others.push(values::email_without_rules());
+    faulty.extend(others.into_iter().map(|target| (target, QUICK)));
     let count = faulty.len();
-    for target in faulty {
+    for (target, inputs) in faulty {
         let name = target.name.clone();
-        match runner::run(target, QUICK, seed, 1) {
+        match runner::run(target, inputs, seed, 1) {
             Ok(_) => return Ok(format!("{name} did not fail")),
             Err(error) if error.is::<Violation>() => {}
             Err(error) => return Err(error),
@@ -150,4 +163,11 @@ fn worker_event(root: &Path) -> Result<Value> {
     let file = root.join("events").join(WORKER).with_extension("json");
     let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(serde_json::from_str(&text)?)
+}
+
+/// The memory in MB of a function without a value of its own: the first in the template.
+fn default_memory(root: &Path) -> Result<u32> {
+    let template = fs::read_to_string(root.join("template.yaml")).context("cannot read template.yaml")?;
+    let memory = template.lines().find_map(|line| line.trim().strip_prefix("MemorySize: "));
+    memory.and_then(|memory| memory.parse().ok()).context("template.yaml has no default MemorySize")
 }

@@ -14,7 +14,7 @@ use shared::domain::{
 use shared::dynamodb::SortPosition;
 use shared::endpoint::Media;
 use shared::http::{Event, Invocation, serve};
-use shared::repositories::Page;
+use shared::repositories::{MAX_RESPONSE_BYTES, Page};
 use shared::testing::tenant::sign_jwt;
 use shared::testing::{JWT_SECRET, TestRequest, TestResponse, app_without_table, jane, parse_body};
 use shared::wire::{
@@ -27,8 +27,6 @@ use tokio::time::Instant;
 
 use super::FAULTY_BYTE;
 
-/// The most bytes that a function may return, with the body as an escaped JSON string.
-const MAX_RESPONSE: usize = 6_000_000;
 /// The organization of all requests.
 pub(super) const ORG: &str = "123e4567-e89b-12d3-a456-426614174000";
 
@@ -89,7 +87,7 @@ fn check(endpoint: Endpoint, response: &TestResponse) -> Result<()> {
     let id = response.header("x-request-id");
     ensure!(!id.contains(|c: char| c.is_ascii_control()), "the request id {id:?} has a control character");
     let escaped = serde_json::to_string(text)?.len();
-    ensure!(escaped <= MAX_RESPONSE, "a response of {escaped} bytes");
+    ensure!(escaped <= MAX_RESPONSE_BYTES, "a response of {escaped} bytes");
     if *status >= 400 {
         let detail = response.detail();
         let has_prefix = detail.starts_with("Validation error: ") || detail.starts_with("Failed to parse CSV file: ");

@@ -20,8 +20,8 @@ const SHRINK_LIMIT: Duration = Duration::from_secs(10);
 /// The longest text of an input in a report, in bytes.
 const MAX_REPORTED: usize = 2_000;
 
-/// Generates an input.
-type Generate = Box<dyn Fn(&mut Rng) -> Vec<u8> + Send + Sync>;
+/// Generates the input of a number.
+type Generate = Box<dyn Fn(&mut Rng, u64) -> Vec<u8> + Send + Sync>;
 /// Passes an input to the code under test, and checks the result. An error, like a panic, is a failure of the test.
 type Check = Box<dyn Fn(&[u8]) -> Result<Verdict> + Send + Sync>;
 
@@ -71,6 +71,18 @@ impl Target {
         generate: impl Fn(&mut Rng) -> Vec<u8> + Send + Sync + 'static,
         check: impl Fn(&[u8]) -> Result<Verdict> + Send + Sync + 'static,
     ) -> Self {
+        Self { name: name.into(), generate: Box::new(move |rng, _| generate(rng)), check: Box::new(check) }
+    }
+
+    /// A target of given inputs, which are repeated if more are asked for.
+    pub(super) fn of_inputs(
+        name: impl Into<String>,
+        inputs: Vec<Vec<u8>>,
+        check: impl Fn(&[u8]) -> Result<Verdict> + Send + Sync + 'static,
+    ) -> Self {
+        let generate = move |_: &mut Rng, index: u64| {
+            inputs.iter().cycle().nth(usize::try_from(index).unwrap_or_default()).cloned().unwrap_or_default()
+        };
         Self { name: name.into(), generate: Box::new(generate), check: Box::new(check) }
     }
 
@@ -79,7 +91,7 @@ impl Target {
         let target = self.name.bytes().fold(0, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
         let mut rng = Rng::with_seed(seed ^ target.rotate_left(32));
         let stream = rng.u64(..);
-        (self.generate)(&mut Rng::with_seed(stream.wrapping_add(index)))
+        (self.generate)(&mut Rng::with_seed(stream.wrapping_add(index)), index)
     }
 
     /// Checks an input. A panic is an error that names its location.

@@ -17,11 +17,25 @@ use super::runner::{Target, Verdict};
 
 /// The targets of this module.
 pub(super) fn targets() -> Vec<Target> {
+    names().into_iter().chain(places()).chain(times_and_ids()).chain(numbers()).collect()
+}
+
+/// The text that people write: names and lines.
+fn names() -> Vec<Target> {
     vec![
         value("email", email, Email::to_string, check_email),
         value("linkedin", linkedin, LinkedinProfile::to_string, check_linkedin),
         value("full-name", name, FullName::to_string, check_name),
         value("company", name, CompanyName::to_string, check_company),
+        value("line", name, |line: &Line<100>| line.as_str().to_owned(), check_line),
+        value("paragraphs", name, |text: &Paragraphs<100>| text.as_str().to_owned(), |_| Ok(())),
+        value("import-source", name, |source: &ImportSource| source.as_str().to_owned(), check_line),
+    ]
+}
+
+/// Languages, zones and addresses.
+fn places() -> Vec<Target> {
+    vec![
         value(
             "locale",
             |rng| example(rng, &LOCALES),
@@ -40,9 +54,6 @@ pub(super) fn targets() -> Vec<Target> {
                 Ok(())
             },
         ),
-        value("line", name, |line: &Line<100>| line.as_str().to_owned(), check_line),
-        value("paragraphs", name, |text: &Paragraphs<100>| text.as_str().to_owned(), |_| Ok(())),
-        value("import-source", name, |source: &ImportSource| source.as_str().to_owned(), check_line),
         value(
             "url",
             |rng| example(rng, &URLS),
@@ -52,6 +63,12 @@ pub(super) fn targets() -> Vec<Target> {
                 Ok(())
             },
         ),
+    ]
+}
+
+/// Times and ids.
+fn times_and_ids() -> Vec<Target> {
+    vec![
         value(
             "time-of-day",
             |rng| example(rng, &TIMES_OF_DAY),
@@ -82,6 +99,13 @@ pub(super) fn targets() -> Vec<Target> {
         ),
         value("timeline-filter", |rng| example(rng, &IDS), TimelineFilter::to_string, |_| Ok(())),
         value("timeline-position", position, TimelinePosition::to_string, |_| Ok(())),
+        Target::new("time", |rng| example(rng, &TIMES), check_time),
+    ]
+}
+
+/// Numbers and the objects with them.
+fn numbers() -> Vec<Target> {
+    vec![
         value(
             "number",
             number,
@@ -91,7 +115,6 @@ pub(super) fn targets() -> Vec<Target> {
                 Ok(())
             },
         ),
-        Target::new("time", |rng| example(rng, &TIMES), check_time),
         Target::new("metadata", metadata, check_metadata),
     ]
 }
