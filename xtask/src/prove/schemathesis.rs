@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::ExitStatus;
 
 use anyhow::{Context, Result, ensure};
 use chrono::{TimeDelta, Utc};
@@ -74,11 +75,12 @@ pub(super) async fn run(run: &Run<'_>) -> Result<String> {
         fs::write(&document, openapi(root, run.is_sabotaged)?.to_string())?;
         call_all(run, schemathesis, session, directory).await
     });
-    let Report { operations: Operations { tested, total }, test_cases, failures } =
-        done.await?.context("interrupted")?;
+    let (status, report) = done.await?.context("interrupted")?;
+    let Report { operations: Operations { tested, total }, test_cases, failures } = report;
     if !failures.is_empty() {
         return Err(Violation::error(failures.iter().map(Failures::text).collect::<Vec<_>>().join("; ")));
     }
+    ensure!(status.success(), "schemathesis failed ({status}), and its report names no check; its output is above");
     ensure!(tested == total, "only {tested} of {total} operations were tested");
     Ok(format!("{} requests to {total} operations", test_cases.generated))
 }
@@ -101,9 +103,18 @@ fn openapi(root: &Path, is_sabotaged: bool) -> Result<Value> {
     Ok(document)
 }
 
-/// Runs schemathesis in `directory`, which has the description of the API, and returns its report.
-async fn call_all(run: &Run<'_>, schemathesis: &Path, session: &Session, directory: &Path) -> Result<Report> {
+/// Runs schemathesis in `directory`, which has the description of the API, and returns its exit status and its report.
+async fn call_all(
+    run: &Run<'_>,
+    schemathesis: &Path,
+    session: &Session,
+    directory: &Path,
+) -> Result<(ExitStatus, Report)> {
     let report = directory.join("schemathesis.json");
+    // The report of an earlier run must not be taken for one of this run.
+    if report.exists() {
+        fs::remove_file(&report)?;
+    }
     let examples = if run.is_full { FULL } else { QUICK };
     let mut command = Command::new(schemathesis);
     let prove = run.root.join("xtask/prove");
@@ -116,7 +127,8 @@ async fn call_all(run: &Run<'_>, schemathesis: &Path, session: &Session, directo
     command.env("API_TOKEN", token(session)?).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(directory);
     let status = ProcessGroup::spawn(command)?.wait().await?;
     ensure!(matches!(status.code(), Some(0 | FAILURES)), "schemathesis failed ({status}); its output is above");
-    serde_json::from_str(&fs::read_to_string(&report)?).context("cannot read the report of schemathesis")
+    let text = fs::read_to_string(&report).context("schemathesis has written no report")?;
+    Ok((status, serde_json::from_str(&text).context("cannot read the report of schemathesis")?))
 }
 
 /// A token with every scope. An API key would be revoked by the test of that operation.
