@@ -6,7 +6,7 @@ import schemathesis
 @schemathesis.hook
 def filter_case(context, case):
     """Whether a request is sent."""
-    return is_passed_on(case) and not has_empty_parameter(case)
+    return is_passed_on(case) and not has_empty_parameter(case) and not has_empty_condition(case)
 
 
 def is_passed_on(case):
@@ -27,3 +27,8 @@ def is_passed_on(case):
 def has_empty_parameter(case):
     """Whether a query has a parameter without a value, which counts as not sent: JSON Schema cannot say that of any type."""
     return any(value in ("", None, []) for value in (case.query or {}).values())
+
+
+def has_empty_condition(case):
+    """Whether `If-Match` or `If-None-Match` is empty: it is refused, and openapi.json describes it as any text."""
+    return any(value == "" and name.lower() in ("if-match", "if-none-match") for name, value in (case.headers or {}).items())
