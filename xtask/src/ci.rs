@@ -54,7 +54,7 @@ enum Step {
     E2eFaults,
     /// Lints openapi.json, generates clients from it, and calls the API through each
     Clients,
-    /// Runs the randomized tests at their quick size, and once with their deliberate faults
+    /// Runs the randomized tests, and each once with its deliberate fault
     Prove,
     /// Runs the tests of `tests` on DynamoDB Local
     DynamodbLocal,

@@ -11,12 +11,11 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_he
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use super::jwks::{Jwks, KeysUnavailable};
 use super::{Actor, AuthError, Principal};
 use crate::config::{Asymmetric, Jwt, JwtKeys};
-use crate::domain::{Clock, OrgId, Scope, Scopes};
+use crate::domain::{Clock, Id, OrgId, Scope, Scopes};
 
 /// How far the issuer's clock may differ from the system's.
 const LEEWAY: Duration = Duration::from_mins(1);
@@ -143,7 +142,10 @@ impl Claims {
         if now >= exp.saturating_add(LEEWAY) || now < nbf.saturating_sub(LEEWAY) {
             return None;
         }
-        let org_id = Uuid::try_parse(&self.org_id).ok()?.into();
+        if self.sub.trim().is_empty() {
+            return None;
+        }
+        let org_id = OrgId::parse(&self.org_id).ok()?;
         let actor = Actor::Token { subject_hash: subject_hash(org_id, &self.sub) };
         // A scope that is not this API's (`openid`, say) allows nothing here, and is no reason to refuse the token.
         let scopes: Scopes = match &self.scope {

@@ -305,9 +305,8 @@ async fn a_list_without_a_limit_is_one_query_per_megabyte() {
     let filter = ContactFilter { import_id: Some(import_id), ..ContactFilter::default() };
     let page = ctx.contacts(&principal).list::<Contact>(&filter, None, None).await.unwrap();
     assert_eq!(page.rows.len(), MEMBERS);
-    // The memberships beside a check that the import exists, a batch of 100 members, and the other 60, of which 8 are read
-    // in parallel.
-    assert_calls(&ctx, 2 + 1 + 60, 1 + 1 + 8);
+    // The memberships beside a check that the import exists, then 61 batches of 100 members: 1, 2, 4, and then 8 in parallel.
+    assert_calls(&ctx, 2 + 61, 1 + 3 + 7);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use super::*;
 use crate::config::{JwksSource, Secret};
@@ -198,8 +199,10 @@ async fn issuer_and_audience_are_required_if_they_are_configured() {
         ("iss", json!("https://id.example.com/"), false),
         ("iss", json!(null), false),
         ("sub", json!(null), false),
+        ("sub", json!(" "), false),
         ("org_id", json!(null), false),
         ("org_id", json!("acme"), false),
+        ("org_id", json!(ORG.replace('-', "")), false),
     ] {
         assert_eq!(strict.accepts(&of(name, value.clone())).await, accepted, "{name} {value}");
     }
