@@ -1,6 +1,6 @@
 //! A random walk of concurrent writers, checked against a model while they write and by a scan of the table at the end.
 //!
-//! Each writer has emails, imports and campaigns for itself. Nobody else writes them, so a model knows every response and
+//! Each writer has emails, imports and campaigns for itself. No other writer uses them, so a model knows every response and
 //! every stored value exactly. A third of the steps are on emails, imports and campaigns that all writers share. There the
 //! order of the writes decides, so only what holds for every order is checked: an outcome is possible, a version has one
 //! content, an update that succeeded is not lost, a contact that was created exists until its delete was sent.

@@ -27,14 +27,14 @@ const CLOCK_LAG: TimeDelta = TimeDelta::minutes(20);
 /// The shared state of a walk.
 pub(super) struct World {
     pub(super) test: TestApp,
-    /// Contacts that nobody changes: every list has to show them.
+    /// Contacts that no writer changes: every list has to show them.
     pub(super) untouched: Untouched,
     shared: Mutex<Shared>,
     violations: Mutex<Vec<String>>,
     is_over: AtomicBool,
 }
 
-/// Contacts with an import and a campaign of their own, which nobody changes.
+/// Contacts with an import and a campaign of their own, which no writer changes.
 #[derive(Default)]
 pub(super) struct Untouched {
     pub(super) contacts: BTreeMap<ContactId, Value>,
