@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::auth::{AuthError, Authenticator, Credentials, Principal};
-use crate::config::Config;
+use crate::config::{BasePath, Config};
 use crate::domain::{ApiKeySecret, Clock, ContactId};
 use crate::dynamodb::{self, CapacityMeter, ConsumedCapacity, DeletedParent, RetryPolicy, Table, TableClient};
 use crate::repositories::{
@@ -26,6 +26,7 @@ struct State {
     authenticator: Authenticator,
     clock: Clock,
     rng: Rng,
+    base_path: BasePath,
 }
 
 impl App {
@@ -38,7 +39,8 @@ impl App {
     pub fn with(config: &Config, clock: Clock, rng: Rng, retry_policy: RetryPolicy) -> Self {
         let table = Table::new(&config.database, retry_policy);
         let authenticator = Authenticator::new(&config.jwt, clock.clone());
-        Self(Arc::new(State { table, cache: Arc::default(), authenticator, clock, rng }))
+        let base_path = config.base_path.clone();
+        Self(Arc::new(State { table, cache: Arc::default(), authenticator, clock, rng, base_path }))
     }
 
     /// Opens the connection to the table by a cheap read. A failure shows at the first request.
@@ -84,6 +86,11 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
+    /// The path of the custom domain.
+    pub fn base_path(&self) -> &BasePath {
+        &self.app.0.base_path
+    }
+
     /// The contacts of the caller's organization.
     pub fn contacts(&self, principal: &Principal) -> Contacts {
         Contacts { table: self.table(principal) }

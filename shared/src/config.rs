@@ -1,6 +1,7 @@
 //! The configuration, which is read from environment variables once at the start of the process.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// The shortest shared secret, in bytes.
 const MIN_SECRET_BYTES: usize = 32;
@@ -34,6 +35,33 @@ pub struct Config {
     pub database: Database,
     /// The tokens that are accepted.
     pub jwt: Jwt,
+    /// `BASE_PATH`
+    pub base_path: BasePath,
+}
+
+/// The path of a custom domain that is mapped to the API: blank, or like `/crm/v2`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BasePath(String);
+
+impl BasePath {
+    /// The path, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BasePath {
+    type Err = ConfigError;
+
+    /// Parses the key of an API mapping, which has no slash at its start.
+    fn from_str(key: &str) -> Result<Self, Self::Err> {
+        if key.is_empty() {
+            return Ok(Self::default());
+        }
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "$-_.+!*'()".contains(c);
+        let is_segment = |segment: &str| !segment.is_empty() && segment.chars().all(is_allowed);
+        if key.split('/').all(is_segment) { Ok(Self(format!("/{key}"))) } else { Err(ConfigError::InvalidBasePath) }
+    }
 }
 
 /// The table and the credentials for it.
@@ -107,6 +135,9 @@ pub enum ConfigError {
     /// The issuer of a JWKS signs tokens for other services too, so the tokens for this one have to be told apart.
     #[error("set the environment variable {0}: tokens of a JWKS are accepted from one issuer and for one audience")]
     MissingForJwks(&'static str),
+    /// `BASE_PATH` is not the key of an API mapping.
+    #[error("set BASE_PATH to the key of the custom domain's API mapping, such as crm/v2")]
+    InvalidBasePath,
     /// A secret is shorter than the hash of HS256 (RFC 7518 §3.2).
     #[error("set {0} to at least {MIN_SECRET_BYTES} bytes")]
     ShortSecret(&'static str),
@@ -207,7 +238,8 @@ impl Config {
             endpoint: optional("AWS_ENDPOINT_URL_DYNAMODB"),
         };
         let jwt = Jwt::read(&optional)?;
-        Ok(Self { database, jwt })
+        let base_path = optional("BASE_PATH").unwrap_or_default().parse()?;
+        Ok(Self { database, jwt, base_path })
     }
 }
 
@@ -247,6 +279,7 @@ mod tests {
             (vec![("TABLE_NAME", " ")], "set the environment variable TABLE_NAME"),
             (vec![("JWT_ALGORITHM", "RS256")], "set the environment variable JWT_JWKS"),
             (vec![("JWT_ALGORITHM", "none")], "set JWT_ALGORITHM to HS256, RS256, ES256 or EdDSA"),
+            (vec![("BASE_PATH", "/v1")], "set BASE_PATH to the key of the custom domain's API mapping, such as crm/v2"),
         ] {
             assert_eq!(read(&variables).unwrap_err().to_string(), message);
         }
@@ -303,6 +336,18 @@ mod tests {
             ("file:///opt/jwks.json", Err(ConfigError::InsecureJwksUrl)),
         ] {
             assert_eq!(jwks_source(text), source, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_base_path_is_the_key_of_an_api_mapping() {
+        for (key, path) in
+            [("", ""), (" ", ""), ("v1", "/v1"), ("crm/v2", "/crm/v2"), ("a-_.$+!*'()Z", "/a-_.$+!*'()Z")]
+        {
+            assert_eq!(read(&[("BASE_PATH", key)]).unwrap().base_path.as_str(), path, "{key:?}");
+        }
+        for key in ["/", "/v1", "v1/", "crm//v2", "a b", "a%20b", "a?b", "a#b", "a>b", "é", "v1\n"] {
+            assert_eq!(read(&[("BASE_PATH", key)]).unwrap_err(), ConfigError::InvalidBasePath, "{key:?}");
         }
     }
 

@@ -25,6 +25,8 @@ mod documents;
 mod import_flow;
 #[path = "e2e/large.rs"]
 mod large;
+#[path = "e2e/links.rs"]
+mod links;
 #[path = "e2e/pages.rs"]
 mod pages;
 #[path = "e2e/protocol.rs"]

@@ -40,6 +40,24 @@ async fn created_at(app: &TestApp, id: ContactId) -> String {
 }
 
 #[tokio::test]
+async fn the_location_works_for_the_base_url_of_the_request() {
+    let mut app = TestApp::new().await;
+    app.restart_with_base_path("crm/v2");
+    let on_domain = |email| TestRequest::to(ENDPOINT, &app.org).json(&jane(email));
+    for (request, base_path) in [
+        (on_domain("jane.1@example.com"), "/crm/v2"),
+        (on_domain("jane.2@example.com").stage("$default").path("/contacts"), ""),
+        (on_domain("jane.3@example.com").stage("v1"), "/v1"),
+        (on_domain("jane.4@example.com").stage("contacts"), "/contacts"),
+    ] {
+        let response = send(&app, &request).await;
+
+        let expected = format!("{base_path}/contacts/{}", id_of(&response));
+        assert_eq!(response.header("location"), expected, "{:?}", request.event());
+    }
+}
+
+#[tokio::test]
 async fn the_documented_example_is_created() {
     let app = TestApp::new().await;
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Event {
-    /// The path, as the client sent it.
+    /// The path: the endpoint's, after the stage of the gateway if that has a name (`route.rs`).
     pub raw_path: String,
     /// The query without its `?`, as the client sent it. The local gateway sends `null` for no query.
     #[serde(deserialize_with = "null_as_default")]
@@ -36,6 +36,12 @@ pub struct GatewayContext {
     pub request_id: Option<String>,
     /// The request line.
     pub http: RequestLine,
+    /// The stage that serves the request.
+    stage: Option<String>,
+    /// The gateway's id of the API.
+    api_id: Option<String>,
+    /// The domain that the client called.
+    domain_name: Option<String>,
 }
 
 /// The request line (RFC 9112 §3).
@@ -48,6 +54,24 @@ pub struct RequestLine {
 
 fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+impl GatewayContext {
+    /// The path of the stage in URLs of the gateway's own domain, such as `/v1`; blank for the stage `$default`.
+    pub fn stage_path(&self) -> String {
+        match self.stage.as_deref() {
+            None | Some("$default") => String::new(),
+            Some(stage) => format!("/{stage}"),
+        }
+    }
+
+    /// Whether the client called a custom domain. The gateway's own begins with the API's id.
+    pub fn has_custom_domain(&self) -> bool {
+        match (&self.domain_name, &self.api_id) {
+            (Some(domain), Some(api)) => !domain.starts_with(&format!("{api}.execute-api.")),
+            _ => false,
+        }
+    }
 }
 
 impl Event {

@@ -8,6 +8,7 @@ mod headers;
 mod idempotency;
 mod request;
 mod response;
+mod route;
 mod serve;
 
 pub use body::Body;

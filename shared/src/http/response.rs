@@ -94,7 +94,7 @@ impl Response {
         self
     }
 
-    /// Adds the URL of the new resource: the endpoint that reads it, with its id (RFC 9110 §10.2.2).
+    /// Adds the path of the new resource: that of the endpoint that reads it, with its id (RFC 9110 §10.2.2).
     #[must_use]
     pub fn with_location(self, endpoint: Endpoint, id: impl Id) -> Self {
         self.with("location", endpoint.path_with(|_| id))
@@ -107,6 +107,19 @@ impl Response {
             Some(query) => self.with("link", format!("<{path}?{query}>; rel=\"next\"")),
             None => self,
         }
+    }
+
+    /// Puts the path of the client's base URL before the paths in `Location` and `Link`.
+    #[must_use]
+    pub(super) fn with_base_path(mut self, base_path: &str) -> Self {
+        for (name, value) in &mut self.headers {
+            match name.as_str() {
+                "location" => value.insert_str(0, base_path),
+                "link" => value.insert_str("<".len(), base_path),
+                _ => {}
+            }
+        }
+        self
     }
 
     /// The value of a header.

@@ -15,6 +15,9 @@
 //! 8. *Handler*: it parses the query and the body (400), calls the repositories and builds the response.
 //! 9. *Conditional request*: a response whose `ETag` the client has named in `If-None-Match` becomes a 304.
 //!
+//! `Location` and `Link` of a response then get the path of the client's base URL (`route.rs`). Handlers write them without it,
+//! and so they are stored under an `Idempotency-Key`: a repeat by another base URL gets URLs that work for it.
+//!
 //! Every response, of success or of any check, then gets its request id and the headers for caches and browsers
 //! (`Response::with_common_headers`).
 //!
@@ -57,6 +60,7 @@ use super::headers::{Headers, is_visible_ascii};
 use super::idempotency;
 use super::request::Request;
 use super::response::Response;
+use super::route::Route;
 
 /// The longest that a request may run. The gateway gives up after 30 s.
 const MAX_DURATION: Duration = Duration::from_secs(25);
@@ -179,7 +183,7 @@ async fn handle_event(
     caller: &OnceLock<Principal>,
 ) -> Result<Response, ApiError> {
     let spec = endpoint.spec();
-    let path_values = match_route(endpoint, &event)?;
+    let Route { base_path, path_values } = match_route(ctx, endpoint, &event)?;
     let principal = authenticate(ctx, &event).await?;
     caller.get_or_init(|| principal.clone());
     if !principal.may(spec.scope) {
@@ -192,18 +196,14 @@ async fn handle_event(
     let path_values = canonical_values(&path_values)?;
     let headers = Headers::read(&event, spec.headers)?;
     let request = Request { endpoint, principal, path_values, headers, raw_query: event.raw_query_string, body };
-    respond(ctx, handler, request).await
+    Ok(respond(ctx, handler, request).await?.with_base_path(&base_path))
 }
 
-/// The values in the path of a request to this endpoint.
-fn match_route(endpoint: Endpoint, event: &Event) -> Result<PathValues, ApiError> {
-    let path_values = endpoint.path_values(&event.raw_path).ok_or(ApiError::NoRoute)?;
+/// The route of a request to this endpoint.
+fn match_route(ctx: &RequestContext, endpoint: Endpoint, event: &Event) -> Result<Route, ApiError> {
+    let route = Route::find(endpoint, event, ctx.base_path()).ok_or(ApiError::NoRoute)?;
     let allowed = endpoint.spec().method.as_str();
-    if event.request_context.http.method == allowed {
-        Ok(path_values)
-    } else {
-        Err(ApiError::MethodNotAllowed { allowed })
-    }
+    if event.request_context.http.method == allowed { Ok(route) } else { Err(ApiError::MethodNotAllowed { allowed }) }
 }
 
 /// Authenticates the caller. A blank `X-API-Key`, which some clients send with a token, counts as not sent.

@@ -16,7 +16,7 @@ use super::rules::assert_common_headers;
 use super::{Tenant, TestRequest, TestResponse};
 use crate::app::{App, RequestContext};
 use crate::auth::{Credentials, Principal};
-use crate::config::{Config, Database, Jwt, JwtKeys, Secret};
+use crate::config::{BasePath, Config, Database, Jwt, JwtKeys, Secret};
 use crate::domain::Clock;
 use crate::dynamodb::{RetryPolicy, Table, schema};
 use crate::endpoint::Endpoint;
@@ -105,6 +105,12 @@ impl TestApp {
     /// Replaces the process by a new one on the same table: all caches are empty.
     pub fn restart(&mut self) {
         self.restart_with(system::rng());
+    }
+
+    /// Replaces the process by one that serves this path of a custom domain.
+    pub fn restart_with_base_path(&mut self, key: &str) {
+        self.config.base_path = key.parse().expect("the key of an API mapping");
+        self.restart();
     }
 
     /// Replaces the process by a new one whose source of randomness fails.
@@ -225,6 +231,7 @@ fn config(engine_url: &str) -> Config {
             endpoint: Some(engine_url.to_owned()),
         },
         jwt: Jwt { keys: Some(JwtKeys::Shared { current: Secret::new(JWT_SECRET), previous: None }), ..Jwt::default() },
+        base_path: BasePath::default(),
     }
 }
 

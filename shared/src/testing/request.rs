@@ -33,6 +33,19 @@ impl TestRequest {
         self
     }
 
+    /// Sends the request by the gateway's own domain to a stage with this name, which the gateway puts before the path.
+    #[must_use]
+    pub fn stage(mut self, stage: &str) -> Self {
+        let domain = format!(
+            "{}.execute-api.us-east-1.amazonaws.com",
+            self.0["requestContext"]["apiId"].as_str().unwrap_or_default()
+        );
+        self.0["requestContext"]["domainName"] = json!(domain);
+        self.0["requestContext"]["stage"] = json!(stage);
+        let path = format!("/{stage}{}", self.event().raw_path);
+        self.path(path)
+    }
+
     /// Replaces the method.
     #[must_use]
     pub fn method(mut self, method: &str) -> Self {

@@ -241,7 +241,7 @@ fn functions_get_the_variables_that_they_read_and_no_others() {
         let config = Config::read(|name| {
             read.borrow_mut().insert(name.to_owned());
             // Long enough for a secret.
-            Some(if name == "JWT_ALGORITHM" { algorithm.to_owned() } else { "set ".repeat(8) })
+            Some(if name == "JWT_ALGORITHM" { algorithm.to_owned() } else { "set-".repeat(8) })
         });
         assert!(config.is_ok(), "shared/src/config.rs: {config:?}");
     }

@@ -29,6 +29,8 @@ pub(crate) static API: LazyLock<Api> = LazyLock::new(Api::from_env);
 pub(crate) struct Api {
     /// The URL without a trailing slash.
     pub(crate) base_url: String,
+    /// The URL of Lambda's API, if it takes unsigned requests, as the local gateway does.
+    pub(crate) lambda_url: Option<String>,
     /// The organization that a test acts as.
     pub(crate) org: Org,
     /// Another organization.
@@ -55,6 +57,7 @@ pub(crate) struct Org {
 #[derive(Deserialize)]
 struct Session {
     base_url: String,
+    lambda_url: Option<String>,
     #[serde(default)]
     dynamodb_url: String,
     #[serde(default)]
@@ -66,7 +69,7 @@ impl Api {
     fn from_env() -> Self {
         let file = std::env::var("E2E_SESSION").expect("set E2E_SESSION to a file like target/dev/session.json");
         let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
-        let Session { base_url, dynamodb_url, table_name, orgs: [org, other] } =
+        let Session { base_url, lambda_url, dynamodb_url, table_name, orgs: [org, other] } =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
         let base_url = std::env::var("API_URL").unwrap_or(base_url).trim_end_matches('/').to_owned();
         let config = Agent::config_builder()
@@ -78,7 +81,28 @@ impl Api {
         let is_local = dynamodb_url.starts_with("http://");
         let local_table = if is_local { Some(local_table(dynamodb_url, table_name)) } else { None };
         let permits = Permits::new(MAX_CONCURRENT_REQUESTS);
-        Self { base_url, org, other, local_table, agent: config.build().into(), permits }
+        Self { base_url, lambda_url, org, other, local_table, agent: config.build().into(), permits }
+    }
+}
+
+impl Api {
+    /// The URL before the paths in `Location` and `Link`: scheme and host of the base URL. On the emulated cloud, an API has a
+    /// path in place of a host, to which the stage `$default` belongs.
+    fn origin(&self) -> &str {
+        const EMULATED_HOST: &str = "/_aws/execute-api/";
+        let url = self.base_url.as_str();
+        if url.ends_with("/$default") {
+            return url;
+        }
+        let before_host = ["://", EMULATED_HOST].into_iter().filter_map(|end| Some(url.find(end)? + end.len())).max();
+        let host = before_host.unwrap_or_default();
+        let length = url[host..].find('/').unwrap_or(url.len() - host);
+        &url[..host + length]
+    }
+
+    /// The path of the base URL: blank, or like `/v1`.
+    pub(crate) fn base_path(&self) -> &str {
+        &self.base_url[self.origin().len()..]
     }
 }
 
@@ -135,13 +159,18 @@ fn local_table(endpoint: String, table: String) -> Table {
 #[derive(Clone)]
 pub(crate) struct Request {
     method: &'static str,
-    path: String,
+    url: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
 pub(crate) fn get(path: &str) -> Request {
     Request::new("GET", path)
+}
+
+/// Reads the path in a `Location` or `Link`, as a client resolves it (RFC 3986 §5.2).
+pub(crate) fn follow(path: &str) -> Request {
+    Request::to("GET", format!("{}{path}", API.origin()))
 }
 
 pub(crate) fn post(path: &str, body: &Value) -> Request {
@@ -161,14 +190,20 @@ pub(crate) fn delete(path: &str) -> Request {
 }
 
 impl Request {
+    /// A request to a path below the base URL.
     pub(crate) fn new(method: &'static str, path: &str) -> Self {
+        Self::to(method, format!("{}{path}", API.base_url))
+    }
+
+    /// A request to any URL.
+    pub(crate) fn to(method: &'static str, url: String) -> Self {
         let headers = vec![("x-api-key".to_owned(), API.org.admin_key.clone())];
-        Self { method, path: path.to_owned(), headers, body: Vec::new() }
+        Self { method, url, headers, body: Vec::new() }
     }
 
     /// Sets the query.
     pub(crate) fn query(mut self, query: &str) -> Self {
-        self.path = format!("{}?{query}", self.path);
+        self.url = format!("{}?{query}", self.url);
         self
     }
 
@@ -207,14 +242,14 @@ impl Request {
 
     /// Sends the request. A failed connection or a timeout fails the test.
     pub(crate) fn send(&self) -> Response {
-        let request = format!("{} {}", self.method, self.path);
+        let request = format!("{} {}", self.method, self.url);
         let (status, headers, text) =
             API.permits.hold_during(|| self.exchange()).unwrap_or_else(|error| panic!("{request}: {error}"));
         Response { request, status, headers, text }
     }
 
     fn exchange(&self) -> Result<(u16, HeaderMap, String), ureq::Error> {
-        let mut request = http::Request::builder().method(self.method).uri(format!("{}{}", API.base_url, self.path));
+        let mut request = http::Request::builder().method(self.method).uri(&self.url);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -270,14 +305,14 @@ impl Response {
         assert_ne!(self.header("x-request-id"), "", "{self:?}");
     }
 
-    /// The path of the next page, from the `Link` header; `None` on the last page.
-    pub(crate) fn next_page(&self) -> Option<String> {
+    /// The request for the next page, from the `Link` header; `None` on the last page.
+    pub(crate) fn next_page(&self) -> Option<Request> {
         let link = self.header("link");
         if link.is_empty() {
             return None;
         }
         let path = link.strip_prefix('<').and_then(|rest| rest.strip_suffix(r#">; rel="next""#));
-        Some(path.unwrap_or_else(|| panic!("another link than to the next page: {self:?}")).to_owned())
+        Some(follow(path.unwrap_or_else(|| panic!("another link than to the next page: {self:?}"))))
     }
 }
 
@@ -341,9 +376,9 @@ pub(crate) fn rows(path: &str) -> Vec<Value> {
 /// The rows of a list over all pages.
 pub(crate) fn rows_of_all_pages(path: &str) -> Vec<Value> {
     let mut all = Vec::new();
-    let mut next = Some(path.to_owned());
-    while let Some(path) = next {
-        let page = get(&path).send().expect(200);
+    let mut next = Some(get(path));
+    while let Some(request) = next {
+        let page = request.send().expect(200);
         all.extend(page.json().as_array().unwrap().iter().cloned());
         next = page.next_page();
     }

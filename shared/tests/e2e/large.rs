@@ -52,7 +52,8 @@ fn five_thousand_rows_are_uploaded_and_linked() {
     let stored = get(&format!("/imports/{import}")).send().expect(200).json();
     assert_eq!(number(&stored, "contacts_count"), MAX_ROWS);
     let listed = get(&format!("/contacts/?import_id={import}")).send().expect(200);
-    assert_eq!((listed.json().as_array().unwrap().len(), listed.next_page()), (MAX_ROWS, None), "one response");
+    let rows = listed.json().as_array().unwrap().len();
+    assert_eq!((rows, listed.next_page().is_none()), (MAX_ROWS, true), "one response");
 
     let campaign = new_campaign("paused");
     let link = post(&format!("/campaign-imports/{campaign}/imports"), &json!({"import_ids": [import]}));

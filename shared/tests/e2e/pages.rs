@@ -86,7 +86,7 @@ fn create_contact_page() -> Response {
         }"#,
     );
     assert_eq!(created.header("content-type"), "application/json");
-    assert_eq!(created.header("location"), format!("/contacts/{}", created.id()));
+    assert_eq!(created.header("location"), format!("{}/contacts/{}", API.base_path(), created.id()));
 
     let required_fields_only = post("/contacts/", &jane_smith()).header("x-import-id", &import_id).send().expect(201);
     assert_body(

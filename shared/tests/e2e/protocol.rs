@@ -248,9 +248,9 @@ fn the_pages_of_a_list_contain_every_row_once_newest_first() {
     created.reverse();
 
     let mut listed: Vec<String> = Vec::new();
-    let mut next = Some(format!("/contacts?import_id={import_id}&limit=3"));
-    while let Some(path) = next {
-        let page = get(&path).send().expect(200);
+    let mut next = Some(get(&format!("/contacts?import_id={import_id}&limit=3")));
+    while let Some(request) = next {
+        let page = request.send().expect(200);
         let rows = page.json().as_array().unwrap().clone();
         assert!(rows.len() <= 3, "{page:?}");
         listed.extend(rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()));

@@ -66,9 +66,9 @@ fn links_lead_through_all_pages_of_the_timeline() {
     post(&format!("/contacts/{contact}/activities"), &json!(sent)).send().expect(201);
 
     let mut shown = Vec::new();
-    let mut next = Some(format!("/contacts/{contact}?campaign_id=any&limit=3"));
-    while let Some(path) = next {
-        let page = get(&path).send().expect(200);
+    let mut next = Some(get(&format!("/contacts/{contact}?campaign_id=any&limit=3")));
+    while let Some(request) = next {
+        let page = request.send().expect(200);
         shown.extend(ids(&page.json()["activities"]));
         next = page.next_page();
     }

@@ -42,6 +42,8 @@ struct DemoOrg {
 #[derive(Serialize)]
 pub(crate) struct Session {
     pub(crate) base_url: String,
+    /// Where the gateway takes the Invoke calls of Lambda's API.
+    lambda_url: String,
     pub(super) dynamodb_url: String,
     table_name: &'static str,
     pub(crate) orgs: Vec<Org>,
@@ -110,7 +112,8 @@ impl Demo {
     ) -> Session {
         let Self { jwt_secret, orgs } = self;
         let orgs = orgs.into_iter().map(|org| org.with_tokens(&jwt_secret)).collect();
-        Session { base_url, dynamodb_url: dynamodb_url.to_string(), table_name, orgs, jwt_secret }
+        let lambda_url = base_url.clone();
+        Session { base_url, lambda_url, dynamodb_url: dynamodb_url.to_string(), table_name, orgs, jwt_secret }
     }
 }
 

@@ -16,6 +16,7 @@ const KEY_REUSED: &str = "Idempotency-Key was already used for a different reque
 /// ([`Repeat::Replayed`](crate::endpoint::Repeat::Replayed)).
 pub async fn idempotency(endpoint: Endpoint, handle: impl Handler) {
     repeats_are_replayed_for_24_hours(endpoint, handle).await;
+    a_repeat_gets_the_location_for_its_own_base_url(endpoint, handle).await;
     other_requests_with_the_same_key_are_refused(endpoint, handle).await;
     a_key_belongs_to_one_organization_and_path(endpoint, handle).await;
     only_successes_are_stored(endpoint, handle).await;
@@ -49,6 +50,20 @@ async fn repeats_are_replayed_for_24_hours(endpoint: Endpoint, handle: impl Hand
     let next_day = app.send(endpoint, handle, &keyed).await;
 
     assert_eq!(next_day.header("idempotent-replayed"), "", "a response is stored for 24 hours");
+}
+
+async fn a_repeat_gets_the_location_for_its_own_base_url(endpoint: Endpoint, handle: impl Handler) {
+    let app = TestApp::new().await;
+    let keyed = valid_request(&app, endpoint).await.header("idempotency-key", "key-1");
+    let at_stage = |stage: &str| keyed.clone().stage(stage);
+    let first = app.send(endpoint, handle, &at_stage("v1")).await;
+    assert_eq!(first.status, 201, "{}", first.text);
+    for (repeat, base_path) in [(at_stage("v1"), "/v1"), (at_stage("v2"), "/v2"), (keyed.clone(), "")] {
+        let again = app.send(endpoint, handle, &repeat).await;
+
+        assert_eq!((again.header("idempotent-replayed"), &again.text), ("true", &first.text));
+        assert_eq!(again.header("location"), first.header("location").replacen("/v1", base_path, 1));
+    }
 }
 
 /// The path with its ids in upper case, and the first character of each percent-encoded.

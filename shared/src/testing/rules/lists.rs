@@ -14,6 +14,7 @@ pub async fn lists(endpoint: Endpoint, handle: impl Handler) {
     let app = TestApp::new().await;
     create_three_rows_of_every_list(&app).await;
     pages_have_the_requested_size(&app, endpoint, handle).await;
+    links_begin_with_the_path_of_the_base_url(&app, endpoint, handle).await;
     organizations_see_their_own_rows(&app, endpoint, handle).await;
     empty_parameters_count_as_not_sent(&app, endpoint, handle).await;
     invalid_queries_are_refused(&app, endpoint, handle).await;
@@ -37,6 +38,21 @@ async fn pages_have_the_requested_size(app: &TestApp, endpoint: Endpoint, handle
         let pages: Vec<_> = responses.iter().map(|page| page.values_of("id")).collect();
         assert_eq!(pages, ids.chunks(size).collect::<Vec<_>>(), "{limit}");
     }
+}
+
+async fn links_begin_with_the_path_of_the_base_url(app: &TestApp, endpoint: Endpoint, handle: impl Handler) {
+    let ids = app.list(endpoint, handle, "").await.values_of("id");
+    let at_stage = TestRequest::to(endpoint, &app.org).stage("v1");
+
+    let first = app.send(endpoint, handle, &at_stage.clone().query("limit=1")).await;
+
+    let link = first.header("link").strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
+    let (path, query) = link.and_then(|link| link.split_once('?')).expect("there are three rows");
+    assert_eq!(path, format!("/v1{}/", endpoint.spec().path));
+
+    let second = app.send(endpoint, handle, &at_stage.path(path).query(query)).await;
+
+    assert_eq!(second.values_of("id"), ids[1..2]);
 }
 
 async fn organizations_see_their_own_rows(app: &TestApp, endpoint: Endpoint, handle: impl Handler) {

@@ -5,9 +5,14 @@ use crate::endpoint::Endpoint;
 use crate::http::Handler;
 use crate::testing::{TestApp, TestRequest};
 
-/// An endpoint serves its own path, with and without the trailing slash, and its own method. Other routes are refused
-/// before anything else.
+/// An endpoint serves its own path, with and without the trailing slash, and its own method, on every base URL of the API.
+/// Other routes are refused before anything else.
 pub async fn routes(endpoint: Endpoint, handle: impl Handler) {
+    own_route(endpoint, handle).await;
+    known_prefixes(endpoint, handle).await;
+}
+
+async fn own_route(endpoint: Endpoint, handle: impl Handler) {
     let app = TestApp::new().await;
     for slash in ["", "/"] {
         let request = valid_request(&app, endpoint).await;
@@ -31,6 +36,34 @@ pub async fn routes(endpoint: Endpoint, handle: impl Handler) {
 
         assert_eq!((response.status, response.detail()), (405, "Method not allowed".to_owned()), "{method}");
         assert_eq!(response.header("allow"), own, "{method}");
+    }
+}
+
+/// A path may begin with the stage or with the path of a custom domain. `Location` begins with the path of the client's URL.
+async fn known_prefixes(endpoint: Endpoint, handle: impl Handler) {
+    let mut app = TestApp::new().await;
+    app.restart_with_base_path("crm/v2");
+    // The example events come by a custom domain.
+    let [mapped, kept, at_stage] = [(); 3].map(|()| valid_request(&app, endpoint));
+    let below = |prefix: &str, request: TestRequest| {
+        let path = format!("{prefix}{}", request.event().raw_path);
+        request.path(path)
+    };
+    for (request, base_path) in
+        [(mapped.await, "/crm/v2"), (below("/crm/v2", kept.await), "/crm/v2"), (at_stage.await.stage("v1"), "/v1")]
+    {
+        let response = app.send(endpoint, handle, &request).await;
+
+        let path = request.event().raw_path;
+        assert_eq!(response.status, success(endpoint), "{path}: {}", response.text);
+        let location = response.header("location");
+        let expected = format!("{base_path}/{}/", endpoint.spec().resource());
+        assert!(location.is_empty() || location.starts_with(&expected), "{path}: {location}");
+    }
+    for other in ["/v1", "/CRM/v2", "/crm"] {
+        let response = app.send(endpoint, handle, &below(other, TestRequest::example(endpoint))).await;
+
+        assert_eq!((response.status, response.detail()), (404, "Not found".to_owned()), "{other}");
     }
 }
 
