@@ -58,11 +58,13 @@ async fn a_repeat_gets_the_location_for_its_own_base_url(endpoint: Endpoint, han
     let at_stage = |stage: &str| keyed.clone().stage(stage);
     let first = app.send(endpoint, handle, &at_stage("v1")).await;
     assert_eq!(first.status, 201, "{}", first.text);
+    let location = first.header("location").trim_start_matches("/v1");
     for (repeat, base_path) in [(at_stage("v1"), "/v1"), (at_stage("v2"), "/v2"), (keyed.clone(), "")] {
         let again = app.send(endpoint, handle, &repeat).await;
 
         assert_eq!((again.header("idempotent-replayed"), &again.text), ("true", &first.text));
-        assert_eq!(again.header("location"), first.header("location").replacen("/v1", base_path, 1));
+        let expected = if location.is_empty() { String::new() } else { format!("{base_path}{location}") };
+        assert_eq!(again.header("location"), expected);
     }
 }
 
