@@ -205,7 +205,7 @@ pub(super) fn from_item(mut item: Item) -> Result<Lead> {
     Ok(Lead { key, details, lead_score, current_lead_step_id, created_at, updated_at })
 }
 
-fn lead_key_of(item: &Item) -> Option<LeadKey> {
+pub(super) fn lead_key_of(item: &Item) -> Option<LeadKey> {
     key_of(item).and_then(|key| keys::parse_lead(&key))
 }
 

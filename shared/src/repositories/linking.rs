@@ -3,6 +3,11 @@
 //! An import may have tens of thousands of contacts, so no transaction spans the call: each lead is one conditional write,
 //! and a call that is interrupted is completed by the same call.
 //!
+//! The leads of contacts in competing campaigns are read in one of two ways, whichever takes fewer calls: by campaign, a hundred
+//! contacts per call, or by contact, all campaigns in one call. By contact, each contact becomes a lead as soon as its own
+//! leads are read. So before a call writes, it makes no more of these reads than a page has contacts, however many of the
+//! thousand active campaigns compete; otherwise all calls could reach their deadline before their first write.
+//!
 //! The campaign may be deleted meanwhile. Each page of contacts begins with a read that makes sure that it still exists, so
 //! the call ends soon. The leads that it wrote after the deletion are hidden, and go with the campaign's tombstone.
 
@@ -12,7 +17,7 @@ use std::pin::pin;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use uuid::Uuid;
 
-use super::leads::{LINK_ID, Leads, from_item};
+use super::leads::{LINK_ID, Leads, from_item, lead_key_of};
 use super::listing::Listed;
 use super::{Error, Result, campaigns};
 use crate::domain::{Campaign, CampaignId, ContactId, ImportId, Kind, Lead, LeadKey, Linked};
@@ -67,7 +72,7 @@ impl Leads {
         &self,
         campaign_id: CampaignId,
         import_ids: &BTreeSet<ImportId>,
-    ) -> Result<Vec<CampaignId>> {
+    ) -> Result<HashSet<CampaignId>> {
         let org = self.table.org;
         let (campaign_key, active_key) = (keys::campaign(org, campaign_id), keys::active_campaigns(org));
         let import_keys: Vec<_> = import_ids.iter().map(|id| keys::import(org, *id)).collect();
@@ -85,15 +90,15 @@ impl Leads {
         }
         let campaign = Campaign::from_item(campaign)?;
         if campaign.details.provider_account_id.as_slice().is_empty() {
-            return Ok(Vec::new());
+            return Ok(HashSet::new());
         }
         let others: Vec<_> =
             active.into_iter().filter(|id| *id != campaign_id).map(|id| keys::campaign(org, id)).collect();
-        let mut competing = Vec::new();
+        let mut competing = HashSet::new();
         for item in self.table.client.batch_get(&others).await? {
             let other = Campaign::from_item(item)?;
             if share_an_account(&other, &campaign) {
-                competing.push(other.id);
+                competing.insert(other.id);
             }
         }
         Ok(competing)
@@ -103,24 +108,54 @@ impl Leads {
     async fn insert_leads(
         &self,
         campaign_id: CampaignId,
-        competing_campaigns: &[CampaignId],
+        competing_campaigns: &HashSet<CampaignId>,
         mut contacts: Vec<ContactId>,
         link_id: Uuid,
     ) -> Result<usize> {
         // A call that continues another one finds most contacts among the campaign's own leads, so these are checked first.
         let taken = self.already_leads(campaign_id, &contacts).await?;
         contacts.retain(|contact| !taken.contains(contact));
-        for competing in competing_campaigns {
-            let leads = self.leads_of(*competing, &contacts).await?;
+        let calls_by_campaign = competing_campaigns.len() * contacts.len().div_ceil(MAX_KEYS_PER_CALL);
+        let read_by_contact = calls_by_campaign > contacts.len();
+        if !read_by_contact {
+            self.retain_untaken(&mut contacts, competing_campaigns).await?;
+        }
+        stream::iter(contacts)
+            .map(|contact_id| async move {
+                if read_by_contact && self.is_taken(contact_id, competing_campaigns).await? {
+                    return Ok(false);
+                }
+                self.insert(LeadKey { campaign_id, contact_id }, link_id).await
+            })
+            .buffer_unordered(MAX_CONCURRENT_WRITES)
+            .try_fold(0, async |count, inserted| Ok(count + usize::from(inserted)))
+            .await
+    }
+
+    /// Keeps the contacts without an open lead of these campaigns. Reads the leads of one campaign after the other.
+    async fn retain_untaken(&self, contacts: &mut Vec<ContactId>, campaigns: &HashSet<CampaignId>) -> Result<()> {
+        for campaign in campaigns {
+            let leads = self.leads_of(*campaign, contacts).await?;
             let open = leads.iter().filter(|lead| lead.details.lead_status.is_open());
             let taken: HashSet<_> = open.map(|lead| lead.key.contact_id).collect();
             contacts.retain(|contact| !taken.contains(contact));
         }
-        stream::iter(contacts)
-            .map(|contact_id| self.insert(LeadKey { campaign_id, contact_id }, link_id))
-            .buffer_unordered(MAX_CONCURRENT_WRITES)
-            .try_fold(0, async |count, inserted| Ok(count + usize::from(inserted)))
-            .await
+        Ok(())
+    }
+
+    /// Whether a contact has an open lead of one of these campaigns. Reads the leads of the contact.
+    async fn is_taken(&self, contact_id: ContactId, campaigns: &HashSet<CampaignId>) -> Result<bool> {
+        let range = keys::leads(self.table.org, contact_id);
+        let mut pages = pin!(self.table.client.pages(&range, QueryOptions::default()));
+        while let Some(page) = pages.try_next().await? {
+            for item in page.items {
+                let is_competing = lead_key_of(&item).is_some_and(|key| campaigns.contains(&key.campaign_id));
+                if is_competing && from_item(item)?.details.lead_status.is_open() {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Those of these contacts that are leads of the campaign already. The same read makes sure that the campaign exists.

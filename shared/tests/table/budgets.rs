@@ -521,6 +521,38 @@ async fn linking_reads_in_batches_of_a_hundred_and_writes_one_lead_per_call() {
 }
 
 #[tokio::test]
+async fn linking_among_many_competing_campaigns_reads_each_contact_once() {
+    const CONTACTS: u32 = 120;
+    const COMPETING: u32 = 130;
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let body = json!({
+        "name": "Q1",
+        "status": "active",
+        "provider_account_id": ["7c9e6679-7425-40de-944b-e07fc1f90ae7"],
+    });
+    let import = test.create_import(&test.org).await;
+    test.put_memberships(import, 1).await;
+    let first = test.create_campaign(body.clone()).await.id;
+    test.link_imports(first, &[import]).await;
+    for _ in 1..COMPETING {
+        test.create_campaign(body.clone()).await;
+    }
+    test.put_memberships(import, CONTACTS as usize - 1).await;
+    let campaign = test.create_campaign(body).await.id;
+
+    let ctx = test.ctx();
+    let linked = ctx.leads(&principal).link(campaign, &[import].into()).await.unwrap();
+
+    assert_eq!((linked.contacts, linked.inserted), (CONTACTS as usize, CONTACTS as usize - 1));
+    // The campaign with the active ones and the import in one batch; the memberships; the active campaigns.
+    let prepare = 1 + 1 + COMPETING.div_ceil(100);
+    let (own_leads, leads_of_contacts, update_import) = ((CONTACTS + 1).div_ceil(100), CONTACTS, 1);
+    let calls = prepare + own_leads + leads_of_contacts + (CONTACTS - 1) + update_import;
+    assert_eq!(ctx.consumed_capacity().calls, calls);
+}
+
+#[tokio::test]
 async fn leads_are_found_in_the_index_and_then_read() {
     let test = TestApp::new().await;
     let principal = test.principal(&test.org).await;

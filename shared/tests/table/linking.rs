@@ -270,6 +270,73 @@ async fn a_call_over_its_deadline_is_unavailable_and_completed_by_the_next() {
     assert_one_lead_each(&test, &contacts).await;
 }
 
+/// More campaigns compete than there are contacts, so a read per campaign would come before the first lead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_over_its_deadline_among_many_competing_campaigns_has_made_progress() {
+    const CONTACTS: usize = 30;
+    const READ_BEFORE_DEADLINE: usize = 20;
+    let mut test = TestApp::new().await;
+    let import = test.create_import(&test.org).await;
+    let contacts = test.put_memberships(import, CONTACTS).await;
+    for _ in 0..=CONTACTS {
+        campaign(&test, "active", &[ACCOUNT]).await;
+    }
+    let campaign = campaign(&test, "active", &[ACCOUNT]).await;
+    let proxy = test.start_fault_proxy().await;
+    let principal = test.principal(&test.org).await;
+    let imports = BTreeSet::from([import]);
+    // The Query of the memberships, and those of some contacts. All others get no response.
+    for _ in 0..=READ_BEFORE_DEADLINE {
+        proxy.inject(Operation::Query, Fault::Delayed(Duration::ZERO));
+    }
+    let holds: Vec<_> = (0..500).map(|_| proxy.hold(Operation::Query, HoldPoint::BeforeExecution)).collect();
+    let ctx = test.app.request_context(Instant::now() + Duration::from_secs(2));
+
+    let outcome = ctx.leads(&principal).link(campaign, &imports).await;
+
+    assert_eq!(outcome, Err(shared::dynamodb::Error::Unavailable.into()));
+    let inserted = test.count_items("lead").await;
+    assert!((1..=READ_BEFORE_DEADLINE).contains(&inserted), "{inserted}");
+    proxy.clear_faults();
+    drop(holds);
+    let outcome = test.ctx().leads(&principal).link(campaign, &imports).await;
+    assert_eq!(outcome, Ok(linked(campaign, CONTACTS, CONTACTS - inserted)));
+    assert_one_lead_each(&test, &contacts).await;
+}
+
+/// Many campaigns compete for few contacts, which are then read contact by contact.
+#[tokio::test]
+async fn of_many_competing_campaigns_an_open_lead_of_any_excludes_its_contact() {
+    let test = TestApp::new().await;
+    let (taken, ended, unrelated) =
+        (test.create_import(&test.org).await, test.create_import(&test.org).await, test.create_import(&test.org).await);
+    let mut contacts = Vec::new();
+    for import in [taken, ended, unrelated] {
+        let email = format!("{}@example.com", Uuid::new_v4());
+        contacts.push(test.create_contact(&test.org, jane(&email), Some(import)).await.id);
+    }
+    let (first, second) = (campaign(&test, "active", &[ACCOUNT]).await, campaign(&test, "active", &[ACCOUNT]).await);
+    test.link_imports(first, &[taken]).await;
+    test.link_imports(second, &[ended]).await;
+    let lead = test.leads_of_contact(contacts[1]).await.pop().unwrap();
+    let leads = test.ctx().leads(&test.principal(&test.org).await);
+    leads.update(lead.id(), &parse_body(json!({"lead_status": "ended"}))).await.unwrap();
+    test.link_imports(campaign(&test, "active", &[OTHER_ACCOUNT]).await, &[unrelated]).await;
+    for _ in 0..3 {
+        campaign(&test, "active", &[ACCOUNT]).await;
+    }
+    let own = campaign(&test, "active", &[ACCOUNT]).await;
+
+    let outcome = test.link_imports(own, &[taken, ended, unrelated]).await;
+
+    assert_eq!((outcome.contacts, outcome.inserted), (3, 2));
+    let mut lead_counts = Vec::new();
+    for contact in contacts {
+        lead_counts.push(test.leads_of_contact(contact).await.len());
+    }
+    assert_eq!(lead_counts, [1, 2, 2]);
+}
+
 #[tokio::test]
 async fn the_lead_of_a_concurrently_deleted_contact_is_never_visible_and_is_removed() {
     let mut test = TestApp::new().await;
