@@ -47,6 +47,7 @@ fn functions_serve_a_named_stage() {
     };
     let create = |request: TestRequest| request.json(&jane(&new_email()));
     let created = invoke_at_stage(lambda_url, Endpoint::CreateContact, create);
+    assert_eq!(created["statusCode"], 201, "{created}");
     let id = serde_json::from_str::<Value>(created["body"].as_str().unwrap()).unwrap()["id"].clone();
     let location = created["headers"]["location"].as_str().unwrap();
     assert_eq!(location, format!("/v1/contacts/{}", id.as_str().unwrap()));
