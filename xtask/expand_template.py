@@ -1,4 +1,6 @@
-"""Prints the CloudFormation template that SAM generates from a SAM template, as JSON. Usage: expand_template.py FILE
+"""Prints the CloudFormation template that SAM generates from a SAM template, as JSON.
+
+Usage: expand_template.py FILE [PARAMETER=VALUE ...]
 
 The linters need the generated form: in the SAM form they miss invalid references, runtimes and more. Works offline.
 """
@@ -21,7 +23,10 @@ class NoManagedPolicies:
 
 try:
     template = yaml_parse(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    validator = SamTemplateValidator(template, NoManagedPolicies(), region="us-east-1")
+    parameters = dict(argument.split("=", 1) for argument in sys.argv[2:])
+    validator = SamTemplateValidator(
+        template, NoManagedPolicies(), region="us-east-1", parameter_overrides=parameters
+    )
     expanded = validator.get_translated_template_if_valid()
 except InvalidSamDocumentException as error:
     sys.exit(str(error))

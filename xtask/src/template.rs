@@ -11,6 +11,9 @@ use shared::Endpoint;
 
 use crate::tools;
 
+/// IAM's name of the partition keys in a request to DynamoDB.
+const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
+
 /// Any region will do: no command calls AWS.
 const REGION: &str = "us-east-1";
 
@@ -18,34 +21,48 @@ const REGION: &str = "us-east-1";
 /// not know that functions can share one; ES6000 demands a dead-letter queue for the dead-letter queue.
 const IGNORED_RULES: [&str; 3] = ["WS1000", "WS1004", "ES6000"];
 
-/// The allowed managed policies. SAM attaches the first, which allows to write logs, to every role, and the second, which
-/// allows to read streams, to the role of a function that a stream triggers.
-const MANAGED_POLICIES: [&str; 2] = [
+/// The allowed managed policies of AWS. SAM attaches the first, which allows to write logs, to every role, the second,
+/// which allows to read streams, to the role of a function that a stream triggers, and the third, which allows to move
+/// the traffic of functions, to the role of CodeDeploy.
+const MANAGED_POLICIES: [&str; 3] = [
     "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
     "arn:aws:iam::aws:policy/service-role/AWSLambdaDynamoDBExecutionRole",
+    "arn:aws:iam::aws:policy/service-role/AWSCodeDeployRoleForLambda",
 ];
+
+/// The values of the parameters that SAM resolves while it expands the template: each makes other resources. The linter
+/// visits both sides of CloudFormation's conditions by itself.
+const EXPANSIONS: [&str; 2] = ["Deployment=AllAtOnce", "Deployment=Linear10PercentEvery1Minute"];
 
 /// Lints `template.yaml` as it is written and as it is deployed, and checks for excess privileges.
 pub(crate) fn check(root: &Path) -> Result<()> {
     let python = tools::python_tools(root)?;
     tools::quietly(sam(root, &python).args(["validate", "--lint", "--region", REGION]))?;
 
-    let mut expand = Command::new(python.join("python"));
-    expand.arg(root.join("xtask/expand_template.py")).arg(root.join("template.yaml"));
-    let expanded = tools::quietly(offline(&mut expand)).context("SAM cannot expand template.yaml")?;
     // Cargo does not create this folder if its own target directory is elsewhere.
     let directory = root.join("target");
     fs::create_dir_all(&directory)?;
-    let file = directory.join("template.expanded.json");
-    fs::write(&file, &expanded)?;
+    for parameter in EXPANSIONS {
+        let file = directory.join("template.expanded.json");
+        check_expanded(root, &python, parameter, &file)
+            .with_context(|| format!("template.yaml, deployed with {parameter}"))?;
+    }
+    Ok(())
+}
+
+fn check_expanded(root: &Path, python: &Path, parameter: &str, file: &Path) -> Result<()> {
+    let mut expand = Command::new(python.join("python"));
+    expand.arg(root.join("xtask/expand_template.py")).arg(root.join("template.yaml")).arg(parameter);
+    let expanded = tools::quietly(offline(&mut expand)).context("SAM cannot expand it")?;
+    fs::write(file, &expanded)?;
 
     let mut lint = Command::new(python.join("cfn-lint"));
-    lint.arg("--template").arg(&file).args(["--regions", REGION, "--append-rules", "cfn_lint_serverless.rules"]);
+    lint.arg("--template").arg(file).args(["--regions", REGION, "--append-rules", "cfn_lint_serverless.rules"]);
     lint.arg("--ignore-checks").args(IGNORED_RULES);
-    tools::quietly(offline(&mut lint)).context("the linter rejects template.yaml as SAM expands it")?;
+    tools::quietly(offline(&mut lint)).context("the linter rejects what SAM expands it to")?;
 
     let excess = excess_privileges(&serde_json::from_str(&expanded)?);
-    ensure!(excess.is_empty(), "template.yaml allows more than it should:\n{}", excess.join("\n"));
+    ensure!(excess.is_empty(), "it allows more than it should:\n{}", excess.join("\n"));
     Ok(())
 }
 
@@ -107,7 +124,9 @@ fn logical_id(function: &str) -> Result<String> {
 fn excess_privileges(template: &Value) -> Vec<String> {
     let mut excess = Vec::new();
     for (id, resource) in template["Resources"].as_object().into_iter().flatten() {
-        for arn in strings(&resource["Properties"]["ManagedPolicyArns"]) {
+        // References are to policies of the template itself, whose statements are checked.
+        let managed_policies = strings(&resource["Properties"]["ManagedPolicyArns"]).into_iter();
+        for arn in managed_policies.filter(|string| string.starts_with("arn:")) {
             if !MANAGED_POLICIES.contains(&arn) {
                 excess.push(format!("{id}: managed policy {arn}"));
             }
@@ -135,9 +154,18 @@ fn excess_of_statement(statement: &Value) -> Vec<String> {
     for action in actions {
         if is_scan(action) {
             excess.push(format!("{action} reads the whole table"));
+        } else if action.to_ascii_lowercase().starts_with("dynamodb:") && !names_partitions(&statement["Condition"]) {
+            excess.push(format!("{action} on all partitions of the table"));
         }
     }
     excess
+}
+
+/// Whether a condition allows some partitions of the table only, and no request that names none.
+fn names_partitions(condition: &Value) -> bool {
+    let patterns = strings(&condition["ForAllValues:StringLike"][LEADING_KEYS]);
+    let is_refused_without = condition["Null"][LEADING_KEYS] == "false";
+    is_refused_without && !patterns.is_empty() && patterns.iter().all(|pattern| !pattern.starts_with('*'))
 }
 
 /// Whether an action can read the whole table, as `PartiQL`'s SELECT can. IAM ignores the case of actions.
@@ -186,8 +214,25 @@ mod tests {
         let resources =
             [json!(TABLE), json!({"Fn::GetAtt": ["Table", "Arn"]}), json!({"Fn::Sub": "${Table.Arn}/index/gsi1"})];
         for resource in resources {
-            let statement = json!({"Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": resource});
+            let mut statement = json!({"Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": resource});
+            statement["Condition"] = partitions("ORG#*");
             assert_eq!(excess(&statement), Vec::<String>::new());
+        }
+    }
+
+    /// A condition on the partition keys.
+    fn partitions(pattern: &str) -> Value {
+        json!({"ForAllValues:StringLike": {LEADING_KEYS: [pattern]}, "Null": {LEADING_KEYS: "false"}})
+    }
+
+    #[test]
+    fn a_statement_about_all_partitions_is_reported() {
+        let without_null = json!({"ForAllValues:StringLike": {LEADING_KEYS: ["ORG#*"]}});
+        let of_other_operator = json!({"StringLike": {LEADING_KEYS: ["ORG#*"]}, "Null": {LEADING_KEYS: "false"}});
+        for condition in [Value::Null, partitions("*"), without_null, of_other_operator] {
+            let mut statement = json!({"Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": TABLE});
+            statement["Condition"] = condition;
+            assert_eq!(excess(&statement), ["Role: dynamodb:GetItem on all partitions of the table"]);
         }
     }
 
@@ -211,6 +256,7 @@ mod tests {
             (json!({"Action": "dynamodb:GetItem", "NotResource": TABLE}), "Role: NotResource allows everything else"),
         ] {
             let mut statement = statement;
+            statement["Condition"] = partitions("ORG#*");
             statement["Effect"] = "Allow".into();
             assert_eq!(excess(&statement), [finding]);
             statement["Effect"] = "Deny".into();
@@ -221,8 +267,9 @@ mod tests {
     #[test]
     fn other_managed_policies_are_reported() {
         let arn = "arn:aws:iam::aws:policy/AmazonDynamoDBFullAccess";
+        let own = json!({"Fn::If": ["HasKmsKey", {"Ref": "KmsKeyUse"}, {"Ref": "AWS::NoValue"}]});
         let template =
-            json!({"Resources": {"Role": {"Properties": {"ManagedPolicyArns": [MANAGED_POLICIES[0], arn]}}}});
+            json!({"Resources": {"Role": {"Properties": {"ManagedPolicyArns": [MANAGED_POLICIES[0], own, arn]}}}});
         assert_eq!(excess_privileges(&template), [format!("Role: managed policy {arn}")]);
     }
 

@@ -24,8 +24,9 @@
 //!
 //! **If this is changed.** Stored items keep their keys: another format needs a migration. A prefix that is a prefix of
 //! another one mixes their ranges (see `above`). A sort key of another width breaks the order of the timeline. A key
-//! without the organization in front lets one tenant reach another's data. The template repeats the stream's filter;
-//! `tests/contract` compares them.
+//! without the organization in front lets one tenant reach another's data, and a partition key that matches no
+//! [`Partition`] is refused by the functions' IAM policies. The template repeats the stream's filter; `tests/contract`
+//! compares them.
 //!
 //! Known limit: one partition takes 1,000 write units per second, so one organization creates about 500 contacts per second.
 
@@ -39,6 +40,28 @@ use crate::domain::{
     ActivityId, ApiKeyId, CampaignId, CompanyKey, ContactId, Email, Id, ImportId, LeadId, LeadKey, LeadMagnetId, OrgId,
     ids, time,
 };
+
+/// A kind of partition key. An IAM policy tells items apart by it (condition key `dynamodb:LeadingKeys`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Partition {
+    /// The partition of an API key.
+    ApiKey,
+    /// A partition of an organization, in the table or in an index.
+    Organization,
+    /// The partition of an organization's request counters, which is one of [`Partition::Organization`].
+    RateLimit,
+}
+
+impl Partition {
+    /// The pattern that its keys match, in IAM's syntax.
+    pub fn pattern(self) -> String {
+        match self {
+            Self::ApiKey => format!("{KEY}#*"),
+            Self::Organization => format!("{ORG}*"),
+            Self::RateLimit => format!("{ORG}*#{RATE_LIMIT}"),
+        }
+    }
+}
 
 /// The primary key of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -338,6 +361,8 @@ const ACTIVE_CAMPAIGNS: &str = "ACTIVE_CAMPAIGNS";
 const EMAIL: &str = "EMAIL";
 const IDEMPOTENCY: &str = "IDEMPOTENCY";
 const KEY: &str = "KEY";
+/// The end of the partition key of an organization's request counters.
+const RATE_LIMIT: &str = "RATE_LIMIT";
 
 pub(super) fn organization(org: OrgId) -> String {
     format!("{ORG}{org}")
@@ -377,6 +402,7 @@ fn sha256(parts: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::api_key::ApiKeySecret;
 
     fn org() -> OrgId {
         OrgId::from(Uuid::from_u128(1))
@@ -403,6 +429,50 @@ mod tests {
             assert!(key.pk == start || key.pk.starts_with(&format!("{start}#")), "{key:?}");
             assert!(!format!("{key:?}").contains("jane"), "{key:?}");
         }
+    }
+
+    #[test]
+    fn every_partition_key_matches_the_pattern_of_its_kind() {
+        let (contact_id, import_id) = (ContactId::from(Uuid::from_u128(2)), ImportId::from(Uuid::from_u128(3)));
+        let lead_key = LeadKey { campaign_id: Uuid::from_u128(4).into(), contact_id };
+        let [(_, by_campaign), _, (_, by_id), _] = lead_in_indexes(org(), lead_key);
+        let [(_, by_organization), _] = api_key_in_index(org(), Uuid::from_u128(5).into());
+        let of_organization = [
+            contact(org(), contact_id).pk,
+            email_lock(org(), &Email::parse("jane@example.com").unwrap()).pk,
+            company(org(), &CompanyKey::parse("Tech Corp").unwrap()).pk,
+            import(org(), import_id).pk,
+            membership(org(), import_id, contact_id).pk,
+            campaign(org(), lead_key.campaign_id).pk,
+            lead_magnet(org(), Uuid::from_u128(6).into()).pk,
+            active_campaigns(org()).pk,
+            activity(org(), contact_id, DateTime::UNIX_EPOCH, &activity_id("act_1")).pk,
+            lead(org(), lead_key).pk,
+            idempotency(org(), "POST", "/contacts", "k").pk,
+            by_campaign,
+            by_id,
+            by_organization,
+        ];
+        let of_api_key = api_key(&ApiKeySecret::new(false, [0; 24]).hash()).pk;
+
+        for pk in of_organization {
+            assert_eq!(kinds(&pk), [Partition::Organization], "{pk}");
+        }
+        assert_eq!(kinds(&of_api_key), [Partition::ApiKey]);
+        assert_eq!(
+            kinds(&format!("{}#{RATE_LIMIT}", organization(org()))),
+            [Partition::Organization, Partition::RateLimit]
+        );
+    }
+
+    /// The kinds whose pattern a partition key matches.
+    fn kinds(pk: &str) -> Vec<Partition> {
+        let matches = |partition: &Partition| {
+            let pattern = partition.pattern();
+            let (start, end) = pattern.split_once('*').unwrap();
+            pk.strip_prefix(start).is_some_and(|rest| rest.ends_with(end))
+        };
+        [Partition::ApiKey, Partition::Organization, Partition::RateLimit].into_iter().filter(matches).collect()
     }
 
     #[test]

@@ -14,10 +14,10 @@
 
 mod action;
 mod body;
+mod grant;
 mod path;
 mod table;
 
-use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use strum::VariantArray;
@@ -26,6 +26,7 @@ pub use action::Action;
 #[cfg(feature = "openapi")]
 pub use body::Described;
 pub use body::{BodySpec, Media, ResponseBody, Shape, Success};
+pub use grant::Grant;
 pub use path::PathValues;
 pub use table::Endpoint;
 
@@ -141,13 +142,17 @@ pub struct Spec {
     pub query: &'static [Param],
     /// The conflicts of its own.
     pub conflicts: &'static [Conflict],
-    /// The actions on the table that it needs beside `GetItem`, which every endpoint needs to look up API keys. A
-    /// transaction is authorized by the actions of its items.
+    /// The actions on the items of organizations that it needs. A transaction is authorized by the actions of its items.
     pub table: &'static [Action],
+    /// The actions on API keys that it needs beside the look-up of the credential.
+    pub api_keys: &'static [Action],
     /// The names of the table's indexes that it queries.
     pub indexes: &'static [&'static str],
     /// The function's memory in MB, where it differs from the template's default. Memory buys CPU in proportion.
     pub memory: Option<u32>,
+    /// The name of its own limits, if it could take the capacity of the other endpoints: with `Bulk`, the template's
+    /// parameters `BulkConcurrency`, `BulkRateLimit` and `BulkRateLimitBurst` bound the function and its route.
+    pub own_limits: Option<&'static str>,
 }
 
 impl Spec {
@@ -164,8 +169,10 @@ impl Spec {
         query: &[],
         conflicts: &[],
         table: &[],
+        api_keys: &[],
         indexes: &[],
         memory: None,
+        own_limits: None,
     };
 
     /// Fails the build for an entry without its own path and description.
@@ -205,11 +212,6 @@ impl Spec {
     /// Whether the response is one page of several.
     pub fn is_paged(&self) -> bool {
         self.query.iter().any(|param| matches!(param.name, "page" | "cursor"))
-    }
-
-    /// The actions on the table that its function is allowed.
-    pub fn table_actions(&self) -> BTreeSet<Action> {
-        self.table.iter().copied().chain([Action::GetItem]).collect()
     }
 }
 
@@ -253,12 +255,5 @@ mod tests {
         assert_eq!(endpoint.name(), "bulk-upload-contacts");
         assert_eq!(endpoint.operation_id(), "bulk_upload_contacts");
         assert_eq!(endpoint.logical_id(), "BulkUploadContactsFunction");
-    }
-
-    #[test]
-    fn every_endpoint_may_look_up_api_keys() {
-        for endpoint in Endpoint::ALL {
-            assert!(endpoint.spec().table_actions().contains(&Action::GetItem), "{endpoint:?}");
-        }
     }
 }

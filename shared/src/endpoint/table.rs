@@ -63,7 +63,7 @@ endpoints![
         success: Success::created::<ContactView>().with_etag(),
         headers: &[Header::ImportId, Header::IdempotencyKey(Repeat::Replayed)],
         conflicts: &[Conflict::EmailTaken],
-        table: &[Action::PutItem],
+        table: &[Action::GetItem, Action::PutItem],
         ..Spec::DEFAULT
     },
     GetContact = Spec {
@@ -88,7 +88,7 @@ endpoints![
         success: Success::ok::<ContactView>().with_etag(),
         headers: &[Header::IfMatch],
         conflicts: &[Conflict::EmailTaken],
-        table: &[Action::DeleteItem, Action::PutItem, Action::UpdateItem],
+        table: &[Action::DeleteItem, Action::GetItem, Action::PutItem, Action::UpdateItem],
         ..Spec::DEFAULT
     },
     DeleteContact = Spec {
@@ -99,7 +99,7 @@ endpoints![
         scope: Scope::Write,
         success: Success::message(),
         headers: &[Header::IfMatch],
-        table: &[Action::DeleteItem, Action::PutItem, Action::Query],
+        table: &[Action::DeleteItem, Action::GetItem, Action::PutItem, Action::Query],
         ..Spec::DEFAULT
     },
     ListContacts = Spec {
@@ -118,7 +118,7 @@ endpoints![
             param::CREATED_AFTER,
             param::UPDATED_AFTER,
         ],
-        table: &[Action::BatchGetItem, Action::Query],
+        table: &[Action::BatchGetItem, Action::GetItem, Action::Query],
         ..Spec::DEFAULT
     },
     BulkUploadContacts = Spec {
@@ -137,8 +137,15 @@ endpoints![
         success: Success::created::<ReportView>().or(&[200, 207]),
         headers: &[Header::ImportId, Header::IdempotencyKey(Repeat::Run)],
         query: &[param::ON_ERROR, param::DRY_RUN],
-        table: &[Action::BatchGetItem, Action::ConditionCheckItem, Action::DeleteItem, Action::PutItem],
+        table: &[
+            Action::BatchGetItem,
+            Action::ConditionCheckItem,
+            Action::DeleteItem,
+            Action::GetItem,
+            Action::PutItem
+        ],
         memory: Some(ONE_VCPU),
+        own_limits: Some("Bulk"),
         ..Spec::DEFAULT
     },
     CreateImport = Spec {
@@ -150,7 +157,7 @@ endpoints![
         body: Some(BodySpec::json::<NewImport>()),
         success: Success::created::<ImportView>(),
         headers: &[Header::IdempotencyKey(Repeat::Replayed)],
-        table: &[Action::PutItem],
+        table: &[Action::GetItem, Action::PutItem],
         ..Spec::DEFAULT
     },
     ListImports = Spec {
@@ -171,7 +178,7 @@ endpoints![
         path: "/imports/{import_id}",
         scope: Scope::Read,
         success: Success::ok::<ImportWithCountView>(),
-        table: &[Action::Query],
+        table: &[Action::GetItem, Action::Query],
         ..Spec::DEFAULT
     },
     UpdateImport = Spec {
@@ -182,7 +189,7 @@ endpoints![
         scope: Scope::Write,
         body: Some(BodySpec::json::<ImportPatch>()),
         success: Success::ok::<ImportView>(),
-        table: &[Action::UpdateItem],
+        table: &[Action::GetItem, Action::UpdateItem],
         ..Spec::DEFAULT
     },
     DeleteImport = Spec {
@@ -207,7 +214,7 @@ endpoints![
         ),
         success: Success::list::<ActivityView>().status(201),
         headers: &[Header::IdempotencyKey(Repeat::Replayed)],
-        table: &[Action::BatchGetItem, Action::PutItem],
+        table: &[Action::BatchGetItem, Action::GetItem, Action::PutItem],
         ..Spec::DEFAULT
     },
     UpdateActivity = Spec {
@@ -218,7 +225,7 @@ endpoints![
         scope: Scope::Write,
         body: Some(BodySpec::json::<ActivityPatch>()),
         success: Success::ok::<ActivityView>(),
-        table: &[Action::Query, Action::UpdateItem],
+        table: &[Action::GetItem, Action::Query, Action::UpdateItem],
         ..Spec::DEFAULT
     },
     CreateCampaign = Spec {
@@ -231,7 +238,7 @@ endpoints![
         success: Success::created::<CampaignView>(),
         headers: &[Header::IdempotencyKey(Repeat::Replayed)],
         conflicts: &[Conflict::TooManyActiveCampaigns],
-        table: &[Action::PutItem, Action::UpdateItem],
+        table: &[Action::GetItem, Action::PutItem, Action::UpdateItem],
         ..Spec::DEFAULT
     },
     ListCampaigns = Spec {
@@ -252,6 +259,7 @@ endpoints![
         path: "/campaigns/{campaign_id}",
         scope: Scope::Read,
         success: Success::ok::<CampaignView>(),
+        table: &[Action::GetItem],
         ..Spec::DEFAULT
     },
     UpdateCampaign = Spec {
@@ -263,7 +271,7 @@ endpoints![
         body: Some(BodySpec::json::<CampaignPatch>().limit(CAMPAIGN_LIMIT)),
         success: Success::ok::<CampaignView>(),
         conflicts: &[Conflict::TooManyActiveCampaigns],
-        table: &[Action::DeleteItem, Action::PutItem, Action::UpdateItem],
+        table: &[Action::DeleteItem, Action::GetItem, Action::PutItem, Action::UpdateItem],
         ..Spec::DEFAULT
     },
     DeleteCampaign = Spec {
@@ -273,7 +281,7 @@ endpoints![
         path: "/campaigns/{campaign_id}",
         scope: Scope::Write,
         success: Success::message(),
-        table: &[Action::DeleteItem, Action::PutItem, Action::UpdateItem],
+        table: &[Action::DeleteItem, Action::GetItem, Action::PutItem, Action::UpdateItem],
         ..Spec::DEFAULT
     },
     LinkImports = Spec {
@@ -286,8 +294,16 @@ endpoints![
         body: Some(BodySpec::json::<ImportIds>().limit(SHORT_LIMIT)),
         success: Success::created::<LinkedView>(),
         headers: &[Header::IdempotencyKey(Repeat::Run)],
-        table: &[Action::BatchGetItem, Action::DeleteItem, Action::PutItem, Action::Query, Action::UpdateItem],
+        table: &[
+            Action::BatchGetItem,
+            Action::DeleteItem,
+            Action::GetItem,
+            Action::PutItem,
+            Action::Query,
+            Action::UpdateItem
+        ],
         memory: Some(ONE_VCPU),
+        own_limits: Some("Linking"),
         ..Spec::DEFAULT
     },
     ListCampaignLeads = Spec {
@@ -333,7 +349,7 @@ endpoints![
         scope: Scope::Read,
         success: Success::list::<CompanyView>(),
         query: &[param::LIMIT.param, param::CURSOR, param::NAME],
-        table: &[Action::Query],
+        table: &[Action::GetItem, Action::Query],
         ..Spec::DEFAULT
     },
     CreateApiKey = Spec {
@@ -345,7 +361,8 @@ endpoints![
         body: Some(BodySpec::json::<NewApiKey>().limit(SHORT_LIMIT)),
         success: Success::created::<CreatedApiKeyView>(),
         headers: &[Header::IdempotencyKey(Repeat::Refused(Kind::ApiKey))],
-        table: &[Action::PutItem],
+        table: &[Action::GetItem, Action::PutItem],
+        api_keys: &[Action::PutItem],
         ..Spec::DEFAULT
     },
     ListApiKeys = Spec {
@@ -356,7 +373,7 @@ endpoints![
         scope: Scope::Admin,
         success: Success::list::<ApiKeyView>(),
         query: &[param::LIMIT.param, param::CURSOR],
-        table: &[Action::BatchGetItem],
+        api_keys: &[Action::BatchGetItem],
         indexes: &[GSI1.name],
         ..Spec::DEFAULT
     },
@@ -367,7 +384,7 @@ endpoints![
         path: "/api-keys/{key_id}",
         scope: Scope::Admin,
         success: Success::message(),
-        table: &[Action::UpdateItem],
+        api_keys: &[Action::UpdateItem],
         indexes: &[GSI1.name],
         ..Spec::DEFAULT
     },

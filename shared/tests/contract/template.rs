@@ -9,6 +9,7 @@ use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Value, json};
 use shared::config::Config;
 use shared::domain::{ActivityId, CampaignId, ContactId, ImportId, OrgId, Scope};
+use shared::dynamodb::keys::Partition;
 use shared::dynamodb::{Parent, keys, schema};
 use shared::{Endpoint, endpoint, openapi};
 use uuid::Uuid;
@@ -17,18 +18,33 @@ use super::{assert_same, specs, text, with_and_without_slash};
 
 /// The worker's logical id in the template.
 const WORKER: &str = "CascadeDeleteFunction";
+/// IAM's name of the partition keys in a request to DynamoDB.
+const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
 
-/// The policies of a function that may do these actions on the table and query these indexes.
-fn policies(actions: &[&str], indexes: &[&str]) -> Value {
-    let statement =
-        |actions: Vec<String>, resource: Value| json!({"Effect": "Allow", "Action": actions, "Resource": resource});
-    let actions = actions.iter().map(|action| format!("dynamodb:{action}")).collect();
-    let mut statements = vec![statement(actions, json!({"Fn::GetAtt": "Table.Arn"}))];
-    for index in indexes {
-        let resource = json!({"Fn::Sub": format!("${{Table.Arn}}/index/{index}")});
-        statements.push(statement(vec!["dynamodb:Query".to_owned()], resource));
-    }
-    json!([{"Statement": statements}])
+/// A statement that allows actions on the items of some partitions of the table, or of one of its indexes.
+fn statement(actions: &[&str], index: Option<&str>, partitions: &[Partition]) -> Value {
+    let actions: Vec<_> = actions.iter().map(|action| format!("dynamodb:{action}")).collect();
+    let resource = match index {
+        Some(index) => json!({"Fn::Sub": format!("${{Table.Arn}}/index/{index}")}),
+        None => json!({"Fn::GetAtt": "Table.Arn"}),
+    };
+    let patterns: Vec<_> = partitions.iter().map(|partition| partition.pattern()).collect();
+    // Without the second condition, a request without partition keys would be allowed.
+    let condition = json!({"ForAllValues:StringLike": {LEADING_KEYS: patterns}, "Null": {LEADING_KEYS: "false"}});
+    json!({"Effect": "Allow", "Action": actions, "Resource": resource, "Condition": condition})
+}
+
+/// A statement that allows to use the operator's key, if there is one, by way of some services.
+fn key_statement(actions: &[&str], services: &[&str]) -> Value {
+    let service = |name: &&str| json!({"Fn::Sub": format!("{name}.${{AWS::Region}}.${{AWS::URLSuffix}}")});
+    let services: Value = services.iter().map(service).collect();
+    let condition = json!({"StringEquals": {"kms:ViaService": services}});
+    json!({"Effect": "Allow", "Action": actions, "Resource": {"Ref": "KmsKeyArn"}, "Condition": condition})
+}
+
+/// A value that depends on a condition of the template.
+fn if_set(condition: &str, value: Value) -> Value {
+    json!({"Fn::If": [condition, value, {"Ref": "AWS::NoValue"}]})
 }
 
 /// The template, its intrinsic functions in their long form: `!Ref Table` is `{"Ref": "Table"}`.
@@ -67,7 +83,7 @@ fn texts(list: &Value) -> impl Iterator<Item = &str> {
 fn only_endpoints_that_need_the_scope_to_write_may_write() {
     for endpoint in Endpoint::ALL {
         let spec = endpoint.spec();
-        for action in spec.table {
+        for action in spec.table.iter().chain(spec.api_keys) {
             let allowed = spec.scope != Scope::Read || !action.writes();
             assert!(allowed, "shared/src/endpoint/table.rs: {endpoint:?} reads, but may {action:?}");
         }
@@ -95,21 +111,140 @@ fn every_endpoint_has_a_function_with_its_routes_and_its_own_policy() {
         let wanted = json!({"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": endpoint.name()}});
         assert_eq!(*metadata, wanted, "{run}.Metadata");
 
+        let reference = |limits: &str, parameter: &str| json!({"Ref": format!("{limits}{parameter}")});
         let events = with_and_without_slash(spec.path).map(|path| {
-            let route = json!({"ApiId": {"Ref": "Api"}, "Method": spec.method.as_str(), "Path": path});
+            let mut route = json!({"ApiId": {"Ref": "Api"}, "Method": spec.method.as_str(), "Path": path});
+            if let Some(limits) = spec.own_limits {
+                let (rate, burst) = (reference(limits, "RateLimit"), reference(limits, "RateLimitBurst"));
+                route["RouteSettings"] = json!({"ThrottlingRateLimit": rate, "ThrottlingBurstLimit": burst});
+            }
             json!({"Type": "HttpApi", "Properties": route})
         });
         let found = properties["Events"].as_object().into_iter().flat_map(|events| events.values().cloned());
         assert_same(events, found, &format!("{run}.Events"));
 
-        let actions: Vec<_> = spec.table_actions().into_iter().map(<&str>::from).collect();
-        assert_eq!(properties["Policies"], policies(&actions, spec.indexes), "{run}.Policies");
+        let statements = spec.grants().into_iter().map(|grant| {
+            let actions: Vec<_> = grant.actions.into_iter().map(<&str>::from).collect();
+            statement(&actions, grant.index, &grant.partitions.into_iter().collect::<Vec<_>>())
+        });
+        let key_use = if_set("HasKmsKey", json!({"Ref": "KmsKeyUse"}));
+        let policies = json!([key_use, {"Statement": statements.collect::<Value>()}]);
+        assert_eq!(properties["Policies"], policies, "{run}.Policies");
+        let concurrency =
+            spec.own_limits.map(|limits| if_set(&format!("Has{limits}Concurrency"), reference(limits, "Concurrency")));
+        assert_eq!(
+            properties.get("ReservedConcurrentExecutions"),
+            concurrency.as_ref(),
+            "{run}.ReservedConcurrentExecutions"
+        );
         assert!(properties.get("Role").is_none(), "template.yaml: {name} has a role of its own policies, not another");
         assert_eq!(properties.get("MemorySize"), spec.memory.map(Value::from).as_ref(), "{run}.MemorySize");
     }
+    let key_use = &resources["KmsKeyUse"]["Properties"]["PolicyDocument"]["Statement"];
+    let wanted = json!([key_statement(&["kms:Decrypt"], &["dynamodb", "secretsmanager"])]);
+    assert_eq!(*key_use, wanted, "template.yaml: set KmsKeyUse.PolicyDocument.Statement to the one on the right");
     let shared = &template["Globals"]["Function"];
     assert!(shared.get("Policies").is_none(), "template.yaml: give policies to functions, not to all in Globals");
     assert!(shared.get("Role").is_none(), "template.yaml: give no role to all functions in Globals");
+}
+
+/// Whether a statement of a function allows an action on an item of the table, by the rules of IAM as far as the template
+/// uses them.
+fn allows(function: &Value, action: &str, key: &str) -> bool {
+    let policies = function["Properties"]["Policies"].as_array().unwrap();
+    let statements = policies.iter().flat_map(|policy| policy["Statement"].as_array().into_iter().flatten());
+    let mut on_table = statements.filter(|statement| statement["Resource"] == json!({"Fn::GetAtt": "Table.Arn"}));
+    on_table.any(|statement| {
+        let mut patterns = texts(&statement["Condition"]["ForAllValues:StringLike"][LEADING_KEYS]);
+        texts(&statement["Action"]).any(|allowed| allowed == format!("dynamodb:{action}"))
+            && patterns.any(|pattern| matches_pattern(pattern, key))
+    })
+}
+
+/// Whether a text matches a pattern of IAM with at most two `*`.
+fn matches_pattern(pattern: &str, text: &str) -> bool {
+    match *pattern.split('*').collect::<Vec<_>>() {
+        [whole] => text == whole,
+        [start, end] => text.len() >= start.len() + end.len() && text.starts_with(start) && text.ends_with(end),
+        _ => panic!("{pattern} has more than one `*`, which this test does not know"),
+    }
+}
+
+#[test]
+fn only_the_endpoints_of_api_keys_may_write_them() {
+    let template = template();
+    for endpoint in Endpoint::ALL {
+        let function = &template["Resources"][endpoint.logical_id()];
+        for (action, writer) in [
+            ("PutItem", Some(Endpoint::CreateApiKey)),
+            ("UpdateItem", Some(Endpoint::RevokeApiKey)),
+            ("DeleteItem", None),
+        ] {
+            let wanted = writer == Some(*endpoint);
+            assert_eq!(
+                allows(function, action, "KEY#1f"),
+                wanted,
+                "shared/src/endpoint/table.rs: {endpoint:?}: {action}"
+            );
+        }
+        assert!(allows(function, "GetItem", "KEY#1f"), "{endpoint:?} looks up API keys");
+    }
+    assert!(!allows(&template["Resources"][WORKER], "GetItem", "KEY#1f"), "template.yaml: {WORKER} reads no API key");
+}
+
+#[test]
+fn an_endpoint_that_reads_may_write_nothing_but_request_counters() {
+    let template = template();
+    for endpoint in Endpoint::ALL.iter().filter(|endpoint| endpoint.spec().scope == Scope::Read) {
+        let function = &template["Resources"][endpoint.logical_id()];
+        for action in ["PutItem", "UpdateItem", "DeleteItem"] {
+            assert!(!allows(function, action, "ORG#1"), "{endpoint:?}: {action}");
+        }
+        assert!(allows(function, "UpdateItem", "ORG#1#RATE_LIMIT"), "{endpoint:?} counts requests");
+    }
+}
+
+#[test]
+fn own_limits_are_parameters_below_the_limits_of_the_other_routes() {
+    let template = template();
+    let parameters = &template["Parameters"];
+    let others = &template["Resources"]["Api"]["Properties"]["DefaultRouteSettings"];
+    for limits in specs().filter_map(|spec| spec.own_limits) {
+        for (parameter, of_other_routes) in
+            [("RateLimit", &others["ThrottlingRateLimit"]), ("RateLimitBurst", &others["ThrottlingBurstLimit"])]
+        {
+            let name = format!("{limits}{parameter}");
+            assert_eq!(parameters[&name]["MaxValue"], *of_other_routes, "template.yaml: MaxValue of {name}");
+        }
+        let name = format!("{limits}Concurrency");
+        assert_eq!(parameters[&name]["MinValue"], 0, "template.yaml: {name} has a MinValue of 0: no reservation");
+        let wanted = json!({"Fn::Not": [{"Fn::Equals": [{"Ref": name}, 0]}]});
+        assert_eq!(template["Conditions"][format!("Has{name}")], wanted, "template.yaml: condition Has{name}");
+    }
+}
+
+#[test]
+fn every_function_is_published_and_shifted_back_on_alarms_that_exist() {
+    let template = template();
+    let (resources, shared) = (template["Resources"].as_object().unwrap(), &template["Globals"]["Function"]);
+    for (name, function) in resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function") {
+        let properties = &function["Properties"];
+        // Without them, a change of a property or of a parameter's value would not reach the alias.
+        assert_eq!(properties["AutoPublishAliasAllProperties"], true, "template.yaml: {name}");
+        assert_eq!(properties["VersionDescription"], json!({"Ref": "Release"}), "template.yaml: {name}");
+    }
+    assert_eq!(shared["Description"], json!({"Fn::Sub": "Release ${Release}"}), "template.yaml: Globals.Function");
+    let alarms = shared["DeploymentPreference"]["Alarms"].as_array().unwrap();
+    assert!(!alarms.is_empty());
+    for alarm in alarms {
+        let exists = resources.values().any(|resource| resource["Properties"]["AlarmName"] == *alarm);
+        assert!(exists, "template.yaml: no alarm has the name {alarm} of Globals.Function.DeploymentPreference.Alarms");
+    }
+    assert_same(
+        texts(&template["Parameters"]["Deployment"]["AllowedValues"]),
+        template["Mappings"]["Deployments"].as_object().unwrap().keys().map(String::as_str),
+        "template.yaml: the mapping Deployments has the allowed values of the parameter Deployment",
+    );
 }
 
 #[test]
@@ -139,7 +274,13 @@ fn the_worker_reads_the_stream_and_may_delete_children() {
     }
 
     // SAM derives from the event that it may read the stream and send to the queue.
-    let wanted = policies(&["BatchGetItem", "BatchWriteItem", "GetItem", "Query"], &[schema::GSI1.name]);
+    let organization = &[Partition::Organization];
+    let statements = [
+        statement(&["BatchGetItem", "BatchWriteItem", "GetItem", "Query"], None, organization),
+        statement(&["Query"], Some(schema::GSI1.name), organization),
+        if_set("HasKmsKey", key_statement(&["kms:Decrypt", "kms:GenerateDataKey"], &["dynamodb", "sqs"])),
+    ];
+    let wanted = json!([{"Statement": statements}]);
     assert_eq!(
         worker["Properties"]["Policies"], wanted,
         "template.yaml: set {WORKER}.Policies to the one on the right"
@@ -201,10 +342,18 @@ fn the_table_has_the_keys_and_indexes_of_the_code() {
         json!({"AttributeName": attribute.attribute_name(), "AttributeType": attribute.attribute_type().as_str()})
     });
     let indexes = schema::indexes();
+    let maximum = if_set(
+        "HasMaxUnits",
+        json!({
+            "MaxReadRequestUnits": if_set("HasMaxReadUnits", json!({"Ref": "MaxReadUnits"})),
+            "MaxWriteRequestUnits": if_set("HasMaxWriteUnits", json!({"Ref": "MaxWriteUnits"})),
+        }),
+    );
     let indexes = indexes.iter().map(|index| {
         json!({
             "IndexName": index.index_name(),
             "KeySchema": key_schema(index.key_schema()),
+            "OnDemandThroughput": maximum,
             "Projection": {"ProjectionType": index.projection().unwrap().projection_type().unwrap().as_str()},
         })
     });
@@ -215,8 +364,13 @@ fn the_table_has_the_keys_and_indexes_of_the_code() {
         "DeletionProtectionEnabled": true,
         "GlobalSecondaryIndexes": indexes.collect::<Value>(),
         "KeySchema": key_schema(&schema::key_schema()),
+        "OnDemandThroughput": maximum,
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": true},
-        "SSESpecification": {"SSEEnabled": true},
+        "SSESpecification": {
+            "KMSMasterKeyId": if_set("HasKmsKey", json!({"Ref": "KmsKeyArn"})),
+            "SSEEnabled": true,
+            "SSEType": "KMS",
+        },
         "StreamSpecification": {"StreamViewType": stream.stream_view_type().unwrap().as_str()},
         "TimeToLiveSpecification": {"AttributeName": time_to_live.attribute_name(), "Enabled": time_to_live.enabled()},
     });
