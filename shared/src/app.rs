@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::auth::{AuthError, Authenticator, Credentials, Principal};
+use crate::aws;
 use crate::config::{BasePath, Config};
 use crate::domain::{ApiKeySecret, Clock, ContactId};
 use crate::dynamodb::{self, CapacityMeter, ConsumedCapacity, DeletedParent, RetryPolicy, Table, TableClient};
@@ -37,8 +38,9 @@ impl App {
 
     /// The state of a process with another clock, source of randomness and retry policy.
     pub fn with(config: &Config, clock: Clock, rng: Rng, retry_policy: RetryPolicy) -> Self {
-        let table = Table::new(&config.database, retry_policy);
-        let authenticator = Authenticator::new(&config.jwt, clock.clone());
+        let sdk_config = aws::sdk_config(&config.database);
+        let table = Table::with_sdk_config(&sdk_config, &config.database, retry_policy);
+        let authenticator = Authenticator::new(&config.jwt, sdk_config, clock.clone());
         let base_path = config.base_path.clone();
         Self(Arc::new(State { table, cache: Arc::default(), authenticator, clock, rng, base_path }))
     }

@@ -3,8 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The shortest shared secret, in bytes.
-const MIN_SECRET_BYTES: usize = 32;
+use chrono::TimeDelta;
+
+/// The shortest shared secret, in bytes (RFC 7518 §3.2).
+pub(crate) const MIN_SECRET_BYTES: usize = 32;
+/// The bounds of `JWT_SECRET_CACHE_SECONDS`, and its default.
+const CACHE_SECONDS: std::ops::RangeInclusive<u32> = 1..=3600;
+const DEFAULT_CACHE_SECONDS: u32 = 300;
 
 /// A setting that must not be printed; its `Debug` output is redacted.
 #[derive(Clone, PartialEq, Eq)]
@@ -102,6 +107,8 @@ pub enum JwtKeys {
         /// `JWT_SECRET_PREVIOUS`: the secret before, which stays valid while tokens signed with it are in use.
         previous: Option<Secret>,
     },
+    /// `HS256`, with the secret in AWS Secrets Manager that `JWT_SECRET_ARN` names.
+    Stored(StoredSecret),
     /// The public keys of the JWKS (RFC 7517) that `JWT_JWKS` names.
     Jwks {
         /// The only algorithm that is accepted.
@@ -110,6 +117,21 @@ pub enum JwtKeys {
         source: JwksSource,
     },
 }
+
+/// A secret in AWS Secrets Manager, of which the current and the previous version are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSecret {
+    /// `JWT_SECRET_ARN`
+    pub arn: SecretArn,
+    /// `JWT_SECRET_CACHE_SECONDS`: how long the secret is used without reading it again; 300 seconds if not set.
+    pub cache_time: TimeDelta,
+    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER`: the URL of another service than AWS's.
+    pub endpoint: Option<String>,
+}
+
+/// The complete ARN of a secret, which ends with a hyphen and six characters that Secrets Manager has chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretArn(String);
 
 /// The location of a JWKS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +160,17 @@ pub enum ConfigError {
     /// `BASE_PATH` is not the key of an API mapping.
     #[error("set BASE_PATH to the key of the custom domain's API mapping, such as crm/v2")]
     InvalidBasePath,
+    /// `JWT_SECRET_ARN` is not the complete ARN of a secret.
+    #[error("set JWT_SECRET_ARN to the complete ARN of a Secrets Manager secret, with its last six characters")]
+    InvalidSecretArn,
+    /// `JWT_SECRET_CACHE_SECONDS` is out of bounds.
+    #[error(
+        "set JWT_SECRET_CACHE_SECONDS to a whole number from {} to {}", CACHE_SECONDS.start(), CACHE_SECONDS.end()
+    )]
+    InvalidCacheSeconds,
+    /// The secret has two sources.
+    #[error("set either JWT_SECRET_ARN or JWT_SECRET and JWT_SECRET_PREVIOUS, and not both")]
+    TwoSecretSources,
     /// A secret is shorter than the hash of HS256 (RFC 7518 §3.2).
     #[error("set {0} to at least {MIN_SECRET_BYTES} bytes")]
     ShortSecret(&'static str),
@@ -175,11 +208,73 @@ impl JwtKeys {
             Some(secret) if secret.len() < MIN_SECRET_BYTES => Err(ConfigError::ShortSecret(name)),
             secret => Ok(secret.map(Secret)),
         };
-        match (secret("JWT_SECRET")?, secret("JWT_SECRET_PREVIOUS")?) {
-            (Some(current), previous) => Ok(Some(Self::Shared { current, previous })),
-            (None, Some(_)) => Err(ConfigError::Missing("JWT_SECRET")),
-            (None, None) => Ok(None),
+        match (StoredSecret::read(optional)?, secret("JWT_SECRET")?, secret("JWT_SECRET_PREVIOUS")?) {
+            (None, None, None) => Ok(None),
+            (None, None, Some(_)) => Err(ConfigError::Missing("JWT_SECRET")),
+            (None, Some(current), previous) => Ok(Some(Self::Shared { current, previous })),
+            (Some(stored), None, None) => Ok(Some(Self::Stored(stored))),
+            (Some(_), _, _) => Err(ConfigError::TwoSecretSources),
         }
+    }
+}
+
+impl StoredSecret {
+    fn read(optional: &impl Fn(&str) -> Option<String>) -> Result<Option<Self>, ConfigError> {
+        let Some(arn) = optional("JWT_SECRET_ARN") else { return Ok(None) };
+        let seconds = match optional("JWT_SECRET_CACHE_SECONDS") {
+            None => DEFAULT_CACHE_SECONDS,
+            Some(text) => text.parse().map_err(|_| ConfigError::InvalidCacheSeconds)?,
+        };
+        if !CACHE_SECONDS.contains(&seconds) {
+            return Err(ConfigError::InvalidCacheSeconds);
+        }
+        Ok(Some(Self {
+            arn: SecretArn::parse(arn).ok_or(ConfigError::InvalidSecretArn)?,
+            cache_time: TimeDelta::seconds(seconds.into()),
+            endpoint: optional("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+        }))
+    }
+}
+
+impl SecretArn {
+    /// Parses a complete ARN. A partial one, without the random suffix, is refused: IAM would need a wildcard for it, which
+    /// also matches other secrets.
+    ///
+    /// ```
+    /// # use shared::config::SecretArn;
+    /// let arn = SecretArn::parse("arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts/jwt-a1B2c3".to_owned());
+    /// assert_eq!(arn.unwrap().region(), "eu-west-1");
+    /// ```
+    pub fn parse(arn: String) -> Option<Self> {
+        let ["arn", partition, "secretsmanager", region, account, "secret", name] =
+            arn.split(':').collect::<Vec<_>>()[..]
+        else {
+            return None;
+        };
+        let (name, suffix) = name.rsplit_once('-')?;
+        let is_region = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
+        let is_valid = partition.starts_with("aws")
+            && !region.is_empty()
+            && region.chars().all(is_region)
+            && account.len() == 12
+            && account.chars().all(|c| c.is_ascii_digit())
+            && !name.is_empty()
+            && name.chars().all(is_name)
+            && suffix.len() == 6
+            && suffix.chars().all(|c| c.is_ascii_alphanumeric());
+        if is_valid { Some(Self(arn)) } else { None }
+    }
+
+    /// The ARN.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The region of the secret.
+    pub fn region(&self) -> &str {
+        // `parse` has made sure that there is one.
+        self.0.split(':').nth(3).unwrap_or_default()
     }
 }
 
@@ -316,6 +411,71 @@ mod tests {
             let error = read(&[&[HS256], &variables[..]].concat()).err().map(|error| error.to_string());
             assert_eq!(error.as_deref(), expected, "{variables:?}");
         }
+    }
+
+    const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts/jwt-a1B2c3";
+
+    fn stored_secret(more: &[(&str, &str)]) -> Result<StoredSecret, ConfigError> {
+        match read(&[&[HS256], more].concat())?.jwt.keys {
+            Some(JwtKeys::Stored(secret)) => Ok(secret),
+            keys => panic!("{more:?}: {keys:?}"),
+        }
+    }
+
+    #[test]
+    fn a_stored_secret_is_named_by_its_arn() {
+        let endpoint = ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:4566");
+        let by_default =
+            StoredSecret { arn: SecretArn(ARN.to_owned()), cache_time: TimeDelta::minutes(5), endpoint: None };
+        assert_eq!(stored_secret(&[("JWT_SECRET_ARN", ARN)]), Ok(by_default.clone()));
+
+        let set = stored_secret(&[("JWT_SECRET_ARN", ARN), ("JWT_SECRET_CACHE_SECONDS", "5"), endpoint]);
+        let expected =
+            StoredSecret { cache_time: TimeDelta::seconds(5), endpoint: Some(endpoint.1.to_owned()), ..by_default };
+        assert_eq!(set, Ok(expected));
+    }
+
+    #[test]
+    fn a_shared_secret_has_one_source() {
+        for inline in ["JWT_SECRET", "JWT_SECRET_PREVIOUS"] {
+            let error = read(&[HS256, ("JWT_SECRET_ARN", ARN), (inline, SECRET)]).unwrap_err();
+            let message = "set either JWT_SECRET_ARN or JWT_SECRET and JWT_SECRET_PREVIOUS, and not both";
+            assert_eq!(error.to_string(), message, "{inline}");
+        }
+    }
+
+    #[test]
+    fn the_cache_time_of_a_secret_is_a_number_of_seconds_up_to_an_hour() {
+        let message = "set JWT_SECRET_CACHE_SECONDS to a whole number from 1 to 3600";
+        for (seconds, is_valid) in
+            [("1", true), ("3600", true), ("0", false), ("3601", false), ("-1", false), ("1.5", false), ("5m", false)]
+        {
+            let secret = stored_secret(&[("JWT_SECRET_ARN", ARN), ("JWT_SECRET_CACHE_SECONDS", seconds)]);
+            let error = secret.err().map(|error| error.to_string());
+            assert_eq!(error.as_deref(), if is_valid { None } else { Some(message) }, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn the_arn_of_a_secret_is_complete() {
+        for (arn, is_valid) in [
+            (ARN, true),
+            ("arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:a-b-a1B2c3", true),
+            ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts/jwt", false),
+            ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts/jwt-a1B2c", false),
+            ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:-a1B2c3", false),
+            ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts jwt-a1B2c3", false),
+            ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts-*", false),
+            ("arn:aws:secretsmanager:eu-west-1:12345678901:secret:contacts-a1B2c3", false),
+            ("arn:aws:secretsmanager::123456789012:secret:contacts-a1B2c3", false),
+            ("arn:aws:secretsmanager:evil.example:123456789012:secret:contacts-a1B2c3", false),
+            ("arn:aws:ssm:eu-west-1:123456789012:parameter:contacts-a1B2c3", false),
+            ("contacts/jwt", false),
+        ] {
+            assert_eq!(SecretArn::parse(arn.to_owned()).is_some(), is_valid, "{arn}");
+        }
+        let error = stored_secret(&[("JWT_SECRET_ARN", "contacts/jwt")]).unwrap_err().to_string();
+        assert!(error.starts_with("set JWT_SECRET_ARN to the complete ARN"), "{error}");
     }
 
     #[test]

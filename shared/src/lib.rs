@@ -15,6 +15,7 @@
 //! - [`repositories`]: the operations on contacts, imports, campaigns and the other aggregates.
 //! - [`dynamodb`]: the mechanics of the table, such as transactions, retries, keys and cursors. The database's client does
 //!   not leave it.
+//! - `aws`: what the clients of AWS's services share.
 //! - [`system`]: the clock and the source of randomness.
 //! - [`config`]: the environment variables of a function.
 //! - [`domain`]: values, entities and their rules. Pure: no I/O, no AWS, no HTTP.
@@ -24,6 +25,7 @@
 
 pub mod app;
 pub mod auth;
+mod aws;
 pub mod config;
 pub mod domain;
 pub mod dynamodb;

@@ -6,13 +6,17 @@
 use std::fmt;
 use std::time::Duration;
 
+use aws_types::SdkConfig;
 use chrono::{DateTime, Utc};
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 
-use super::jwks::{Jwks, KeysUnavailable};
+use super::jwks::{self, JwksReader};
+use super::keys::RefreshedKeys;
+use super::secret::SecretReader;
 use super::{Actor, AuthError, Principal};
 use crate::config::{Asymmetric, Jwt, JwtKeys};
 use crate::domain::{Clock, Id, OrgId, Scope, Scopes};
@@ -30,7 +34,8 @@ pub(super) struct Verifier {
 enum Keys {
     /// The current secret, and the previous one during a rotation.
     Shared(Vec<DecodingKey>),
-    Jwks(Jwks),
+    Stored(RefreshedKeys<SecretReader>),
+    Jwks(RefreshedKeys<JwksReader>),
 }
 
 #[derive(Deserialize)]
@@ -45,8 +50,8 @@ struct Claims {
 }
 
 impl Verifier {
-    /// A verifier of tokens that are signed with the configured keys.
-    pub(super) fn new(config: &Jwt, clock: Clock) -> Self {
+    /// A verifier of tokens that are signed with the configured keys. `sdk_config` is for keys that AWS stores.
+    pub(super) fn new(config: &Jwt, sdk_config: SdkConfig, clock: Clock) -> Self {
         let Jwt { keys, issuer, audience } = config;
         let (keys, algorithm) = match keys {
             None => (None, Algorithm::HS256),
@@ -55,13 +60,18 @@ impl Verifier {
                 let keys = secrets.map(|secret| DecodingKey::from_secret(secret.reveal().as_bytes()));
                 (Some(Keys::Shared(keys.collect())), Algorithm::HS256)
             }
+            Some(JwtKeys::Stored(secret)) => {
+                let reader = SecretReader::new(secret.clone(), sdk_config);
+                (Some(Keys::Stored(RefreshedKeys::new(reader, secret.cache_time, clock.clone()))), Algorithm::HS256)
+            }
             Some(JwtKeys::Jwks { algorithm, source }) => {
                 let algorithm = match algorithm {
                     Asymmetric::Rs256 => Algorithm::RS256,
                     Asymmetric::Es256 => Algorithm::ES256,
                     Asymmetric::EdDsa => Algorithm::EdDSA,
                 };
-                (Some(Keys::Jwks(Jwks::new(source.clone(), algorithm, clock.clone()))), algorithm)
+                let reader = JwksReader::new(source.clone(), algorithm);
+                (Some(Keys::Jwks(RefreshedKeys::new(reader, jwks::LIFETIME, clock.clone()))), algorithm)
             }
         };
         let mut validation = Validation::new(algorithm);
@@ -83,9 +93,9 @@ impl Verifier {
 
     /// Reads the public keys before the first token arrives.
     pub(super) async fn warm_up(&self) {
-        if let Some(Keys::Jwks(jwks)) = &self.keys {
+        if let Some(Keys::Jwks(keys)) = &self.keys {
             // A failure is logged, and the first token tries again.
-            let _ = jwks.candidates(None).await;
+            let _ = keys.find(|_| Some(())).await;
         }
     }
 
@@ -99,16 +109,17 @@ impl Verifier {
         if !self.accepts(&header) {
             return Err(AuthError::Unauthenticated);
         }
-        let claims = match &self.keys {
+        let verified = match &self.keys {
             None => None,
             Some(Keys::Shared(keys)) => keys.iter().find_map(|key| self.claims(token, key)),
-            Some(Keys::Jwks(jwks)) => {
-                let candidates = jwks.candidates(header.kid.as_deref()).await;
-                let candidates = candidates.map_err(|KeysUnavailable| AuthError::KeysUnavailable)?;
-                candidates.iter().find_map(|key| self.claims(token, key))
+            Some(Keys::Stored(keys)) => keys.find(|key| self.claims(token, key)).await?,
+            Some(Keys::Jwks(keys)) => {
+                let kid = header.kid.as_deref();
+                keys.find(|key| key.for_token(kid).and_then(|key| self.claims(token, key))).await?
             }
         };
-        claims.and_then(|claims| claims.principal_at(now)).ok_or(AuthError::Unauthenticated)
+        let claims = verified.ok_or(AuthError::Unauthenticated)??;
+        claims.principal_at(now).ok_or(AuthError::Unauthenticated)
     }
 
     /// Whether the header is that of a token for this API.
@@ -119,10 +130,20 @@ impl Verifier {
             && header.crit.is_none()
     }
 
-    fn claims(&self, token: &str, key: &DecodingKey) -> Option<Claims> {
-        let claims = decode::<Claims>(token, key, &self.validation).ok()?.claims;
-        // A token for an audience is refused by a recipient that has none (RFC 7519 §4.1.3).
-        if claims.aud.is_some() && self.validation.aud.is_none() { None } else { Some(claims) }
+    /// The claims of a token that was signed with this key; `None` if it was signed with another one.
+    ///
+    /// # Errors
+    /// [`AuthError::Unauthenticated`] for a token whose claims are refused, whichever key it was signed with.
+    fn claims(&self, token: &str, key: &DecodingKey) -> Option<Result<Claims, AuthError>> {
+        match decode::<Claims>(token, key, &self.validation) {
+            // A token for an audience is refused by a recipient that has none (RFC 7519 §4.1.3).
+            Ok(token) if token.claims.aud.is_some() && self.validation.aud.is_none() => {
+                Some(Err(AuthError::Unauthenticated))
+            }
+            Ok(token) => Some(Ok(token.claims)),
+            Err(error) if *error.kind() == ErrorKind::InvalidSignature => None,
+            Err(_) => Some(Err(AuthError::Unauthenticated)),
+        }
     }
 }
 

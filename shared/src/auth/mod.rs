@@ -2,7 +2,10 @@
 
 mod jwks;
 mod jwt;
+mod keys;
+mod secret;
 
+use aws_types::SdkConfig;
 use chrono::TimeDelta;
 
 use crate::config;
@@ -67,8 +70,8 @@ pub enum AuthError {
     /// The table could not be read.
     #[error(transparent)]
     Table(#[from] repositories::Error),
-    /// The public keys of the token issuer could not be read.
-    #[error("the public keys of the token issuer could not be read")]
+    /// The keys that verify tokens could not be read.
+    #[error("the keys that verify tokens could not be read")]
     KeysUnavailable,
 }
 
@@ -98,8 +101,8 @@ pub struct Authenticator {
 
 impl Authenticator {
     /// Accepts the API keys in the table and the tokens of the configured issuer.
-    pub fn new(config: &config::Jwt, clock: Clock) -> Self {
-        Self { keys: TtlCache::default(), tokens: jwt::Verifier::new(config, clock.clone()), clock }
+    pub(crate) fn new(config: &config::Jwt, sdk_config: SdkConfig, clock: Clock) -> Self {
+        Self { keys: TtlCache::default(), tokens: jwt::Verifier::new(config, sdk_config, clock.clone()), clock }
     }
 
     /// Reads the public keys of the token issuer before the first token arrives.

@@ -1,4 +1,4 @@
-//! The mechanics of DynamoDB: the only module that calls the SDK, and one that knows no use case.
+//! The mechanics of DynamoDB: the only module that calls it, and one that knows no use case.
 //!
 //! [`Table`] lives as long as the process, a `TableClient` as long as one request. Reads and writes of single items and
 //! ranges are in `table_client`, transactions in `transaction`, their retries and deadline in `retry`. `schema` defines the
@@ -7,7 +7,6 @@
 //! on contacts, imports and campaigns are in [`repositories`](crate::repositories).
 
 mod capacity;
-mod client;
 pub(crate) mod conditional;
 mod cursor;
 mod error;
@@ -25,7 +24,8 @@ mod ttl_cache;
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{Client, config};
+use aws_types::SdkConfig;
 use tokio::time::Instant;
 
 pub use capacity::{CapacityMeter, ConsumedCapacity};
@@ -40,6 +40,7 @@ pub use retry::RetryPolicy;
 pub(crate) use table_client::TableClient;
 pub(crate) use ttl_cache::TtlCache;
 
+use crate::aws;
 use crate::config::Database;
 use crate::system::{self, Rng};
 
@@ -55,8 +56,15 @@ pub struct Table {
 impl Table {
     /// The table of this configuration. Opens no connection.
     pub fn new(database: &Database, retry_policy: RetryPolicy) -> Self {
-        let (client, name) = (client::new(database), database.table.as_str().into());
-        Self { client, name, rng: system::rng(), retry_policy }
+        Self::with_sdk_config(&aws::sdk_config(database), database, retry_policy)
+    }
+
+    /// The table of this configuration, through a client that shares its HTTP client with other services.
+    pub(crate) fn with_sdk_config(sdk_config: &SdkConfig, database: &Database, retry_policy: RetryPolicy) -> Self {
+        let mut config = config::Builder::from(sdk_config);
+        config.set_endpoint_url(database.endpoint.clone());
+        let client = Client::from_conf(config.build());
+        Self { client, name: database.table.as_str().into(), rng: system::rng(), retry_policy }
     }
 
     /// A client for one request, whose calls end at `deadline` and are counted by `meter`.

@@ -18,27 +18,32 @@ struct Layer {
     uses: &'static [&'static str],
 }
 
-/// Crates, by the beginning of their name, that only some layers may name. `aws_sdk` is the database's client,
-/// `aws_smithy` the parts it is made of.
+/// Crates, by the beginning of their name, that only some layers may name. `aws_sdk` is the clients of AWS's services,
+/// `aws_smithy` the parts they are made of.
 const RESTRICTED_CRATES: [&str; 7] =
     ["aws_sdk", "aws_smithy", "hyper", "lambda_http", "lambda_runtime", "tokio", "utoipa"];
 
 /// From the bottom to the top. `openapi`, `testing` and `lib.rs` are above all layers and unrestricted.
-const LAYERS: [Layer; 12] = [
+const LAYERS: [Layer; 13] = [
     // Pure; `utoipa` describes its values in openapi.json.
     Layer { at: "domain", depends_on: &[], uses: &["utoipa"] },
     Layer { at: "config.rs", depends_on: &[], uses: &[] },
     // The clock and the source of randomness.
     Layer { at: "system.rs", depends_on: &["domain"], uses: &[] },
+    Layer { at: "aws", depends_on: &["config"], uses: &["aws_sdk", "aws_smithy"] },
     // The database's client is private to it.
-    Layer { at: "dynamodb", depends_on: &["config", "domain", "system"], uses: &["aws_sdk", "aws_smithy", "tokio"] },
+    Layer { at: "dynamodb", depends_on: &["aws", "config", "domain", "system"], uses: &["aws_sdk", "tokio"] },
     Layer { at: "repositories", depends_on: &["domain", "dynamodb", "system"], uses: &["aws_sdk", "tokio"] },
-    // It fetches public keys from a token issuer.
-    Layer { at: "auth", depends_on: &["config", "domain", "dynamodb", "repositories"], uses: &["aws_smithy", "tokio"] },
+    // It fetches public keys from a token issuer, and a shared secret from Secrets Manager.
+    Layer {
+        at: "auth",
+        depends_on: &["config", "domain", "dynamodb", "repositories"],
+        uses: &["aws_sdk", "aws_smithy", "tokio"],
+    },
     Layer { at: "telemetry.rs", depends_on: &["auth", "dynamodb"], uses: &[] },
     Layer {
         at: "app.rs",
-        depends_on: &["auth", "config", "domain", "dynamodb", "repositories", "system"],
+        depends_on: &["auth", "aws", "config", "domain", "dynamodb", "repositories", "system"],
         uses: &["tokio"],
     },
     Layer { at: "wire", depends_on: &["domain", "dynamodb", "repositories"], uses: &["utoipa"] },

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::KeySchemaElement;
 use chrono::DateTime;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Value, json};
-use shared::config::Config;
+use shared::config::{Config, JwtKeys};
 use shared::domain::{ActivityId, CampaignId, ContactId, ImportId, OrgId, Scope};
 use shared::dynamodb::keys::Partition;
 use shared::dynamodb::{Parent, keys, schema};
@@ -45,6 +45,13 @@ fn key_statement(actions: &[&str], services: &[&str]) -> Value {
 /// A value that depends on a condition of the template.
 fn if_set(condition: &str, value: Value) -> Value {
     json!({"Fn::If": [condition, value, {"Ref": "AWS::NoValue"}]})
+}
+
+/// The statement that allows to read the secret of JWTs, if there is one.
+fn may_read_secret() -> Value {
+    let secret = json!({"Ref": "JwtSecretArn"});
+    let statement = json!({"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secret});
+    json!({"Fn::If": ["HasJwtSecret", statement, {"Ref": "AWS::NoValue"}]})
 }
 
 /// The template, its intrinsic functions in their long form: `!Ref Table` is `{"Ref": "Table"}`.
@@ -127,8 +134,9 @@ fn every_endpoint_has_a_function_with_its_routes_and_its_own_policy() {
             let actions: Vec<_> = grant.actions.into_iter().map(<&str>::from).collect();
             statement(&actions, grant.index, &grant.partitions.into_iter().collect::<Vec<_>>())
         });
+        let statements: Vec<_> = statements.chain([may_read_secret()]).collect();
         let key_use = if_set("HasKmsKey", json!({"Ref": "KmsKeyUse"}));
-        let policies = json!([key_use, {"Statement": statements.collect::<Value>()}]);
+        let policies = json!([key_use, {"Statement": statements}]);
         assert_eq!(properties["Policies"], policies, "{run}.Policies");
         let concurrency =
             spec.own_limits.map(|limits| if_set(&format!("Has{limits}Concurrency"), reference(limits, "Concurrency")));
@@ -390,20 +398,57 @@ fn key_schema(elements: &[KeySchemaElement]) -> Value {
 
 #[test]
 fn functions_get_the_variables_that_they_read_and_no_others() {
+    // A deployed function reads the secret from Secrets Manager; only `cargo dev` and tests pass it in a variable.
+    let local = ["JWT_SECRET", "JWT_SECRET_PREVIOUS"];
     let read = RefCell::new(BTreeSet::new());
     for algorithm in ["HS256", "RS256", "ES256", "EdDSA"] {
         let config = Config::read(|name| {
             read.borrow_mut().insert(name.to_owned());
-            // Long enough for a secret.
-            Some(if name == "JWT_ALGORITHM" { algorithm.to_owned() } else { "set-".repeat(8) })
+            let value = match name {
+                "JWT_ALGORITHM" => algorithm,
+                "JWT_SECRET_ARN" => "arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts/jwt-a1B2c3",
+                "JWT_SECRET_CACHE_SECONDS" => "300",
+                name if local.contains(&name) => "",
+                _ => "set",
+            };
+            Some(value.to_owned())
         });
         assert!(config.is_ok(), "shared/src/config.rs: {config:?}");
     }
     // Lambda sets these.
-    let read = read.into_inner().into_iter().filter(|name| !name.starts_with("AWS_"));
+    let read =
+        read.into_inner().into_iter().filter(|name| !name.starts_with("AWS_") && !local.contains(&name.as_str()));
     let template = template();
     let set = template["Globals"]["Function"]["Environment"]["Variables"].as_object().unwrap().keys().cloned();
     assert_same(read, set, "template.yaml: Globals.Function.Environment is what shared/src/config.rs reads");
+}
+
+#[test]
+fn the_cache_time_of_the_secret_has_the_bounds_and_the_default_of_the_code() {
+    let parameter = &template()["Parameters"]["JwtSecretCacheSeconds"];
+    let bound = |name: &str| parameter[name].as_i64().unwrap();
+    let read = |seconds: Option<i64>| {
+        let config = Config::read(|name| match name {
+            "JWT_ALGORITHM" => Some("HS256".to_owned()),
+            "JWT_SECRET_ARN" => Some("arn:aws:secretsmanager:eu-west-1:123456789012:secret:jwt-a1B2c3".to_owned()),
+            "JWT_SECRET_CACHE_SECONDS" => seconds.map(|seconds| seconds.to_string()),
+            name if name.starts_with("JWT_") => None,
+            _ => Some("set".to_owned()),
+        });
+        match config.ok()?.jwt.keys? {
+            JwtKeys::Stored(secret) => Some(secret.cache_time.num_seconds()),
+            keys => panic!("{keys:?}"),
+        }
+    };
+
+    let (min, max) = (bound("MinValue"), bound("MaxValue"));
+    let accepted = [min - 1, min, max, max + 1].map(|seconds| read(Some(seconds)));
+    assert_eq!(
+        accepted,
+        [None, Some(min), Some(max), None],
+        "template.yaml: JwtSecretCacheSeconds; shared/src/config.rs"
+    );
+    assert_eq!(read(None), Some(bound("Default")), "template.yaml: JwtSecretCacheSeconds; shared/src/config.rs");
 }
 
 #[test]

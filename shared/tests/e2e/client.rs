@@ -50,6 +50,9 @@ pub(crate) struct Org {
     pub(crate) read_key: String,
     pub(crate) revoked_key: String,
     pub(crate) jwt: String,
+    /// Empty if the API has no previous secret.
+    #[serde(default)]
+    pub(crate) previous_jwt: String,
     pub(crate) expired_jwt: String,
 }
 
@@ -131,7 +134,7 @@ impl Permits {
 
 /// Trusts the certificate of a deployed API, which Amazon has signed.
 fn tls() -> TlsConfig {
-    let pem = include_bytes!("../../src/dynamodb/amazon-roots.pem");
+    let pem = include_bytes!("../../src/aws/amazon-roots.pem");
     let roots = parse_pem(pem).filter_map(|item| match item.unwrap() {
         PemItem::Certificate(root) => Some(root),
         _ => None,

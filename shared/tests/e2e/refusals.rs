@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::Endpoint;
 use shared::domain::{Kind, Scope};
 use shared::endpoint::{Header, Method};
 use shared::testing::TestRequest;
 use shared::testing::rules::valid_request::{fill_in, id_names};
+use shared::testing::tenant::sign_jwt;
 use shared::wire::param::{self, ParamKind};
 use uuid::Uuid;
 
@@ -132,6 +134,20 @@ fn a_token_is_as_good_as_a_key() {
     let response = get(&format!("/contacts/{contact_id}")).bearer(&API.org.jwt).send().expect(200);
     assert_eq!(response.json()["org_id"], json!(API.org.org_id));
     post("/contacts/", &jane(&new_email())).bearer(&API.org.jwt).send().expect(201);
+}
+
+#[test]
+fn a_token_is_accepted_if_the_current_or_the_previous_secret_has_signed_it() {
+    let org = &API.org;
+    let in_an_hour = (Utc::now() + TimeDelta::hours(1)).timestamp();
+    let claims = json!({"sub": "user", "org_id": org.org_id, "exp": in_an_hour});
+    let with = |token: &str| get("/companies/").bearer(token).send();
+
+    with(&org.jwt).expect(200);
+    if !org.previous_jwt.is_empty() {
+        with(&org.previous_jwt).expect(200);
+    }
+    with(&sign_jwt("a secret that the API does not have", &claims)).expect_error(401, UNAUTHORIZED);
 }
 
 #[test]

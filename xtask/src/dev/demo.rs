@@ -59,6 +59,7 @@ pub(crate) struct Org {
     read_key: String,
     revoked_key: String,
     jwt: String,
+    previous_jwt: String,
     expired_jwt: String,
     pub(super) import_id: ImportId,
 }
@@ -103,15 +104,16 @@ impl Demo {
         Seeder { ctx, principal }.restore_example(org.import_id).await
     }
 
-    /// The session of an API with this demo data.
+    /// The session of an API with this demo data. `previous_secret` is accepted beside the secret of new tokens.
     pub(super) fn into_session(
         self,
+        previous_secret: &str,
         base_url: String,
         dynamodb_url: &DatabaseUrl,
         table_name: &'static str,
     ) -> Session {
         let Self { jwt_secret, orgs } = self;
-        let orgs = orgs.into_iter().map(|org| org.with_tokens(&jwt_secret)).collect();
+        let orgs = orgs.into_iter().map(|org| org.with_tokens(&jwt_secret, previous_secret)).collect();
         let lambda_url = base_url.clone();
         Session { base_url, lambda_url, dynamodb_url: dynamodb_url.to_string(), table_name, orgs, jwt_secret }
     }
@@ -125,8 +127,8 @@ impl Session {
 }
 
 impl Org {
-    fn credentials(&self) -> [&str; 5] {
-        [&self.admin_key, &self.read_key, &self.revoked_key, &self.jwt, &self.expired_jwt]
+    fn credentials(&self) -> [&str; 6] {
+        [&self.admin_key, &self.read_key, &self.revoked_key, &self.jwt, &self.previous_jwt, &self.expired_jwt]
     }
 }
 
@@ -147,13 +149,14 @@ impl DemoOrg {
         ctx.authenticate(Credentials { api_key: Some(&self.admin_key), authorization: None }).await.ok()
     }
 
-    /// Adds new tokens: one that is valid for longer than any session, and an expired one.
-    fn with_tokens(self, jwt_secret: &str) -> Org {
+    /// Adds new tokens: one of each secret that is valid for longer than any session, and an expired one.
+    fn with_tokens(self, jwt_secret: &str, previous_secret: &str) -> Org {
         let Self { org_id, import_id, admin_key, read_key, revoked_key } = self;
         let tenant = Tenant { org_id, ..Tenant::new() };
         let jwt = tenant.jwt(jwt_secret, TimeDelta::days(30));
+        let previous_jwt = tenant.jwt(previous_secret, TimeDelta::days(30));
         let expired_jwt = tenant.jwt(jwt_secret, TimeDelta::hours(-1));
-        Org { org_id, admin_key, read_key, revoked_key, jwt, expired_jwt, import_id }
+        Org { org_id, admin_key, read_key, revoked_key, jwt, previous_jwt, expired_jwt, import_id }
     }
 }
 

@@ -89,6 +89,9 @@ impl Server {
         let demo_file = database.demo_file(directory);
         let database = database.start(directory).await?;
         let (demo, mut variables) = prepare_demo(&database, demo_file.as_deref()).await?;
+        // As during a rotation. No token of this secret outlives the session, so it is not stored.
+        let previous_secret = new_jwt_secret();
+        variables.insert("JWT_SECRET_PREVIOUS", previous_secret.clone());
         let proxy = start_fault_proxy(&database, faults.as_ref()).await?;
         if let Some(proxy) = &proxy {
             variables.insert(ENDPOINT, proxy.endpoint());
@@ -105,7 +108,7 @@ impl Server {
         Ok(Self {
             background,
             event_source: EventSourceMapping::new(&database, TABLE, &variables, &gateway.url()),
-            session: demo.into_session(gateway.url(), &database.url, TABLE),
+            session: demo.into_session(&previous_secret, gateway.url(), &database.url, TABLE),
             session_file,
             gateway,
             _proxy: proxy,

@@ -89,7 +89,7 @@ impl Bench {
         });
         let keys = keys(file.to_str().unwrap().to_owned());
         let config = Jwt { keys, issuer: issuer.map(ToOwned::to_owned), audience: audience.map(ToOwned::to_owned) };
-        Self { verifier: Verifier::new(&config, clock), seconds, file }
+        Self { verifier: Verifier::new(&config, SdkConfig::builder().build(), clock), seconds, file }
     }
 
     fn shared() -> Self {
@@ -538,7 +538,10 @@ async fn a_url_is_read_like_a_file() {
     assert_eq!(issuer.connections(), connections, "no second request within ten seconds");
     bench.advance(1);
     assert!(bench.accepts(&b).await);
-    assert_eq!(issuer.connections(), connections + 1);
+    // The next read runs behind the request.
+    while issuer.connections() == connections {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

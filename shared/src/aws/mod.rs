@@ -1,13 +1,13 @@
-//! The SDK's client, configured by hand: the default provider chain would read files and call services for what the
-//! environment variables already say.
+//! What the clients of AWS's services share: the region, the credentials and the HTTP client. Configured by hand, because the
+//! default provider chain would read files and call services for what the environment variables already say.
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_types::SdkConfig;
 
 use crate::config::Database;
 
@@ -15,9 +15,9 @@ use crate::config::Database;
 /// slow down every cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
-/// The client of the configured database. Opens no connection.
-pub(super) fn new(database: &Database) -> Client {
-    let Database { region, access_key_id, secret_access_key, session_token, endpoint, .. } = database;
+/// The configuration that every client begins with. Opens no connection.
+pub(crate) fn sdk_config(database: &Database) -> SdkConfig {
+    let Database { region, access_key_id, secret_access_key, session_token, .. } = database;
     let credentials = Credentials::new(
         access_key_id,
         secret_access_key.reveal(),
@@ -25,20 +25,18 @@ pub(super) fn new(database: &Database) -> Client {
         None,
         "environment",
     );
-    let mut config = Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(region.clone()))
-        .credentials_provider(credentials)
-        // The only policy of attempts and time limits is that of `retry`.
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::disabled());
-    if let Some(endpoint) = endpoint {
-        config = config.endpoint_url(endpoint);
-    }
     let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
     #[expect(clippy::expect_used, reason = "the only input is compiled in, and a test makes a client of it")]
     let tls = TlsContext::builder().with_trust_store(trust).build().expect("Amazon's certificates are well-formed");
     // `ring`, because aws-lc spends 20 ms of CPU gathering entropy before the first connection.
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
-    Client::from_conf(config.http_client(http).build())
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region.clone()))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http)
+        // Attempts and time limits are the callers' matter: those of the table are in `dynamodb::retry`.
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::disabled())
+        .build()
 }
