@@ -49,6 +49,13 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
+/// Creates an organization in a table, and returns its admin key.
+pub(crate) async fn create_organization(table: &str, dynamodb_url: Option<DatabaseUrl>) -> Result<String> {
+    let options = Options { table: table.to_owned(), org: None, name: parse_name("Admin")?, dynamodb_url };
+    let (_, secret) = create_key(options, |name| env::var(name).ok()).await?;
+    Ok(secret.in_clear().to_owned())
+}
+
 /// Creates a key. `variable` reads an environment variable.
 async fn create_key(options: Options, variable: impl Fn(&str) -> Option<String>) -> Result<(OrgId, ApiKeySecret)> {
     let Options { table, org, name, dynamodb_url } = options;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use self::dynamodb_local::DynamoDbLocal;
-use crate::{prove, sync, template, tools};
+use crate::{prove, sbom, sync, template, tools};
 
 /// The functions of the release build: one that writes and one that reads. Linking one takes a minute, and all functions
 /// are linked alike.
@@ -42,6 +42,8 @@ enum Step {
     Docs,
     /// Checks licences, sources and banned crates against deny.toml
     Licenses,
+    /// Writes the bill of materials of every function, and checks it
+    Sbom,
     /// Runs all tests but the end-to-end tests, on the embedded engine
     Tests,
     /// Checks that the generated files are up to date
@@ -105,6 +107,7 @@ impl Step {
             }
             Self::Docs => cargo(root, &["doc", "--workspace", "--no-deps", "--document-private-items"]),
             Self::Licenses => check_dependencies(root),
+            Self::Sbom => sbom::run(root, &sbom::Options::default()).map(|()| TestCounts::default()),
             Self::Tests => cargo(root, &TESTS),
             Self::GeneratedFiles => sync::sync(root, true).map(|()| TestCounts::default()),
             Self::Template => template::check(root).map(|()| TestCounts::default()),
@@ -218,7 +221,7 @@ fn parse_test_counts(line: &str) -> Option<TestCounts> {
     Some(TestCounts { passed, failed })
 }
 
-/// Checks the dependencies against `deny.toml`, without the advisories: those need a network, which CI may not have.
+/// Checks the dependencies against `deny.toml`, without the advisories, which `cargo xtask audit` fetches from GitHub.
 ///
 /// A build downloads the crates of its own target only, and the check reads those of all targets.
 fn check_dependencies(root: &Path) -> Result<TestCounts> {

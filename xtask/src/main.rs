@@ -1,12 +1,15 @@
 //! Developer commands: `cargo xtask <COMMAND>`, and `cargo dev` as the short form of `cargo xtask dev`.
 
 mod admin_key;
+mod audit;
 mod ci;
 mod clients;
 mod dev;
 mod e2e;
 mod files;
+mod load;
 mod prove;
+mod sbom;
 mod sync;
 mod template;
 mod tools;
@@ -35,8 +38,14 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Calls a running API as ten organizations at once, one of them without restraint
+    Load(load::Options),
     /// Runs randomized tests of concurrency, failures and hostile input, each of which can be seen to fail
     Prove(prove::Options),
+    /// Checks the dependencies for vulnerabilities and yanked versions; needs a network
+    Audit,
+    /// Writes the software bill of materials of every function
+    Sbom(sbom::Options),
     /// Runs all checks that a change has to pass, or single ones
     Ci(ci::Options),
 }
@@ -60,7 +69,10 @@ async fn run(command: Command) -> Result<()> {
         Command::Clients => clients::run(&root).await,
         Command::AdminKey(options) => admin_key::run(options).await,
         Command::Sync { check } => sync::sync(&root, check),
+        Command::Load(options) => load::run(&options).await,
         Command::Prove(options) => prove::run(&root, &options).await,
+        Command::Audit => audit::run(&root),
+        Command::Sbom(options) => sbom::run(&root, &options),
         Command::Ci(options) => ci::run(&root, &options),
     }
 }

@@ -16,6 +16,7 @@ use crate::workspace;
 
 const CARGO_LAMBDA: &str = "1.9.2";
 const CARGO_DENY: &str = "0.20.2";
+const CARGO_CYCLONEDX: &str = "0.5.9";
 /// The linker of `cargo lambda build`. Pinned because the cargo-lambda package accepts any version of it.
 const ZIG: &str = "0.17.1";
 /// The version of the npm package `amplify-dynamodb-simulator`, which contains AWS's `DynamoDBLocal.jar`.
@@ -62,6 +63,17 @@ pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf> {
     };
     let home = tool.ensure_installed(root, |home| compile("cargo-deny", CARGO_DENY, home))?;
     Ok(home.join("bin/cargo-deny"))
+}
+
+/// The path of the cargo-cyclonedx binary.
+pub(crate) fn cargo_cyclonedx(root: &Path) -> Result<PathBuf> {
+    let tool = Tool {
+        name: "cargo-cyclonedx",
+        pin: CARGO_CYCLONEDX,
+        description: &format!("cargo-cyclonedx {CARGO_CYCLONEDX} (it is compiled, which takes minutes)"),
+    };
+    let home = tool.ensure_installed(root, |home| compile("cargo-cyclonedx", CARGO_CYCLONEDX, home))?;
+    Ok(home.join("bin/cargo-cyclonedx"))
 }
 
 /// The directory with `sam`, `cfn-lint`, and the `python` that can import their modules, at the versions of

@@ -24,6 +24,7 @@ pub mod app;
 pub mod engine;
 pub mod fault;
 pub mod fixtures;
+mod http_client;
 pub mod items;
 mod request;
 mod response;
@@ -32,6 +33,7 @@ pub mod tenant;
 
 pub use app::{JWT_SECRET, RETRY_POLICY, TestApp, app_without_table, deadline};
 pub use fixtures::{contact_patch, jane, new_contact, parse_body};
+pub use http_client::http_client;
 pub use request::TestRequest;
 pub use response::{TestResponse, compact_json};
 pub use tenant::Tenant;

@@ -1,6 +1,6 @@
 //! An HTTP client of the API, and the entities that most tests need.
 
-use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
+use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::config::{Database, Secret};
 use shared::dynamodb::{RetryPolicy, Table};
+use shared::testing::http_client;
 use ureq::Agent;
 use ureq::http::{self, HeaderMap};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use uuid::Uuid;
 
 /// The limit of concurrent requests over all tests: the local gateway hangs above 100.
@@ -75,16 +75,11 @@ impl Api {
         let Session { base_url, lambda_url, dynamodb_url, table_name, orgs: [org, other] } =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
         let base_url = std::env::var("API_URL").unwrap_or(base_url).trim_end_matches('/').to_owned();
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(REQUEST_TIMEOUT))
-            .proxy(None)
-            .max_idle_connections_per_host(MAX_CONCURRENT_REQUESTS)
-            .tls_config(tls());
+        let agent = http_client(REQUEST_TIMEOUT, MAX_CONCURRENT_REQUESTS);
         let is_local = dynamodb_url.starts_with("http://");
         let local_table = if is_local { Some(local_table(dynamodb_url, table_name)) } else { None };
         let permits = Permits::new(MAX_CONCURRENT_REQUESTS);
-        Self { base_url, lambda_url, org, other, local_table, agent: config.build().into(), permits }
+        Self { base_url, lambda_url, org, other, local_table, agent, permits }
     }
 }
 
@@ -130,19 +125,6 @@ impl Permits {
         self.released.notify_one();
         result
     }
-}
-
-/// Trusts the certificate of a deployed API, which Amazon has signed.
-fn tls() -> TlsConfig {
-    let pem = include_bytes!("../../src/aws/amazon-roots.pem");
-    let roots = parse_pem(pem).filter_map(|item| match item.unwrap() {
-        PemItem::Certificate(root) => Some(root),
-        _ => None,
-    });
-    TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
-        .build()
 }
 
 fn local_table(endpoint: String, table: String) -> Table {
