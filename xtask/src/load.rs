@@ -27,7 +27,7 @@ use serde::Deserialize;
 use shared::testing::http_client;
 use ureq::Agent;
 
-use self::report::{Limit, Report};
+use self::report::{Report, Tally};
 use self::traffic::{Client, Schedule, send_at_rate, send_without_restraint};
 use crate::admin_key;
 use crate::dev::DatabaseUrl;
@@ -56,11 +56,8 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u8).range(1..=80))]
     pub(crate) in_flight: u8,
     /// The rate limit of an organization in requests per second: fail also if the tenth one is not held to it
-    #[arg(long, value_name = "RATE", requires = "burst")]
+    #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: Option<u32>,
-    /// The requests that an organization may send at once
-    #[arg(long, requires = "limit")]
-    pub(crate) burst: Option<u32>,
 }
 
 /// The part of a session file that is needed here.
@@ -93,8 +90,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let report = tokio::task::spawn_blocking(move || load.send()).await?;
     writeln!(std::io::stdout().lock(), "{report}").context("cannot write to standard output")?;
 
-    let limit = options.limit.zip(options.burst).map(|(rate, burst)| Limit { rate, burst });
-    let failures = report.failures(limit);
+    let failures = report.failures(options.limit);
     ensure!(failures.is_empty(), "the organizations are not kept apart\n{}", failures.join("\n"));
     Ok(())
 }
@@ -124,25 +120,33 @@ struct Load {
 impl Load {
     /// Sends the load, and waits for the last response.
     fn send(&self) -> Report {
+        let half = self.duration / 2;
         let start = Instant::now();
-        let end = start + self.duration;
+        let (middle, end) = (start + half, start + half * 2);
         let interval = Duration::from_secs(1) / self.rate;
         let client = |key| Client::new(&self.agent, &self.base_url, key);
         thread::scope(|scope| {
-            let steady: Vec<_> = (0..)
-                .zip(&self.steady_keys)
-                .map(|(index, key)| {
-                    // Evenly distributed, instead of all at once.
-                    let schedule = Schedule { first: start + interval * index / STEADY, interval, end };
-                    scope.spawn(move || send_at_rate(&client(key), &schedule))
+            let steady = (0..).zip(&self.steady_keys).map(|(index, key)| {
+                // Evenly distributed, instead of all at once.
+                let schedule = Schedule { first: start + interval * index / STEADY, interval, end };
+                scope.spawn(move || send_at_rate(&client(key), &schedule))
+            });
+            let unrestrained = (0..self.in_flight).map(|_| {
+                scope.spawn(move || {
+                    let client = client(&self.unrestrained_key);
+                    [middle, end].map(|end| send_without_restraint(&client, end))
                 })
-                .collect();
-            let unrestrained: Vec<_> = (0..self.in_flight)
-                .map(|_| scope.spawn(move || send_without_restraint(&client(&self.unrestrained_key), end)))
-                .collect();
+            });
+            // All threads are started before the first one is waited for.
+            let (steady, unrestrained): (Vec<_>, Vec<_>) = (steady.collect(), unrestrained.collect());
             let steady = steady.into_iter().map(result).collect();
-            let unrestrained = unrestrained.into_iter().map(result).collect();
-            Report { steady, unrestrained, duration: self.duration }
+            let mut halves = [Tally::default(), Tally::default()];
+            for thread in unrestrained {
+                for (sum, tally) in halves.iter_mut().zip(result(thread)) {
+                    sum.merge(tally);
+                }
+            }
+            Report { steady, unrestrained: halves, half }
         })
     }
 }

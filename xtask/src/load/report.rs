@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The percentage by which the accepted requests may exceed a limit. The functions count a limit together, at most once per second
-/// and process, so a process that has just started lets a little more through.
-const TOLERANCE_PERCENT: u64 = 50;
+/// The factor by which a rate limit may be exceeded once the burst is used up. The processes of the functions count requests
+/// together, but each admits a small share of the limit without telling the others.
+const TOLERANCE: u32 = 2;
 
 /// The result of one request.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,22 +35,16 @@ pub(super) struct Tally {
     first_failure: Option<String>,
 }
 
-/// The rate limit that each organization has.
-#[derive(Clone, Copy)]
-pub(super) struct Limit {
-    /// In requests per second.
-    pub(super) rate: u32,
-    pub(super) burst: u32,
-}
-
 /// The results of a load.
 #[derive(Debug)]
 pub(super) struct Report {
     /// Those of each organization with a steady load.
     pub(super) steady: Vec<Tally>,
-    /// Those of the organization without restraint.
-    pub(super) unrestrained: Tally,
-    pub(super) duration: Duration,
+    /// Those of the organization without restraint, in the first and in the second half of the load. A limit allows a burst
+    /// in the first.
+    pub(super) unrestrained: [Tally; 2],
+    /// The duration of one half.
+    pub(super) half: Duration,
 }
 
 impl Tally {
@@ -83,7 +77,7 @@ impl Tally {
     }
 
     /// Adds the results of other requests of the same organization.
-    fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, other: Self) {
         self.latencies.extend(other.latencies);
         self.success += other.success;
         self.too_many_requests += other.too_many_requests;
@@ -115,7 +109,7 @@ impl Tally {
     }
 
     /// What the organization without restraint must not get. It may get 5xx, and may wait for a response in vain.
-    fn failures_of_unrestrained(&self, limit: Option<Limit>, duration: Duration) -> Vec<String> {
+    fn failures_of_unrestrained(&self) -> Vec<String> {
         let mut failures = Vec::new();
         if self.success == 0 {
             failures.push("no request succeeded".to_owned());
@@ -124,85 +118,87 @@ impl Tally {
             let (without, all) = (self.without_retry_after, self.too_many_requests);
             failures.push(format!("{without} of {all} responses with 429 have no Retry-After"));
         }
-        if self.other > 0 {
-            failures
-                .push(format!("{} unexpected responses; the first failure is {:?}", self.other, self.first_failure));
-        }
-        if let Some(limit) = limit {
-            let most = limit.most_accepted(duration);
-            if u64::from(self.success) > most {
-                failures.push(format!("{} requests succeeded, but the limit allows {most}", self.success));
-            }
-            if self.too_many_requests == 0 {
-                failures.push("no 429: it was not held to the limit, or did not exceed it".to_owned());
-            }
+        if let (1.., Some(first)) = (self.other, &self.first_failure) {
+            failures.push(format!("{} unexpected responses; the first failure is {first}", self.other));
         }
         failures
     }
 }
 
-impl FromIterator<Tally> for Tally {
-    fn from_iter<T: IntoIterator<Item = Tally>>(tallies: T) -> Self {
-        tallies.into_iter().fold(Self::default(), |mut all, tally| {
-            all.merge(tally);
-            all
-        })
-    }
-}
-
-impl Limit {
-    /// The most requests that may succeed within a time.
-    fn most_accepted(self, duration: Duration) -> u64 {
-        let allowed = u64::from(self.burst) + u64::from(self.rate) * duration.as_secs();
-        allowed + allowed * TOLERANCE_PERCENT / 100
-    }
-}
-
 impl Report {
-    /// What is wrong, one line each; empty if the organizations are kept apart.
-    pub(super) fn failures(&self, limit: Option<Limit>) -> Vec<String> {
+    /// What is wrong, one line each; empty if the organizations are kept apart. `limit` is the rate limit of an organization in
+    /// requests per second.
+    pub(super) fn failures(&self, limit: Option<u32>) -> Vec<String> {
         let mut failures = Vec::new();
         for (number, tally) in (1..).zip(&self.steady) {
             failures
                 .extend(tally.failures_of_steady().into_iter().map(|text| format!("organization {number}: {text}")));
         }
-        let unrestrained = self.unrestrained.failures_of_unrestrained(limit, self.duration);
-        failures.extend(unrestrained.into_iter().map(|text| format!("organization without restraint: {text}")));
+        let mut unrestrained: Vec<_> = self.unrestrained.iter().flat_map(Tally::failures_of_unrestrained).collect();
+        unrestrained.extend(limit.and_then(|limit| self.excess(limit)));
+        failures.extend(unrestrained.into_iter().map(|text| format!("organization 10: {text}")));
         failures
     }
-}
 
-/// A table with one line per organization, and the rates of the organization without restraint.
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{:<14} {:>8} {:>7} {:>7} {:>5} {:>5} {:>11} {:>8} {:>8}",
-            "organization", "requests", "success", "429", "5xx", "other", "no response", "p50 ms", "p99 ms"
-        )?;
-        for (number, tally) in (1..).zip(&self.steady) {
-            write_row(f, &number.to_string(), tally)?;
+    /// Whether the organization without restraint is not held to its limit when its burst is used up.
+    fn excess(&self, limit: u32) -> Option<String> {
+        let [_, Tally { success, too_many_requests, .. }] = &self.unrestrained;
+        let accepted = rate(*success, self.half);
+        if accepted > f64::from(limit * TOLERANCE) {
+            Some(format!("{accepted:.1} requests/s succeeded in the second half; the limit is {limit}"))
+        } else if *too_many_requests == 0 {
+            Some(format!("no 429 in the second half: it did not exceed the limit of {limit} requests/s"))
+        } else {
+            None
         }
-        write_row(f, "no restraint", &self.unrestrained)?;
-        let seconds = self.duration.as_secs_f64();
-        let rate = |count| f64::from(count) / seconds;
-        let Tally { success, without_retry_after, .. } = self.unrestrained;
-        let (sent, accepted) = (rate(self.unrestrained.requests()), rate(success));
-        write!(f, "no restraint: {sent:.1} requests/s sent, {accepted:.1} requests/s accepted, ")?;
-        write!(f, "{without_retry_after} times 429 without Retry-After")
     }
 }
 
-fn write_row(f: &mut fmt::Formatter<'_>, name: &str, tally: &Tally) -> fmt::Result {
+/// A table with one line per organization, two for the one without restraint.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = [
+            "organization",
+            "requests",
+            "success",
+            "429",
+            "5xx",
+            "other",
+            "no response",
+            "success/s",
+            "p50 ms",
+            "p99 ms",
+        ];
+        let [name, requests, success, limited, server, other, none, rate, median, p99] = columns;
+        write!(
+            f,
+            "{name:<14} {requests:>8} {success:>7} {limited:>6} {server:>5} {other:>5} {none:>11} {rate:>9} {median:>7} {p99:>7}"
+        )?;
+        for (number, tally) in (1..).zip(&self.steady) {
+            write_row(f, &number.to_string(), tally, self.half * 2)?;
+        }
+        for (name, tally) in ["10, first half", "10, second"].into_iter().zip(&self.unrestrained) {
+            write_row(f, name, tally, self.half)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_row(f: &mut fmt::Formatter<'_>, name: &str, tally: &Tally, duration: Duration) -> fmt::Result {
     let mut latencies = tally.latencies.clone();
     latencies.sort_unstable();
     let [median, p99] = [50, 99].map(|percent| percentile(&latencies, percent).as_millis());
-    let Tally { success, too_many_requests, server_errors, other, no_response, .. } = tally;
-    writeln!(
+    let Tally { success, too_many_requests: limited, server_errors, other, no_response, .. } = tally;
+    let (requests, rate) = (tally.requests(), rate(*success, duration));
+    write!(
         f,
-        "{name:<14} {:>8} {success:>7} {too_many_requests:>7} {server_errors:>5} {other:>5} {no_response:>11} {median:>8} {p99:>8}",
-        tally.requests()
+        "\n{name:<14} {requests:>8} {success:>7} {limited:>6} {server_errors:>5} {other:>5} {no_response:>11} {rate:>9.1} {median:>7} {p99:>7}"
     )
+}
+
+/// A number of requests, per second.
+fn rate(count: u32, duration: Duration) -> f64 {
+    f64::from(count) / duration.as_secs_f64()
 }
 
 /// The smallest of the sorted values that is not less than this percentage of them (nearest rank); zero without a value.
@@ -215,7 +211,7 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 mod tests {
     use super::*;
 
-    const DURATION: Duration = Duration::from_secs(10);
+    const HALF: Duration = Duration::from_secs(5);
     const LIMITED: Outcome = Outcome::TooManyRequests { has_retry_after: true };
 
     fn tally(outcomes: impl IntoIterator<Item = Outcome>) -> Tally {
@@ -230,9 +226,13 @@ mod tests {
         Outcome::Unexpected { status, text: format!("GET /contacts/: {status} {{}}") }
     }
 
-    /// The failures of a load in which one organization got this, and the one without restraint that.
-    fn failures(steady: Tally, unrestrained: Tally, limit: Option<Limit>) -> Vec<String> {
-        Report { steady: vec![tally([Outcome::Success]), steady], unrestrained, duration: DURATION }.failures(limit)
+    fn successes(count: usize) -> impl Iterator<Item = Outcome> {
+        (0..count).map(|_| Outcome::Success)
+    }
+
+    /// The failures of a load in which the second organization got this, and the tenth that.
+    fn failures(second: Tally, tenth: [Tally; 2], limit: Option<u32>) -> Vec<String> {
+        Report { steady: vec![tally(successes(1)), second], unrestrained: tenth, half: HALF }.failures(limit)
     }
 
     #[test]
@@ -247,9 +247,9 @@ mod tests {
 
     #[test]
     fn a_load_in_which_only_the_tenth_is_limited_has_no_failures() {
-        let unrestrained =
-            tally([Outcome::Success, LIMITED, unexpected(503), Outcome::NoResponse("timeout".to_owned())]);
-        assert_eq!(failures(tally([Outcome::Success]), unrestrained, None), Vec::<String>::new());
+        let first = tally([Outcome::Success, LIMITED, unexpected(503), Outcome::NoResponse("timeout".to_owned())]);
+        let tenth = [first, tally([Outcome::Success, LIMITED])];
+        assert_eq!(failures(tally(successes(1)), tenth, Some(1)), Vec::<String>::new());
     }
 
     #[test]
@@ -260,47 +260,60 @@ mod tests {
             (unexpected(404), "1 of 2 requests failed, the first one with GET /contacts/: 404 {}"),
             (Outcome::NoResponse("timeout".to_owned()), "1 of 2 requests failed, the first one with timeout"),
         ] {
-            let failures = failures(tally([Outcome::Success, outcome]), tally([Outcome::Success]), None);
+            let tenth = [tally(successes(1)), tally(successes(1))];
+            let failures = failures(tally([Outcome::Success, outcome]), tenth, None);
             assert_eq!(failures, [format!("organization 2: {expected}")]);
         }
     }
 
     #[test]
     fn an_organization_without_a_success_is_a_failure() {
-        let expected = ["organization 2: no request succeeded", "organization without restraint: no request succeeded"];
-        assert_eq!(failures(tally([]), tally([LIMITED]), None), expected);
+        let expected = ["organization 2: no request succeeded", "organization 10: no request succeeded"];
+        assert_eq!(failures(tally([]), [tally(successes(1)), tally([LIMITED])], None), expected);
     }
 
     #[test]
-    fn a_429_without_retry_after_is_a_failure() {
-        let unrestrained = tally([Outcome::Success, LIMITED, Outcome::TooManyRequests { has_retry_after: false }]);
-        let expected = ["organization without restraint: 1 of 2 responses with 429 have no Retry-After"];
-        assert_eq!(failures(tally([Outcome::Success]), unrestrained, None), expected);
+    fn the_tenth_must_not_get_a_429_without_retry_after_or_another_status() {
+        let without = Outcome::TooManyRequests { has_retry_after: false };
+        for (outcomes, expected) in [
+            ([Outcome::Success, LIMITED, without], "1 of 2 responses with 429 have no Retry-After"),
+            (
+                [Outcome::Success, unexpected(503), unexpected(400)],
+                "1 unexpected responses; the first failure is GET /contacts/: 503 {}",
+            ),
+        ] {
+            let failures = failures(tally(successes(1)), [tally(successes(1)), tally(outcomes)], None);
+            assert_eq!(failures, [format!("organization 10: {expected}")]);
+        }
     }
 
     #[test]
-    fn the_tenth_is_held_to_its_limit() {
-        // 5 at once, 2 per second, and half as much again: 37 in 10 seconds.
-        let limit = Some(Limit { rate: 2, burst: 5 });
-        let accepted = |count: usize| (0..count).map(|_| Outcome::Success).chain([LIMITED]);
-        let steady = || tally([Outcome::Success]);
-        assert_eq!(failures(steady(), tally(accepted(37)), limit), Vec::<String>::new());
-        let expected = ["organization without restraint: 38 requests succeeded, but the limit allows 37"];
-        assert_eq!(failures(steady(), tally(accepted(38)), limit), expected);
-        let expected = ["organization without restraint: no 429: it was not held to the limit, or did not exceed it"];
-        assert_eq!(failures(steady(), tally([Outcome::Success]), limit), expected);
+    fn the_tenth_is_held_to_its_limit_in_the_second_half() {
+        // Twice the limit of 2 requests per second, for 5 seconds.
+        for (second_half, expected) in [
+            (tally(successes(20).chain([LIMITED])), None),
+            (
+                tally(successes(21).chain([LIMITED])),
+                Some("4.2 requests/s succeeded in the second half; the limit is 2"),
+            ),
+            (tally(successes(1)), Some("no 429 in the second half: it did not exceed the limit of 2 requests/s")),
+        ] {
+            let failures = failures(tally(successes(1)), [tally(successes(100)), second_half], Some(2));
+            assert_eq!(failures, Vec::from_iter(expected.map(|text| format!("organization 10: {text}"))));
+        }
     }
 
     #[test]
     fn the_table_has_a_line_per_organization() {
-        let steady = vec![tally([Outcome::Success])];
-        let unrestrained = [tally([Outcome::Success, LIMITED]), tally([unexpected(500)])].into_iter().collect();
-        let table = Report { steady, unrestrained, duration: DURATION }.to_string();
+        let mut first = tally([Outcome::Success, LIMITED]);
+        first.merge(tally([unexpected(500)]));
+        let unrestrained = [first, tally([unexpected(400), Outcome::NoResponse("timeout".to_owned())])];
+        let table = Report { steady: vec![tally(successes(1))], unrestrained, half: HALF }.to_string();
         let expected = "
-organization   requests success     429   5xx other no response   p50 ms   p99 ms
-1                     1       1       0     0     0           0       20       20
-no restraint          3       1       1     1     0           0       20       20
-no restraint: 0.3 requests/s sent, 0.1 requests/s accepted, 0 times 429 without Retry-After";
+organization   requests success    429   5xx other no response success/s  p50 ms  p99 ms
+1                     1       1      0     0     0           0       0.1      20      20
+10, first half        3       1      1     1     0           0       0.2      20      20
+10, second            2       0      0     0     1           1       0.0      20      20";
         assert_eq!(table, expected.trim_start());
     }
 }
