@@ -3,14 +3,14 @@
 //!
 //! Nine organizations send a small, steady mix of requests; a response other than the expected one to any of them is a failure.
 //! The tenth keeps `--in-flight` requests waiting all the time, uploads among them. Where it has a rate limit, most of its
-//! responses are 429s, which is as it should be: they have to say when to come back, and with `--limit` the requests that got
-//! through must not exceed it.
+//! responses are 429s, which is as it should be. They have to say when to come back, and with `--limit` the requests that
+//! succeed must not exceed the limit in the second half of the load, when the burst is used up.
 //!
-//! How much "without restraint" is: so much that a limit is exceeded many times over, and so little that the nine do not wait
-//! for the gateway. On AWS the gateway has no such bound. An emulated one is a single process that the requests of all
-//! organizations queue for, so each of the nine waits for those of the tenth that came before it; and `cargo lambda watch`
-//! hangs for good with more than 100 requests waiting for one function, those included that a client has given up. The default
-//! stays far below that.
+//! "Without restraint" is a number of waiting requests, since more of them than the API serves at once only wait longer. On AWS
+//! they wait for nobody else. An emulated gateway is one process, for which the requests of all organizations queue: ten in
+//! flight already use all of it, and thirty add nothing but the wait of the other nine. Therefore the default is ten.
+//! `cargo lambda watch` hangs for good with more than 100 requests waiting for one function, those included that a client has
+//! given up.
 
 mod report;
 mod traffic;
@@ -53,7 +53,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) rate: u32,
     /// The requests of the organization without restraint that wait for a response at any time
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u8).range(1..=80))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=80))]
     pub(crate) in_flight: u8,
     /// The rate limit of an organization in requests per second: fail also if the tenth one is not held to it
     #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(1..=10_000))]
