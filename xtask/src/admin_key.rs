@@ -79,7 +79,8 @@ async fn create_key(options: Options, variable: impl Fn(&str) -> Option<String>)
     Ok((org_id, secret))
 }
 
-fn local_credential(variable: &str) -> Option<String> {
+/// The placeholder for an environment variable with a credential or the region, as a local engine takes it.
+pub(crate) fn local_credential(variable: &str) -> Option<String> {
     let (_, value) = LOCAL_CREDENTIALS.iter().find(|(name, _)| *name == variable)?;
     Some((*value).to_owned())
 }

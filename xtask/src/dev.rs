@@ -14,10 +14,10 @@ use std::path::Path;
 use anyhow::Result;
 
 pub(crate) use self::database::{Database, DatabaseUrl, LOCAL_CREDENTIALS};
-pub(crate) use self::demo::Session;
+pub(crate) use self::demo::{DeployedTable, Session, new_jwt_secret};
 pub(crate) use self::process::{Output, ProcessGroup, termination_signal};
 use self::seed::EXAMPLE_CONTACT;
-pub(crate) use self::server::{Faults, Server, Setup};
+pub(crate) use self::server::{Faults, Server, Setup, build_functions, lock};
 use crate::{tools, workspace};
 
 /// The options of `cargo dev`.

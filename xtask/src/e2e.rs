@@ -42,13 +42,15 @@ const API_KEY_PREFIXES: [&str; 2] = ["sk_live_", "sk_test_"];
 pub(crate) const INTERRUPTED: &str = "interrupted";
 
 /// The API to test.
-struct Target<'a> {
-    session: &'a Path,
+pub(crate) struct Target<'a> {
+    pub(crate) session: &'a Path,
     /// Takes precedence over the URL in the session file.
-    url: Option<String>,
+    pub(crate) url: Option<String>,
     /// A text that the tests send in every value, and that must not appear in the functions' output.
-    canary: Option<&'a str>,
-    faults: bool,
+    pub(crate) canary: Option<&'a str>,
+    pub(crate) faults: bool,
+    /// Environment variables for the tests, which replace the developer's.
+    pub(crate) variables: &'a [(&'static str, &'static str)],
 }
 
 /// Runs the tests.
@@ -57,7 +59,7 @@ pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
     let Some(session) = session else { return test_temporary_api(root, faults, &args).await };
     // The tests have another current directory.
     let session = &session.canonicalize().with_context(|| format!("cannot read {}", session.display()))?;
-    let target = Target { session, url, canary: None, faults };
+    let target = Target { session, url, canary: None, faults, variables: &[] };
     let signal = termination_signal()?;
     tokio::select! {
         outcome = run_tests(root, &target, &args) => outcome,
@@ -79,11 +81,12 @@ async fn test_temporary_api(root: &Path, faults: bool, args: &[String]) -> Resul
         output: Output::File(log.clone()),
         faults: if faults { Some(FAULTS) } else { None },
     };
-    let canary = format!("canary{}", uuid::Uuid::new_v4().simple());
+    let canary = new_canary();
     let tested = with_server(&setup, async |server| {
         let mut secrets = secrets(server.wait_until_ready().await?);
         let session = &directory.join("session.json");
-        run_tests(root, &Target { session, url: None, canary: Some(&canary), faults }, args).await?;
+        let target = Target { session, url: None, canary: Some(&canary), faults, variables: &[] };
+        run_tests(root, &target, args).await?;
         secrets.push(canary);
         Ok(secrets)
     });
@@ -92,13 +95,19 @@ async fn test_temporary_api(root: &Path, faults: bool, args: &[String]) -> Resul
     ensure_no_secret_is_logged(&output, &secrets)
 }
 
-async fn run_tests(root: &Path, target: &Target<'_>, args: &[String]) -> Result<()> {
+/// A text that nothing contains by chance.
+pub(crate) fn new_canary() -> String {
+    format!("canary{}", uuid::Uuid::new_v4().simple())
+}
+
+/// Runs the tests, with `args` for the test binary.
+pub(crate) async fn run_tests(root: &Path, target: &Target<'_>, args: &[String]) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--package", "shared", "--features", "e2e", "--test", "e2e", "--"]).args(args);
     if target.faults {
         cargo.arg(TESTS_WITH_FAULTS);
     }
-    cargo.current_dir(root).env("E2E_SESSION", target.session);
+    cargo.current_dir(root).env("E2E_SESSION", target.session).envs(target.variables.iter().copied());
     match &target.url {
         Some(url) => cargo.env("API_URL", url),
         None => cargo.env_remove("API_URL"),
@@ -112,13 +121,13 @@ async fn run_tests(root: &Path, target: &Target<'_>, args: &[String]) -> Result<
 }
 
 /// The credentials of a session, and the prefixes of all others.
-fn secrets(session: &Session) -> Vec<String> {
+pub(crate) fn secrets(session: &Session) -> Vec<String> {
     session.credentials().chain(API_KEY_PREFIXES).map(str::to_owned).collect()
 }
 
 /// Fails if a line of the functions' output contains a secret. Output without any request is an error as well, because
 /// then the search proves nothing.
-fn ensure_no_secret_is_logged(output: &str, secrets: &[String]) -> Result<()> {
+pub(crate) fn ensure_no_secret_is_logged(output: &str, secrets: &[String]) -> Result<()> {
     ensure!(output.contains("\"request_id\""), "the functions logged no request, so the search for secrets is void");
     for line in output.lines() {
         let has_secret = secrets.iter().any(|secret| line.contains(secret));

@@ -4,6 +4,7 @@ mod admin_key;
 mod audit;
 mod ci;
 mod clients;
+mod cloud;
 mod dev;
 mod e2e;
 mod files;
@@ -30,6 +31,8 @@ enum Command {
     E2e(e2e::Options),
     /// Generates clients from openapi.json, compiles them, and walks through a temporary API with each
     Clients,
+    /// Deploys template.yaml to an emulated cloud or to AWS, and runs the end-to-end tests against it
+    Cloud(cloud::Options),
     /// Creates an admin API key, for a new organization or an existing one, and prints it
     AdminKey(admin_key::Options),
     /// Writes the files that are generated from the route table
@@ -67,6 +70,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Dev(options) => dev::run(&root, options).await,
         Command::E2e(options) => e2e::run(&root, options).await,
         Command::Clients => clients::run(&root).await,
+        Command::Cloud(options) => cloud::run(&root, options).await,
         Command::AdminKey(options) => admin_key::run(options).await,
         Command::Sync { check } => sync::sync(&root, check),
         Command::Load(options) => load::run(&options).await,

@@ -106,7 +106,7 @@ fn offline(command: &mut Command) -> &mut Command {
 }
 
 /// This machine's architecture as the template's parameter spells it.
-fn architecture() -> Result<&'static str> {
+pub(crate) fn architecture() -> Result<&'static str> {
     match env::consts::ARCH {
         "x86_64" => Ok("x86_64"),
         "aarch64" => Ok("arm64"),

@@ -82,6 +82,13 @@ pub(crate) fn python_tools(root: &Path) -> Result<PathBuf> {
     python_packages(root, "python", "xtask/requirements.txt", PYTHON, "sam and cfn-lint (0.3 GB)")
 }
 
+/// The directory of the `python` that can import the emulated cloud and its clients, at the versions of
+/// `xtask/cloud/requirements.txt`.
+pub(crate) fn cloud_python(root: &Path) -> Result<PathBuf> {
+    let list = "xtask/cloud/requirements.txt";
+    python_packages(root, "cloud", list, PYTHON, "the emulated cloud, MiniStack (0.2 GB)")
+}
+
 /// The path of schemathesis, at the versions of `xtask/prove/requirements.txt`.
 pub(crate) fn schemathesis(root: &Path) -> Result<PathBuf> {
     let list = "xtask/prove/requirements.txt";

@@ -21,6 +21,7 @@
 #![expect(clippy::missing_panics_doc, clippy::expect_used, reason = "test support fails a test by panicking")]
 
 pub mod app;
+mod config;
 pub mod engine;
 pub mod fault;
 pub mod fixtures;
@@ -32,6 +33,7 @@ pub mod rules;
 pub mod tenant;
 
 pub use app::{JWT_SECRET, RETRY_POLICY, TestApp, app_without_table, deadline};
+pub use config::variables_of_config;
 pub use fixtures::{contact_patch, jane, new_contact, parse_body};
 pub use http_client::http_client;
 pub use request::TestRequest;

@@ -1,16 +1,15 @@
 //! `template.yaml` agrees with the route table, the keys of the table and the configuration.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::KeySchemaElement;
 use chrono::DateTime;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Value, json};
-use shared::config::{Config, JwtKeys};
 use shared::domain::{ActivityId, CampaignId, ContactId, ImportId, OrgId, Scope};
 use shared::dynamodb::keys::Partition;
 use shared::dynamodb::{Parent, keys, schema};
+use shared::testing::variables_of_config;
 use shared::{Endpoint, endpoint, openapi};
 use uuid::Uuid;
 
@@ -399,25 +398,7 @@ fn key_schema(elements: &[KeySchemaElement]) -> Value {
 #[test]
 fn functions_get_the_variables_that_they_read_and_no_others() {
     // A deployed function reads the secret from Secrets Manager; only `cargo dev` and tests pass it in a variable.
-    let local = ["JWT_SECRET", "JWT_SECRET_PREVIOUS"];
-    let read = RefCell::new(BTreeSet::new());
-    for algorithm in ["HS256", "RS256", "ES256", "EdDSA"] {
-        let config = Config::read(|name| {
-            read.borrow_mut().insert(name.to_owned());
-            let value = match name {
-                "JWT_ALGORITHM" => algorithm,
-                "JWT_SECRET_ARN" => "arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts/jwt-a1B2c3",
-                "JWT_SECRET_CACHE_SECONDS" => "300",
-                name if local.contains(&name) => "",
-                _ => "set",
-            };
-            Some(value.to_owned())
-        });
-        assert!(config.is_ok(), "shared/src/config.rs: {config:?}");
-    }
-    // Lambda sets these.
-    let read =
-        read.into_inner().into_iter().filter(|name| !name.starts_with("AWS_") && !local.contains(&name.as_str()));
+    let read = variables_of_config();
     let template = template();
     let set = template["Globals"]["Function"]["Environment"]["Variables"].as_object().unwrap().keys().cloned();
     assert_same(read, set, "template.yaml: Globals.Function.Environment is what shared/src/config.rs reads");

@@ -1,14 +1,11 @@
 //! The children of a deleted parent: invisible at once, removed by the worker soon after.
 
-use std::sync::LazyLock;
-
 use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
-use tokio::runtime::{Builder, Runtime};
 
 use crate::client::{
-    API, PROPAGATION_TIMEOUT, concurrently, delete, eventually, get, jane, new_contact, new_email, new_import, patch,
-    post, put, rows,
+    PROPAGATION_TIMEOUT, concurrently, delete, eventually, get, jane, new_contact, new_email, new_import, patch, post,
+    put, rows, with_local_table,
 };
 
 const ACTIVITIES: usize = 2_000;
@@ -27,10 +24,7 @@ fn activity(number: usize) -> Value {
 /// The items of a local table that contain this text; `None` for a deployed table. Tombstones are left out, because they
 /// stay for a quarter of an hour.
 fn items_containing(text: &str) -> Option<Vec<String>> {
-    // One runtime for all tests: the connections of the table's client live in it.
-    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
-    let table = API.local_table.as_ref()?;
-    let mut items = RUNTIME.block_on(table.dump()).unwrap();
+    let mut items = with_local_table(async |table| table.dump().await)?;
     items.retain(|item| item.contains(text) && !item.contains("\"TOMBSTONE\""));
     Some(items)
 }

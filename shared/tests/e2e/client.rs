@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use shared::config::{Database, Secret};
 use shared::dynamodb::{RetryPolicy, Table};
 use shared::testing::http_client;
+use tokio::runtime::{Builder, Runtime};
 use ureq::Agent;
 use ureq::http::{self, HeaderMap};
 use uuid::Uuid;
@@ -36,7 +37,7 @@ pub(crate) struct Api {
     /// Another organization.
     pub(crate) other: Org,
     /// The table, if it lies on a local engine.
-    pub(crate) local_table: Option<Table>,
+    local_table: Option<Table>,
     agent: Agent,
     permits: Permits,
 }
@@ -138,6 +139,14 @@ fn local_table(endpoint: String, table: String) -> Table {
         endpoint: Some(endpoint),
     };
     Table::new(&database, RetryPolicy::default())
+}
+
+/// Works with the table directly, if it lies on a local engine; `None` for a deployed table.
+pub(crate) fn with_local_table<T>(work: impl AsyncFnOnce(&Table) -> Result<T, String>) -> Option<T> {
+    // One runtime for all tests: the connections of the table's client live in it.
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
+    let table = API.local_table.as_ref()?;
+    Some(RUNTIME.block_on(work(table)).unwrap())
 }
 
 /// A request with the admin key of [`Api::org`], unless the test replaces it.

@@ -5,9 +5,13 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use shared::dynamodb::keys;
 use uuid::Uuid;
 
-use crate::client::{PROPAGATION_TIMEOUT, Response, delete, eventually, get, jane, new_email, patch, post, put, rows};
+use crate::client::{
+    API, PROPAGATION_TIMEOUT, Response, delete, eventually, get, jane, new_email, new_import, patch, post, put, rows,
+    with_local_table,
+};
 
 /// The values of a text member, without duplicates.
 fn distinct<'a>(rows: &'a [Value], member: &str) -> BTreeSet<&'a str> {
@@ -47,6 +51,51 @@ fn an_import_is_uploaded_linked_and_deleted() {
         let status = if id == contact { 404 } else { 200 };
         get(&format!("/contacts/{id}")).send().expect(status);
     }
+}
+
+#[test]
+fn an_upload_of_known_contacts_adds_them_to_another_import() {
+    let contacts = json!([jane(&new_email()), jane(&new_email())]);
+    post("/contacts/bulk", &contacts).header("x-import-id", &new_import()).send().expect(201);
+    let import = new_import();
+
+    let report = post("/contacts/bulk", &contacts).header("x-import-id", &import).send().expect(201).json();
+
+    assert_eq!(report["updated"], json!(2));
+    assert_eq!(contacts_count(&import), json!(2));
+}
+
+#[test]
+fn an_upload_repairs_a_lost_membership() {
+    let import = new_import();
+    let contact = post("/contacts/", &jane(&new_email())).header("x-import-id", &import).send().expect(201).json();
+    let (org, import_id) = (API.org.org_id.parse().unwrap(), import.parse().unwrap());
+    let membership = keys::membership(org, import_id, contact["id"].as_str().unwrap().parse().unwrap());
+    // No request can lose it, so a deployed API cannot be tested.
+    if with_local_table(async |table| table.delete_item(&membership).await).is_none() {
+        return;
+    }
+    assert_eq!(contacts_count(&import), json!(0));
+
+    post("/contacts/bulk", &json!([contact])).header("x-import-id", &import).send().expect(201);
+
+    assert_eq!(contacts_count(&import), json!(1));
+}
+
+fn contacts_count(import: &str) -> Value {
+    get(&format!("/imports/{import}")).send().expect(200).json()["contacts_count"].clone()
+}
+
+#[test]
+fn a_campaign_can_lose_its_lead_magnet() {
+    let lead_magnet = json!({"name": "Guide", "url": "https://example.com/guide.pdf", "content_type": "pdf"});
+    let campaign = post("/campaigns/", &json!({"name": "Q1-2024", "lead_magnet": lead_magnet})).send().expect(201);
+    assert!(campaign.json()["lead_magnet_id"].is_string(), "{campaign:?}");
+    let path = format!("/campaigns/{}", campaign.id());
+
+    put(&path, &json!({"lead_magnet": null})).send().expect(200);
+
+    assert_eq!(get(&path).send().expect(200).json()["lead_magnet_id"], json!(null));
 }
 
 fn create_one_by_one(emails: &[String], import: &str) {

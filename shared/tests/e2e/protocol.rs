@@ -7,7 +7,8 @@ use shared::Endpoint;
 use uuid::Uuid;
 
 use crate::client::{
-    API, Request, Response, delete, get, jane, new_contact, new_email, new_import, post, put, rows, rows_of_all_pages,
+    API, Request, Response, delete, get, jane, new_campaign, new_contact, new_email, new_import, post, put, rows,
+    rows_of_all_pages,
 };
 
 const REUSED: &str = "Idempotency-Key was already used for a different request";
@@ -22,6 +23,19 @@ fn a_path_may_end_with_a_slash() {
         delete(&contact).send().expect(200);
         get(&format!("/contacts{slash}?limit=1")).send().expect(200);
         post(&format!("/imports{slash}"), &json!({"source": "csv"})).send().expect(201);
+    }
+}
+
+#[test]
+fn every_route_exists_with_and_without_its_trailing_slash() {
+    for endpoint in Endpoint::ALL {
+        let spec = endpoint.spec();
+        // Without a credential, the values of path parameters do not matter: `/contacts/{contact_id}` is `/contacts/contact_id`.
+        let path = spec.path.replace(['{', '}'], "");
+        for slash in ["", "/"] {
+            let response = Request::new(spec.method.as_str(), &format!("{path}{slash}")).anonymous().send();
+            response.expect_error(401, "Invalid or missing authentication credentials");
+        }
     }
 }
 
@@ -200,6 +214,19 @@ fn an_idempotency_key_of_a_failed_request_can_be_used_again() {
     let key = Uuid::new_v4().to_string();
     post("/imports", &json!({})).header("idempotency-key", &key).send().expect(400);
     post("/imports", &json!({"source": "csv"})).header("idempotency-key", &key).send().expect(201);
+}
+
+#[test]
+fn an_upload_or_a_link_can_be_repeated_at_once_with_its_idempotency_key() {
+    let upload = post("/contacts/bulk", &json!([jane(&new_email())]));
+    let link = json!({"import_ids": [new_import()]});
+    let link = post(&format!("/campaign-imports/{}/imports", new_campaign("draft")), &link);
+    for request in [upload, link] {
+        let request = request.header("idempotency-key", &Uuid::new_v4().to_string());
+        request.send().expect(201);
+        // The first request has released the lock of the key.
+        request.send().expect(201);
+    }
 }
 
 #[test]

@@ -3,19 +3,19 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use shared::app::{App, RequestContext};
 use shared::auth::{Credentials, Principal};
+use shared::config::Config;
 use shared::domain::{ApiKeySecret, ImportId, OrgId};
-use shared::dynamodb::Table;
+use shared::dynamodb::{RetryPolicy, Table};
 use shared::repositories::api_keys;
 use shared::testing::Tenant;
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
-use super::database::DatabaseUrl;
 use super::seed::{self, Seeder};
 
 /// The time limit of each operation on the demo data: the one of a request to the API.
@@ -42,12 +42,21 @@ struct DemoOrg {
 #[derive(Serialize)]
 pub(crate) struct Session {
     pub(crate) base_url: String,
-    /// Where the gateway takes the Invoke calls of Lambda's API.
-    lambda_url: String,
+    lambda_url: Option<String>,
     pub(super) dynamodb_url: String,
-    table_name: &'static str,
+    table_name: String,
     pub(crate) orgs: Vec<Org>,
     pub(crate) jwt_secret: String,
+}
+
+/// The URLs of an API.
+pub(super) struct Urls {
+    /// The base URL of the API.
+    pub(super) base: String,
+    /// The URL of Lambda's API, if it takes unsigned requests.
+    pub(super) lambda: Option<String>,
+    /// The URL of the engine; empty for DynamoDB itself.
+    pub(super) dynamodb: String,
 }
 
 /// An organization and one credential of each kind.
@@ -64,8 +73,15 @@ pub(crate) struct Org {
     pub(super) import_id: ImportId,
 }
 
+/// The table of a deployed API.
+pub(crate) struct DeployedTable {
+    pub(crate) name: String,
+    /// The URL of another engine than DynamoDB.
+    pub(crate) dynamodb_url: Option<String>,
+}
+
 /// Generates a secret for signing tokens.
-pub(super) fn new_jwt_secret() -> String {
+pub(crate) fn new_jwt_secret() -> String {
     format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }
 
@@ -104,22 +120,42 @@ impl Demo {
         Seeder { ctx, principal }.restore_example(org.import_id).await
     }
 
-    /// The session of an API with this demo data. `previous_secret` is accepted beside the secret of new tokens.
-    pub(super) fn into_session(
-        self,
-        previous_secret: &str,
-        base_url: String,
-        dynamodb_url: &DatabaseUrl,
-        table_name: &'static str,
-    ) -> Session {
+    /// The session of an API with this demo data. The API accepts `previous_secret` beside the secret of new tokens.
+    pub(super) fn into_session(self, previous_secret: Option<&str>, urls: Urls, table_name: String) -> Session {
         let Self { jwt_secret, orgs } = self;
+        let Urls { base, lambda, dynamodb } = urls;
         let orgs = orgs.into_iter().map(|org| org.with_tokens(&jwt_secret, previous_secret)).collect();
-        let lambda_url = base_url.clone();
-        Session { base_url, lambda_url, dynamodb_url: dynamodb_url.to_string(), table_name, orgs, jwt_secret }
+        Session { base_url: base, lambda_url: lambda, dynamodb_url: dynamodb, table_name, orgs, jwt_secret }
     }
 }
 
 impl Session {
+    /// Creates the demo organizations of a deployed API, directly in its table. `variable` has the environment variables with
+    /// the region and the credentials.
+    pub(crate) async fn create(
+        base_url: String,
+        database: DeployedTable,
+        jwt_secret: String,
+        previous_secret: Option<&str>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
+        let DeployedTable { name, dynamodb_url } = database;
+        let config = Config::read(|variable_name| match variable_name {
+            "TABLE_NAME" => Some(name.clone()),
+            "AWS_ENDPOINT_URL_DYNAMODB" => dynamodb_url.clone(),
+            "JWT_ALGORITHM" => Some("HS256".to_owned()),
+            "JWT_SECRET" => Some(jwt_secret.clone()),
+            other if other.starts_with("AWS_") => variable(other),
+            _ => None,
+        });
+        let config = config.map_err(|error| anyhow!(error))?;
+        let table = Table::new(&config.database, RetryPolicy::default());
+        let demo = Demo::seed(jwt_secret, &table, &App::new(&config), false).await;
+        let demo = demo.with_context(|| format!("cannot create organizations in the table {name}"))?;
+        let urls = Urls { base: base_url, lambda: None, dynamodb: dynamodb_url.unwrap_or_default() };
+        Ok(demo.into_session(previous_secret, urls, name))
+    }
+
     /// The credentials of all organizations.
     pub(crate) fn credentials(&self) -> impl Iterator<Item = &str> {
         self.orgs.iter().flat_map(Org::credentials)

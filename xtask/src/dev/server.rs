@@ -18,7 +18,7 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 
 use super::database::{Database, RunningDatabase};
-use super::demo::{Demo, Session, new_jwt_secret};
+use super::demo::{Demo, Session, Urls, new_jwt_secret};
 use super::gateway::{Gateway, GatewayOptions};
 use super::process::{Output, ProcessGroup};
 use super::stream::{EventSourceMapping, remove_expired_items};
@@ -101,6 +101,8 @@ impl Server {
         let gateway = GatewayOptions { root, cargo_lambda, port: *port, env_file, release: *release, output };
         let gateway = Gateway::start(&gateway).await?;
 
+        let urls =
+            Urls { base: gateway.url(), lambda: Some(gateway.url()), dynamodb: database.url.to_string() };
         let mut background = JoinSet::new();
         if let Some(engine) = &database.engine {
             background.spawn(remove_expired_items(engine.clone()));
@@ -108,7 +110,7 @@ impl Server {
         Ok(Self {
             background,
             event_source: EventSourceMapping::new(&database, TABLE, &variables, &gateway.url()),
-            session: demo.into_session(&previous_secret, gateway.url(), &database.url, TABLE),
+            session: demo.into_session(Some(&previous_secret), urls, TABLE.to_owned()),
             session_file,
             gateway,
             _proxy: proxy,
@@ -206,7 +208,7 @@ fn write_env_file(file: &Path, variables: &Variables) -> Result<()> {
 }
 
 /// Builds all functions at once. The gateway would build each one at its first request.
-async fn build_functions(root: &Path, release: bool) -> Result<()> {
+pub(crate) async fn build_functions(root: &Path, release: bool) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.arg("build").current_dir(root);
     if release {
@@ -228,7 +230,7 @@ fn ensure_port_is_free(port: u16) -> Result<()> {
 }
 
 /// Locks a directory against a second API with the same data, until the file is closed.
-fn lock(directory: &Path) -> Result<File> {
+pub(crate) fn lock(directory: &Path) -> Result<File> {
     let path = directory.join("lock");
     let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
     match file.try_lock() {

@@ -1,0 +1,223 @@
+//! `cargo xtask cloud`: the deployed stack, from nothing to the end-to-end tests and back.
+//!
+//! By default the cloud is emulated: MiniStack deploys `template.yaml` by CloudFormation and runs the functions' binaries,
+//! each under its own role. So this tests what only a deployment has: routes, roles, environment, secrets, the stream's
+//! mapping. `docs/operations.md` lists what the emulator cannot show. With `--aws` the same runs in an account.
+
+mod aws;
+mod emulator;
+mod grants;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use shared::testing::variables_of_config;
+
+use self::emulator::{Deployment, Emulator, Template, function_log};
+use self::grants::Report;
+use crate::admin_key::local_credential;
+use crate::dev::{
+    DeployedTable, LOCAL_CREDENTIALS, Session, build_functions, lock, new_jwt_secret, termination_signal,
+};
+use crate::e2e::{INTERRUPTED, Target, ensure_no_secret_is_logged, new_canary, run_tests, secrets};
+use crate::files::write_atomically;
+use crate::{template, tools, workspace};
+
+/// The options of `cargo xtask cloud`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Deploy this template instead of template.yaml
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+    /// Set a parameter of the template; can be given several times
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parse_parameter)]
+    parameters: Vec<(String, String)>,
+    /// After the tests, leave the stack running until Ctrl-C, and print its URL
+    #[arg(long)]
+    keep: bool,
+    /// Run no tests
+    #[arg(long, requires = "keep")]
+    no_tests: bool,
+    #[command(flatten)]
+    aws: aws::AwsOptions,
+    /// Arguments for the test binary, such as part of a test's name; the grants are then not judged
+    #[arg(last = true)]
+    args: Vec<String>,
+}
+
+/// Prints what the command does, with the seconds since its start.
+#[derive(Clone, Copy)]
+struct Progress(Instant);
+
+impl Progress {
+    #[expect(clippy::print_stderr, reason = "the developer waits for it")]
+    fn print(self, text: &str) {
+        eprintln!("[{:>3} s] {text}", self.0.elapsed().as_secs());
+    }
+}
+
+fn parse_parameter(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Deploys the stack, tests it, and removes it.
+pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
+    let progress = Progress(Instant::now());
+    if options.aws.enabled {
+        return aws::run(root, &options, progress).await;
+    }
+    // Before the signal handlers are installed, so that Ctrl-C ends a download at once.
+    let python = tools::cloud_python(root)?;
+    let directory = &workspace::local_dir(root, "cloud");
+    let signal = termination_signal()?;
+    tokio::pin!(signal);
+
+    fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    let _lock = lock(directory)?;
+    progress.print("building the functions");
+    tokio::select! {
+        built = build_functions(root, false) => built?,
+        () = &mut signal => bail!(INTERRUPTED),
+    }
+    let binaries = workspace::cargo_target_dir(root)?.join("debug");
+    progress.print("starting the emulated cloud");
+    let mut emulator = tokio::select! {
+        started = Emulator::start(root, &python, directory) => started?,
+        () = &mut signal => bail!(INTERRUPTED),
+    };
+    let run = EmulatedRun { root, directory, binaries: &binaries, options: &options, progress };
+    let outcome = tokio::select! {
+        outcome = run.deploy_and_test(&emulator) => outcome,
+        () = &mut signal => Err(anyhow!(INTERRUPTED)),
+    };
+    if options.keep && !is_interruption(&outcome) {
+        if let Err(error) = &outcome {
+            progress.print(&format!("failed: {error:#}"));
+        }
+        progress.print("the emulated cloud is still running; press Ctrl-C to stop it");
+        tokio::select! {
+            error = emulator.exited() => return Err(error),
+            () = &mut signal => {}
+        }
+    }
+    progress.print("stopping the emulated cloud");
+    emulator.stop().await;
+    outcome
+}
+
+fn is_interruption(outcome: &Result<()>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.to_string() == INTERRUPTED)
+}
+
+/// One deployment to a running emulator, and its tests.
+struct EmulatedRun<'a> {
+    root: &'a Path,
+    directory: &'a Path,
+    binaries: &'a Path,
+    options: &'a Options,
+    progress: Progress,
+}
+
+impl EmulatedRun<'_> {
+    async fn deploy_and_test(&self, emulator: &Emulator) -> Result<()> {
+        let jwt_secret = new_jwt_secret();
+        let deployment = self.deploy(emulator, &jwt_secret).await?;
+        let session = self.create_organizations(emulator, &deployment, &jwt_secret).await?;
+        if self.options.no_tests {
+            return Ok(());
+        }
+        ensure_variables_are_exact(&deployment.variables)?;
+        let tested = self.run_tests(&session).await;
+        // A refused call is the likely cause of a failed test.
+        let report = Report::new(&deployment.roles, &emulator.accesses()?)?;
+        self.print_grants(&report);
+        let mut secrets = secrets(&session);
+        secrets.push(tested?);
+        ensure_no_secret_is_logged(&emulator.function_output()?, &secrets)?;
+        if self.options.args.is_empty() { report.ensure_is_exact() } else { Ok(()) }
+    }
+
+    async fn deploy(&self, emulator: &Emulator, jwt_secret: &str) -> Result<Deployment> {
+        let default = self.root.join("template.yaml");
+        let file = self.options.template.as_deref().unwrap_or(&default);
+        self.progress.print(&format!("deploying {}", file.display()));
+        let mut parameters = vec![("Architecture", template::architecture()?)];
+        parameters.extend(self.options.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let template = Template { root: self.root, file, binaries: self.binaries, parameters: &parameters, jwt_secret };
+        let deployment = emulator.deploy(&template).await?;
+        let left_out = deployment.left_out.join(", ");
+        self.progress.print(&format!("deployed {} resources; the emulator lacks: {left_out}", deployment.resources));
+        Ok(deployment)
+    }
+
+    /// Creates the organizations, and writes the session file.
+    async fn create_organizations(
+        &self,
+        emulator: &Emulator,
+        deployment: &Deployment,
+        secret: &str,
+    ) -> Result<Session> {
+        let table = DeployedTable { name: deployment.outputs.table_name.clone(), dynamodb_url: Some(emulator.url()) };
+        let base_url = deployment.base_url.clone();
+        let session = Session::create(base_url, table, secret.to_owned(), local_credential).await?;
+        let file = self.session_file();
+        write_atomically(&file, &serde_json::to_string_pretty(&session)?)?;
+        self.progress.print(&format!("the API is ready at {}", session.base_url));
+        self.progress.print(&format!("credentials: {}", file.display()));
+        self.progress.print(&format!("output of the functions: {}", function_log(self.directory).display()));
+        Ok(session)
+    }
+
+    /// Runs the tests, and returns the canary that they sent in every value.
+    async fn run_tests(&self, session: &Session) -> Result<String> {
+        self.progress.print(&format!("testing {}", session.base_url));
+        let canary = new_canary();
+        let file = &self.session_file();
+        let target =
+            Target { session: file, url: None, canary: Some(&canary), faults: false, variables: &LOCAL_CREDENTIALS };
+        run_tests(self.root, &target, &self.options.args).await?;
+        Ok(canary)
+    }
+
+    fn print_grants(&self, report: &Report) {
+        let Report { used, unused, refused, unchecked } = report;
+        self.progress.print(&format!("grants: {used} used, {} unused, {} refused", unused.len(), refused.len()));
+        for finding in refused.iter().chain(unused) {
+            self.progress.print(finding);
+        }
+        self.progress.print(&format!("grants that the emulator does not check: {}", summary(unchecked)));
+    }
+
+    fn session_file(&self) -> PathBuf {
+        self.directory.join("session.json")
+    }
+}
+
+/// Grants by what they allow, with the number of functions that have them.
+fn summary(grants: &[String]) -> String {
+    let mut counts = BTreeMap::<_, usize>::new();
+    for grant in grants {
+        let (_, allowed) = grant.split_once(": ").unwrap_or_default();
+        let allowed = allowed.split(" on ").next().unwrap_or_default();
+        *counts.entry(allowed.rsplit('/').next().unwrap_or_default()).or_default() += 1;
+    }
+    counts.iter().map(|(allowed, count)| format!("{allowed} of {count}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Fails unless every function has the environment variables that the code reads, and no others. No test can tell a missing
+/// variable from a blank one.
+fn ensure_variables_are_exact(variables: &BTreeMap<String, BTreeSet<String>>) -> Result<()> {
+    let read = variables_of_config();
+    let mut findings = Vec::new();
+    for (function, set) in variables {
+        findings.extend(read.difference(set).map(|name| format!("{function} is not given {name}, which it reads")));
+        findings
+            .extend(set.difference(&read).map(|name| format!("{function} is given {name}, which it does not read")));
+    }
+    ensure!(findings.is_empty(), "the template sets wrong environment variables\n{}", findings.join("\n"));
+    Ok(())
+}
