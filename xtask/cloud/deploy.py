@@ -29,8 +29,8 @@ STACK = "contacts"
 BUCKET = "deployment"
 # The root of the account. All other keys are those of roles, to whom IAM applies.
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
-# The template's parameter for the secret, and the attribute of the secret that it takes.
-SECRET_PARAMETER, SECRET_ATTRIBUTE = "JwtSecretName", "Name"
+# How long functions cache the secret. Short, so that a rotation of it can be tested.
+SECRET_CACHE_SECONDS = "5"
 UNSUPPORTED = ("AWS::CodeDeploy::",)
 STACK_TIMEOUT_SECONDS = 120
 
@@ -187,8 +187,12 @@ def main():
 
     s3, cloudformation = client("s3"), client("cloudformation")
     secret = client("secretsmanager").create_secret(Name=f"{STACK}/jwt", SecretString=os.environ["JWT_SECRET"])
-    parameters.setdefault(SECRET_PARAMETER, secret[SECRET_ATTRIBUTE])
     template = yaml_parse(options.template.read_text(encoding="utf-8"))
+    if "JwtSecretArn" in template["Parameters"]:
+        defaults = {"JwtSecretArn": secret["ARN"], "JwtSecretCacheSeconds": SECRET_CACHE_SECONDS}
+    else:
+        defaults = {"JwtSecretName": secret["Name"]}
+    parameters = defaults | parameters
     s3.create_bucket(Bucket=BUCKET)
     upload_functions(template, s3, options.binaries, options.packages)
     os.environ.setdefault("AWS_DEFAULT_REGION", CREDENTIALS["region_name"])
@@ -205,6 +209,7 @@ def main():
     description = {
         "base_url": f"{options.endpoint}/_aws/execute-api/{api}/{stage}",
         "secret_arn": secret["ARN"],
+        "secret_cache_seconds": int(parameters["JwtSecretCacheSeconds"]) if "JwtSecretArn" in parameters else None,
         "outputs": {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
         "resources": len(resources),
         "left_out": left_out,

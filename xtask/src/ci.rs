@@ -52,6 +52,8 @@ enum Step {
     Template,
     /// Runs the end-to-end tests
     E2e,
+    /// Deploys template.yaml to an emulated cloud, and runs the end-to-end tests there
+    Cloud,
     /// Runs the end-to-end tests of many writers while database calls fail
     E2eFaults,
     /// Lints openapi.json, generates clients from it, and calls the API through each
@@ -112,6 +114,7 @@ impl Step {
             Self::GeneratedFiles => sync::sync(root, true).map(|()| TestCounts::default()),
             Self::Template => template::check(root).map(|()| TestCounts::default()),
             Self::E2e => cargo(root, &["xtask", "e2e"]),
+            Self::Cloud => cargo(root, &["xtask", "cloud"]),
             Self::E2eFaults => cargo(root, &["xtask", "e2e", "--faults"]),
             Self::Clients => cargo(root, &["xtask", "clients"]),
             Self::Prove => prove(root),

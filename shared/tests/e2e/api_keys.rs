@@ -1,9 +1,19 @@
 //! The life cycle of an API key: created, returned once, used, listed, revoked.
 
+use std::time::Duration;
+
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::client::{API, delete, get, jane, new_api_key, new_email, post, rows, wait_until_listed};
+use crate::client::{
+    API, concurrently, delete, eventually, get, jane, new_api_key, new_email, post, rows, wait_until_listed,
+};
+
+/// Enough concurrent requests to reach several processes of one function.
+const PROCESSES: usize = 8;
+
+/// The documented time within which a revocation takes effect.
+const CACHED_FOR: Duration = Duration::from_secs(60);
 
 const UNAUTHORIZED: &str = "Invalid or missing authentication credentials";
 const FORBIDDEN: &str = "You do not have permission to access this resource";
@@ -34,6 +44,21 @@ fn a_key_works_until_its_revocation_and_is_listed_without_its_secret() {
     assert!(wait_until_listed(id)["revoked_at"].is_string());
     // A function that has used the key may accept it from its cache for another minute. This function has not.
     get("/campaigns/?limit=1").key(key).send().expect_error(401, UNAUTHORIZED);
+}
+
+#[test]
+fn functions_that_know_a_key_refuse_it_within_a_minute_after_its_revocation() {
+    let created = new_api_key(&["read"]).json();
+    let key = created["key"].as_str().unwrap();
+    let statuses = || concurrently(PROCESSES, |_| get("/contacts/?limit=1").key(key).send().status);
+    assert_eq!(statuses(), [200; PROCESSES]);
+
+    delete(&format!("/api-keys/{}", created["id"].as_str().unwrap())).send().expect(200);
+
+    eventually(CACHED_FOR, || match statuses() {
+        statuses if statuses == [401; PROCESSES] => Ok(()),
+        statuses => Err(format!("{statuses:?}")),
+    });
 }
 
 #[test]

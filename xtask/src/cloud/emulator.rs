@@ -18,6 +18,8 @@ use crate::e2e::free_port;
 use crate::files::create_empty_dir;
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// The directories whose content only a running emulator needs.
+const TEMPORARY_DIRECTORIES: [&str; 2] = ["state", "tmp"];
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A running emulator. It has to be stopped with [`stop`](Self::stop), which waits for its processes.
@@ -45,6 +47,10 @@ pub(super) struct Template<'a> {
 pub(super) struct Deployment {
     pub(super) base_url: String,
     pub(super) outputs: Outputs,
+    /// The secret that signs tokens.
+    pub(super) secret_arn: String,
+    /// How long functions cache the secret; `None` if they read it when they are deployed.
+    pub(super) secret_cache_seconds: Option<u64>,
     /// The number of resources.
     pub(super) resources: usize,
     /// The resources that the emulator does not support.
@@ -66,16 +72,15 @@ impl Emulator {
     /// virtual environment's programs.
     pub(super) async fn start(root: &Path, python: &Path, directory: &Path) -> Result<Self> {
         let port = free_port()?;
-        for name in ["state", "tmp"] {
+        for name in TEMPORARY_DIRECTORIES {
             let directory = directory.join(name);
             create_empty_dir(&directory).with_context(|| format!("cannot empty {}", directory.display()))?;
         }
-        let emulator = Self::spawn(root, python, directory, port).await?;
-        let url = emulator.url();
-        let mut emulator = emulator;
+        let mut emulator = Self::spawn(root, python, directory, port).await?;
         tokio::select! {
             started = timeout(START_TIMEOUT, wait_for_port(port)) => {
-                started.with_context(|| format!("the emulated cloud does not listen at {url}; its log is {}", emulator.log().display()))?;
+                let log = emulator_log(directory);
+                started.with_context(|| format!("the emulated cloud does not start; its log is {}", log.display()))?;
             }
             error = emulator.exited() => return Err(error),
         }
@@ -100,8 +105,7 @@ impl Emulator {
         for file in [function_log(directory), access_log(directory)] {
             fs::write(&file, "").with_context(|| format!("cannot write {}", file.display()))?;
         }
-        let output = Output::File(emulator_log(directory));
-        let group = ProcessGroup::spawn_piped(command, &output).await?;
+        let group = ProcessGroup::spawn_piped(command, &Output::File(emulator_log(directory))).await?;
         Ok(Self { python: python.to_owned(), port, directory: directory.to_owned(), group })
     }
 
@@ -121,6 +125,13 @@ impl Emulator {
         serde_json::from_str(&description).context("cannot parse the output of xtask/cloud/deploy.py")
     }
 
+    /// Stores a new version of a secret.
+    pub(super) async fn put_secret(&self, root: &Path, arn: &str, value: &str) -> Result<()> {
+        let mut put = Command::new(self.python.join("python"));
+        put.arg(root.join("xtask/cloud/put_secret.py")).args([&self.url(), arn]).env("JWT_SECRET", value);
+        output_of(put).await.map(drop).context("cannot store a secret")
+    }
+
     /// What the functions have printed so far.
     pub(super) fn function_output(&self) -> Result<String> {
         let log = function_log(&self.directory);
@@ -136,18 +147,21 @@ impl Emulator {
     /// Waits until the emulator exits by itself, and returns that as an error.
     pub(super) async fn exited(&mut self) -> Error {
         match self.group.wait().await {
-            Ok(status) => anyhow!("the emulated cloud exited ({status}); its log is {}", self.log().display()),
+            Ok(status) => {
+                let log = emulator_log(&self.directory);
+                anyhow!("the emulated cloud exited ({status}); its log is {}", log.display())
+            }
             Err(error) => Error::new(error).context("cannot wait for the emulated cloud"),
         }
     }
 
-    /// Stops the emulator and the functions.
-    pub(super) async fn stop(self) {
+    /// Stops the emulator and the functions, and removes their files, of a gigabyte.
+    pub(super) async fn stop(self) -> Result<()> {
         self.group.stop().await;
-    }
-
-    fn log(&self) -> PathBuf {
-        emulator_log(&self.directory)
+        for name in TEMPORARY_DIRECTORIES {
+            create_empty_dir(&self.directory.join(name)).with_context(|| format!("cannot empty {name}"))?;
+        }
+        Ok(())
     }
 }
 
