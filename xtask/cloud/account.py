@@ -47,7 +47,8 @@ def ensure_secret(session, name, value):
 
 
 def main(stack):
-    session = boto3.Session()
+    # boto3 itself reads AWS_DEFAULT_REGION only.
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
     credentials = session.get_credentials()
     if credentials is None:
         sys.exit("there are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")

@@ -46,6 +46,12 @@ struct Account {
     variables: BTreeMap<String, String>,
 }
 
+impl Account {
+    fn region(&self) -> &str {
+        self.variables.get("AWS_REGION").map(String::as_str).unwrap_or_default()
+    }
+}
+
 /// An output of a stack, as `sam list stack-outputs` prints it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -86,7 +92,7 @@ impl Run<'_> {
         let stack = &self.options.aws.stack;
         if self.options.aws.delete {
             self.progress.print(&format!("deleting the stack {stack}; its table and the secret {stack}/jwt stay"));
-            self.sam(&["delete", "--no-prompts", "--stack-name", stack]).await?;
+            self.sam(&account, &["delete", "--no-prompts", "--stack-name", stack]).await?;
         } else {
             self.progress.print(&format!("the stack {stack} stays; --delete deletes it"));
         }
@@ -98,8 +104,8 @@ impl Run<'_> {
         let mut command = Command::new(self.python.join("python"));
         command.arg(self.root.join("xtask/cloud/account.py")).arg(stack).env("JWT_SECRET", new_jwt_secret());
         let account: Account = serde_json::from_str(&output_of(command).await?)?;
-        let region = account.variables.get("AWS_REGION").map(String::as_str).unwrap_or_default();
-        self.progress.print(&format!("using the account {} in {region}, stack {stack}", account.account));
+        let (id, region) = (&account.account, account.region());
+        self.progress.print(&format!("using the account {id} in {region}, stack {stack}"));
         Ok(account)
     }
 
@@ -108,7 +114,7 @@ impl Run<'_> {
         let build = self.root.join("target/sam/cloud");
         let (directory, built) = (build.to_string_lossy(), build.join("template.yaml"));
         self.progress.print("building all functions for release");
-        self.sam(&["build", "--build-dir", &directory, "--parameter-overrides", &architecture]).await?;
+        self.sam(account, &["build", "--build-dir", &directory, "--parameter-overrides", &architecture]).await?;
         self.progress.print("deploying the stack");
         let built = built.to_string_lossy();
         let mut deploy = vec!["deploy", "--template-file", &built, "--resolve-s3", "--capabilities", "CAPABILITY_IAM"];
@@ -118,11 +124,11 @@ impl Run<'_> {
         let parameters: Vec<_> = parameters.collect();
         deploy.extend(["--parameter-overrides", &architecture, &account.secret_parameter]);
         deploy.extend(parameters.iter().map(String::as_str));
-        self.sam(&deploy).await
+        self.sam(account, &deploy).await
     }
 
     async fn test(&self, account: &Account) -> Result<()> {
-        let outputs = self.outputs().await?;
+        let outputs = self.outputs(account).await?;
         let output = |name: &str| {
             let found = outputs.iter().find(|output| output.output_key == name);
             found.map(|output| output.output_value.clone()).with_context(|| format!("the stack has no output {name}"))
@@ -140,18 +146,19 @@ impl Run<'_> {
         run_tests(self.root, &target, &self.options.args).await
     }
 
-    async fn outputs(&self) -> Result<Vec<Output>> {
+    async fn outputs(&self, account: &Account) -> Result<Vec<Output>> {
         let mut list = Command::new(self.python.join("sam"));
         list.args(["list", "stack-outputs", "--output", "json", "--stack-name", &self.options.aws.stack]);
-        list.env("SAM_CLI_TELEMETRY", "0").current_dir(self.root);
+        list.env("SAM_CLI_TELEMETRY", "0").env("AWS_DEFAULT_REGION", account.region()).current_dir(self.root);
         let outputs = output_of(list).await.context("cannot read the outputs of the stack")?;
         serde_json::from_str(&outputs).context("cannot parse the outputs of the stack")
     }
 
     /// Runs `sam` with its output on the terminal.
-    async fn sam(&self, arguments: &[&str]) -> Result<()> {
+    async fn sam(&self, account: &Account, arguments: &[&str]) -> Result<()> {
         let mut sam = Command::new(self.python.join("sam"));
-        sam.args(arguments).current_dir(self.root).env("SAM_CLI_TELEMETRY", "0").env("PATH", &self.path);
+        sam.args(arguments).current_dir(self.root).env("PATH", &self.path);
+        sam.env("SAM_CLI_TELEMETRY", "0").env("AWS_DEFAULT_REGION", account.region());
         let status = ProcessGroup::spawn(sam)?.wait().await?;
         let name = arguments.first().copied().unwrap_or_default();
         ensure!(status.success(), "sam {name} failed ({status}); its output is above");

@@ -133,14 +133,18 @@ impl Statement {
     fn is_met_by(&self, access: &Access) -> Result<bool> {
         let mut is_met = true;
         for (operator, keys) in &self.condition {
-            for (key, patterns) in keys {
-                let matches = match (operator.as_str(), key.as_str()) {
-                    ("ForAllValues:StringLike", LEADING_KEYS) => matches_wildcards,
-                    ("ForAllValues:StringEquals", LEADING_KEYS) => |pattern: &str, text: &str| pattern == text,
-                    _ => bail!("implement the condition {operator} on {key} in xtask/src/cloud/grants.rs"),
+            for (key, values) in keys {
+                ensure!(key == LEADING_KEYS, "implement the condition key {key} in xtask/src/cloud/grants.rs");
+                let (values, leading_keys) = (values.values(), &access.leading_keys);
+                is_met &= match operator.as_str() {
+                    "ForAllValues:StringLike" => {
+                        leading_keys.iter().all(|text| values.iter().any(|pattern| matches_wildcards(pattern, text)))
+                    }
+                    "ForAllValues:StringEquals" => leading_keys.iter().all(|text| values.contains(text)),
+                    // "true" demands that the request has none.
+                    "Null" => values.iter().any(|value| (value == "true") == leading_keys.is_empty()),
+                    _ => bail!("implement the condition {operator} in xtask/src/cloud/grants.rs"),
                 };
-                let is_allowed = |text: &String| patterns.values().iter().any(|pattern| matches(pattern, text));
-                is_met &= access.leading_keys.iter().all(is_allowed);
             }
         }
         Ok(is_met)
@@ -148,7 +152,8 @@ impl Statement {
 
     /// The patterns of the conditions, for a message; empty without conditions.
     fn conditions(&self) -> String {
-        let patterns = self.condition.values().flat_map(BTreeMap::values).flat_map(OneOrMany::values);
+        let conditions = self.condition.iter().filter(|(operator, _)| *operator != "Null");
+        let patterns = conditions.flat_map(|(_, keys)| keys.values()).flat_map(OneOrMany::values);
         let patterns = patterns.cloned().collect::<Vec<_>>().join(", ");
         if patterns.is_empty() { patterns } else { format!(" with the keys {patterns}") }
     }
@@ -280,6 +285,21 @@ mod tests {
     }
 
     #[test]
+    fn a_grant_that_demands_keys_is_not_used_by_a_request_without_any() {
+        let condition = json!({
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": "ORG#*"},
+            "Null": {"dynamodb:LeadingKeys": "false"},
+        });
+        let statements = json!([
+            {"Effect": "Allow", "Action": "dynamodb:Query", "Resource": TABLE, "Condition": condition},
+        ]);
+        for (keys, used) in [(vec!["ORG#0"], 1), (vec![], 0)] {
+            let report = report(statements.clone(), &[request("dynamodb:Query", &keys, true)]);
+            assert_eq!(report.used, used, "{keys:?}");
+        }
+    }
+
+    #[test]
     fn all_keys_of_a_request_have_to_match() {
         let condition = json!({"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["ORG#*", "KEY#*"]}});
         let statements = json!([
@@ -329,12 +349,17 @@ mod tests {
 
     #[test]
     fn an_unknown_condition_is_an_error_that_names_it() {
-        let condition = json!({"Bool": {"aws:SecureTransport": "true"}});
-        let statements = json!([
-            {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": TABLE, "Condition": condition},
-        ]);
-        let error = Report::new(&[role(statements)], &[request("dynamodb:PutItem", &[], true)]).unwrap_err();
-        assert!(error.to_string().contains("Bool on aws:SecureTransport"), "{error}");
+        for (operator, key, named) in [
+            ("Bool", "aws:SecureTransport", "the condition key aws:SecureTransport"),
+            ("StringLike", LEADING_KEYS, "the condition StringLike"),
+        ] {
+            let condition = json!({operator: {key: "true"}});
+            let statements = json!([
+                {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": TABLE, "Condition": condition},
+            ]);
+            let error = Report::new(&[role(statements)], &[request("dynamodb:PutItem", &[], true)]).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+        }
     }
 
     #[test]
