@@ -12,6 +12,7 @@ what MiniStack does not understand:
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -173,6 +174,8 @@ def variables(client, resources):
 
 
 def main():
+    if shutil.which("strip") is None:
+        sys.exit("cannot run strip: install binutils")
     parser = argparse.ArgumentParser()
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--template", required=True, type=Path)

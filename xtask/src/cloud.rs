@@ -25,7 +25,7 @@ use crate::dev::{
     DeployedTable, LOCAL_CREDENTIALS, Session, build_functions, lock, new_jwt_secret, termination_signal,
 };
 use crate::e2e::{INTERRUPTED, Target, ensure_no_secret_is_logged, new_canary, run_tests, secrets};
-use crate::files::write_atomically;
+use crate::files::{remove_if_present, write_atomically};
 use crate::{template, tools, workspace};
 
 /// The options of `cargo xtask cloud`.
@@ -107,7 +107,8 @@ pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
         }
     }
     progress.print("stopping the emulated cloud");
-    outcome.and(emulator.stop().await)
+    let stopped = emulator.stop().await;
+    outcome.and(stopped).and(remove_if_present(&run.session_file()))
 }
 
 fn is_interruption(outcome: &Result<()>) -> bool {
