@@ -6,13 +6,15 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::auth::{AuthError, Authenticator, Credentials, Principal};
+use crate::auth::{Actor, AuthError, Authenticator, Credentials, Principal};
 use crate::aws;
 use crate::config::{BasePath, Config};
-use crate::domain::{ApiKeySecret, Clock, ContactId};
+use crate::domain::{ApiKeySecret, Clock, ContactId, RateLimit};
 use crate::dynamodb::{self, CapacityMeter, ConsumedCapacity, DeletedParent, RetryPolicy, Table, TableClient};
+use crate::rate_limiter::{Admission, RateLimiter};
 use crate::repositories::{
-    self, Activities, ApiKeys, Campaigns, Companies, Contacts, FactCache, IdempotencyRecords, Imports, Leads, OrgTable,
+    self, Activities, ApiKeys, Campaigns, Companies, Contacts, FactCache, IdempotencyRecords, Imports, Leads,
+    LimitedSubject, OrgTable,
 };
 use crate::system::{self, Rng, RngError};
 
@@ -25,6 +27,9 @@ struct State {
     table: Table,
     cache: Arc<FactCache>,
     authenticator: Authenticator,
+    rate_limiter: RateLimiter,
+    /// The limit of each organization.
+    org_rate_limit: Option<RateLimit>,
     clock: Clock,
     rng: Rng,
     base_path: BasePath,
@@ -40,9 +45,16 @@ impl App {
     pub fn with(config: &Config, clock: Clock, rng: Rng, retry_policy: RetryPolicy) -> Self {
         let sdk_config = aws::sdk_config(&config.database);
         let table = Table::with_sdk_config(&sdk_config, &config.database, retry_policy);
-        let authenticator = Authenticator::new(&config.jwt, sdk_config, clock.clone());
-        let base_path = config.base_path.clone();
-        Self(Arc::new(State { table, cache: Arc::default(), authenticator, clock, rng, base_path }))
+        Self(Arc::new(State {
+            table,
+            cache: Arc::default(),
+            authenticator: Authenticator::new(&config.jwt, sdk_config, clock.clone()),
+            rate_limiter: RateLimiter::default(),
+            org_rate_limit: config.rate_limit,
+            clock,
+            rng,
+            base_path: config.base_path.clone(),
+        }))
     }
 
     /// Opens the connection to the table by a cheap read. A failure shows at the first request.
@@ -152,6 +164,23 @@ impl RequestContext {
     /// [`AuthError::Unauthenticated`], or the error that prevented the check.
     pub async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Principal, AuthError> {
         self.app.0.authenticator.authenticate(credentials, &self.client).await
+    }
+
+    /// Counts a request of this caller, unless it exceeds one of the caller's rate limits.
+    pub fn admit(&self, principal: &Principal) -> Admission {
+        let State { rate_limiter, org_rate_limit, .. } = &*self.app.0;
+        let of_key = match principal.actor() {
+            Actor::ApiKey { id, rate_limit: Some(limit) } => Some((LimitedSubject::ApiKey(*id), *limit)),
+            Actor::ApiKey { rate_limit: None, .. } | Actor::Token { .. } => None,
+        };
+        let of_org = org_rate_limit.map(|limit| (LimitedSubject::Organization, limit));
+        let limits: Vec<_> = of_key.into_iter().chain(of_org).collect();
+        rate_limiter.admit(principal.org_id(), &limits, self.now)
+    }
+
+    /// Writes to the table what this process has admitted of the caller's organization, if that is due.
+    pub async fn report_usage(&self, principal: &Principal) {
+        self.app.0.rate_limiter.report(principal.org_id(), &self.client, self.now).await;
     }
 
     /// The same request with its deadline earlier by `reserve`.

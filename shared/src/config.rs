@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use chrono::TimeDelta;
 
+use crate::domain::RateLimit;
+
 /// The shortest shared secret, in bytes (RFC 7518 §3.2).
 pub(crate) const MIN_SECRET_BYTES: usize = 32;
 /// The bounds of `JWT_SECRET_CACHE_SECONDS`, and its default.
@@ -42,6 +44,8 @@ pub struct Config {
     pub jwt: Jwt,
     /// `BASE_PATH`
     pub base_path: BasePath,
+    /// `RATE_LIMIT_PER_SECOND` and `RATE_LIMIT_BURST`: the limit of each organization's requests; `None` if the rate is 0.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// The path of a custom domain that is mapped to the API: blank, or like `/crm/v2`.
@@ -171,6 +175,14 @@ pub enum ConfigError {
     /// The secret has two sources.
     #[error("set either JWT_SECRET_ARN or JWT_SECRET and JWT_SECRET_PREVIOUS, and not both")]
     TwoSecretSources,
+    /// A rate limit is not a number, or out of range.
+    #[error("set {name} to 0 or an integer from 1 to {max}")]
+    InvalidRateLimit {
+        /// The variable.
+        name: &'static str,
+        /// The greatest value.
+        max: u32,
+    },
     /// A secret is shorter than the hash of HS256 (RFC 7518 §3.2).
     #[error("set {0} to at least {MIN_SECRET_BYTES} bytes")]
     ShortSecret(&'static str),
@@ -199,6 +211,18 @@ impl Jwt {
         };
         Ok(Self { keys, issuer, audience })
     }
+}
+
+/// The limit of each organization's requests. A blank variable counts as 0: no limit, or the default burst.
+fn read_rate_limit(optional: &impl Fn(&str) -> Option<String>) -> Result<Option<RateLimit>, ConfigError> {
+    let number = |name, max| match optional(name).as_deref().map(str::trim).map(str::parse) {
+        None | Some(Ok(0)) => Ok(None),
+        Some(Ok(number)) if number <= max => Ok(Some(number)),
+        Some(_) => Err(ConfigError::InvalidRateLimit { name, max }),
+    };
+    let rate = number("RATE_LIMIT_PER_SECOND", RateLimit::MAX_RATE)?;
+    let burst = number("RATE_LIMIT_BURST", RateLimit::MAX_BURST)?;
+    Ok(rate.and_then(|rate| RateLimit::new(rate, burst).ok()))
 }
 
 impl JwtKeys {
@@ -334,7 +358,8 @@ impl Config {
         };
         let jwt = Jwt::read(&optional)?;
         let base_path = optional("BASE_PATH").unwrap_or_default().parse()?;
-        Ok(Self { database, jwt, base_path })
+        let rate_limit = read_rate_limit(&optional)?;
+        Ok(Self { database, jwt, base_path, rate_limit })
     }
 }
 
@@ -377,6 +402,26 @@ mod tests {
             (vec![("BASE_PATH", "/v1")], "set BASE_PATH to the key of the custom domain's API mapping, such as crm/v2"),
         ] {
             assert_eq!(read(&variables).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn the_rate_limit_is_off_unless_a_rate_is_set() {
+        let message = |name: &str, max: u32| Err(format!("set {name} to 0 or an integer from 1 to {max}"));
+        let limit = |rate, burst| Ok(Some(RateLimit::new(rate, burst).unwrap()));
+        for (rate, burst, expected) in [
+            ("", "", Ok(None)),
+            ("0", "5", Ok(None)),
+            ("200", "", limit(200, None)),
+            (" 200 ", "0", limit(200, None)),
+            ("200", "5", limit(200, Some(5))),
+            ("-1", "", message("RATE_LIMIT_PER_SECOND", 10_000)),
+            ("10001", "", message("RATE_LIMIT_PER_SECOND", 10_000)),
+            ("1", "many", message("RATE_LIMIT_BURST", 100_000)),
+        ] {
+            let config = read(&[("RATE_LIMIT_PER_SECOND", rate), ("RATE_LIMIT_BURST", burst)]);
+            let found = config.map(|config| config.rate_limit).map_err(|error| error.to_string());
+            assert_eq!(found, expected, "{rate:?} {burst:?}");
         }
     }
 

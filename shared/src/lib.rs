@@ -11,6 +11,7 @@
 //! - [`wire`]: the JSON of the API, which is the bodies, queries and views of each entity.
 //! - [`app`]: the state of a process ([`App`]) and the context of one request ([`RequestContext`]), which gives access to
 //!   the repositories. [`telemetry`] stands beside it: one log line per request.
+//! - [`rate_limiter`]: the rate limits of API keys and organizations.
 //! - [`auth`]: an API key or a token becomes a [`Principal`](auth::Principal), without which no repository can be reached.
 //! - [`repositories`]: the operations on contacts, imports, campaigns and the other aggregates.
 //! - [`dynamodb`]: the mechanics of the table, such as transactions, retries, keys and cursors. The database's client does
@@ -33,6 +34,7 @@ pub mod endpoint;
 pub mod http;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+pub mod rate_limiter;
 pub mod repositories;
 pub mod system;
 pub mod telemetry;

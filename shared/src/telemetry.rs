@@ -79,7 +79,7 @@ pub(crate) fn log_request(log: &RequestLog<'_>) {
     let RequestLog { operation, ids, principal, status, duration, consumed_capacity, cold, error } = log;
     let org_id = principal.map(|principal| principal.org_id().to_string());
     let (key_id, subject_hash) = match principal.map(Principal::actor) {
-        Some(Actor::ApiKey(id)) => (Some(id.to_string()), None),
+        Some(Actor::ApiKey { id, .. }) => (Some(id.to_string()), None),
         Some(Actor::Token { subject_hash }) => (None, Some(subject_hash.as_str())),
         None => (None, None),
     };

@@ -25,6 +25,8 @@ mod documents;
 mod import_flow;
 #[path = "e2e/large.rs"]
 mod large;
+#[path = "e2e/limits.rs"]
+mod limits;
 #[path = "e2e/links.rs"]
 mod links;
 #[path = "e2e/pages.rs"]

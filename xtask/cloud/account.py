@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 # What `cargo xtask cloud --aws` tags its stacks with.
 TAG = "contacts-end-to-end-tests"
 # The template's parameter for the secret, and the attribute of the secret that it takes.
-SECRET_PARAMETER, SECRET_ATTRIBUTE = "JwtSecretName", "Name"
+SECRET_PARAMETER, SECRET_ATTRIBUTE = "JwtSecretArn", "ARN"
 
 
 def error_code(error):

@@ -1,9 +1,10 @@
 """Deploys template.yaml to a running MiniStack, by CloudFormation, and prints a JSON description of the deployment.
 
-Usage: JWT_SECRET=... deploy.py --endpoint URL --template FILE --binaries DIRECTORY --packages DIRECTORY [NAME=VALUE ...]
+Usage: JWT_SECRET=... JWT_SECRET_PREVIOUS=... deploy.py --endpoint URL --template FILE --binaries DIRECTORY --packages DIRECTORY [NAME=VALUE ...]
 
-The template stays as it is; NAME=VALUE are its parameters. JWT_SECRET is stored in Secrets Manager for it. SAM expands it here, as AWS does. Of the result, this changes
-what MiniStack does not understand:
+The template stays as it is; NAME=VALUE are its parameters. The secrets become the versions AWSCURRENT and AWSPREVIOUS of a
+secret in Secrets Manager. SAM expands the template here, as AWS does. Of the result, this changes what MiniStack does not
+understand:
 
 - API Gateway's routes, which SAM writes as an OpenAPI document, become resources.
 - Resources of types that MiniStack does not have are left out, and so are alarms on expressions. They are named.
@@ -124,6 +125,13 @@ def adapt(expanded):
     return left_out
 
 
+def create_secret(client):
+    """Creates a secret with a previous version, as after a rotation. Returns its ARN."""
+    secret = client.create_secret(Name=f"{STACK}/jwt", SecretString=os.environ["JWT_SECRET_PREVIOUS"])
+    client.put_secret_value(SecretId=secret["ARN"], SecretString=os.environ["JWT_SECRET"])
+    return secret["ARN"]
+
+
 def create_stack(client, template_url, parameters):
     client.create_stack(
         StackName=STACK,
@@ -189,13 +197,9 @@ def main():
         return boto3.client(service, endpoint_url=options.endpoint, **CREDENTIALS)
 
     s3, cloudformation = client("s3"), client("cloudformation")
-    secret = client("secretsmanager").create_secret(Name=f"{STACK}/jwt", SecretString=os.environ["JWT_SECRET"])
+    secret = create_secret(client("secretsmanager"))
     template = yaml_parse(options.template.read_text(encoding="utf-8"))
-    if "JwtSecretArn" in template["Parameters"]:
-        defaults = {"JwtSecretArn": secret["ARN"], "JwtSecretCacheSeconds": SECRET_CACHE_SECONDS}
-    else:
-        defaults = {"JwtSecretName": secret["Name"]}
-    parameters = defaults | parameters
+    parameters = {"JwtSecretArn": secret, "JwtSecretCacheSeconds": SECRET_CACHE_SECONDS} | parameters
     s3.create_bucket(Bucket=BUCKET)
     upload_functions(template, s3, options.binaries, options.packages)
     os.environ.setdefault("AWS_DEFAULT_REGION", CREDENTIALS["region_name"])
@@ -211,8 +215,8 @@ def main():
     api, stage = physical_ids["AWS::ApiGatewayV2::Api"], physical_ids["AWS::ApiGatewayV2::Stage"]
     description = {
         "base_url": f"{options.endpoint}/_aws/execute-api/{api}/{stage}",
-        "secret_arn": secret["ARN"],
-        "secret_cache_seconds": int(parameters["JwtSecretCacheSeconds"]) if "JwtSecretArn" in parameters else None,
+        "secret_arn": secret,
+        "secret_cache_seconds": int(parameters["JwtSecretCacheSeconds"]),
         "outputs": {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
         "resources": len(resources),
         "left_out": left_out,

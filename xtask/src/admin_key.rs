@@ -5,7 +5,7 @@ use std::env;
 use anyhow::{Context, Result, anyhow};
 use chrono::Utc;
 use shared::config::Config;
-use shared::domain::{ApiKey, ApiKeySecret, Id, InvalidValue, Line, NewApiKey, OrgId, Scope};
+use shared::domain::{ApiKey, ApiKeySecret, Id, InvalidValue, Line, NewApiKey, OrgId, RateLimit, Scope};
 use shared::dynamodb::{RetryPolicy, Table};
 use shared::repositories::api_keys;
 use shared::system;
@@ -25,6 +25,15 @@ pub(crate) struct Options {
     /// The name of the key
     #[arg(long, default_value = "Admin", value_parser = parse_name)]
     name: Line<100>,
+    /// Limit the requests per second of the key; without it, only the limit of its organization applies
+    #[arg(long, value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(1..=RateLimit::MAX_RATE.into()))]
+    rate_limit: Option<u32>,
+    /// The requests that the key may send at once, instead of ten seconds' worth
+    #[arg(
+        long, value_name = "REQUESTS", requires = "rate_limit",
+        value_parser = clap::value_parser!(u32).range(1..=RateLimit::MAX_BURST.into()),
+    )]
+    burst: Option<u32>,
     /// Use the local engine at this URL, instead of DynamoDB
     ///
     /// Region and credentials come from the AWS_* environment variables; without them, a local engine is given
@@ -51,14 +60,15 @@ pub(crate) async fn run(options: Options) -> Result<()> {
 
 /// Creates an organization in a table, and returns its admin key.
 pub(crate) async fn create_organization(table: &str, dynamodb_url: Option<DatabaseUrl>) -> Result<String> {
-    let options = Options { table: table.to_owned(), org: None, name: parse_name("Admin")?, dynamodb_url };
+    let name = parse_name("Admin")?;
+    let options = Options { table: table.to_owned(), org: None, name, rate_limit: None, burst: None, dynamodb_url };
     let (_, secret) = create_key(options, |name| env::var(name).ok()).await?;
     Ok(secret.in_clear().to_owned())
 }
 
 /// Creates a key. `variable` reads an environment variable.
 async fn create_key(options: Options, variable: impl Fn(&str) -> Option<String>) -> Result<(OrgId, ApiKeySecret)> {
-    let Options { table, org, name, dynamodb_url } = options;
+    let Options { table, org, name, rate_limit, burst, dynamodb_url } = options;
     let config = Config::read(|name| match name {
         "TABLE_NAME" => Some(table.clone()),
         "AWS_ENDPOINT_URL_DYNAMODB" if dynamodb_url.is_some() => dynamodb_url.as_ref().map(ToString::to_string),
@@ -72,7 +82,12 @@ async fn create_key(options: Options, variable: impl Fn(&str) -> Option<String>)
     let database = config.map_err(|error| anyhow!(error))?.database;
     let org_id = org.unwrap_or_else(|| Uuid::new_v4().into());
     let secret = ApiKeySecret::new(true, system::rng().bytes()?);
-    let new = NewApiKey { name, scopes: [Scope::Admin].into_iter().collect(), valid_until: None, live: true };
+    let rate_limit = match rate_limit {
+        Some(rate) => Some(RateLimit::new(rate, burst).map_err(|error| anyhow!("--rate-limit {error}"))?),
+        None => None,
+    };
+    let scopes = [Scope::Admin].into_iter().collect();
+    let new = NewApiKey { name, scopes, valid_until: None, live: true, rate_limit };
     let key = ApiKey::new(system::rng().uuid_v7(Utc::now()).into(), org_id, new, &secret, Utc::now());
     let stored = api_keys::store(&Table::new(&database, RetryPolicy::default()), &secret.hash(), &key).await;
     stored.with_context(|| format!("cannot write to the table {table}"))?;
@@ -101,6 +116,8 @@ mod tests {
             table: TABLE.to_owned(),
             org: None,
             name: "Admin".parse().unwrap(),
+            rate_limit: None,
+            burst: None,
             dynamodb_url: Some(engine.url().parse().unwrap()),
         }
     }
@@ -134,6 +151,24 @@ mod tests {
             assert!(
                 keys.iter().any(|key| key.display_prefix == secret.display_prefix() && key.name.as_str() == "Admin")
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_has_the_given_limit() {
+        let (engine, app) = engine().await;
+        for (rate_limit, burst, expected) in [
+            (None, None, None),
+            (Some(5), None, Some(RateLimit::new(5, None).unwrap())),
+            (Some(5), Some(1), Some(RateLimit::new(5, Some(1)).unwrap())),
+        ] {
+            let limited = Options { rate_limit, burst, ..options(&engine) };
+            let (_, secret) = create_key(limited, local_credential).await.unwrap();
+            let ctx = app.request_context(Instant::now() + Duration::from_secs(25));
+            let credentials = Credentials { api_key: Some(secret.in_clear()), authorization: None };
+            let principal = ctx.authenticate(credentials).await.unwrap();
+            let keys = ctx.api_keys(&principal).list::<ApiKey>(Some(10), None).await.unwrap().rows;
+            assert_eq!(keys.first().and_then(|key| key.rate_limit), expected);
         }
     }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use shared::testing::variables_of_config;
 
-use self::emulator::{Deployment, Emulator, Template, function_log};
+use self::emulator::{Deployment, Emulator, JwtSecrets, Template, function_log};
 use self::grants::Report;
 use self::rotation::Rehearsal;
 use crate::admin_key::local_credential;
@@ -126,9 +126,9 @@ struct EmulatedRun<'a> {
 
 impl EmulatedRun<'_> {
     async fn deploy_and_test(&self, emulator: &Emulator) -> Result<()> {
-        let jwt_secret = new_jwt_secret();
-        let deployment = self.deploy(emulator, &jwt_secret).await?;
-        let session = self.create_organizations(emulator, &deployment, &jwt_secret).await?;
+        let jwt_secrets = JwtSecrets { current: new_jwt_secret(), previous: new_jwt_secret() };
+        let deployment = self.deploy(emulator, &jwt_secrets).await?;
+        let session = self.create_organizations(emulator, &deployment, &jwt_secrets).await?;
         if self.options.no_tests {
             return Ok(());
         }
@@ -149,13 +149,14 @@ impl EmulatedRun<'_> {
         ensure_no_secret_is_logged(&emulator.function_output()?, &secrets)
     }
 
-    async fn deploy(&self, emulator: &Emulator, jwt_secret: &str) -> Result<Deployment> {
+    async fn deploy(&self, emulator: &Emulator, jwt_secrets: &JwtSecrets) -> Result<Deployment> {
         let default = self.root.join("template.yaml");
         let file = self.options.template.as_deref().unwrap_or(&default);
         self.progress.print(&format!("deploying {}", file.display()));
         let mut parameters = vec![("Architecture", template::architecture()?)];
         parameters.extend(self.options.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let template = Template { root: self.root, file, binaries: self.binaries, parameters: &parameters, jwt_secret };
+        let template =
+            Template { root: self.root, file, binaries: self.binaries, parameters: &parameters, jwt_secrets };
         let deployment = emulator.deploy(&template).await?;
         let left_out = deployment.left_out.join(", ");
         self.progress.print(&format!("deployed {} resources; the emulator lacks: {left_out}", deployment.resources));
@@ -167,11 +168,12 @@ impl EmulatedRun<'_> {
         &self,
         emulator: &Emulator,
         deployment: &Deployment,
-        secret: &str,
+        jwt_secrets: &JwtSecrets,
     ) -> Result<Session> {
         let table = DeployedTable { name: deployment.outputs.table_name.clone(), dynamodb_url: Some(emulator.url()) };
         let base_url = deployment.base_url.clone();
-        let session = Session::create(base_url, table, secret.to_owned(), local_credential).await?;
+        let JwtSecrets { current, previous } = jwt_secrets;
+        let session = Session::create(base_url, table, current.clone(), Some(previous), local_credential).await?;
         let file = self.session_file();
         write_atomically(&file, &serde_json::to_string_pretty(&session)?)?;
         self.progress.print(&format!("the API is ready at {}", session.base_url));
@@ -183,12 +185,10 @@ impl EmulatedRun<'_> {
     /// Runs the tests, and then what changes the state that they depend on. Returns the canary of the tests.
     async fn run_phases(&self, emulator: &Emulator, deployment: &Deployment, session: &Session) -> Result<String> {
         let canary = self.run_tests(session).await?;
-        if let Some(seconds) = deployment.secret_cache_seconds {
-            let (root, secret_arn, progress) = (self.root, &deployment.secret_arn, self.progress);
-            let cached_for = Duration::from_secs(seconds);
-            progress.print("rotating the secret of the tokens");
-            Rehearsal { root, emulator, session, secret_arn, cached_for, progress }.run().await?;
-        }
+        let (root, secret_arn, progress) = (self.root, &deployment.secret_arn, self.progress);
+        let cached_for = Duration::from_secs(deployment.secret_cache_seconds);
+        progress.print("rotating the secret of the tokens");
+        Rehearsal { root, emulator, session, secret_arn, cached_for, progress }.run().await?;
         Ok(canary)
     }
 

@@ -10,7 +10,7 @@ use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, bodies
+    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, bodies
 );
 
 async fn send(app: &TestApp, request: &TestRequest) -> TestResponse {
@@ -64,6 +64,7 @@ async fn the_response_shows_the_secret_and_every_field_of_the_key() {
             "created_at":"{created_at}",
             "expires_at":null,
             "revoked_at":null,
+            "rate_limit":null,
             "key":"{in_clear}"
         }}"#
     );
@@ -139,6 +140,48 @@ async fn the_expiry_is_returned_in_utc() {
         let response = post(&app, &json!({"name": "a", "scopes": ["read"], "expires_at": sent, "live": true})).await;
         assert_eq!(response.status, 201, "{sent}: {}", response.text);
         assert_eq!(response.json()["expires_at"], shown, "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_stored_with_the_key() {
+    let app = TestApp::new().await;
+    app.stop_clock();
+    for (sent, shown, policy) in [
+        (json!(null), json!(null), ""),
+        (json!({"requests_per_second": 2}), json!({"requests_per_second": 2, "burst": 20}), r#""key";q=20;w=10"#),
+        (
+            json!({"requests_per_second": "2", "burst": 3, "unknown": 1}),
+            json!({"requests_per_second": 2, "burst": 3}),
+            r#""key";q=3;w=2"#,
+        ),
+    ] {
+        let body = json!({"name": "a", "scopes": ["admin"], "live": true, "rate_limit": sent});
+        let created = post(&app, &body).await;
+        let key = secret(&created);
+        assert_eq!(created.json()["rate_limit"], shown, "{sent}");
+
+        let limited = TestRequest::to(ENDPOINT, &app.org).header("x-api-key", key.in_clear());
+        assert_eq!(send(&app, &limited).await.header("ratelimit-policy"), policy, "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn an_invalid_rate_limit_is_a_validation_error() {
+    let app = TestApp::new().await;
+    for (sent, error) in [
+        (json!(5), "rate_limit must be a JSON object"),
+        (json!({}), "rate_limit requests_per_second field is required"),
+        (json!({"requests_per_second": 0}), "rate_limit requests_per_second must be an integer from 1 to 10000"),
+        (
+            json!({"requests_per_second": 1.5, "burst": 100_001}),
+            "rate_limit requests_per_second must be an integer from 1 to 10000; \
+             rate_limit burst must be an integer from 1 to 100000",
+        ),
+    ] {
+        let body = json!({"name": "a", "scopes": ["read"], "live": true, "rate_limit": sent});
+        let response = post(&app, &body).await;
+        assert_eq!((response.status, response.detail()), (400, format!("Validation error: {error}")), "{sent}");
     }
 }
 

@@ -12,7 +12,7 @@ use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, order_of_refusals, request_ids, bugs, unavailable, lists
+    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, lists
 );
 
 /// The ids of every page from this query on.
@@ -25,7 +25,13 @@ async fn store_key(app: &TestApp, org: OrgId, hours_old: i64) -> (ApiKeySecret, 
     let secret = ApiKeySecret::new(true, system::rng().bytes().unwrap());
     let created_at = Utc::now() - TimeDelta::hours(hours_old);
     let scopes = [Scope::Write, Scope::Read].into_iter().collect();
-    let new = NewApiKey { name: format!("{hours_old} h old").parse().unwrap(), scopes, valid_until: None, live: true };
+    let new = NewApiKey {
+        name: format!("{hours_old} h old").parse().unwrap(),
+        scopes,
+        valid_until: None,
+        live: true,
+        rate_limit: None,
+    };
     let key = ApiKey::new(system::rng().uuid_v7(created_at).into(), org, new, &secret, created_at);
     app.put_api_key(&secret, &key).await;
     (secret, key)
@@ -62,7 +68,8 @@ async fn a_key_is_shown_with_its_prefix_instead_of_its_secret() {
             "live":true,
             "created_at":"{created_at}",
             "expires_at":null,
-            "revoked_at":null
+            "revoked_at":null,
+            "rate_limit":null
         }}]"#
     );
     assert_eq!(response.status, 200);

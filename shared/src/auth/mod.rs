@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 
 use crate::config;
 use crate::domain::api_key::ApiKeyHash;
-use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Clock, OrgId, Scope, Scopes};
+use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Clock, OrgId, RateLimit, Scope, Scopes};
 use crate::dynamodb::{TableClient, TtlCache};
 use crate::repositories::{self, api_keys};
 
@@ -30,8 +30,13 @@ pub struct Principal {
 /// The key or the user behind a request, as logs name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
-    /// An API key, by its id.
-    ApiKey(ApiKeyId),
+    /// An API key.
+    ApiKey {
+        /// The id of the key.
+        id: ApiKeyId,
+        /// The limit of its requests, if it has one.
+        rate_limit: Option<RateLimit>,
+    },
     /// The user of a token.
     Token {
         /// A hash of the organization and the token's subject, which may be an email or a name.
@@ -132,7 +137,8 @@ impl Authenticator {
         let hash = ApiKeySecret::parse(key).ok_or(AuthError::Unauthenticated)?.hash();
         match self.find_key(hash, client).await? {
             CachedKey::Found(key) if key.is_valid_at(self.clock.now()) => {
-                Ok(Principal { org_id: key.org_id, scopes: key.scopes, actor: Actor::ApiKey(key.id) })
+                let actor = Actor::ApiKey { id: key.id, rate_limit: key.rate_limit };
+                Ok(Principal { org_id: key.org_id, scopes: key.scopes, actor })
             }
             CachedKey::Found(_) | CachedKey::NotFound => Err(AuthError::Unauthenticated),
         }

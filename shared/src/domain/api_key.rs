@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use super::text::choice;
-use super::{ApiKeyId, InvalidValue, Line, OrgId};
+use super::{ApiKeyId, InvalidValue, Line, OrgId, RateLimit};
 
 choice! {
     /// A permission of a credential.
@@ -165,6 +165,8 @@ pub struct NewApiKey {
     pub valid_until: Option<DateTime<Utc>>,
     /// `true` for a live key, `false` for a test key.
     pub live: bool,
+    /// The limit of the key's requests, if it has one beside its organization's.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// A stored API key, without its plaintext.
@@ -186,14 +188,16 @@ pub struct ApiKey {
     pub valid_until: Option<DateTime<Utc>>,
     /// The time of the revocation, if the key is revoked.
     pub revoked_at: Option<DateTime<Utc>>,
+    /// The limit of the key's requests, if it has one beside its organization's.
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl ApiKey {
     /// A newly created key. Only the first characters of the secret are stored.
     pub fn new(id: ApiKeyId, org_id: OrgId, new: NewApiKey, secret: &ApiKeySecret, now: DateTime<Utc>) -> Self {
-        let NewApiKey { name, scopes, valid_until, live: _ } = new;
+        let NewApiKey { name, scopes, valid_until, live: _, rate_limit } = new;
         let display_prefix = secret.display_prefix().to_owned();
-        Self { id, org_id, name, display_prefix, scopes, created_at: now, valid_until, revoked_at: None }
+        Self { id, org_id, name, display_prefix, scopes, created_at: now, valid_until, revoked_at: None, rate_limit }
     }
 
     /// `true` for a live key, `false` for a test key.

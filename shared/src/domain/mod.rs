@@ -17,6 +17,7 @@ pub mod lead;
 pub mod linkedin;
 pub mod locale;
 pub mod patch;
+pub mod rate_limit;
 pub mod text;
 pub mod time;
 pub mod time_of_day;
@@ -49,6 +50,7 @@ pub use lead::{Lead, LeadDetails, LeadFilter, LeadKey, LeadPatch, LeadStatus, Li
 pub use linkedin::LinkedinProfile;
 pub use locale::Locale;
 pub use patch::Patch;
+pub use rate_limit::{RateLimit, Usage};
 pub use text::{Line, Paragraphs, TextValue};
 pub use time_of_day::TimeOfDay;
 pub use timezone::Timezone;

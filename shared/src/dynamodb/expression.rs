@@ -180,6 +180,20 @@ impl Condition {
         condition
     }
 
+    /// The item has no such attribute, or a number that is not from `least` to `greatest`.
+    pub(crate) fn absent_or_outside(attribute: &str, least: AttributeValue, greatest: AttributeValue) -> Self {
+        let mut condition = Self::new();
+        let path = condition.placeholders.path(&[attribute]);
+        let (least, greatest) = (condition.placeholders.value(least), condition.placeholders.value(greatest));
+        condition.clauses.push(format!("(attribute_not_exists({path}) OR {path}<{least} OR {path}>{greatest})"));
+        condition
+    }
+
+    /// The item has a number of at least this.
+    pub(crate) fn at_least(attribute: &str, value: AttributeValue) -> Self {
+        Self::new().and_compare(attribute, ">=", value)
+    }
+
     /// The item has no such set, or one with fewer members than this.
     pub(crate) fn absent_or_fewer(attribute: &str, members: AttributeValue) -> Self {
         let mut condition = Self::new();

@@ -39,6 +39,7 @@ pub(crate) enum ItemType {
     LeadMagnet,
     ActiveCampaigns,
     Lead,
+    RateLimit,
 }
 
 impl ItemType {
@@ -59,6 +60,7 @@ impl ItemType {
             Self::LeadMagnet => "lead_magnet",
             Self::ActiveCampaigns => "active_campaigns",
             Self::Lead => "lead",
+            Self::RateLimit => "rate_limit",
         }
     }
 }
@@ -147,6 +149,14 @@ pub(crate) fn sort_key(item: &Item) -> &str {
 pub(crate) fn string(item: &Item, attribute: &str) -> Option<String> {
     match item.get(attribute) {
         Some(AttributeValue::S(value)) => Some(value.clone()),
+        _ => None,
+    }
+}
+
+/// The value of a number attribute that is an integer; `None` for an absent attribute or one of another type.
+pub(crate) fn integer(item: &Item, attribute: &str) -> Option<i64> {
+    match item.get(attribute) {
+        Some(AttributeValue::N(value)) => value.parse().ok(),
         _ => None,
     }
 }

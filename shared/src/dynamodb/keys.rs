@@ -322,9 +322,19 @@ pub fn idempotency(org: OrgId, method: &str, path: &str, key: &str) -> Key {
     Key::new(format!("{}#{IDEMPOTENCY}#{}", organization(org), sha256(&[method, path, key])), IDEMPOTENCY)
 }
 
+/// The bucket of an organization's rate limit. The buckets have a partition of their own, which every function may write.
+pub fn org_rate_limit(org: OrgId) -> Key {
+    Key::new(rate_limit_partition(org), ORGANIZATION)
+}
+
+/// The bucket of an API key's rate limit.
+pub fn api_key_rate_limit(org: OrgId, id: ApiKeyId) -> Key {
+    Key::new(rate_limit_partition(org), format!("{KEY}#{id}"))
+}
+
 /// The kind of a sort key of the table, for logs: its prefix, and none of its values, which may be personal data.
 pub(super) fn kind_of_sort_key(sort_key: &str) -> &'static str {
-    const PREFIXES: [&str; 13] = [
+    const PREFIXES: [&str; 14] = [
         ACTIVE_CAMPAIGNS,
         ACTIVITY,
         CAMPAIGN,
@@ -337,6 +347,7 @@ pub(super) fn kind_of_sort_key(sort_key: &str) -> &'static str {
         LEAD,
         LEAD_MAGNET,
         MEMBER,
+        ORGANIZATION,
         TOMBSTONE,
     ];
     let first_part = sort_key.split('#').next().unwrap_or_default();
@@ -361,8 +372,9 @@ const ACTIVE_CAMPAIGNS: &str = "ACTIVE_CAMPAIGNS";
 const EMAIL: &str = "EMAIL";
 const IDEMPOTENCY: &str = "IDEMPOTENCY";
 const KEY: &str = "KEY";
-/// The end of the partition key of an organization's request counters.
+/// The end of the partition key of the rate limits of an organization.
 const RATE_LIMIT: &str = "RATE_LIMIT";
+const ORGANIZATION: &str = "ORG";
 
 pub(super) fn organization(org: OrgId) -> String {
     format!("{ORG}{org}")
@@ -385,6 +397,10 @@ fn contact_partition(org: OrgId, _contact: ContactId) -> String {
 
 fn api_key_partition(org: OrgId) -> String {
     format!("{}#KEYS", organization(org))
+}
+
+fn rate_limit_partition(org: OrgId) -> String {
+    format!("{}#{RATE_LIMIT}", organization(org))
 }
 
 pub(super) fn contact_children(org: OrgId, contact: ContactId) -> String {
@@ -425,6 +441,8 @@ mod tests {
             activity(org(), contact_id, DateTime::UNIX_EPOCH, &activity_id("act_1")),
             lead(org(), LeadKey { campaign_id: Uuid::from_u128(4).into(), contact_id }),
             idempotency(org(), "POST", "/contacts", "k"),
+            org_rate_limit(org()),
+            api_key_rate_limit(org(), Uuid::from_u128(5).into()),
         ] {
             assert!(key.pk == start || key.pk.starts_with(&format!("{start}#")), "{key:?}");
             assert!(!format!("{key:?}").contains("jane"), "{key:?}");

@@ -106,8 +106,11 @@ impl TableClient {
     /// Waits before another attempt.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if the deadline comes first.
+    /// [`Error::Unavailable`] if the deadline comes first, or if this client makes single attempts.
     pub(crate) async fn wait(&self, backoff: &mut Backoff) -> Result<()> {
+        if !self.retries {
+            return Err(Error::Unavailable);
+        }
         let wake = Instant::now() + backoff.next(self.retry_policy.max_backoff, &self.rng);
         if wake >= self.deadline {
             return Err(Error::Unavailable);

@@ -32,6 +32,12 @@ pub enum ApiError {
     /// 401: the request has no valid credential. The client does not learn which check failed.
     #[error("Invalid or missing authentication credentials")]
     Unauthorized,
+    /// 429: the request exceeds a rate limit of the API key or the organization.
+    #[error("Too many requests")]
+    TooManyRequests {
+        /// The seconds after which it would be admitted, rounded up.
+        seconds: i64,
+    },
     /// 403: the credential lacks the scope of the endpoint, or a scope that the client wants to grant.
     #[error("You do not have permission to access this resource")]
     Forbidden,
@@ -128,6 +134,7 @@ impl ApiError {
             Self::BodyTooLarge { .. } | Self::TooManyRows { .. } => 413,
             Self::UnsupportedMediaType { .. } | Self::UnsupportedContentEncoding => 415,
             Self::KeyReused => 422,
+            Self::TooManyRequests { .. } => 429,
             Self::Internal(_) => 500,
             Self::AlreadyCompleted | Self::Unavailable => 503,
         }
@@ -142,7 +149,9 @@ impl ApiError {
             }
             Self::MethodNotAllowed { allowed } => Some(("allow", (*allowed).to_owned())),
             Self::UnsupportedContentEncoding => Some(("accept-encoding", "identity".to_owned())),
-            Self::InProgress { seconds } => Some(("retry-after", seconds.to_string())),
+            Self::InProgress { seconds } | Self::TooManyRequests { seconds } => {
+                Some(("retry-after", seconds.to_string()))
+            }
             Self::AlreadyCompleted | Self::Unavailable => Some(("retry-after", "1".to_owned())),
             Self::NoRoute
             | Self::Forbidden

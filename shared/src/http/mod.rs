@@ -6,6 +6,7 @@ mod error;
 mod event;
 mod headers;
 mod idempotency;
+mod rate_limit;
 mod request;
 mod response;
 mod route;

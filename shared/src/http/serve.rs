@@ -7,13 +7,15 @@
 //! 1. *Route* (404, 405). One function serves one endpoint, so that the path and the method can be compared at once. The
 //!    gateway has routed already; this check holds for events that reach the function in another way.
 //! 2. *Credential* (401, 503), the first that needs the table, for an API key that is not cached.
-//! 3. *Scope* (403).
-//! 4. *Body* (415, 413): its media type, its encoding and its size, not its content.
-//! 5. *Path* (400).
-//! 6. *Headers* (400). As for the path, all validation errors are reported together.
-//! 7. *Idempotency*: a repeated `Idempotency-Key` gets its response here, without a call of the handler.
-//! 8. *Handler*: it parses the query and the body (400), calls the repositories and builds the response.
-//! 9. *Conditional request*: a response whose `ETag` the client has named in `If-None-Match` becomes a 304.
+//! 3. *Rate limits* (429), of the key and of the organization. What is left of them is in every response from here on. If
+//!    usage has to be reported to the table, that goes on beside all following steps.
+//! 4. *Scope* (403).
+//! 5. *Body* (415, 413): its media type, its encoding and its size, not its content.
+//! 6. *Path* (400).
+//! 7. *Headers* (400). As for the path, all validation errors are reported together.
+//! 8. *Idempotency*: a repeated `Idempotency-Key` gets its response here, without a call of the handler.
+//! 9. *Handler*: it parses the query and the body (400), calls the repositories and builds the response.
+//! 10. *Conditional request*: a response whose `ETag` the client has named in `If-None-Match` becomes a 304.
 //!
 //! `Location` and `Link` of a response then get the path of the client's base URL (`route.rs`). Handlers write them without it,
 //! and so they are stored under an `Idempotency-Key`: a repeat by another base URL gets URLs that work for it.
@@ -22,7 +24,8 @@
 //! (`Response::with_common_headers`).
 //!
 //! The order is part of the API, and `testing/rules/order.rs` pins it. The credential comes before everything that an error
-//! could tell: a caller without one learns which routes exist and nothing else. The scope comes before the content, which is
+//! could tell: a caller without one learns which routes exist and nothing else. The rate limits come next: every further
+//! check costs something, and a client that sends forbidden or invalid requests is limited like any other. The scope comes before the content, which is
 //! irrelevant to a forbidden request. The form comes before idempotency, so that a malformed request neither takes a key nor
 //! gets the response of another request. Idempotency comes before the content: the stored response is found without parsing
 //! a body, and it is right even if the same request would fail by now, such as one whose import has been deleted since.
@@ -51,16 +54,17 @@ use crate::auth::{Credentials, Principal};
 use crate::config::Config;
 use crate::domain::{ActivityId, ValidationErrors, ids};
 use crate::endpoint::{ACTIVITY_ID, Endpoint, MAX_REQUEST_ID, PathValues};
+use crate::rate_limiter::Admission;
 use crate::telemetry::{self, RequestIds};
 
 use super::body::Body;
 use super::error::ApiError;
 use super::event::Event;
 use super::headers::{Headers, is_visible_ascii};
-use super::idempotency;
 use super::request::Request;
 use super::response::Response;
 use super::route::Route;
+use super::{idempotency, rate_limit};
 
 /// The longest that a request may run. The gateway gives up after 30 s.
 const MAX_DURATION: Duration = Duration::from_secs(25);
@@ -144,10 +148,14 @@ pub async fn serve(
         _ => None,
     };
     let response = result.unwrap_or_else(ApiError::into_response).with_common_headers(&ids.request);
+    let response = match caller.get() {
+        Some(caller) => rate_limit::with_quotas(response, &caller.admission.quotas),
+        None => response,
+    };
     telemetry::log_request(&telemetry::RequestLog {
         operation: &endpoint.operation_id(),
         ids: &ids,
-        principal: caller.get(),
+        principal: caller.get().map(|caller| &caller.principal),
         status: response.status,
         duration: started.elapsed(),
         consumed_capacity: ctx.consumed_capacity(),
@@ -173,19 +181,42 @@ fn request_ids(event: &Event, lambda: String) -> RequestIds {
     RequestIds { request, gateway, lambda }
 }
 
-/// Checks a request and responds to it. Sets `caller` as soon as the caller is known, so that the log names the caller even
-/// if the handler panics.
+/// The caller of a request, and whether its rate limits allow the request.
+struct Caller {
+    principal: Principal,
+    admission: Admission,
+}
+
+/// Checks a request and responds to it. Sets `caller` as soon as the caller is known, so that the log and the response name
+/// the caller and its quotas even if the handler panics.
 async fn handle_event(
     ctx: &RequestContext,
     endpoint: Endpoint,
     handler: impl Handler,
+    event: Event,
+    caller: &OnceLock<Caller>,
+) -> Result<Response, ApiError> {
+    let route = match_route(ctx, endpoint, &event)?;
+    let principal = authenticate(ctx, &event).await?;
+    let admission = ctx.admit(&principal);
+    let Caller { principal, admission } = caller.get_or_init(|| Caller { principal, admission });
+    rate_limit::check(admission)?;
+    let response = respond_to_caller(ctx, endpoint, handler, event, route, principal.clone());
+    let (response, ()) = tokio::join!(response, ctx.report_usage(principal));
+    response
+}
+
+/// Checks the request of a known caller and responds to it.
+async fn respond_to_caller(
+    ctx: &RequestContext,
+    endpoint: Endpoint,
+    handler: impl Handler,
     mut event: Event,
-    caller: &OnceLock<Principal>,
+    route: Route,
+    principal: Principal,
 ) -> Result<Response, ApiError> {
     let spec = endpoint.spec();
-    let Route { base_path, path_values } = match_route(ctx, endpoint, &event)?;
-    let principal = authenticate(ctx, &event).await?;
-    caller.get_or_init(|| principal.clone());
+    let Route { base_path, path_values } = route;
     if !principal.may(spec.scope) {
         return Err(ApiError::Forbidden);
     }

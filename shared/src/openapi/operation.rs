@@ -32,7 +32,7 @@ pub(super) fn of(endpoint: Endpoint) -> Operation {
         .parameter_ref(Ref::new(format!("#/components/parameters/{REQUEST_ID}")))
         .request_body(spec.body.as_ref().map(request_body));
     for error in errors(spec) {
-        let (status, response) = response::error(error);
+        let (status, response) = response::error(&error);
         operation = operation.response(status.to_string(), response);
     }
     if spec.headers.contains(&Header::IfNoneMatch) {
@@ -82,6 +82,7 @@ fn json(body: &BodySpec) -> RefOr<Schema> {
 fn errors(spec: &Spec) -> Vec<ApiError> {
     let mut errors = vec![
         ApiError::Unauthorized,
+        ApiError::TooManyRequests { seconds: 1 },
         ApiError::Forbidden,
         ApiError::Internal(String::new()),
         ApiError::Unavailable,

@@ -12,22 +12,30 @@ use crate::http::{ApiError, Response as ApiResponse};
 use crate::wire::Detail;
 
 /// The headers that responses can have, each with its description.
-pub(super) const HEADERS: [(&str, &str); 7] = [
+pub(super) const HEADERS: [(&str, &str); 9] = [
     ("ETag", "Version of the contact, for `If-Match`, and of this response, for `If-None-Match`"),
     ("Idempotent-Replayed", "`true`: this is the response that was stored under the `Idempotency-Key`"),
     ("Link", "URL of the next page, `rel=\"next\"` (RFC 8288); missing on the last page"),
     ("Location", "URL of the new resource"),
+    ("RateLimit", "What is left of each rate limit: `r` requests, and `t` seconds until all are left again"),
+    (
+        "RateLimit-Policy",
+        "The rate limits of the credential, if it has any: `q` requests at once, and as many in `w` seconds",
+    ),
     ("Retry-After", "Seconds to wait before the request is repeated"),
     ("WWW-Authenticate", "The accepted authentication schemes"),
     (REQUEST_ID, "Id of the request: the client's, or a generated one"),
 ];
+
+/// The headers of a credential with rate limits. Every response but the 401 has them; described are those that clients act on.
+const QUOTA_HEADERS: [&str; 2] = ["RateLimit", "RateLimit-Policy"];
 
 pub(super) fn header(description: &str) -> Header {
     HeaderBuilder::new().schema(Some(string())).description(Some(description)).build()
 }
 
 pub(super) fn success(spec: &Spec, status: u16) -> Response {
-    let mut headers = Vec::new();
+    let mut headers = QUOTA_HEADERS.to_vec();
     if spec.success.has_etag {
         headers.push("ETag");
     }
@@ -56,12 +64,12 @@ fn creates_readable_resource(spec: &Spec) -> bool {
 }
 
 pub(super) fn not_modified() -> Response {
-    with_headers(described(304), &["ETag"])
+    with_headers(described(304), &[["ETag"].as_slice(), &QUOTA_HEADERS].concat())
 }
 
 /// The response to an error, with the error itself as the example. Gives its status, too.
-pub(super) fn error(error: ApiError) -> (u16, Response) {
-    let response: ApiResponse = error.into_response();
+pub(super) fn error(error: &ApiError) -> (u16, Response) {
+    let response: ApiResponse = error.clone().into_response();
     let schema = Ref::from_schema_name(Detail::name());
     let example = response.body.as_deref().and_then(|body| serde_json::from_str(body).ok());
     let content = ContentBuilder::new().schema(Some(schema)).example(example).build();
@@ -70,6 +78,9 @@ pub(super) fn error(error: ApiError) -> (u16, Response) {
         if response.header(&name.to_ascii_lowercase()).is_some() {
             headers.push(name);
         }
+    }
+    if matches!(error, ApiError::TooManyRequests { .. }) {
+        headers.extend(QUOTA_HEADERS);
     }
     let described = described(response.status).content(Media::Json.as_str(), content);
     (response.status, with_headers(described, &headers))

@@ -10,7 +10,7 @@ use super::idempotency::IdempotencyRecord;
 use super::listing::{self, ListRow, ListRows, Page, PageRow};
 use super::{Error, OrgTable, Result};
 use crate::domain::api_key::ApiKeyHash;
-use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Kind, Line, NewApiKey, OrgId, Scope, time};
+use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Kind, Line, NewApiKey, OrgId, RateLimit, Scope, time};
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{Item, ItemType, decode, encode, text};
 use crate::dynamodb::keys;
@@ -42,6 +42,8 @@ struct ApiKeyItem {
     valid_until: Option<DateTime<Utc>>,
     #[serde(default, with = "time::optional_millis", skip_serializing_if = "Option::is_none")]
     revoked_at: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rate_limit: Option<RateLimit>,
 }
 
 /// The label of an item in an API key's transaction, by which a refusal names the item whose condition failed.
@@ -159,17 +161,19 @@ pub async fn store(table: &crate::dynamodb::Table, hash: &ApiKeyHash, key: &ApiK
 
 /// The item of an API key.
 fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
-    let ApiKey { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at } = key.clone();
+    let ApiKey { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at, rate_limit } =
+        key.clone();
     let scopes = scopes.iter().collect();
-    let record = ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at };
+    let record =
+        ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at, rate_limit };
     let mut item = encode(&keys::api_key(hash), ItemType::ApiKey, &record)?;
     item.extend(keys::api_key_in_index(org_id, id).map(|(name, value)| (name.to_owned(), text(value))));
     Ok(item)
 }
 
 fn from_item(item: Item) -> Result<ApiKey> {
-    let ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at } =
+    let ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at, rate_limit } =
         decode(item, ItemType::ApiKey)?;
     let scopes = scopes.into_iter().collect();
-    Ok(ApiKey { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at })
+    Ok(ApiKey { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at, rate_limit })
 }

@@ -16,6 +16,7 @@ mod imports;
 mod leads;
 mod linking;
 mod listing;
+pub(crate) mod rate_limits;
 mod response_space;
 mod updated_at;
 
@@ -34,6 +35,7 @@ pub use idempotency::{IdempotencyKey, IdempotencyLock, IdempotencyRecord, Idempo
 pub use imports::Imports;
 pub use leads::Leads;
 pub use listing::{Page, PageRow};
+pub use rate_limits::LimitedSubject;
 pub use response_space::{MAX_RESPONSE_BYTES, ResponseSpace, escaped_len};
 
 use crate::domain::{CompanyKey, Id, ImportId, OrgId};

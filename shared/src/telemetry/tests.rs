@@ -79,7 +79,7 @@ async fn panicking(_: RequestContext, _: Request) -> Result<Response, ApiError> 
 async fn a_line_has_the_ids_of_the_request_and_its_caller() {
     let app = TestApp::new().await;
     let principal = app.principal(&app.org).await;
-    let Actor::ApiKey(key_id) = principal.actor() else { panic!("{principal:?}") };
+    let Actor::ApiKey { id: key_id, .. } = principal.actor() else { panic!("{principal:?}") };
     let anonymous = TestRequest::example(Endpoint::ListCompanies).without_header("x-api-key");
     let token = app.org.jwt(JWT_SECRET, TimeDelta::minutes(1));
     let log = Log::start();

@@ -1,7 +1,7 @@
 //! The application under test.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::StreamSpecification;
@@ -17,7 +17,7 @@ use super::{Tenant, TestRequest, TestResponse};
 use crate::app::{App, RequestContext};
 use crate::auth::{Credentials, Principal};
 use crate::config::{BasePath, Config, Database, Jwt, JwtKeys, Secret};
-use crate::domain::Clock;
+use crate::domain::{ApiKeySecret, Clock, RateLimit};
 use crate::dynamodb::{RetryPolicy, Table, schema};
 use crate::endpoint::Endpoint;
 use crate::http::{Handler, Invocation, serve};
@@ -45,8 +45,22 @@ pub struct TestApp {
     pub app: App,
     config: Config,
     retry_policy: RetryPolicy,
-    clock_offset: Arc<AtomicI64>,
+    clock: TestClock,
     engine: Option<Engine>,
+}
+
+/// A clock that can be advanced, and stopped.
+#[derive(Clone, Default)]
+struct TestClock {
+    offset_millis: Arc<AtomicI64>,
+    stopped_at: Arc<OnceLock<DateTime<Utc>>>,
+}
+
+impl TestClock {
+    fn now(&self) -> DateTime<Utc> {
+        let base = self.stopped_at.get().copied().unwrap_or_else(Utc::now);
+        base + TimeDelta::milliseconds(self.offset_millis.load(Ordering::Relaxed))
+    }
 }
 
 /// Set-up.
@@ -76,10 +90,10 @@ impl TestApp {
         for (secret, key) in org.api_keys().into_iter().chain(other.api_keys()) {
             api_keys::store(&table, &secret.hash(), &key).await.expect("an API key can be stored");
         }
-        let clock_offset = Arc::new(AtomicI64::new(0));
+        let clock = TestClock::default();
         let retry_policy = RetryPolicy::default();
-        let app = app(&config, &clock_offset, system::rng(), retry_policy);
-        Self { org, other, app, config, retry_policy, clock_offset, engine }
+        let app = app(&config, &clock, system::rng(), retry_policy);
+        Self { org, other, app, config, retry_policy, clock, engine }
     }
 
     /// Puts a fault proxy between the API and its engine, and restarts the API.
@@ -99,7 +113,19 @@ impl TestApp {
         let proxy = FaultProxy::start(&engine).await.expect("the proxy starts");
         config.database.endpoint = Some(proxy.endpoint());
         let retry_policy = RetryPolicy { max_backoff: RETRY_POLICY.max_backoff, ..RetryPolicy::default() };
-        (app(&config, &self.clock_offset, system::rng(), retry_policy), proxy)
+        (app(&config, &self.clock, system::rng(), retry_policy), proxy)
+    }
+
+    /// Starts a further process on the same table, with caches of its own.
+    pub fn start_plain_process(&self) -> App {
+        app(&self.config, &self.clock, system::rng(), self.retry_policy)
+    }
+
+    /// Limits the requests of each organization, and restarts the API.
+    pub fn limit_organizations(&mut self, requests_per_second: u32, burst: u32) {
+        let limit = RateLimit::new(requests_per_second, Some(burst)).expect("the limit is valid");
+        self.config.rate_limit = Some(limit);
+        self.restart();
     }
 
     /// Replaces the process by a new one on the same table: all caches are empty.
@@ -119,12 +145,17 @@ impl TestApp {
     }
 
     fn restart_with(&mut self, rng: Rng) {
-        self.app = app(&self.config, &self.clock_offset, rng, self.retry_policy);
+        self.app = app(&self.config, &self.clock, rng, self.retry_policy);
     }
 
     /// Advances the API's clock.
     pub fn advance_clock(&self, by: TimeDelta) {
-        self.clock_offset.fetch_add(by.num_milliseconds(), Ordering::Relaxed);
+        self.clock.offset_millis.fetch_add(by.num_milliseconds(), Ordering::Relaxed);
+    }
+
+    /// Stops the API's clock, so that only [`TestApp::advance_clock`] moves it.
+    pub fn stop_clock(&self) {
+        self.clock.stopped_at.get_or_init(Utc::now);
     }
 
     /// Whether the table lies on the embedded engine, which counts capacity units as DynamoDB does. DynamoDB Local
@@ -200,7 +231,12 @@ impl TestApp {
 
     /// The caller that is authenticated by an organization's admin key.
     pub async fn principal(&self, tenant: &Tenant) -> Principal {
-        let credentials = Credentials { api_key: Some(tenant.admin_key.in_clear()), authorization: None };
+        self.principal_of(&tenant.admin_key).await
+    }
+
+    /// The caller that is authenticated by this key.
+    pub async fn principal_of(&self, key: &ApiKeySecret) -> Principal {
+        let credentials = Credentials { api_key: Some(key.in_clear()), authorization: None };
         self.ctx().authenticate(credentials).await.expect("the key is valid")
     }
 }
@@ -232,11 +268,11 @@ fn config(engine_url: &str) -> Config {
         },
         jwt: Jwt { keys: Some(JwtKeys::Shared { current: Secret::new(JWT_SECRET), previous: None }), ..Jwt::default() },
         base_path: BasePath::default(),
+        rate_limit: None,
     }
 }
 
-fn app(config: &Config, clock_offset: &Arc<AtomicI64>, rng: Rng, retry_policy: RetryPolicy) -> App {
-    let clock_offset = Arc::clone(clock_offset);
-    let clock = Clock::new(move || Utc::now() + TimeDelta::milliseconds(clock_offset.load(Ordering::Relaxed)));
-    App::with(config, clock, rng, retry_policy)
+fn app(config: &Config, clock: &TestClock, rng: Rng, retry_policy: RetryPolicy) -> App {
+    let clock = clock.clone();
+    App::with(config, Clock::new(move || clock.now()), rng, retry_policy)
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Tenant, TestApp, TestRequest};
 use crate::domain::{
     Activity, ApiKey, ApiKeySecret, Campaign, CampaignId, Contact, ContactId, ContactPatch, Import, ImportId, Lead,
-    LeadFilter, Linked, NewApiKey, NewContact, NewImport, Scope, TimelineFilter, TimelinePage,
+    LeadFilter, Linked, NewApiKey, NewContact, NewImport, RateLimit, Scope, TimelineFilter, TimelinePage,
 };
 use crate::endpoint::Endpoint;
 use crate::wire::{FromBody, NewActivities, NewCampaign};
@@ -112,10 +112,20 @@ impl TestApp {
 impl TestApp {
     /// Stores a new API key.
     pub async fn create_api_key(&self, scopes: &[Scope]) -> (ApiKeySecret, ApiKey) {
+        self.store_api_key(scopes, None).await
+    }
+
+    /// Stores a new API key with every scope and a limit of its requests.
+    pub async fn create_limited_key(&self, requests_per_second: u32, burst: u32) -> ApiKeySecret {
+        let limit = RateLimit::new(requests_per_second, Some(burst)).expect("the limit is valid");
+        self.store_api_key(Scope::ALL, Some(limit)).await.0
+    }
+
+    async fn store_api_key(&self, scopes: &[Scope], rate_limit: Option<RateLimit>) -> (ApiKeySecret, ApiKey) {
         let secret = ApiKeySecret::new(false, self.ctx().random_bytes().expect("the system provides random bytes"));
         let scopes = scopes.iter().copied().collect();
-        let new =
-            NewApiKey { name: "a key".parse().expect("the name is valid"), scopes, valid_until: None, live: false };
+        let name = "a key".parse().expect("the name is valid");
+        let new = NewApiKey { name, scopes, valid_until: None, live: false, rate_limit };
         let keys = self.ctx().api_keys(&self.principal(&self.org).await);
         let key = keys.draft(new, &secret);
         keys.create(&secret.hash(), &key, None).await.expect("the key can be stored");

@@ -56,7 +56,8 @@ impl Tenant {
 
     fn api_key(&self, secret: &ApiKeySecret, name: &str, scopes: &[Scope], now: DateTime<Utc>) -> ApiKey {
         let scopes = scopes.iter().copied().collect();
-        let new = NewApiKey { name: name.parse().expect("the name is valid"), scopes, valid_until: None, live: false };
+        let name = name.parse().expect("the name is valid");
+        let new = NewApiKey { name, scopes, valid_until: None, live: false, rate_limit: None };
         ApiKey::new(system::rng().uuid_v7(now).into(), self.org_id, new, secret, now)
     }
 

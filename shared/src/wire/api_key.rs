@@ -2,11 +2,18 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+#[cfg(feature = "openapi")]
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+#[cfg(feature = "openapi")]
+use utoipa::openapi::{RefOr, Schema};
 
 use super::body::ObjectBody;
-use super::fields::{Fields, FromFields, Purpose};
+#[cfg(feature = "openapi")]
+use super::fields::Component;
+use super::fields::{FieldValue, Fields, FromFields, Input, Purpose};
+use super::lenient;
 use super::view::Resource;
-use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, InvalidValue, NewApiKey, OrgId, Patch, Scope, time};
+use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, InvalidValue, NewApiKey, OrgId, Patch, RateLimit, Scope, time};
 
 impl FromFields for NewApiKey {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
@@ -22,13 +29,69 @@ impl FromFields for NewApiKey {
             "live",
             "`true` for a key that begins with `sk_live_`, `false` for `sk_test_`; both reach the same data.",
         );
-        Some(Self { name: name?, scopes: scopes?, valid_until: valid_until.into_value(), live: live? })
+        let rate_limit = fields.object("rate_limit", "Limit of the key's requests, beside that of the organization.");
+        Some(Self {
+            name: name?,
+            scopes: scopes?,
+            valid_until: valid_until.into_value(),
+            live: live?,
+            rate_limit: rate_limit.into_value(),
+        })
     }
 }
 
 impl ObjectBody for NewApiKey {
     const SCHEMA: &'static str = "NewApiKey";
     const PURPOSE: Purpose = Purpose::Create;
+}
+
+/// An integer from 1 to `MAX`.
+struct Count<const MAX: u32>(u32);
+
+impl<const MAX: u32> FieldValue for Count<MAX> {
+    fn from_input(input: Input<'_>) -> Result<Self, InvalidValue> {
+        match lenient::integer(input).and_then(|number| u32::try_from(number).ok()) {
+            Some(number) if (1..=MAX).contains(&number) => Ok(Self(number)),
+            _ => Err(InvalidValue::OutOfRange { min: 1, max: MAX }),
+        }
+    }
+
+    #[cfg(feature = "openapi")]
+    fn schema(_: &mut Vec<Component>) -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MAX)).into()
+    }
+}
+
+impl FromFields for RateLimit {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let rate: Option<Count<{ Self::MAX_RATE }>> =
+            fields.required("requests_per_second", "Requests per second that are allowed in the long run.");
+        let burst: Patch<Count<{ Self::MAX_BURST }>> =
+            fields.optional("burst", "Requests that are allowed at once; ten seconds' worth unless sent.");
+        Self::new(rate?.0, burst.into_value().map(|burst| burst.0)).ok()
+    }
+}
+
+impl ObjectBody for RateLimit {
+    const SCHEMA: &'static str = "NewRateLimit";
+    const PURPOSE: Purpose = Purpose::Create;
+}
+
+/// The limit of a key's requests.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = RateLimit))]
+struct RateLimitView {
+    #[cfg_attr(feature = "openapi", schema(examples(5)))]
+    requests_per_second: u32,
+    #[cfg_attr(feature = "openapi", schema(examples(50)))]
+    burst: u32,
+}
+
+impl From<RateLimit> for RateLimitView {
+    fn from(limit: RateLimit) -> Self {
+        Self { requests_per_second: limit.requests_per_second(), burst: limit.burst() }
+    }
 }
 
 /// An API key, without the key itself.
@@ -54,6 +117,8 @@ pub struct ApiKeyView<'a> {
     expires_at: Option<String>,
     #[cfg_attr(feature = "openapi", schema(format = "date-time", required))]
     revoked_at: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(required))]
+    rate_limit: Option<RateLimitView>,
 }
 
 impl<'a> ApiKeyView<'a> {
@@ -69,6 +134,7 @@ impl<'a> ApiKeyView<'a> {
             created_at: time::to_seconds(key.created_at),
             expires_at: key.valid_until.map(time::to_exact),
             revoked_at: key.revoked_at.map(time::to_seconds),
+            rate_limit: key.rate_limit.map(RateLimitView::from),
         }
     }
 }

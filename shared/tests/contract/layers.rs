@@ -27,7 +27,7 @@ const RESTRICTED_CRATES: [&str; 7] =
 const LAYERS: [Layer; 13] = [
     // Pure; `utoipa` describes its values in openapi.json.
     Layer { at: "domain", depends_on: &[], uses: &["utoipa"] },
-    Layer { at: "config.rs", depends_on: &[], uses: &[] },
+    Layer { at: "config.rs", depends_on: &["domain"], uses: &[] },
     // The clock and the source of randomness.
     Layer { at: "system.rs", depends_on: &["domain"], uses: &[] },
     Layer { at: "aws", depends_on: &["config"], uses: &["aws_sdk", "aws_smithy"] },
@@ -40,10 +40,11 @@ const LAYERS: [Layer; 13] = [
         depends_on: &["config", "domain", "dynamodb", "repositories"],
         uses: &["aws_sdk", "aws_smithy", "tokio"],
     },
+    Layer { at: "rate_limiter.rs", depends_on: &["domain", "dynamodb", "repositories"], uses: &[] },
     Layer { at: "telemetry.rs", depends_on: &["auth", "dynamodb"], uses: &[] },
     Layer {
         at: "app.rs",
-        depends_on: &["auth", "aws", "config", "domain", "dynamodb", "repositories", "system"],
+        depends_on: &["auth", "aws", "config", "domain", "dynamodb", "rate_limiter", "repositories", "system"],
         uses: &["tokio"],
     },
     Layer { at: "wire", depends_on: &["domain", "dynamodb", "repositories"], uses: &["utoipa"] },
@@ -58,6 +59,7 @@ const LAYERS: [Layer; 13] = [
             "domain",
             "dynamodb",
             "endpoint",
+            "rate_limiter",
             "repositories",
             "system",
             "telemetry",

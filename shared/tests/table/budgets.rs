@@ -6,7 +6,7 @@
 
 use chrono::TimeDelta;
 use serde_json::json;
-use shared::auth::{AuthError, Credentials};
+use shared::auth::{AuthError, Credentials, Principal};
 use shared::domain::{
     Activity, ApiKey, ApiKeySecret, CampaignId, Company, CompanyFilter, CompanyKey, Contact, ContactFilter, ContactId,
     Import, ImportFilter, ImportId, ImportStatus, Lead, LeadFilter, NewApiKey, RequiredVersion, Scope, TimelineFilter,
@@ -404,7 +404,7 @@ async fn an_api_key_is_created_in_one_call_and_revoked_in_two() {
     let principal = test.principal(&test.org).await;
     let secret = ApiKeySecret::new(true, system::rng().bytes().unwrap());
     let scopes = [Scope::Read].into_iter().collect();
-    let new = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true };
+    let new = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true, rate_limit: None };
     let ctx = test.ctx();
     let keys = ctx.api_keys(&principal);
     let key = keys.draft(new, &secret);
@@ -446,7 +446,7 @@ async fn authentication_caches_api_keys_and_never_reads_a_mistyped_one() {
     assert_eq!(authenticate(key).await, (false, 0), "no such key, cached");
 
     let scopes = [Scope::Read].into_iter().collect();
-    let new = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true };
+    let new = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true, rate_limit: None };
     let keys = test.ctx().api_keys(&test.principal(&test.org).await);
     let created = keys.draft(new, &secret);
     keys.create(&secret.hash(), &created, None).await.unwrap();
@@ -581,4 +581,57 @@ async fn leads_are_found_in_the_index_and_then_read() {
     assert_calls(&ctx, 4, 3);
     // The indexes project keys only, so an update of the lead writes nothing to them.
     assert_write_units(&test, &ctx, 1.0);
+}
+
+/// The API with a stopped clock, and a caller whose key has this limit.
+async fn with_limited_key(requests_per_second: u32, burst: u32) -> (TestApp, Principal) {
+    let test = TestApp::new().await;
+    test.stop_clock();
+    let key = test.create_limited_key(requests_per_second, burst).await;
+    let principal = test.principal_of(&key).await;
+    (test, principal)
+}
+
+/// Counts a request of the caller, and returns the context that has counted the calls.
+async fn limited_request(test: &TestApp, principal: &Principal) -> RequestContext {
+    let ctx = test.ctx();
+    assert_eq!(ctx.admit(principal).retry_after, None);
+    ctx.report_usage(principal).await;
+    ctx
+}
+
+#[tokio::test]
+async fn a_caller_without_a_rate_limit_causes_no_call_and_no_header() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    for _ in 0..100 {
+        let ctx = limited_request(&test, &principal).await;
+        assert_cost(&test, &ctx, Cost { calls: 0, rounds: 0, read_units: 0.0, write_units: 0.0 });
+    }
+    assert_eq!(test.ctx().admit(&principal).quotas, []);
+}
+
+#[tokio::test]
+async fn a_caller_far_below_its_rate_limit_causes_no_call() {
+    let (test, principal) = with_limited_key(100, 1_000).await;
+    for _ in 0..600 {
+        let ctx = limited_request(&test, &principal).await;
+        assert_cost(&test, &ctx, Cost { calls: 0, rounds: 0, read_units: 0.0, write_units: 0.0 });
+        test.advance_clock(TimeDelta::seconds(1));
+    }
+}
+
+#[tokio::test]
+async fn a_caller_near_its_rate_limit_causes_one_write_per_second() {
+    let (test, principal) = with_limited_key(10, 10).await;
+    for _ in 0..10 {
+        let ctx = limited_request(&test, &principal).await;
+        assert_cost(&test, &ctx, Cost { calls: 1, rounds: 1, read_units: 0.0, write_units: 1.0 });
+        for _ in 0..9 {
+            test.advance_clock(TimeDelta::milliseconds(100));
+            let ctx = limited_request(&test, &principal).await;
+            assert_cost(&test, &ctx, Cost { calls: 0, rounds: 0, read_units: 0.0, write_units: 0.0 });
+        }
+        test.advance_clock(TimeDelta::milliseconds(100));
+    }
 }

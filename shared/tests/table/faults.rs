@@ -295,7 +295,7 @@ async fn creating_an_api_key_survives_every_fault_and_happens_once() {
         let before = test.count_items("api_key").await;
         let secret = ApiKeySecret::new(true, system::rng().bytes().unwrap());
         let scopes = [Scope::Read].into_iter().collect();
-        let new = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true };
+        let new = NewApiKey { name: "a".parse().unwrap(), scopes, valid_until: None, live: true, rate_limit: None };
         let idempotency_key = IdempotencyKey { method: "POST", path: "/api-keys".to_owned(), key: "key-1".to_owned() };
         let idempotency_record =
             IdempotencyRecord { idempotency_key, fingerprint: "f".to_owned(), response: String::new() };

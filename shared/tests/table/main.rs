@@ -7,5 +7,6 @@ mod deletes;
 mod faults;
 mod linking;
 mod races;
+mod rate_limits;
 mod timeline;
 mod updated_at;

@@ -135,7 +135,7 @@ impl Run<'_> {
         };
         let table = DeployedTable { name: output("TableName")?, dynamodb_url: None };
         let variable = |name: &str| account.variables.get(name).cloned();
-        let session = Session::create(output("ApiUrl")?, table, account.secret.clone(), variable).await?;
+        let session = Session::create(output("ApiUrl")?, table, account.secret.clone(), None, variable).await?;
         let directory = workspace::local_dir(self.root, "cloud");
         fs::create_dir_all(&directory)?;
         let file = &directory.join("aws-session.json");

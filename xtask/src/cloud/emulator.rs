@@ -38,8 +38,14 @@ pub(super) struct Template<'a> {
     pub(super) binaries: &'a Path,
     /// The values of parameters by name.
     pub(super) parameters: &'a [(&'a str, &'a str)],
-    /// The secret that signs tokens.
-    pub(super) jwt_secret: &'a str,
+    /// The secrets of tokens.
+    pub(super) jwt_secrets: &'a JwtSecrets,
+}
+
+/// The secrets of tokens, as after a rotation.
+pub(super) struct JwtSecrets {
+    pub(super) current: String,
+    pub(super) previous: String,
 }
 
 /// A deployed stack, as `xtask/cloud/deploy.py` describes it.
@@ -49,8 +55,8 @@ pub(super) struct Deployment {
     pub(super) outputs: Outputs,
     /// The secret that signs tokens.
     pub(super) secret_arn: String,
-    /// How long functions cache the secret; `None` if they read it when they are deployed.
-    pub(super) secret_cache_seconds: Option<u64>,
+    /// How long functions cache the secret.
+    pub(super) secret_cache_seconds: u64,
     /// The number of resources.
     pub(super) resources: usize,
     /// The resources that the emulator does not support.
@@ -116,11 +122,12 @@ impl Emulator {
 
     /// Deploys a template by the emulated CloudFormation.
     pub(super) async fn deploy(&self, template: &Template<'_>) -> Result<Deployment> {
-        let Template { root, file, binaries, parameters, jwt_secret } = template;
+        let Template { root, file, binaries, parameters, jwt_secrets } = template;
         let mut deploy = Command::new(self.python.join("python"));
         deploy.arg(root.join("xtask/cloud/deploy.py")).args(["--endpoint", &self.url()]).arg("--template").arg(file);
         deploy.arg("--binaries").arg(binaries).arg("--packages").arg(self.directory.join("packages"));
-        deploy.args(parameters.iter().map(|(name, value)| format!("{name}={value}"))).env("JWT_SECRET", jwt_secret);
+        deploy.args(parameters.iter().map(|(name, value)| format!("{name}={value}")));
+        deploy.env("JWT_SECRET", &jwt_secrets.current).env("JWT_SECRET_PREVIOUS", &jwt_secrets.previous);
         let description = output_of(deploy).await.with_context(|| format!("cannot deploy {}", file.display()))?;
         serde_json::from_str(&description).context("cannot parse the output of xtask/cloud/deploy.py")
     }

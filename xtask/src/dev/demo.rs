@@ -186,11 +186,11 @@ impl DemoOrg {
     }
 
     /// Adds new tokens: one of each secret that is valid for longer than any session, and an expired one.
-    fn with_tokens(self, jwt_secret: &str, previous_secret: &str) -> Org {
+    fn with_tokens(self, jwt_secret: &str, previous_secret: Option<&str>) -> Org {
         let Self { org_id, import_id, admin_key, read_key, revoked_key } = self;
         let tenant = Tenant { org_id, ..Tenant::new() };
         let jwt = tenant.jwt(jwt_secret, TimeDelta::days(30));
-        let previous_jwt = tenant.jwt(previous_secret, TimeDelta::days(30));
+        let previous_jwt = previous_secret.map(|secret| tenant.jwt(secret, TimeDelta::days(30))).unwrap_or_default();
         let expired_jwt = tenant.jwt(jwt_secret, TimeDelta::hours(-1));
         Org { org_id, admin_key, read_key, revoked_key, jwt, previous_jwt, expired_jwt, import_id }
     }

@@ -167,6 +167,7 @@ pub(super) async fn store_example_key(table: &Table, org_id: OrgId) -> Result<()
         scopes,
         valid_until: None,
         live: false,
+        rate_limit: None,
     };
     let key = ApiKey::new(system::rng().uuid_v7(Utc::now()).into(), org_id, new, &secret, Utc::now());
     Ok(api_keys::store(table, &secret.hash(), &key).await?)

@@ -101,8 +101,7 @@ impl Server {
         let gateway = GatewayOptions { root, cargo_lambda, port: *port, env_file, release: *release, output };
         let gateway = Gateway::start(&gateway).await?;
 
-        let urls =
-            Urls { base: gateway.url(), lambda: Some(gateway.url()), dynamodb: database.url.to_string() };
+        let urls = Urls { base: gateway.url(), lambda: Some(gateway.url()), dynamodb: database.url.to_string() };
         let mut background = JoinSet::new();
         if let Some(engine) = &database.engine {
             background.spawn(remove_expired_items(engine.clone()));

@@ -30,18 +30,26 @@ pub(crate) struct TableClient {
     pub(super) retry_policy: RetryPolicy,
     pub(super) deadline: Instant,
     pub(super) meter: CapacityMeter,
+    /// Whether a call that failed is sent again.
+    pub(super) retries: bool,
 }
 
 impl TableClient {
     /// A client whose calls end at `deadline` and are counted by `meter`.
     pub(super) fn new(table: &Table, deadline: Instant, meter: CapacityMeter) -> Self {
         let Table { client, name, rng, retry_policy } = table.clone();
-        Self { client, table: name, rng, retry_policy, deadline, meter }
+        Self { client, table: name, rng, retry_policy, deadline, meter, retries: true }
     }
 
     /// The same client with its deadline earlier by `reserve`.
     pub(crate) fn with_earlier_deadline(&self, reserve: Duration) -> Self {
         Self { deadline: self.deadline.checked_sub(reserve).unwrap_or(self.deadline), ..self.clone() }
+    }
+
+    /// The same client, whose calls are sent once and have no more than this time. For writes that are worth no second attempt
+    /// and that a second attempt could apply twice.
+    pub(crate) fn with_single_attempt(&self, timeout: Duration) -> Self {
+        Self { deadline: self.deadline.min(Instant::now() + timeout), retries: false, ..self.clone() }
     }
 
     /// The time until the deadline.

@@ -12,7 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Handler, Request, Response};
 use crate::testing::{TestApp, fault};
 
-async fn panicking(_: RequestContext, _: Request) -> Result<Response, ApiError> {
+pub(super) async fn panicking(_: RequestContext, _: Request) -> Result<Response, ApiError> {
     assert_eq!(1, 2, "canary");
     Err(ApiError::NoRoute)
 }

@@ -12,6 +12,7 @@ mod idempotency;
 mod isolation;
 mod lists;
 mod order;
+mod rate_limits;
 mod request_ids;
 mod routing;
 pub mod valid_request;
@@ -24,6 +25,7 @@ pub use idempotency::{idempotency, idempotency_locks};
 pub use isolation::isolation;
 pub use lists::lists;
 pub use order::order_of_refusals;
+pub use rate_limits::rate_limits;
 pub use request_ids::request_ids;
 pub use routing::{path_ids, routes};
 pub use valid_request::valid_request;
@@ -32,6 +34,7 @@ use crate::domain::Kind;
 use crate::endpoint::{ACTIVITY_ID, Endpoint};
 
 const UNAUTHENTICATED: &str = "Invalid or missing authentication credentials";
+const TOO_MANY_REQUESTS: &str = "Too many requests";
 const FORBIDDEN: &str = "You do not have permission to access this resource";
 
 /// Generates one test per named rule, in a module of its own, and a test that the function serves this endpoint.

@@ -4,7 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::credentials::bearer;
-use super::{FORBIDDEN, NamedResource, UNAUTHENTICATED, path_with_id, success, valid_request};
+use super::{FORBIDDEN, NamedResource, TOO_MANY_REQUESTS, UNAUTHENTICATED, path_with_id, success, valid_request};
 use crate::domain::Scope;
 use crate::endpoint::{ACTIVITY_ID, Conflict, Endpoint, Header};
 use crate::http::Handler;
@@ -14,6 +14,8 @@ use crate::wire::param::ParamKind;
 /// A request with several defects is refused for the first of them, in the documented order.
 pub async fn order_of_refusals(endpoint: Endpoint, handle: impl Handler) {
     let app = TestApp::new().await;
+    // So that the caller that has used up its rate limit does not regain a request.
+    app.stop_clock();
     let good = valid_request(&app, endpoint).await;
     let defects = defects(&app, endpoint).await;
     for (index, Defect { status, detail, .. }) in defects.iter().enumerate() {
@@ -48,6 +50,7 @@ enum Change {
     Header(String, String),
     /// This `Authorization` instead of an API key.
     Token(String),
+    ApiKey(String),
     Body(String),
 }
 
@@ -67,6 +70,7 @@ impl Change {
             Self::Method(method) => request.method(method),
             Self::Header(name, value) => request.header(name, value),
             Self::Token(authorization) => request.without_header("x-api-key").header("authorization", authorization),
+            Self::ApiKey(key) => request.header("x-api-key", key),
             Self::Body(body) => request.text(body),
         }
     }
@@ -79,17 +83,32 @@ async fn defects(app: &TestApp, endpoint: Endpoint) -> Vec<Defect> {
     }
     let mut defects = Vec::new();
     let mut add = |status, detail: &str, change| defects.push(Defect { status, detail: detail.to_owned(), change });
-    add_route_and_credentials(app, endpoint, &mut add);
+    let exhausted = exhausted_key(app).await;
+    add_route_and_credentials(app, endpoint, exhausted, &mut add);
     add_malformed_parts(endpoint, &mut add);
     add_state(endpoint, &mut add);
     defects
 }
 
-fn add_route_and_credentials(app: &TestApp, endpoint: Endpoint, add: &mut impl FnMut(u64, &str, Change)) {
+/// An API key whose one request per second has been sent.
+async fn exhausted_key(app: &TestApp) -> String {
+    let key = app.create_limited_key(1, 1).await;
+    let principal = app.principal_of(&key).await;
+    assert_eq!(app.ctx().admit(&principal).retry_after, None);
+    key.in_clear().to_owned()
+}
+
+fn add_route_and_credentials(
+    app: &TestApp,
+    endpoint: Endpoint,
+    exhausted_key: String,
+    add: &mut impl FnMut(u64, &str, Change),
+) {
     let other_scope = if endpoint.spec().scope == Scope::Read { "write" } else { "read" };
     add(404, "Not found", Change::Path("/nowhere".to_owned()));
     add(405, "Method not allowed", Change::Method("OPTIONS"));
-    add(401, UNAUTHENTICATED, Change::header("authorization", ""));
+    add(401, UNAUTHENTICATED, Change::Token(String::new()));
+    add(429, TOO_MANY_REQUESTS, Change::ApiKey(exhausted_key));
     add(403, FORBIDDEN, Change::Token(bearer(&app.org, &json!({"scope": other_scope}))));
 }
 

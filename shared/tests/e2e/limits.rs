@@ -1,0 +1,102 @@
+//! Rate limits: refused beyond the limit of a key, served after `Retry-After`, and reported by every function.
+
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+use shared::Endpoint;
+use uuid::Uuid;
+
+use crate::client::{Request, Response, get, post};
+
+/// Creates an API key with a limit, and returns the key.
+fn new_limited_key(requests_per_second: u32, burst: u32) -> String {
+    let limit = json!({"requests_per_second": requests_per_second, "burst": burst});
+    let body = json!({"name": "a test's", "scopes": ["admin"], "live": false, "rate_limit": limit});
+    let created = post("/api-keys/", &body).send().expect(201).json();
+    assert_eq!(created["rate_limit"], limit);
+    created["key"].as_str().unwrap().to_owned()
+}
+
+/// The requests that are left of the key's limit, from the header `RateLimit`.
+fn remaining(response: &Response) -> u32 {
+    let quota = response.header("ratelimit").strip_prefix(r#""key";r="#);
+    let quota = quota.unwrap_or_else(|| panic!("no quota of the key: {response:?}"));
+    quota.split(';').next().unwrap().parse().unwrap()
+}
+
+/// Sends the request until it is refused.
+fn send_until_refused(request: &Request, most: u32) -> Response {
+    for _ in 0..most {
+        let response = request.send();
+        if response.status == 429 {
+            return response;
+        }
+        assert_eq!(response.status, 200, "{response:?}");
+        remaining(&response);
+    }
+    panic!("{most} requests were served");
+}
+
+#[test]
+fn a_limited_key_is_refused_beyond_its_limit_and_served_after_retry_after() {
+    let list = get("/companies/?limit=1");
+    let limited = list.clone().key(&new_limited_key(1, 3));
+
+    let refused = send_until_refused(&limited, 60);
+
+    refused.expect_error(429, "Too many requests");
+    assert!(refused.header("ratelimit-policy").starts_with(r#""key";q=3;w=3"#), "{refused:?}");
+    assert_eq!(remaining(&refused), 0);
+    let other = list.send().expect(200);
+    assert!(!other.header("ratelimit").contains("key"), "{other:?}");
+
+    // Other processes may have admitted requests that this one did not know of when it refused.
+    let mut response = refused;
+    for _ in 0..5 {
+        let seconds: u64 = response.header("retry-after").parse().unwrap();
+        assert!((1..=61).contains(&seconds), "{response:?}");
+        thread::sleep(Duration::from_secs(seconds));
+        response = limited.send();
+        if response.status == 200 {
+            return;
+        }
+    }
+    panic!("refused after each Retry-After: {response:?}");
+}
+
+/// A function that may not write the bucket of a key would never learn that others have emptied it.
+#[test]
+fn every_function_learns_what_the_others_have_admitted() {
+    // The largest burst of which one request is more than a function may leave unreported.
+    const BURST: u32 = 19;
+    let key = new_limited_key(1, BURST);
+    let companies = get("/companies/?limit=1").key(&key);
+    send_until_refused(&companies, 100);
+    // The next requests of that function report the whole burst.
+    for _ in 0..2 {
+        thread::sleep(Duration::from_millis(1_100));
+        companies.send();
+    }
+
+    for endpoint in Endpoint::ALL.iter().filter(|endpoint| **endpoint != Endpoint::ListCompanies) {
+        let unknown = Uuid::now_v7();
+        let request = Request::new(endpoint.spec().method.as_str(), &endpoint.path_with(|_| unknown)).key(&key);
+        assert!(learns(&request, BURST), "{endpoint:?} does not read the bucket");
+    }
+}
+
+/// Whether the function soon knows of less than its own requests leave. What it responds does not matter.
+fn learns(request: &Request, burst: u32) -> bool {
+    const OTHERS: u32 = 5;
+    for sent in 1..10 {
+        let response = request.send();
+        assert_ne!(response.status, 401, "{response:?}");
+        if response.status == 429 || remaining(&response) + sent + OTHERS <= burst {
+            return true;
+        }
+        // A function reports once per second, and it may have reported another test's key just now.
+        thread::sleep(Duration::from_millis(300));
+    }
+    false
+}
