@@ -10,6 +10,7 @@ use crate::auth::{Actor, AuthError, Authenticator, Credentials, Principal};
 use crate::aws;
 use crate::config::{BasePath, Config};
 use crate::domain::{ApiKeySecret, Clock, ContactId, RateLimit};
+use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::{self, CapacityMeter, ConsumedCapacity, DeletedParent, RetryPolicy, Table, TableClient};
 use crate::rate_limiter::{Admission, RateLimiter};
 use crate::repositories::{
@@ -57,17 +58,18 @@ impl App {
         }))
     }
 
-    /// Opens the connection to the table by a cheap read. A failure shows at the first request.
-    pub async fn connect(&self) {
+    /// Opens the connection to the table by a cheap read of an item that does not exist, but that the function may read. A
+    /// failure shows at the first request.
+    pub async fn connect(&self, unused: &Key) {
         const TIMEOUT: Duration = Duration::from_secs(2);
         let client = self.0.table.client(Instant::now() + TIMEOUT, CapacityMeter::default());
-        let unused_hash = ApiKeySecret::new(false, [0; 24]).hash();
-        let _ = repositories::api_keys::find(&client, &unused_hash).await;
+        let _ = client.get(unused).await;
     }
 
     /// Prepares for the first request: opens the connection to the table, and reads the public keys of the token issuer.
     pub async fn warm_up(&self) {
-        tokio::join!(self.connect(), self.0.authenticator.warm_up());
+        let unused = keys::api_key(&ApiKeySecret::new(false, [0; 24]).hash());
+        tokio::join!(self.connect(&unused), self.0.authenticator.warm_up());
     }
 
     /// Deletes the children of a deleted parent until the deadline, and returns their number.

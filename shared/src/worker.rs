@@ -9,11 +9,12 @@ use std::time::Duration;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::app::{App, time_left};
 use crate::config::Config;
 use crate::domain::{Id, ImportId};
-use crate::dynamodb::{DeletedParent, Parent};
+use crate::dynamodb::{DeletedParent, Parent, keys};
 use crate::telemetry;
 
 /// The longest time for one batch if the function's own time limit is not known.
@@ -104,7 +105,8 @@ impl Record {
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let app = App::new(&Config::from_env()?);
-    app.connect().await;
+    // The worker may read items of organizations, and none of another kind.
+    app.connect(&keys::contact(Uuid::nil().into(), Uuid::nil().into())).await;
     lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Batch>| {
         let app = app.clone();
         async move {
