@@ -23,7 +23,7 @@ const IGNORED_RULES: [&str; 3] = ["WS1000", "WS1004", "ES6000"];
 
 /// The allowed managed policies of AWS. SAM attaches the first, which allows to write logs, to every role, the second,
 /// which allows to read streams, to the role of a function that a stream triggers, and the third, which allows to move
-/// the traffic of functions, to the role of CodeDeploy.
+/// the traffic of functions, to the role of `CodeDeploy`.
 const MANAGED_POLICIES: [&str; 3] = [
     "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
     "arn:aws:iam::aws:policy/service-role/AWSLambdaDynamoDBExecutionRole",
@@ -31,7 +31,7 @@ const MANAGED_POLICIES: [&str; 3] = [
 ];
 
 /// The values of the parameters that SAM resolves while it expands the template: each makes other resources. The linter
-/// visits both sides of CloudFormation's conditions by itself.
+/// visits both sides of `CloudFormation`'s conditions by itself.
 const EXPANSIONS: [&str; 2] = ["Deployment=AllAtOnce", "Deployment=Linear10PercentEvery1Minute"];
 
 /// Lints `template.yaml` as it is written and as it is deployed, and checks for excess privileges.
