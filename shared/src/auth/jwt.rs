@@ -133,7 +133,7 @@ impl Verifier {
     /// The claims of a token that was signed with this key; `None` if it was signed with another one.
     ///
     /// # Errors
-    /// [`AuthError::Unauthenticated`] for a token whose claims are refused, whichever key it was signed with.
+    /// [`AuthError::Unauthenticated`] for a token that was signed with this key and whose claims are refused.
     fn claims(&self, token: &str, key: &DecodingKey) -> Option<Result<Claims, AuthError>> {
         match decode::<Claims>(token, key, &self.validation) {
             // A token for an audience is refused by a recipient that has none (RFC 7519 §4.1.3).
@@ -141,10 +141,25 @@ impl Verifier {
                 Some(Err(AuthError::Unauthenticated))
             }
             Ok(token) => Some(Ok(token.claims)),
-            Err(error) if *error.kind() == ErrorKind::InvalidSignature => None,
-            Err(_) => Some(Err(AuthError::Unauthenticated)),
+            Err(error) if is_about_claims(error.kind()) => Some(Err(AuthError::Unauthenticated)),
+            Err(_) => None,
         }
     }
+}
+
+/// Whether an error is one of a token's claims, which the library reads after it has verified the signature.
+fn is_about_claims(error: &ErrorKind) -> bool {
+    matches!(
+        error,
+        ErrorKind::ExpiredSignature
+            | ErrorKind::ImmatureSignature
+            | ErrorKind::InvalidAudience
+            | ErrorKind::InvalidClaimFormat(_)
+            | ErrorKind::InvalidIssuer
+            | ErrorKind::InvalidSubject
+            | ErrorKind::Json(_)
+            | ErrorKind::MissingRequiredClaim(_)
+    )
 }
 
 /// Whether a `typ` is that of an access token: the media type `application/jwt` or `application/at+jwt` (RFC 9068 §2.1), in

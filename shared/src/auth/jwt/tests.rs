@@ -380,6 +380,24 @@ async fn a_token_is_verified_with_the_key_that_it_names() {
 }
 
 #[tokio::test]
+async fn keys_of_other_algorithms_do_not_hide_the_one_that_has_signed() {
+    for (configured, algorithm) in ASYMMETRIC {
+        let bench = Bench::jwks(configured);
+        let mut keys: Vec<_> = ASYMMETRIC.iter().map(|(_, algorithm)| jwk(*algorithm, 1, "a")).collect();
+        for key in &mut keys {
+            key.as_object_mut().unwrap().remove("alg");
+        }
+        for _ in &ASYMMETRIC {
+            keys.rotate_left(1);
+            bench.publish(&keys);
+            bench.advance(300);
+            assert!(bench.accepts(&signed(algorithm, 1, Some("a"))).await, "{algorithm:?}");
+            assert!(bench.accepts(&signed(algorithm, 1, None)).await, "{algorithm:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_key_for_another_purpose_is_left_out() {
     for (configured, algorithm) in ASYMMETRIC {
         let bench = Bench::jwks(configured);
