@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{RwLock, RwLockWriteGuard};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::subscriber::set_default;
 
 use super::*;
@@ -197,12 +197,25 @@ impl Bench {
         accepted
     }
 
-    /// Waits for a refresh behind a request to end, which a test sees by a token of `secret` being refused.
+    /// Waits for a read behind a request to begin, as the second of a process.
+    async fn until_second_read(&self) {
+        until(async || self.manager.reads() == 2).await;
+    }
+
+    /// Waits for a read behind a request to end, which refuses a secret.
     async fn until_refused(&self, secret: &str) {
-        while self.verify(secret).await.is_ok() {
+        until(async || self.verify(secret).await.is_err()).await;
+    }
+}
+
+/// Waits for something that happens behind a request.
+async fn until(condition: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !condition().await {
             tokio::task::yield_now().await;
         }
-    }
+    };
+    timeout(Duration::from_secs(10), wait).await.expect("a read behind the request");
 }
 
 fn config(endpoint: String) -> Config {
@@ -358,19 +371,17 @@ async fn an_old_secret_is_refused_at_once_after_twice_the_cache_time() {
 async fn no_request_waits_for_a_refresh() {
     let bench = Bench::new(SECOND, FIRST).await;
     bench.verify(SECOND).await.unwrap();
+    bench.manager.store(THIRD, SECOND);
     let held = bench.manager.hold().await;
 
     bench.advance(CACHE_SECONDS);
-    for _ in 0..5 {
-        assert_eq!(bench.accepts([SECOND, FIRST]).await, [true, true]);
-    }
-    while bench.manager.reads() == 1 {
-        tokio::task::yield_now().await;
-    }
+    assert_eq!(bench.accepts([SECOND, FIRST]).await, [true, true]);
+    bench.until_second_read().await;
     assert_eq!(bench.accepts([SECOND, FIRST]).await, [true, true], "while the read waits for its response");
 
-    bench.manager.store(THIRD, SECOND);
     drop(held);
+    bench.until_refused(FIRST).await;
+    assert_eq!(bench.accepts([THIRD]).await, [true]);
     assert_eq!(bench.manager.reads(), 2, "one read for all requests");
 }
 
@@ -381,9 +392,7 @@ async fn a_response_that_a_frozen_process_gets_late_is_as_old_as_its_call() {
     let held = bench.manager.hold().await;
     bench.advance(CACHE_SECONDS);
     bench.verify(SECOND).await.unwrap();
-    while bench.manager.reads() == 1 {
-        tokio::task::yield_now().await;
-    }
+    bench.until_second_read().await;
 
     bench.manager.store(FOURTH, THIRD);
     bench.advance(2 * CACHE_SECONDS);
@@ -401,9 +410,7 @@ async fn a_failure_that_a_frozen_process_gets_late_does_not_delay_the_next_read(
     let held = bench.manager.hold().await;
     bench.advance(CACHE_SECONDS);
     bench.verify(SECOND).await.unwrap();
-    while bench.manager.reads() == 1 {
-        tokio::task::yield_now().await;
-    }
+    bench.until_second_read().await;
 
     bench.manager.store(THIRD, SECOND);
     bench.advance(2 * CACHE_SECONDS);
