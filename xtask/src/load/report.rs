@@ -7,6 +7,19 @@ use std::time::Duration;
 /// together, but each admits a small share of the limit without telling the others.
 const TOLERANCE: u32 = 2;
 
+/// The columns of the table after the name, and their widths.
+const COLUMNS: [(&str, usize); 9] = [
+    ("requests", 9),
+    ("success", 8),
+    ("429", 7),
+    ("5xx", 6),
+    ("other", 6),
+    ("no response", 12),
+    ("success/s", 10),
+    ("p50 ms", 8),
+    ("p99 ms", 8),
+];
+
 /// The result of one request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -147,7 +160,7 @@ impl Report {
         if accepted > f64::from(limit * TOLERANCE) {
             Some(format!("{accepted:.1} requests/s succeeded in the second half; the limit is {limit}"))
         } else if *too_many_requests == 0 {
-            Some(format!("no 429 in the second half: it did not exceed the limit of {limit} requests/s"))
+            Some(format!("no 429 in the second half, when {accepted:.1} requests/s succeeded; the limit is {limit}"))
         } else {
             None
         }
@@ -157,23 +170,10 @@ impl Report {
 /// A table with one line per organization, two for the one without restraint.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns = [
-            "organization",
-            "requests",
-            "success",
-            "429",
-            "5xx",
-            "other",
-            "no response",
-            "success/s",
-            "p50 ms",
-            "p99 ms",
-        ];
-        let [name, requests, success, limited, server, other, none, rate, median, p99] = columns;
-        write!(
-            f,
-            "{name:<14} {requests:>8} {success:>7} {limited:>6} {server:>5} {other:>5} {none:>11} {rate:>9} {median:>7} {p99:>7}"
-        )?;
+        write!(f, "{:<14}", "organization")?;
+        for (name, width) in COLUMNS {
+            write!(f, "{name:>width$}")?;
+        }
         for (number, tally) in (1..).zip(&self.steady) {
             write_row(f, &number.to_string(), tally, self.half * 2)?;
         }
@@ -188,12 +188,15 @@ fn write_row(f: &mut fmt::Formatter<'_>, name: &str, tally: &Tally, duration: Du
     let mut latencies = tally.latencies.clone();
     latencies.sort_unstable();
     let [median, p99] = [50, 99].map(|percent| percentile(&latencies, percent).as_millis());
-    let Tally { success, too_many_requests: limited, server_errors, other, no_response, .. } = tally;
-    let (requests, rate) = (tally.requests(), rate(*success, duration));
-    write!(
-        f,
-        "\n{name:<14} {requests:>8} {success:>7} {limited:>6} {server_errors:>5} {other:>5} {no_response:>11} {rate:>9.1} {median:>7} {p99:>7}"
-    )
+    let Tally { success, too_many_requests, server_errors, other, no_response, .. } = tally;
+    let rate = format!("{:.1}", rate(*success, duration));
+    let cells: [&dyn fmt::Display; COLUMNS.len()] =
+        [&tally.requests(), success, too_many_requests, server_errors, other, no_response, &rate, &median, &p99];
+    write!(f, "\n{name:<14}")?;
+    for ((_, width), cell) in COLUMNS.into_iter().zip(cells) {
+        write!(f, "{:>width$}", cell.to_string())?;
+    }
+    Ok(())
 }
 
 /// A number of requests, per second.
@@ -296,7 +299,7 @@ mod tests {
                 tally(successes(21).chain([LIMITED])),
                 Some("4.2 requests/s succeeded in the second half; the limit is 2"),
             ),
-            (tally(successes(1)), Some("no 429 in the second half: it did not exceed the limit of 2 requests/s")),
+            (tally(successes(1)), Some("no 429 in the second half, when 0.2 requests/s succeeded; the limit is 2")),
         ] {
             let failures = failures(tally(successes(1)), [tally(successes(100)), second_half], Some(2));
             assert_eq!(failures, Vec::from_iter(expected.map(|text| format!("organization 10: {text}"))));
