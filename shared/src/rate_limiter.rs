@@ -37,13 +37,13 @@
 //!
 //! **Longest refusal.** A bucket is believed to be overdrawn by a minute at most ([`MAX_DEBT`]): beyond that, `full_at` is
 //! replaced, be it the debt of very many processes, the number of a process whose clock was wrong, or no number of ours.
-//! Nobody is refused for longer than that minute and the time for one request. The clocks of processes that differ by
+//! No client is refused for longer than that minute and the time for one request. The clocks of processes that differ by
 //! `d` seconds make a difference of `rate × d` requests.
 //!
 //! **Rejected.**
 //! - A counter per second or minute: as many writes, and twice the limit at the turn of a period.
 //! - A read at the first request of a process: it delays the request; the first report tells as much.
-//! - Shares of the limit per process: nobody knows the number of processes, and the gateway spreads requests unevenly.
+//! - Shares of the limit per process: the number of processes is unknown, and the gateway spreads requests unevenly.
 //! - A task that reports in the background: a sandbox is frozen as soon as its response is sent.
 //! - One item for all buckets of an organization: one report could serve them all, but it would be refused if one expectation
 //!   of many is wrong, and the item grows with the number of keys.

@@ -121,7 +121,8 @@ impl TestApp {
         self.store_api_key(Scope::ALL, Some(limit)).await.0
     }
 
-    async fn store_api_key(&self, scopes: &[Scope], rate_limit: Option<RateLimit>) -> (ApiKeySecret, ApiKey) {
+    /// Stores a new API key, with a limit of its requests if there is one.
+    pub async fn store_api_key(&self, scopes: &[Scope], rate_limit: Option<RateLimit>) -> (ApiKeySecret, ApiKey) {
         let secret = ApiKeySecret::new(false, self.ctx().random_bytes().expect("the system provides random bytes"));
         let scopes = scopes.iter().copied().collect();
         let name = "a key".parse().expect("the name is valid");

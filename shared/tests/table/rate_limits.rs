@@ -10,7 +10,7 @@ use serde_json::json;
 use shared::auth::Principal;
 use shared::domain::RateLimit;
 use shared::dynamodb::keys;
-use shared::testing::fault::{Fault, Operation};
+use shared::testing::fault::{Fault, Operation, ThrottlingError};
 use shared::testing::tenant::sign_jwt;
 use shared::testing::{JWT_SECRET, TestApp, TestRequest, deadline};
 use shared::{ApiError, App, Endpoint, Request, RequestContext, Response};
@@ -115,7 +115,7 @@ async fn simulate(seed: u64) {
     let (rate, burst, seconds, count) =
         (f64::from(rate), f64::from(burst), f64::from(millis) / 1_000.0, f64::from(count));
     let between_reports: u32 = processes.iter().map(|process| process.most_between_reports).sum();
-    // A single process has nobody that it could know too late.
+    // A single process knows its own requests at once.
     let unseen = if apps.len() == 1 { 0.0 } else { 2.0 * f64::from(between_reports) };
     let free_share = count * (burst / 20.0 + seconds * rate / 100.0);
     let bound = burst + rate * seconds + unseen + free_share;
@@ -199,20 +199,43 @@ async fn concurrent_requests_of_a_process_do_not_exceed_the_limit() {
 }
 
 #[tokio::test]
-async fn a_failed_report_admits_and_is_made_up_for() {
-    let (mut test, principal) = limited(1, 5).await;
-    let proxy = test.start_fault_proxy().await;
-    for fault in [Fault::InternalServerError, Fault::RequestLost, Fault::Delayed(Duration::from_millis(600))] {
-        let is_written = matches!(fault, Fault::Delayed(_));
+async fn the_usage_of_a_failed_report_is_in_the_next_one() {
+    for fault in [Fault::InternalServerError, Fault::Throttled(ThrottlingError::Throttling), Fault::RequestLost] {
+        let (mut test, principal) = limited(1, 5).await;
+        let proxy = test.start_fault_proxy().await;
         proxy.inject(Operation::UpdateItem, fault.clone());
-        assert_eq!(send(&test.app, &principal).await, REPORTED, "{fault:?}");
+        assert_eq!(send_many(&test.app, &principal, 3).await, [REPORTED, ADMITTED, ADMITTED], "{fault:?}");
         test.advance_clock(TimeDelta::seconds(1));
-        // The next report has the usage of both, and a bucket that is in use unless nothing was written.
         assert_eq!(send(&test.app, &principal).await, REPORTED, "{fault:?}");
+
+        // Of 5 requests and one that was regained, 4 are used.
+        let other = test.start_plain_process();
+        assert_eq!(send_many(&other, &principal, 3).await, [REPORTED, ADMITTED, REFUSED], "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_served_although_its_usage_cannot_be_reported() {
+    const ENDPOINT: Endpoint = Endpoint::ListCompanies;
+    let mut test = TestApp::new().await;
+    test.stop_clock();
+    let key = test.create_limited_key(1, 5).await;
+    let proxy = test.start_fault_proxy().await;
+    let request = TestRequest::to(ENDPOINT, &test.org).header("x-api-key", key.in_clear());
+    for fault in [
+        Fault::InternalServerError,
+        Fault::ResponseLost,
+        Fault::MalformedResponse,
+        Fault::Delayed(Duration::from_millis(600)),
+    ] {
+        proxy.inject(Operation::UpdateItem, fault.clone());
+        let response = test.send(ENDPOINT, handle, &request).await;
+        assert_eq!((response.status, response.text.as_str()), (200, r#"{"message":"served"}"#), "{fault:?}");
+        // The process goes on with its own count: what it has used is regained within the second.
+        assert_eq!(response.header("ratelimit"), r#""key";r=4;t=1"#, "{fault:?}");
+        let reports = proxy.take_calls().iter().filter(|call| call.operation == Operation::UpdateItem).count();
+        assert_eq!(reports, 1, "{fault:?}: a report is not sent twice");
         test.advance_clock(TimeDelta::seconds(1));
-        assert_eq!(send(&test.app, &principal).await, REPORTED, "{fault:?}: {is_written}");
-        test.advance_clock(TimeDelta::minutes(5));
-        test.restart();
     }
 }
 
@@ -234,7 +257,7 @@ async fn the_buckets_of_a_key_and_of_its_organization_take_turns() {
 }
 
 #[tokio::test]
-async fn nobody_is_refused_for_longer_than_a_minute_and_a_request() {
+async fn no_client_is_refused_for_longer_than_a_minute_and_a_request() {
     let (test, principal) = limited(1, 2).await;
     let longest_debt = test.ctx().now() + TimeDelta::seconds(62);
     put_bucket(&test, &principal, longest_debt.timestamp_micros()).await;
@@ -248,7 +271,7 @@ async fn nobody_is_refused_for_longer_than_a_minute_and_a_request() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_no_requests_explain_refuses_nobody() {
+async fn a_stored_number_that_no_requests_explain_is_replaced() {
     for full_at in [i64::MAX, i64::MIN, 4_102_444_800_000_000] {
         let (test, principal) = limited(1, 2).await;
         put_bucket(&test, &principal, full_at).await;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::credentials::bearer;
 use super::{FORBIDDEN, NamedResource, TOO_MANY_REQUESTS, UNAUTHENTICATED, path_with_id, success, valid_request};
-use crate::domain::Scope;
+use crate::domain::{RateLimit, Scope};
 use crate::endpoint::{ACTIVITY_ID, Conflict, Endpoint, Header};
 use crate::http::Handler;
 use crate::testing::{TestApp, TestRequest, jane};
@@ -83,16 +83,18 @@ async fn defects(app: &TestApp, endpoint: Endpoint) -> Vec<Defect> {
     }
     let mut defects = Vec::new();
     let mut add = |status, detail: &str, change| defects.push(Defect { status, detail: detail.to_owned(), change });
-    let exhausted = exhausted_key(app).await;
-    add_route_and_credentials(app, endpoint, exhausted, &mut add);
+    let other_scope = if endpoint.spec().scope == Scope::Read { Scope::Write } else { Scope::Read };
+    let exhausted = exhausted_key(app, other_scope).await;
+    add_route_and_credentials(app, other_scope, exhausted, &mut add);
     add_malformed_parts(endpoint, &mut add);
     add_state(endpoint, &mut add);
     defects
 }
 
-/// An API key whose one request per second has been sent.
-async fn exhausted_key(app: &TestApp) -> String {
-    let key = app.create_limited_key(1, 1).await;
+/// An API key of this scope whose one request per second has been sent.
+async fn exhausted_key(app: &TestApp, scope: Scope) -> String {
+    let limit = RateLimit::new(1, Some(1)).expect("the limit is valid");
+    let (key, _) = app.store_api_key(&[scope], Some(limit)).await;
     let principal = app.principal_of(&key).await;
     assert_eq!(app.ctx().admit(&principal).retry_after, None);
     key.in_clear().to_owned()
@@ -100,16 +102,15 @@ async fn exhausted_key(app: &TestApp) -> String {
 
 fn add_route_and_credentials(
     app: &TestApp,
-    endpoint: Endpoint,
+    other_scope: Scope,
     exhausted_key: String,
     add: &mut impl FnMut(u64, &str, Change),
 ) {
-    let other_scope = if endpoint.spec().scope == Scope::Read { "write" } else { "read" };
     add(404, "Not found", Change::Path("/nowhere".to_owned()));
     add(405, "Method not allowed", Change::Method("OPTIONS"));
     add(401, UNAUTHENTICATED, Change::Token(String::new()));
     add(429, TOO_MANY_REQUESTS, Change::ApiKey(exhausted_key));
-    add(403, FORBIDDEN, Change::Token(bearer(&app.org, &json!({"scope": other_scope}))));
+    add(403, FORBIDDEN, Change::Token(bearer(&app.org, &json!({"scope": other_scope.as_str()}))));
 }
 
 fn add_malformed_parts(endpoint: Endpoint, add: &mut impl FnMut(u64, &str, Change)) {
