@@ -241,3 +241,42 @@ fn ensure_variables_are_exact(variables: &BTreeMap<String, BTreeSet<String>>) ->
     ensure!(findings.is_empty(), "the template sets wrong environment variables\n{}", findings.join("\n"));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_has_a_name_and_a_value() {
+        assert_eq!(parse_parameter("Stage=dev"), Ok(("Stage".to_owned(), "dev".to_owned())));
+        assert_eq!(parse_parameter("Filter=a=b"), Ok(("Filter".to_owned(), "a=b".to_owned())));
+        assert_eq!(parse_parameter("Stage"), Err("must be NAME=VALUE"));
+    }
+
+    #[test]
+    fn a_missing_and_a_needless_variable_are_findings() {
+        let exact = variables_of_config();
+        let mut wrong = exact.clone();
+        wrong.remove("TABLE_NAME");
+        wrong.insert("TABLE".to_owned());
+
+        ensure_variables_are_exact(&BTreeMap::from([("CreateContactFunction".to_owned(), exact)])).unwrap();
+        let error =
+            ensure_variables_are_exact(&BTreeMap::from([("CreateContactFunction".to_owned(), wrong)])).unwrap_err();
+
+        let findings = "CreateContactFunction is not given TABLE_NAME, which it reads\n\
+                        CreateContactFunction is given TABLE, which it does not read";
+        assert_eq!(error.to_string(), format!("the template sets wrong environment variables\n{findings}"));
+    }
+
+    #[test]
+    fn unchecked_grants_are_counted_by_what_they_allow() {
+        let grants = [
+            "CreateContactFunction: arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+            "GetContactFunction: arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+            "CascadeDeleteFunction: sqs:SendMessage on arn:aws:sqs:us-east-1:000000000000:queue",
+        ];
+        let summary = summary(&grants.map(str::to_owned));
+        assert_eq!(summary, "AWSLambdaBasicExecutionRole of 2, sqs:SendMessage of 1");
+    }
+}

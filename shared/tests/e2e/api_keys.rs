@@ -13,7 +13,7 @@ use crate::client::{
 const PROCESSES: usize = 8;
 
 /// The documented time within which a revocation takes effect.
-const CACHED_FOR: Duration = Duration::from_secs(60);
+const CACHED_FOR: Duration = Duration::from_mins(1);
 
 const UNAUTHORIZED: &str = "Invalid or missing authentication credentials";
 const FORBIDDEN: &str = "You do not have permission to access this resource";

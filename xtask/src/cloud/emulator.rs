@@ -17,7 +17,7 @@ use crate::dev::{LOCAL_CREDENTIALS, Output, ProcessGroup};
 use crate::e2e::free_port;
 use crate::files::create_empty_dir;
 
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// The directories whose content only a running emulator needs.
 const TEMPORARY_DIRECTORIES: [&str; 2] = ["state", "tmp"];
 const POLL_INTERVAL: Duration = Duration::from_millis(50);

@@ -226,7 +226,7 @@ mod tests {
 
     const TABLE: &str = "arn:aws:dynamodb:us-east-1:000000000000:table/contacts";
 
-    fn role(statements: Value) -> Role {
+    fn role(statements: &Value) -> Role {
         let role = json!({
             "logical_id": "CreateContactFunctionRole",
             "name": "create-contact",
@@ -245,7 +245,7 @@ mod tests {
         Access::parse_log(&access.to_string()).unwrap().remove(0)
     }
 
-    fn report(statements: Value, accesses: &[Access]) -> Report {
+    fn report(statements: &Value, accesses: &[Access]) -> Report {
         Report::new(&[role(statements)], accesses).unwrap()
     }
 
@@ -257,7 +257,7 @@ mod tests {
             {"Effect": "Allow", "Action": "dynamodb:Query", "Resource": [index]},
         ]);
 
-        let report = report(statements, &[request("dynamodb:Query", &["ORG#0"], true)]);
+        let report = report(&statements, &[request("dynamodb:Query", &["ORG#0"], true)]);
 
         assert_eq!(report.used, 1);
         let unused = [
@@ -277,7 +277,7 @@ mod tests {
         };
 
         let statements = json!([statement("ORG#*"), statement("ORG#*#RATE_LIMIT")]);
-        let report = report(statements, &[request("dynamodb:UpdateItem", &["ORG#0"], true)]);
+        let report = report(&statements, &[request("dynamodb:UpdateItem", &["ORG#0"], true)]);
 
         let unused =
             format!("unused:  CreateContactFunction: dynamodb:UpdateItem on {TABLE} with the keys ORG#*#RATE_LIMIT");
@@ -294,7 +294,7 @@ mod tests {
             {"Effect": "Allow", "Action": "dynamodb:Query", "Resource": TABLE, "Condition": condition},
         ]);
         for (keys, used) in [(vec!["ORG#0"], 1), (vec![], 0)] {
-            let report = report(statements.clone(), &[request("dynamodb:Query", &keys, true)]);
+            let report = report(&statements, &[request("dynamodb:Query", &keys, true)]);
             assert_eq!(report.used, used, "{keys:?}");
         }
     }
@@ -306,7 +306,7 @@ mod tests {
             {"Effect": "Allow", "Action": ["dynamodb:BatchGetItem"], "Resource": TABLE, "Condition": condition},
         ]);
         for (keys, used) in [(["ORG#0", "KEY#0"], 1), (["ORG#0", "OTHER#0"], 0)] {
-            let report = report(statements.clone(), &[request("dynamodb:BatchGetItem", &keys, true)]);
+            let report = report(&statements, &[request("dynamodb:BatchGetItem", &keys, true)]);
             assert_eq!(report.used, used, "{keys:?}");
         }
     }
@@ -316,7 +316,7 @@ mod tests {
         let statements = json!([{"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": TABLE}]);
         let refused = [request("dynamodb:PutItem", &["KEY#0"], false), request("dynamodb:PutItem", &["KEY#0"], false)];
 
-        let report = report(statements, &refused);
+        let report = report(&statements, &refused);
 
         let finding = format!("refused: CreateContactFunction: dynamodb:PutItem on {TABLE} with the keys KEY#0");
         assert_eq!(report.refused, [finding]);
@@ -328,13 +328,13 @@ mod tests {
         let statements = json!([{"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": TABLE}]);
         let mut other = request("dynamodb:PutItem", &[], true);
         other.principal = "arn:aws:sts::000000000000:assumed-role/create-contact-2/session".to_owned();
-        assert_eq!(report(statements, &[other]).unused.len(), 1);
+        assert_eq!(report(&statements, &[other]).unused.len(), 1);
     }
 
     #[test]
     fn what_the_emulator_does_not_check_is_neither_used_nor_unused() {
         let statements = json!([{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:queue"}]);
-        let mut role = role(statements);
+        let mut role = role(&statements);
         role.managed_policies = vec!["arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole".to_owned()];
 
         let report = Report::new(&[role], &[]).unwrap();
@@ -357,7 +357,7 @@ mod tests {
             let statements = json!([
                 {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": TABLE, "Condition": condition},
             ]);
-            let error = Report::new(&[role(statements)], &[request("dynamodb:PutItem", &[], true)]).unwrap_err();
+            let error = Report::new(&[role(&statements)], &[request("dynamodb:PutItem", &[], true)]).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
         }
     }
