@@ -23,6 +23,8 @@
 //!
 //! `openapi` generates the description of the API, and `testing` supports the tests. Both are features that no function
 //! enables, and may use every layer.
+// The futures of the test support nest deeper than the compiler's default allows.
+#![cfg_attr(feature = "testing", recursion_limit = "256")]
 
 pub mod app;
 pub mod auth;

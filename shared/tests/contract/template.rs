@@ -42,7 +42,7 @@ fn key_statement(actions: &[&str], services: &[&str]) -> Value {
 }
 
 /// A value that depends on a condition of the template.
-fn if_set(condition: &str, value: Value) -> Value {
+fn if_set(condition: &str, value: &Value) -> Value {
     json!({"Fn::If": [condition, value, {"Ref": "AWS::NoValue"}]})
 }
 
@@ -50,7 +50,7 @@ fn if_set(condition: &str, value: Value) -> Value {
 fn may_read_secret() -> Value {
     let secret = json!({"Ref": "JwtSecretArn"});
     let statement = json!({"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secret});
-    json!({"Fn::If": ["HasJwtSecret", statement, {"Ref": "AWS::NoValue"}]})
+    if_set("HasJwtSecret", &statement)
 }
 
 /// The template, its intrinsic functions in their long form: `!Ref Table` is `{"Ref": "Table"}`.
@@ -133,12 +133,12 @@ fn every_endpoint_has_a_function_with_its_routes_and_its_own_policy() {
             let actions: Vec<_> = grant.actions.into_iter().map(<&str>::from).collect();
             statement(&actions, grant.index, &grant.partitions.into_iter().collect::<Vec<_>>())
         });
-        let statements: Vec<_> = statements.chain([may_read_secret()]).collect();
-        let key_use = if_set("HasKmsKey", json!({"Ref": "KmsKeyUse"}));
+        let statements: Value = statements.chain([may_read_secret()]).collect();
+        let key_use = if_set("HasKmsKey", &json!({"Ref": "KmsKeyUse"}));
         let policies = json!([key_use, {"Statement": statements}]);
         assert_eq!(properties["Policies"], policies, "{run}.Policies");
         let concurrency =
-            spec.own_limits.map(|limits| if_set(&format!("Has{limits}Concurrency"), reference(limits, "Concurrency")));
+            spec.own_limits.map(|limits| if_set(&format!("Has{limits}Concurrency"), &reference(limits, "Concurrency")));
         assert_eq!(
             properties.get("ReservedConcurrentExecutions"),
             concurrency.as_ref(),
@@ -285,7 +285,7 @@ fn the_worker_reads_the_stream_and_may_delete_children() {
     let statements = [
         statement(&["BatchGetItem", "BatchWriteItem", "GetItem", "Query"], None, organization),
         statement(&["Query"], Some(schema::GSI1.name), organization),
-        if_set("HasKmsKey", key_statement(&["kms:Decrypt", "kms:GenerateDataKey"], &["dynamodb", "sqs"])),
+        if_set("HasKmsKey", &key_statement(&["kms:Decrypt", "kms:GenerateDataKey"], &["dynamodb", "sqs"])),
     ];
     let wanted = json!([{"Statement": statements}]);
     assert_eq!(
@@ -351,9 +351,9 @@ fn the_table_has_the_keys_and_indexes_of_the_code() {
     let indexes = schema::indexes();
     let maximum = if_set(
         "HasMaxUnits",
-        json!({
-            "MaxReadRequestUnits": if_set("HasMaxReadUnits", json!({"Ref": "MaxReadUnits"})),
-            "MaxWriteRequestUnits": if_set("HasMaxWriteUnits", json!({"Ref": "MaxWriteUnits"})),
+        &json!({
+            "MaxReadRequestUnits": if_set("HasMaxReadUnits", &json!({"Ref": "MaxReadUnits"})),
+            "MaxWriteRequestUnits": if_set("HasMaxWriteUnits", &json!({"Ref": "MaxWriteUnits"})),
         }),
     );
     let indexes = indexes.iter().map(|index| {
@@ -374,7 +374,7 @@ fn the_table_has_the_keys_and_indexes_of_the_code() {
         "OnDemandThroughput": maximum,
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": true},
         "SSESpecification": {
-            "KMSMasterKeyId": if_set("HasKmsKey", json!({"Ref": "KmsKeyArn"})),
+            "KMSMasterKeyId": if_set("HasKmsKey", &json!({"Ref": "KmsKeyArn"})),
             "SSEEnabled": true,
             "SSEType": "KMS",
         },

@@ -21,7 +21,7 @@ use tracing::subscriber::set_default;
 use super::*;
 use crate::app::App;
 use crate::auth::{AuthError, Credentials};
-use crate::config::{Config, Database, Jwt, JwtKeys, Secret, SecretArn};
+use crate::config::{BasePath, Config, Database, Jwt, JwtKeys, Secret, SecretArn};
 use crate::domain::{ApiKeySecret, Clock};
 use crate::system;
 use crate::telemetry::subscriber;
@@ -232,7 +232,8 @@ fn config(endpoint: String) -> Config {
         session_token: Some(Secret::new("session")),
         endpoint: Some("http://127.0.0.1:1".to_owned()),
     };
-    Config { database, jwt: Jwt { keys: Some(JwtKeys::Stored(stored)), ..Jwt::default() } }
+    let jwt = Jwt { keys: Some(JwtKeys::Stored(stored)), ..Jwt::default() };
+    Config { database, jwt, base_path: BasePath::default(), rate_limit: None }
 }
 
 /// The lines that this thread logs.
