@@ -10,12 +10,12 @@
 //! copy up to date. So the usage of all processes is summed up exactly, only late, and a process learns about the others
 //! with each report that it makes itself.
 //!
-//! - *When.* A process makes at most one report per organization in a second ([`REPORT_INTERVAL`]), and none for usage below a
-//!   free share (see [`Bucket::is_due`]). A report goes along with a request, beside its handler, and delays its response by
-//!   no more than [`REPORT_TIMEOUT`]. Of several buckets of one organization (its own, and those of its keys) the
+//! - *When.* A process makes at most one report per organization in a second (`REPORT_INTERVAL`), and none for usage below a
+//!   free share (see `Bucket::is_due`). A report goes along with a request, beside its handler, and delays its response by
+//!   no more than `REPORT_TIMEOUT`. Of several buckets of one organization (its own, and those of its keys) the
 //!   one is reported of which the process has used the largest part.
 //! - *How.* The usage of a second is a function `max(full_at + cost, own_full_at)` of the stored number
-//!   ([`Usage`](crate::domain::Usage)). DynamoDB cannot take a maximum, so the process expects one of the two: that
+//!   ([`Usage`]). DynamoDB cannot take a maximum, so the process expects one of the two: that
 //!   the bucket was in use, and the cost is added; or that it was full, and the number is replaced. The condition of the
 //!   write is that expectation. If it fails, DynamoDB returns the stored number, and the same usage is reported a second
 //!   later.
@@ -35,7 +35,7 @@
 //! reports were admitted by the copy that it had since the first, so the bucket was overdrawn by no more than one report of
 //! each other process. A process that was not used for a minute after its copy was full forgets what it has not reported.
 //!
-//! **Longest refusal.** A bucket is believed to be overdrawn by a minute at most ([`MAX_DEBT`]): beyond that, `full_at` is
+//! **Longest refusal.** A bucket is believed to be overdrawn by a minute at most (`MAX_DEBT`): beyond that, `full_at` is
 //! replaced, be it the debt of very many processes, the number of a process whose clock was wrong, or no number of ours.
 //! No client is refused for longer than that minute and the time for one request. The clocks of processes that differ by
 //! `d` seconds make a difference of `rate × d` requests.
@@ -66,7 +66,7 @@ use crate::repositories::rate_limits::{self, BucketState, BucketUpdate};
 /// The least time between two reports of one organization.
 const REPORT_INTERVAL: TimeDelta = TimeDelta::seconds(1);
 
-/// The longest that a report may take. Shorter than [`REPORT_INTERVAL`], so that no two of one organization overlap.
+/// The longest that a report may take. Shorter than `REPORT_INTERVAL`, so that no two of one organization overlap.
 const REPORT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The part of the burst that a process may use without a report: enough for a client that is far below its limit, and so
