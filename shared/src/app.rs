@@ -182,7 +182,9 @@ impl RequestContext {
 
     /// Writes to the table what this process has admitted of the caller's organization, if that is due.
     pub async fn report_usage(&self, principal: &Principal) {
-        self.app.0.rate_limiter.report(principal.org_id(), &self.client, self.now).await;
+        let state = &self.app.0;
+        // The current time, and not the request's: two reports are never made at once.
+        state.rate_limiter.report(principal.org_id(), &self.client, state.clock.now()).await;
     }
 
     /// The same request with its deadline earlier by `reserve`.

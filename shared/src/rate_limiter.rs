@@ -11,32 +11,37 @@
 //! with each report that it makes itself.
 //!
 //! - *When.* A process makes at most one report per organization in a second (`REPORT_INTERVAL`), and none for usage below a
-//!   free share (see `Bucket::is_due`). A report goes along with a request, beside its handler, and delays its response by
-//!   no more than `REPORT_TIMEOUT`. Of several buckets of one organization (its own, and those of its keys) the
-//!   one is reported of which the process has used the largest part.
+//!   free share, unless it knows that others use more than that of the bucket (`Bucket::is_due`). A report goes along with a request, beside its handler, and delays its response by
+//!   no more than `REPORT_TIMEOUT`. Of several buckets of one organization (its own, and those of its keys) the one is
+//!   reported whose last report is the longest ago, so that they take turns.
 //! - *How.* The usage of a second is a function `max(full_at + cost, own_full_at)` of the stored number
-//!   ([`Usage`]). DynamoDB cannot take a maximum, so the process expects one of the two: that
-//!   the bucket was in use, and the cost is added; or that it was full, and the number is replaced. The condition of the
-//!   write is that expectation. If it fails, DynamoDB returns the stored number, and the same usage is reported a second
-//!   later.
+//!   ([`Usage`]). DynamoDB cannot take a maximum, so the process expects one of the two: that the bucket was in use, and the
+//!   cost is added; or that it was full, and the number is replaced. The condition of the write is that expectation. If it
+//!   fails, DynamoDB returns the stored number, and the same usage is reported a second later.
+//! - *Shared buckets.* The copy is a second old, and many processes that each use little would all take a bucket for full, of
+//!   which the first replaces the number and all others fail, second after second. So a process whose replacement has failed
+//!   expects a bucket in use from then on, and adds its cost to any number of the last two seconds (`SHARED_LAG`).
 //! - *Refused requests* cost nothing: no part of the bucket, and no call.
 //! - *Failures.* A report that fails is logged and made again with the next one. The request is served, and the process goes
 //!   on with its copy. A lost response may count the usage of a second twice.
 //!
 //! **Bound.** In any `T` seconds, `N` processes admit no more than `burst + rate × T`, and
 //!
-//! - twice what they serve between two reports: once because it is not reported yet, once because the copies of the others are
-//!   as old. Between two reports is a second, or two if the first of them is refused; for each further bucket of the
+//! - twice what they serve between two reports: the requests of one interval are not reported yet, and each copy lacks those
+//!   of one interval of the others. Between two reports is a second, or two if the first of them is refused; for each further bucket of the
 //!   organization that is in use, a second more, because buckets take turns;
-//! - the free share: `N × (burst / 20 + T × rate / 100)`.
+//! - what the bucket regains in two seconds, since a shared one may lag by that, and
+//! - the free share: `N × (burst / 20 + T × rate / 1000)`.
 //!
 //! The first does not grow with `T`: what was admitted beyond the limit is in the bucket, and has to drain before further
 //! requests are admitted. The proof: go back from the last report until a process occurs twice. The requests between its two
 //! reports were admitted by the copy that it had since the first, so the bucket was overdrawn by no more than one report of
-//! each other process. A process that was not used for a minute after its copy was full forgets what it has not reported.
+//! each other process. A process that was not used for a minute after its copy was full forgets what it has not reported. What
+//! overdraws the bucket by more than a minute is forgiven (see below), so that the bound holds from one such moment to the
+//! next: it takes so many processes at once that they exceed the limit by a minute within a second.
 //!
 //! **Longest refusal.** A bucket is believed to be overdrawn by a minute at most (`MAX_DEBT`): beyond that, `full_at` is
-//! replaced, be it the debt of very many processes, the number of a process whose clock was wrong, or no number of ours.
+//! replaced, be it the debt of very many processes, the number of a process whose clock was wrong, or a corrupt value.
 //! No client is refused for longer than that minute and the time for one request. The clocks of processes that differ by
 //! `d` seconds make a difference of `rate × d` requests.
 //!
@@ -70,11 +75,15 @@ const REPORT_INTERVAL: TimeDelta = TimeDelta::seconds(1);
 const REPORT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The part of the burst that a process may use without a report: enough for a client that is far below its limit, and so
-/// little that twenty processes leave half of a burst unseen at worst.
+/// little that ten processes leave half of a burst unseen at worst.
 const FREE_PART_OF_BURST: i32 = 20;
 
-/// The part of the rate that is never reported: the usage of a slow but steady client adds up to no report.
-const FREE_PART_OF_RATE: i32 = 100;
+/// The part of the rate that is never reported: the usage of a slow but steady client adds up to no report. So little that
+/// the thousand processes of an account's concurrency quota do no more than double the rate.
+const FREE_PART_OF_RATE: i32 = 1000;
+
+/// How long ago a bucket may have been full for a process to add to it that shares it with others: two reports.
+const SHARED_LAG: TimeDelta = TimeDelta::seconds(2);
 
 /// The most by which a bucket is overdrawn.
 const MAX_DEBT: TimeDelta = TimeDelta::seconds(60);
@@ -98,10 +107,14 @@ struct Bucket {
     stored: DateTime<Utc>,
     /// Whether the time in the table was later than that.
     is_implausible: bool,
+    /// Whether other processes were found to use the bucket at the same time.
+    is_shared: bool,
     /// The usage of the last report, until it is known to have been added.
     reporting: Usage,
     /// The usage since the last report.
     unreported: Usage,
+    /// The time of the last report; the earliest time before the first.
+    reported_at: DateTime<Utc>,
     used_at: DateTime<Utc>,
 }
 
@@ -162,7 +175,8 @@ impl RateLimiter {
         Admission { quotas, retry_after }
     }
 
-    /// Reports usage of the organization, if there is any to report and the last report is long enough ago.
+    /// Reports usage of the organization, if there is any to report and the last report is long enough before `now`, the
+    /// current time.
     pub(crate) async fn report(&self, org: OrgId, client: &TableClient, now: DateTime<Utc>) {
         let Some(Report { subject, update }) = self.begin_report(org, now) else { return };
         let client = client.with_single_attempt(REPORT_TIMEOUT);
@@ -192,6 +206,7 @@ impl RateLimiter {
                 bucket.learn(full_at, now);
             }
             (Some(bucket), Conditional::Refused(full_at)) => {
+                bucket.is_shared = !bucket.is_shared;
                 bucket.learn(full_at.unwrap_or(DateTime::<Utc>::MIN_UTC), now);
             }
             (None, _) => {}
@@ -225,8 +240,8 @@ impl OrgBuckets {
         if self.reported_at.is_some_and(|reported_at| (now - reported_at).abs() < REPORT_INTERVAL) {
             return None;
         }
-        let due = self.buckets.iter_mut().filter(|(_, bucket)| bucket.is_due());
-        let (subject, bucket) = due.max_by_key(|(_, bucket)| bucket.unreported_part())?;
+        let due = self.buckets.iter_mut().filter(|(_, bucket)| bucket.is_due(now));
+        let (subject, bucket) = due.min_by_key(|(_, bucket)| bucket.reported_at)?;
         self.reported_at = Some(now);
         Some(Report { subject: *subject, update: bucket.begin_report(now) })
     }
@@ -234,8 +249,16 @@ impl OrgBuckets {
 
 impl Bucket {
     fn full(limit: RateLimit, now: DateTime<Utc>) -> Self {
-        let (stored, reporting, unreported) = (DateTime::<Utc>::MIN_UTC, Usage::NONE, Usage::NONE);
-        Self { limit, stored, is_implausible: false, reporting, unreported, used_at: now }
+        Self {
+            limit,
+            stored: DateTime::<Utc>::MIN_UTC,
+            is_implausible: false,
+            is_shared: false,
+            reporting: Usage::NONE,
+            unreported: Usage::NONE,
+            reported_at: DateTime::<Utc>::MIN_UTC,
+            used_at: now,
+        }
     }
 
     /// The time at which the bucket is full, as far as this process knows.
@@ -267,24 +290,31 @@ impl Bucket {
         self.used_at + MAX_DEBT <= now && self.full_at() <= now - MAX_DEBT
     }
 
-    /// Whether the usage exceeds the free share. A small limit has none: one request is more than a part of its burst.
-    fn is_due(&self) -> bool {
-        self.reporting.then(self.unreported).cost() > self.limit.window() / FREE_PART_OF_BURST
-    }
-
-    /// The part of the burst that was used and not reported, in millionths.
-    fn unreported_part(&self) -> i64 {
-        let micros = |duration: TimeDelta| duration.num_microseconds().unwrap_or(i64::MAX);
-        let unreported = micros(self.reporting.then(self.unreported).cost());
-        unreported.saturating_mul(1_000_000) / micros(self.limit.window())
+    /// Whether there is usage to report. Up to the free share it waits, unless more than that of the bucket is in use
+    /// already: then all processes together may be near the limit, however slow each of them is. A small limit has no free
+    /// share: one request is more than a part of its burst.
+    fn is_due(&self, now: DateTime<Utc>) -> bool {
+        let usage = self.reporting.then(self.unreported).cost();
+        let free_share = self.limit.window() / FREE_PART_OF_BURST;
+        let is_in_use = self.stored > now + free_share;
+        usage > free_share || (is_in_use && usage > TimeDelta::zero())
     }
 
     fn begin_report(&mut self, now: DateTime<Utc>) -> BucketUpdate {
         // What is left here of an earlier report was not added, or not known to be.
         self.reporting = self.reporting.then(self.unreported);
         self.unreported = Usage::NONE;
-        let is_in_use = !self.is_implausible && self.stored >= self.reporting.adds_from();
-        let expected = if is_in_use { BucketState::InUse } else { BucketState::Replaced { full_at: self.full_at() } };
+        self.reported_at = now;
+        let adds_from = self.reporting.adds_from();
+        let expected = if self.is_implausible {
+            BucketState::Replaced { full_at: self.full_at() }
+        } else if self.is_shared {
+            BucketState::InUse { since: adds_from.min(now - SHARED_LAG) }
+        } else if self.stored >= adds_from {
+            BucketState::InUse { since: adds_from }
+        } else {
+            BucketState::Replaced { full_at: self.full_at() }
+        };
         BucketUpdate { usage: self.reporting, expected, latest_full_at: self.latest_full_at(now) }
     }
 

@@ -1,6 +1,7 @@
-"""Deploys template.yaml to a running MiniStack, by CloudFormation, and prints a JSON description of the deployment.
+r"""Deploys template.yaml to a running MiniStack, by CloudFormation, and prints a JSON description of the deployment.
 
-Usage: JWT_SECRET=... JWT_SECRET_PREVIOUS=... deploy.py --endpoint URL --template FILE --binaries DIRECTORY --packages DIRECTORY [NAME=VALUE ...]
+Usage: JWT_SECRET=... JWT_SECRET_PREVIOUS=... deploy.py --endpoint URL --template FILE --binaries DIRECTORY \
+    --packages DIRECTORY [NAME=VALUE ...]
 
 The template stays as it is; NAME=VALUE are its parameters. The secrets become the versions AWSCURRENT and AWSPREVIOUS of a
 secret in Secrets Manager. SAM expands the template here, as AWS does. Of the result, this changes what MiniStack does not
@@ -31,8 +32,9 @@ STACK = "contacts"
 BUCKET = "deployment"
 # The root of the account. All other keys are those of roles, to whom IAM applies.
 CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
-# How long functions cache the secret. Short, so that a rotation of it can be tested.
-SECRET_CACHE_SECONDS = "5"
+# How long functions cache the secret. Short, so that a rotation of it can be tested, and longer than the 10 seconds in which
+# they accept a new one.
+SECRET_CACHE_SECONDS = "15"
 UNSUPPORTED = ("AWS::CodeDeploy::",)
 STACK_TIMEOUT_SECONDS = 120
 

@@ -40,7 +40,7 @@ pub(crate) struct Options {
     /// After the tests, leave the stack running until Ctrl-C, and print its URL
     #[arg(long)]
     keep: bool,
-    /// Run no tests
+    /// Run no tests; only with --keep
     #[arg(long, requires = "keep")]
     no_tests: bool,
     #[command(flatten)]
@@ -145,7 +145,7 @@ impl EmulatedRun<'_> {
             report.ensure_is_exact()?;
         }
         let mut secrets = secrets(&session);
-        secrets.push(tested?);
+        secrets.extend(tested?);
         ensure_no_secret_is_logged(&emulator.function_output()?, &secrets)
     }
 
@@ -182,14 +182,16 @@ impl EmulatedRun<'_> {
         Ok(session)
     }
 
-    /// Runs the tests, and then what changes the state that they depend on. Returns the canary of the tests.
-    async fn run_phases(&self, emulator: &Emulator, deployment: &Deployment, session: &Session) -> Result<String> {
+    /// Runs the tests, and then what changes the state that they depend on. Returns what no log may contain, beside the
+    /// credentials of the session.
+    async fn run_phases(&self, emulator: &Emulator, deployment: &Deployment, session: &Session) -> Result<Vec<String>> {
         let canary = self.run_tests(session).await?;
         let (root, secret_arn, progress) = (self.root, &deployment.secret_arn, self.progress);
         let cached_for = Duration::from_secs(deployment.secret_cache_seconds);
         progress.print("rotating the secret of the tokens");
-        Rehearsal { root, emulator, session, secret_arn, cached_for, progress }.run().await?;
-        Ok(canary)
+        let mut secrets = Rehearsal { root, emulator, session, secret_arn, cached_for, progress }.run().await?;
+        secrets.push(canary);
+        Ok(secrets)
     }
 
     /// Runs the tests, and returns the canary that they sent in every value.

@@ -6,11 +6,11 @@
 //! responses are 429s, which is as it should be. They have to say when to come back, and with `--limit` the requests that
 //! succeed must not exceed the limit in the second half of the load, when the burst is used up.
 //!
-//! "Without restraint" is a number of waiting requests, since more of them than the API serves at once only wait longer. On AWS
-//! no other organization makes them wait. An emulated gateway is one process, for which the requests of all organizations queue: ten in
-//! flight already use all of it, and thirty add nothing but the wait of the other nine. Therefore the default is ten.
-//! `cargo lambda watch` hangs for good with more than 100 requests waiting for one function, those included that a client has
-//! given up.
+//! "Without restraint" is a number of waiting requests, since more of them than the API serves at once only wait longer. On
+//! AWS no other organization makes them wait. An emulated gateway is one process, for which the requests of all organizations
+//! queue: ten in flight already use all of it, and thirty add nothing but the wait of the other nine. Therefore the default
+//! is ten. `cargo lambda watch` hangs for good with more than 100 requests waiting for one function, those included that a
+//! client has given up.
 
 mod report;
 mod traffic;

@@ -1,7 +1,7 @@
 //! Rate limits: requests per second with a burst, counted by the generic cell rate algorithm (GCRA).
 //!
 //! A limit is a bucket of `burst` requests which fills at `requests_per_second`. All that has to be known of a bucket is the
-//! time at which it is full again, `full_at`: a request makes it later by the time that the bucket takes to gain one
+//! time at which it is full again, `full_at` (the "theoretical arrival time" of GCRA): a request makes it later by the time that the bucket takes to gain one
 //! request, and a bucket whose time has come is full. There is no counter that has to be reset, and no timer.
 //!
 //! [`Usage`] is what a number of admitted requests do to `full_at`. Two usages combine to one, so requests can be counted in
@@ -120,8 +120,8 @@ impl Usage {
         self.cost
     }
 
-    /// The earliest `full_at` to which these requests add their whole cost. Of a bucket that was full before, what it would
-    /// have gained is lost.
+    /// The earliest `full_at` to which these requests add their whole cost. A bucket that was full before them gains nothing
+    /// while it is full, so that its `full_at` becomes that of these requests alone.
     pub fn adds_from(self) -> DateTime<Utc> {
         self.own_full_at.checked_sub_signed(self.cost).unwrap_or(DateTime::<Utc>::MIN_UTC)
     }

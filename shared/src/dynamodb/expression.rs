@@ -180,12 +180,14 @@ impl Condition {
         condition
     }
 
-    /// The item has no such attribute, or a number that is not from `least` to `greatest`.
+    /// The item has no such number, or one that is not from `least` to `greatest`.
     pub(crate) fn absent_or_outside(attribute: &str, least: AttributeValue, greatest: AttributeValue) -> Self {
         let mut condition = Self::new();
         let path = condition.placeholders.path(&[attribute]);
         let (least, greatest) = (condition.placeholders.value(least), condition.placeholders.value(greatest));
-        condition.clauses.push(format!("(attribute_not_exists({path}) OR {path}<{least} OR {path}>{greatest})"));
+        // False for an absent attribute, too. A comparison with a value of another type is never true.
+        let number = condition.placeholders.value(AttributeValue::S("N".to_owned()));
+        condition.clauses.push(format!("(NOT attribute_type({path},{number}) OR {path}<{least} OR {path}>{greatest})"));
         condition
     }
 

@@ -294,14 +294,7 @@ endpoints![
         body: Some(BodySpec::json::<ImportIds>().limit(SHORT_LIMIT)),
         success: Success::created::<LinkedView>(),
         headers: &[Header::IdempotencyKey(Repeat::Run)],
-        table: &[
-            Action::BatchGetItem,
-            Action::DeleteItem,
-            Action::GetItem,
-            Action::PutItem,
-            Action::Query,
-            Action::UpdateItem
-        ],
+        table: &[Action::BatchGetItem, Action::DeleteItem, Action::PutItem, Action::Query, Action::UpdateItem],
         memory: Some(ONE_VCPU),
         own_limits: Some("Linking"),
         ..Spec::DEFAULT

@@ -1,8 +1,8 @@
 //! Rate limits in responses: the 429, and the headers `RateLimit-Policy` and `RateLimit`
 //! (draft-ietf-httpapi-ratelimit-headers-10).
 //!
-//! A policy's `q` is its burst and `w` the seconds in which the bucket fills, so that `q` per `w` is the limit in the long
-//! run. `r` is the number of requests that are left, and `t` the seconds until the bucket is full. If nothing is left, `t` is
+//! A policy's `q` is its burst and `w` the seconds in which the bucket fills, rounded up, so that `q` per `w` is no more than
+//! the limit in the long run. `r` is the number of requests that are left, and `t` the seconds until the bucket is full. If nothing is left, `t` is
 //! the time until the next request is admitted, as in `Retry-After`.
 
 use chrono::TimeDelta;
@@ -30,7 +30,8 @@ pub(super) fn with_quotas(response: Response, quotas: &[Quota]) -> Response {
 }
 
 fn policy(quota: &Quota) -> String {
-    format!("\"{}\";q={};w={}", name(quota), quota.limit.burst(), whole_seconds(quota.limit.window()))
+    let (burst, rate) = (quota.limit.burst(), quota.limit.requests_per_second());
+    format!("\"{}\";q={burst};w={}", name(quota), burst.div_ceil(rate))
 }
 
 fn state(quota: &Quota) -> String {
@@ -52,7 +53,22 @@ fn whole_seconds(duration: TimeDelta) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::domain::{ApiKeyId, RateLimit};
+
+    #[test]
+    fn a_policy_names_the_seconds_in_which_the_burst_is_regained() {
+        for (rate, burst, expected) in
+            [(3, None, "\"key\";q=30;w=10"), (10, Some(5), "\"key\";q=5;w=1"), (2, Some(5), "\"key\";q=5;w=3")]
+        {
+            let limit = RateLimit::new(rate, burst).unwrap();
+            let subject = LimitedSubject::ApiKey(ApiKeyId::from(Uuid::nil()));
+            let quota = Quota { subject, limit, remaining: 0, reset: TimeDelta::zero() };
+            assert_eq!(policy(&quota), expected);
+        }
+    }
 
     #[test]
     fn a_part_of_a_second_counts_as_a_whole_one() {

@@ -34,7 +34,7 @@ pub(crate) struct BucketUpdate {
     pub(crate) usage: Usage,
     /// The expected state of the bucket. The update is refused if it is in the other.
     pub(crate) expected: BucketState,
-    /// The latest `full_at` of a bucket that its requests explain.
+    /// The latest plausible `full_at`; a later stored one is replaced.
     pub(crate) latest_full_at: DateTime<Utc>,
 }
 
@@ -42,7 +42,10 @@ pub(crate) struct BucketUpdate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BucketState {
     /// It was not full when the requests came, so they add their cost.
-    InUse,
+    InUse {
+        /// The earliest time at which the bucket may have been full.
+        since: DateTime<Utc>,
+    },
     /// It was full, or its `full_at` is later than any requests explain. This value replaces it.
     Replaced {
         /// The time at which the bucket is full after the requests.
@@ -63,14 +66,14 @@ pub(crate) async fn update(
 ) -> Result<Conditional<DateTime<Utc>, Option<DateTime<Utc>>>> {
     let BucketUpdate { usage, expected, latest_full_at } = change;
     let mut update = Update::new();
-    let adds_from = number(usage.adds_from().timestamp_micros());
     let condition = match expected {
-        BucketState::InUse => {
+        BucketState::InUse { since } => {
             update.increment(FULL_AT, number(usage.cost().num_microseconds().unwrap_or_default()));
-            Condition::at_least(FULL_AT, adds_from)
+            Condition::at_least(FULL_AT, number(since.timestamp_micros()))
         }
         BucketState::Replaced { full_at } => {
             update.touch(FULL_AT, number(full_at.timestamp_micros()));
+            let adds_from = number(usage.adds_from().timestamp_micros());
             Condition::absent_or_outside(FULL_AT, adds_from, number(latest_full_at.timestamp_micros()))
         }
     };
@@ -89,7 +92,7 @@ fn key(org: OrgId, subject: LimitedSubject) -> Key {
     }
 }
 
-/// The time in an item; the latest that there is for a number that is none.
+/// `full_at` of an item; the latest time if the number is beyond all times.
 fn full_at(item: &Item) -> Option<DateTime<Utc>> {
     let micros = integer(item, FULL_AT)?;
     Some(DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::<Utc>::MAX_UTC))

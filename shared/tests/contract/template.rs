@@ -7,7 +7,7 @@ use chrono::DateTime;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Value, json};
 use shared::config::{Config, JwtKeys};
-use shared::domain::{ActivityId, CampaignId, ContactId, ImportId, OrgId, Scope};
+use shared::domain::{ActivityId, CampaignId, ContactId, ImportId, OrgId, RateLimit, Scope};
 use shared::dynamodb::keys::Partition;
 use shared::dynamodb::{Parent, keys, schema};
 use shared::testing::variables_of_config;
@@ -121,7 +121,7 @@ fn every_endpoint_has_a_function_with_its_routes_and_its_own_policy() {
         let reference = |limits: &str, parameter: &str| json!({"Ref": format!("{limits}{parameter}")});
         let events = with_and_without_slash(spec.path).map(|path| {
             let mut route = json!({"ApiId": {"Ref": "Api"}, "Method": spec.method.as_str(), "Path": path});
-            if let Some(limits) = spec.own_limits {
+            if let (Some(limits), false) = (spec.own_limits, path.ends_with('/')) {
                 let (rate, burst) = (reference(limits, "RateLimit"), reference(limits, "RateLimitBurst"));
                 route["RouteSettings"] = json!({"ThrottlingRateLimit": rate, "ThrottlingBurstLimit": burst});
             }
@@ -209,6 +209,25 @@ fn an_endpoint_that_reads_may_write_nothing_but_request_counters() {
             assert!(!allows(function, action, "ORG#1"), "{endpoint:?}: {action}");
         }
         assert!(allows(function, "UpdateItem", "ORG#1#RATE_LIMIT"), "{endpoint:?} counts requests");
+    }
+}
+
+#[test]
+fn one_organization_cannot_use_up_the_throttle_of_a_route() {
+    let template = template();
+    let default = |name: &str| template["Parameters"][name]["Default"].as_u64().unwrap();
+    let rate = default("OrgRateLimit");
+    let limit = RateLimit::new(rate.try_into().unwrap(), None).unwrap();
+    let others = &template["Resources"]["Api"]["Properties"]["DefaultRouteSettings"];
+
+    assert!(others["ThrottlingRateLimit"].as_u64() > Some(rate), "template.yaml: DefaultRouteSettings, OrgRateLimit");
+    assert!(
+        others["ThrottlingBurstLimit"].as_u64() > Some(limit.burst().into()),
+        "template.yaml: DefaultRouteSettings"
+    );
+    for limits in specs().filter_map(|spec| spec.own_limits) {
+        let name = format!("{limits}RateLimit");
+        assert!(default(&name) > rate, "template.yaml: {name}, OrgRateLimit");
     }
 }
 

@@ -54,6 +54,15 @@ fn an_import_is_uploaded_linked_and_deleted() {
 }
 
 #[test]
+fn an_update_without_changes_shows_the_import() {
+    let import = new_import();
+
+    let shown = put(&format!("/imports/{import}"), &json!({})).send().expect(200);
+
+    assert_eq!(shown.id(), import);
+}
+
+#[test]
 fn an_upload_of_known_contacts_adds_them_to_another_import() {
     let contacts = json!([jane(&new_email()), jane(&new_email())]);
     post("/contacts/bulk", &contacts).header("x-import-id", &new_import()).send().expect(201);

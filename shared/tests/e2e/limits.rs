@@ -91,7 +91,8 @@ fn every_function_learns_what_the_others_have_admitted() {
 /// Whether the function soon knows of less than its own requests leave. What it responds does not matter.
 fn learns(request: &Request, burst: u32) -> bool {
     const OTHERS: u32 = 5;
-    for sent in 1..10 {
+    // A function may run in several processes, each of which learns by a request of its own.
+    for sent in 1..30 {
         let response = request.send();
         assert_ne!(response.status, 401, "{response:?}");
         if response.status == 429 || remaining(&response) + sent + OTHERS <= burst {

@@ -613,7 +613,7 @@ async fn a_caller_without_a_rate_limit_causes_no_call_and_no_header() {
 
 #[tokio::test]
 async fn a_caller_far_below_its_rate_limit_causes_no_call() {
-    let (test, principal) = with_limited_key(100, 1_000).await;
+    let (test, principal) = with_limited_key(1_000, 10_000).await;
     for _ in 0..600 {
         let ctx = limited_request(&test, &principal).await;
         assert_cost(&test, &ctx, Cost { calls: 0, rounds: 0, read_units: 0.0, write_units: 0.0 });

@@ -91,6 +91,12 @@ impl Process {
             self.admitted = [0, self.admitted[0]];
         }
     }
+
+    /// Whether it has used more than its free share without a report, for a second or more since the last one.
+    fn is_overdue(&self, millis: i32, free_share: f64) -> bool {
+        let may_report = self.reported_at.is_none_or(|reported_at| millis - reported_at >= 1_000);
+        may_report && f64::from(self.admitted[0]) > free_share + 0.5
+    }
 }
 
 /// Sends requests to processes at random, and asserts the bound that `rate_limiter.rs` states.
@@ -107,6 +113,8 @@ async fn simulate(seed: u64) {
         let index = random.index(apps.len());
         let outcome = send(&apps[index], &principal).await;
         processes[index].record(millis, outcome, seed);
+        let is_overdue = processes[index].is_overdue(millis, f64::from(burst) / 20.0);
+        assert!(!is_overdue || !outcome.admitted, "seed {seed}: no write at {millis} ms");
         admitted += u32::from(outcome.admitted);
         let gap = i32::try_from(random.below(pause)).unwrap();
         test.advance_clock(TimeDelta::milliseconds(gap.into()));
@@ -116,8 +124,8 @@ async fn simulate(seed: u64) {
         (f64::from(rate), f64::from(burst), f64::from(millis) / 1_000.0, f64::from(count));
     let between_reports: u32 = processes.iter().map(|process| process.most_between_reports).sum();
     // A single process knows its own requests at once.
-    let unseen = if apps.len() == 1 { 0.0 } else { 2.0 * f64::from(between_reports) };
-    let free_share = count * (burst / 20.0 + seconds * rate / 100.0);
+    let unseen = if apps.len() == 1 { 0.0 } else { 2.0 * f64::from(between_reports) + 2.0 * rate };
+    let free_share = count * (burst / 20.0 + seconds * rate / 1_000.0);
     let bound = burst + rate * seconds + unseen + free_share;
     assert!(f64::from(admitted) <= bound, "seed {seed}: {admitted} admitted, at most {bound} by {rate}/s and {burst}");
 }
@@ -145,7 +153,7 @@ async fn the_long_run_rate_of_several_processes_is_that_of_the_limit() {
         admitted_per_minute.push(admitted);
     }
 
-    // 4 processes × 1 % of the rate are free. The first minute has the burst, and what the processes did not know yet.
+    // 4 processes × 0.1 % of the rate are free. The first minute has the burst, and what the processes did not know yet.
     let [first, second] = admitted_per_minute[..] else { panic!("{admitted_per_minute:?}") };
     assert!((600..=680).contains(&first), "{first}");
     assert!((560..=630).contains(&second), "{second}");
@@ -282,6 +290,39 @@ async fn a_stored_number_that_no_requests_explain_is_replaced() {
     }
 }
 
+#[tokio::test]
+async fn a_key_of_a_small_burst_does_not_keep_the_bucket_of_its_organization_from_being_reported() {
+    let mut test = TestApp::new().await;
+    test.stop_clock();
+    test.limit_organizations(20, 40);
+    let key = test.create_limited_key(10_000, 1).await;
+    let principal = test.principal_of(&key).await;
+
+    // A request every 50 ms is what the organization may send.
+    for _ in 0..60 {
+        assert!(send(&test.app, &principal).await.admitted);
+        test.advance_clock(TimeDelta::milliseconds(50));
+    }
+
+    assert_eq!(test.count_items("rate_limit").await, 2);
+}
+
+#[tokio::test]
+async fn a_stored_value_of_another_type_is_replaced() {
+    for value in [json!({"S": "abc"}), json!({"BOOL": true}), json!({"L": []})] {
+        let (test, principal) = limited(1, 2).await;
+        let key = keys::api_key_rate_limit(principal.org_id(), key_id(&principal));
+        test.put_item(&key, json!({"full_at": value})).await;
+        for app in [&test.app, &test.start_plain_process()] {
+            assert_eq!(send_many(app, &principal, 3).await, [REPORTED, ADMITTED, REFUSED], "{value}");
+            test.advance_clock(TimeDelta::minutes(1));
+        }
+        let other = test.start_plain_process();
+        assert_eq!(send_many(&test.app, &principal, 3).await, [REPORTED, ADMITTED, REFUSED], "{value}");
+        assert_eq!(send_many(&other, &principal, 2).await, [REPORTED, REFUSED], "{value}: the bucket is not repaired");
+    }
+}
+
 /// Stores a bucket of the caller's key that is full at this time.
 async fn put_bucket(test: &TestApp, principal: &Principal, full_at: i64) {
     let key = keys::api_key_rate_limit(principal.org_id(), key_id(principal));
@@ -335,11 +376,32 @@ async fn the_default_limit_of_a_stack_is_reported_by_no_client_that_is_far_below
     test.limit_organizations(limit.requests_per_second(), limit.burst());
     let principal = test.principal(&test.org).await;
 
-    // A batch of 90 requests, and two requests per second for an hour.
+    // A batch of 90 requests, and a request every five seconds for an hour.
     assert!(send_many(&test.app, &principal, 90).await.iter().all(|outcome| *outcome == ADMITTED));
-    for _ in 0..7_200 {
+    for _ in 0..720 {
         assert_eq!(send(&test.app, &principal).await, ADMITTED);
-        test.advance_clock(TimeDelta::milliseconds(500));
+        test.advance_clock(TimeDelta::seconds(5));
     }
     assert_eq!(test.count_items("rate_limit").await, 0);
+}
+
+/// As slow requests come: each process serves one after the other, and is far below the limit for itself.
+#[tokio::test]
+async fn many_slow_processes_are_held_to_the_limit_together() {
+    const PROCESSES: usize = 150;
+    const SECONDS: usize = 40;
+    let (test, principal) = limited(100, 100).await;
+    let apps: Vec<App> = (0..PROCESSES).map(|_| test.start_plain_process()).collect();
+
+    let mut admitted = 0;
+    for _ in 0..SECONDS {
+        for app in &apps {
+            admitted += usize::from(send(app, &principal).await.admitted);
+            test.advance_clock(TimeDelta::microseconds(1_000_000 / 150));
+        }
+    }
+
+    // Of 6,000 requests: the burst, the rate, and 5 requests of each process before it learns of the others.
+    let bound = 100 + 100 * SECONDS + 5 * PROCESSES;
+    assert!(admitted <= bound, "{admitted} admitted, at most {bound}");
 }

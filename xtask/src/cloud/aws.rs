@@ -1,6 +1,7 @@
 //! The stack in an AWS account: `sam build` and `sam deploy`, then the same tests.
 //!
-//! AWS shows no log of the permissions that were used, so grants are not judged. A refused request fails a test.
+//! AWS logs the permissions that were used late, and only if asked to, so grants are not judged. A refused request fails a
+//! test.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use chrono::Utc;
 use serde::Deserialize;
 use tokio::process::Command;
 
@@ -110,21 +112,32 @@ impl Run<'_> {
     }
 
     async fn deploy(&self, account: &Account) -> Result<()> {
-        let architecture = format!("Architecture={}", template::architecture()?);
+        let parameters = self.parameters(account)?;
+        let parameters: Vec<_> = parameters.iter().map(String::as_str).collect();
         let build = self.root.join("target/sam/cloud");
         let (directory, built) = (build.to_string_lossy(), build.join("template.yaml"));
         self.progress.print("building all functions for release");
-        self.sam(account, &["build", "--build-dir", &directory, "--parameter-overrides", &architecture]).await?;
+        let build = ["build", "--build-dir", &directory, "--parameter-overrides"];
+        self.sam(account, &[&build[..], &parameters].concat()).await?;
         self.progress.print("deploying the stack");
         let built = built.to_string_lossy();
         let mut deploy = vec!["deploy", "--template-file", &built, "--resolve-s3", "--capabilities", "CAPABILITY_IAM"];
         deploy.extend(["--stack-name", &self.options.aws.stack, "--tags", &account.tag]);
         deploy.extend(["--no-confirm-changeset", "--no-fail-on-empty-changeset"]);
-        let parameters = self.options.parameters.iter().map(|(name, value)| format!("{name}={value}"));
-        let parameters: Vec<_> = parameters.collect();
-        deploy.extend(["--parameter-overrides", &architecture, &account.secret_parameter]);
-        deploy.extend(parameters.iter().map(String::as_str));
+        deploy.push("--parameter-overrides");
+        deploy.extend(parameters);
         self.sam(account, &deploy).await
+    }
+
+    /// The values of parameters, `name=value`. Without a new `Release`, a changed value would not reach the functions.
+    fn parameters(&self, account: &Account) -> Result<Vec<String>> {
+        let mut values = BTreeMap::from([
+            ("Architecture", template::architecture()?.to_owned()),
+            ("Release", format!("test-{}", Utc::now().timestamp())),
+        ]);
+        values.extend(self.options.parameters.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        let values = values.into_iter().map(|(name, value)| format!("{name}={value}"));
+        Ok(values.chain([account.secret_parameter.clone()]).collect())
     }
 
     async fn test(&self, account: &Account) -> Result<()> {

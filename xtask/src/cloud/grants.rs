@@ -1,7 +1,8 @@
 //! The grants of a deployed stack: each function's permissions, compared with what its requests needed.
 //!
-//! A grant is one action on one resource in one policy statement. It is used if a request that was allowed has this action
-//! and resource, and fulfils the conditions of the statement. A grant that no test uses is either needless, or the tests lack
+//! A grant is one action on one resource in one policy statement, and on one of its patterns of partition keys if it has
+//! some. It is used if a request that was allowed has this action, resource and kind of key, and fulfils the conditions of
+//! the statement. A grant that no test uses is either needless, or the tests lack
 //! the case that needs it; both are findings. So is a request that was refused.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,14 @@ struct Statement {
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
+}
+
+/// One permission of a statement.
+struct Grant<'a> {
+    action: &'a str,
+    resource: &'a str,
+    /// The pattern of the partition keys that it is for; `None` for any key.
+    key_pattern: Option<&'a str>,
 }
 
 /// A request of a function to another service, as the emulator logs it.
@@ -98,15 +107,19 @@ impl Report {
         let refused: BTreeSet<_> = requests.iter().filter(|access| !access.allowed).map(ToString::to_string).collect();
         self.refused.extend(refused.into_iter().map(|access| format!("refused: {function}: {access}")));
         for statement in &role.statements {
-            for (action, resource) in statement.grants() {
-                let grant = format!("{function}: {action} on {resource}{}", statement.conditions());
+            for Grant { action, resource, key_pattern } in statement.grants() {
+                let keys = key_pattern.map(|pattern| format!(" with the keys {pattern}")).unwrap_or_default();
+                let grant = format!("{function}: {action} on {resource}{keys}");
                 if UNCHECKED_ACTIONS.iter().any(|prefix| action.starts_with(prefix)) {
                     self.unchecked.push(grant);
                     continue;
                 }
                 let mut is_used = false;
                 for access in requests {
-                    is_used |= access.allowed && access.is_of(action, resource) && statement.is_met_by(access)?;
+                    is_used |= access.allowed
+                        && access.is_of(action, resource)
+                        && statement.is_met_by(access)?
+                        && key_pattern.is_none_or(|pattern| access.has_key_like(pattern));
                 }
                 if is_used { self.used += 1 } else { self.unused.push(format!("unused:  {grant}")) }
             }
@@ -117,13 +130,27 @@ impl Report {
 }
 
 impl Statement {
-    /// Each action with each resource. A `Deny` grants nothing.
-    fn grants(&self) -> impl Iterator<Item = (&str, &str)> {
-        let resources = self.resource.values();
-        let actions = if self.effect == "Allow" { self.action.values() } else { &[] };
-        actions
-            .iter()
-            .flat_map(move |action| resources.iter().map(move |resource| (action.as_str(), resource.as_str())))
+    /// Each action with each resource and each pattern of keys. A `Deny` grants nothing.
+    fn grants(&self) -> Vec<Grant<'_>> {
+        let mut grants = Vec::new();
+        if self.effect != "Allow" {
+            return grants;
+        }
+        let patterns: Vec<_> = self.key_patterns().map(Some).collect();
+        let patterns = if patterns.is_empty() { vec![None] } else { patterns };
+        for action in self.action.values() {
+            for resource in self.resource.values() {
+                let grant = |key_pattern: &Option<_>| Grant { action, resource, key_pattern: *key_pattern };
+                grants.extend(patterns.iter().map(grant));
+            }
+        }
+        grants
+    }
+
+    /// The patterns of the partition keys that its conditions name.
+    fn key_patterns(&self) -> impl Iterator<Item = &str> {
+        let conditions = self.condition.iter().filter(|(operator, _)| *operator != "Null");
+        conditions.flat_map(|(_, keys)| keys.values()).flat_map(OneOrMany::values).map(String::as_str)
     }
 
     /// Whether a request fulfils all conditions.
@@ -149,14 +176,6 @@ impl Statement {
         }
         Ok(is_met)
     }
-
-    /// The patterns of the conditions, for a message; empty without conditions.
-    fn conditions(&self) -> String {
-        let conditions = self.condition.iter().filter(|(operator, _)| *operator != "Null");
-        let patterns = conditions.flat_map(|(_, keys)| keys.values()).flat_map(OneOrMany::values);
-        let patterns = patterns.cloned().collect::<Vec<_>>().join(", ");
-        if patterns.is_empty() { patterns } else { format!(" with the keys {patterns}") }
-    }
 }
 
 impl OneOrMany {
@@ -179,6 +198,10 @@ impl Access {
     /// The name of the role that sent the request.
     fn role(&self) -> Option<&str> {
         self.principal.split_once(":assumed-role/")?.1.split('/').next()
+    }
+
+    fn has_key_like(&self, pattern: &str) -> bool {
+        self.leading_keys.iter().any(|key| matches_wildcards(pattern, key))
     }
 
     fn is_of(&self, action: &str, resource: &str) -> bool {
@@ -305,7 +328,8 @@ mod tests {
         let statements = json!([
             {"Effect": "Allow", "Action": ["dynamodb:BatchGetItem"], "Resource": TABLE, "Condition": condition},
         ]);
-        for (keys, used) in [(["ORG#0", "KEY#0"], 1), (["ORG#0", "OTHER#0"], 0)] {
+        // One grant per pattern.
+        for (keys, used) in [(["ORG#0", "KEY#0"], 2), (["ORG#0", "ORG#1"], 1), (["ORG#0", "OTHER#0"], 0)] {
             let report = report(&statements, &[request("dynamodb:BatchGetItem", &keys, true)]);
             assert_eq!(report.used, used, "{keys:?}");
         }

@@ -18,8 +18,9 @@ use super::Progress;
 use super::emulator::Emulator;
 use crate::dev::{Session, new_jwt_secret};
 
-/// How long beyond the lifetime of a cached secret a change may take: functions refresh it behind a request.
-const REFRESH_TIME: Duration = Duration::from_secs(10);
+/// The longest time until a new secret is accepted: a token that fits no cached secret causes a read, at most every 10
+/// seconds. And the time of the requests that observe it.
+const NEW_SECRET_TIME: Duration = Duration::from_secs(10 + 2);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The deployed API, and the secret that it reads.
@@ -34,21 +35,28 @@ pub(super) struct Rehearsal<'a> {
 }
 
 impl Rehearsal<'_> {
-    /// Rotates the secret twice.
-    pub(super) async fn run(&self) -> Result<()> {
+    /// Rotates the secret twice. Returns the secrets and tokens, which no log may contain.
+    pub(super) async fn run(&self) -> Result<Vec<String>> {
         let first = self.session.jwt_secret.clone();
         let (second, third) = (new_jwt_secret(), new_jwt_secret());
         let [first_token, second_token, third_token] = [&first, &second, &third].map(|secret| self.token(secret));
-        self.expect("before the rotation", &[(&first_token, true), (&second_token, false)]).await?;
+        self.expect("before the rotation", &[(&first_token, true), (&second_token, false)], NEW_SECRET_TIME).await?;
+
         self.emulator.put_secret(self.root, self.secret_arn, &second).await?;
-        self.expect("after the first rotation", &[(&first_token, true), (&second_token, true)]).await?;
+        let accepted = [(&*second_token, true), (&*first_token, true)];
+        self.expect("after the first rotation", &accepted, NEW_SECRET_TIME).await?;
+
         self.emulator.put_secret(self.root, self.secret_arn, &third).await?;
-        let accepted = [(&*first_token, false), (&*second_token, true), (&*third_token, true)];
-        self.expect("after the second rotation", &accepted).await
+        // No token that fits no cached secret is sent meanwhile: it would cause a read.
+        let withdrawn = [(&*first_token, false)];
+        self.expect("after the second rotation", &withdrawn, 2 * self.cached_for + NEW_SECRET_TIME).await?;
+        let accepted = [(&*second_token, true), (&*third_token, true)];
+        self.expect("after the second rotation", &accepted, NEW_SECRET_TIME).await?;
+        Ok(vec![second, third, first_token, second_token, third_token])
     }
 
     /// Waits until each token is accepted or refused as expected.
-    async fn expect(&self, when: &str, tokens: &[(&str, bool)]) -> Result<()> {
+    async fn expect(&self, when: &str, tokens: &[(&str, bool)], limit: Duration) -> Result<()> {
         let started = Instant::now();
         loop {
             let mut accepted = Vec::new();
@@ -57,13 +65,13 @@ impl Rehearsal<'_> {
             }
             let waited = started.elapsed().as_secs();
             if tokens.iter().map(|(_, expected)| expected).eq(&accepted) {
-                self.progress.print(&format!("{when}: tokens of the right secrets are accepted, after {waited} s"));
+                self.progress.print(&format!("{when}: tokens are accepted and refused as expected, after {waited} s"));
                 return Ok(());
             }
-            let limit = self.cached_for + REFRESH_TIME;
+            let expected: Vec<_> = tokens.iter().map(|(_, expected)| expected).collect();
             ensure!(
                 started.elapsed() < limit,
-                "{when}: still after {waited} s, tokens by age are accepted: {accepted:?}"
+                "{when}: still after {waited} s, tokens are accepted: {accepted:?}, expected {expected:?}"
             );
             sleep(POLL_INTERVAL).await;
         }
