@@ -21,7 +21,7 @@
 //! - *Shared buckets.* The copy is a second old, and many processes that each use little would all take a bucket for full, of
 //!   which the first replaces the number and all others fail, second after second. So a process whose replacement has failed
 //!   expects a bucket in use from then on, and adds its cost to any number of the last two seconds (`SHARED_LAG`).
-//! - *Refused requests* cost nothing: no part of the bucket, and no call.
+//! - *Refused requests* cost no part of the bucket. One causes a report if what was admitted before it is due.
 //! - *Failures.* A report that fails is logged and made again with the next one. The request is served, and the process goes
 //!   on with its copy. A lost response may count the usage of a second twice.
 //!
@@ -307,13 +307,13 @@ impl Bucket {
         self.reported_at = now;
         let adds_from = self.reporting.adds_from();
         let expected = if self.is_implausible {
-            BucketState::Replaced { full_at: self.full_at() }
+            BucketState::Implausible { full_at: self.full_at() }
         } else if self.is_shared {
             BucketState::InUse { since: adds_from.min(now - SHARED_LAG) }
         } else if self.stored >= adds_from {
             BucketState::InUse { since: adds_from }
         } else {
-            BucketState::Replaced { full_at: self.full_at() }
+            BucketState::Full { full_at: self.full_at() }
         };
         BucketUpdate { usage: self.reporting, expected, latest_full_at: self.latest_full_at(now) }
     }

@@ -1,8 +1,9 @@
 //! Rate limits: requests per second with a burst, counted by the generic cell rate algorithm (GCRA).
 //!
 //! A limit is a bucket of `burst` requests which fills at `requests_per_second`. All that has to be known of a bucket is the
-//! time at which it is full again, `full_at` (the "theoretical arrival time" of GCRA): a request makes it later by the time that the bucket takes to gain one
-//! request, and a bucket whose time has come is full. There is no counter that has to be reset, and no timer.
+//! time at which it is full again, `full_at` (the "theoretical arrival time" of GCRA): a request makes it later by the time
+//! that the bucket takes to gain one request, and a bucket whose time has come is full. There is no counter that has to be
+//! reset, and no timer.
 //!
 //! [`Usage`] is what a number of admitted requests do to `full_at`. Two usages combine to one, so requests can be counted in
 //! one place and added to the bucket later, with the same result as if each had been added when it came.

@@ -180,15 +180,19 @@ impl Condition {
         condition
     }
 
-    /// The item has no such number, or one that is not from `least` to `greatest`.
-    pub(crate) fn absent_or_outside(attribute: &str, least: AttributeValue, greatest: AttributeValue) -> Self {
+    /// The item has no such number, or a smaller one.
+    pub(crate) fn no_number_or_less(attribute: &str, value: AttributeValue) -> Self {
         let mut condition = Self::new();
-        let path = condition.placeholders.path(&[attribute]);
-        let (least, greatest) = (condition.placeholders.value(least), condition.placeholders.value(greatest));
+        let (path, value) = (condition.placeholders.path(&[attribute]), condition.placeholders.value(value));
         // False for an absent attribute, too. A comparison with a value of another type is never true.
         let number = condition.placeholders.value(AttributeValue::S("N".to_owned()));
-        condition.clauses.push(format!("(NOT attribute_type({path},{number}) OR {path}<{least} OR {path}>{greatest})"));
+        condition.clauses.push(format!("(NOT attribute_type({path},{number}) OR {path}<{value})"));
         condition
+    }
+
+    /// The item has a number of more than this.
+    pub(crate) fn more_than(attribute: &str, value: AttributeValue) -> Self {
+        Self::new().and_compare(attribute, ">", value)
     }
 
     /// The item has a number of at least this.

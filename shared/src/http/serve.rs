@@ -200,8 +200,11 @@ async fn handle_event(
     let principal = authenticate(ctx, &event).await?;
     let admission = ctx.admit(&principal);
     let Caller { principal, admission } = caller.get_or_init(|| Caller { principal, admission });
-    rate_limit::check(admission)?;
-    let response = respond_to_caller(ctx, endpoint, handler, event, route, principal.clone());
+    let response = async {
+        rate_limit::check(admission)?;
+        respond_to_caller(ctx, endpoint, handler, event, route, principal.clone()).await
+    };
+    // With a refusal, too: others learn of what was admitted before.
     let (response, ()) = tokio::join!(response, ctx.report_usage(principal));
     response
 }

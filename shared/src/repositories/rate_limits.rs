@@ -46,9 +46,14 @@ pub(crate) enum BucketState {
         /// The earliest time at which the bucket may have been full.
         since: DateTime<Utc>,
     },
-    /// It was full, or its `full_at` is later than any requests explain. This value replaces it.
-    Replaced {
+    /// It was full, or is stored as something else than a number. This value replaces it.
+    Full {
         /// The time at which the bucket is full after the requests.
+        full_at: DateTime<Utc>,
+    },
+    /// Its `full_at` is later than any requests explain. This value replaces it.
+    Implausible {
+        /// The latest plausible time.
         full_at: DateTime<Utc>,
     },
 }
@@ -71,10 +76,13 @@ pub(crate) async fn update(
             update.increment(FULL_AT, number(usage.cost().num_microseconds().unwrap_or_default()));
             Condition::at_least(FULL_AT, number(since.timestamp_micros()))
         }
-        BucketState::Replaced { full_at } => {
+        BucketState::Full { full_at } => {
             update.touch(FULL_AT, number(full_at.timestamp_micros()));
-            let adds_from = number(usage.adds_from().timestamp_micros());
-            Condition::absent_or_outside(FULL_AT, adds_from, number(latest_full_at.timestamp_micros()))
+            Condition::no_number_or_less(FULL_AT, number(usage.adds_from().timestamp_micros()))
+        }
+        BucketState::Implausible { full_at } => {
+            update.touch(FULL_AT, number(full_at.timestamp_micros()));
+            Condition::more_than(FULL_AT, number(latest_full_at.timestamp_micros()))
         }
     };
     update.touch(TYPE, text(ItemType::RateLimit.as_str()));

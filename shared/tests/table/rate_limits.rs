@@ -31,9 +31,7 @@ const REFUSED: Outcome = Outcome { admitted: false, calls: 0 };
 async fn send(app: &App, principal: &Principal) -> Outcome {
     let ctx = app.request_context(deadline());
     let admitted = ctx.admit(principal).retry_after.is_none();
-    if admitted {
-        ctx.report_usage(principal).await;
-    }
+    ctx.report_usage(principal).await;
     Outcome { admitted, calls: ctx.consumed_capacity().calls }
 }
 
@@ -248,6 +246,27 @@ async fn a_request_is_served_although_its_usage_cannot_be_reported() {
 }
 
 #[tokio::test]
+async fn a_refused_request_reports_what_was_admitted_before_it() {
+    const ENDPOINT: Endpoint = Endpoint::ListCompanies;
+    let mut test = TestApp::new().await;
+    test.stop_clock();
+    let key = test.create_limited_key(1, 5).await;
+    let principal = test.principal_of(&key).await;
+    let others_used = test.ctx().now() + TimeDelta::seconds(20);
+    put_bucket(&test, &principal, others_used.timestamp_micros()).await;
+    let proxy = test.start_fault_proxy().await;
+    let request = TestRequest::to(ENDPOINT, &test.org).header("x-api-key", key.in_clear());
+
+    // The report of the first one is refused by its condition, and shows what others have used.
+    for (status, reports) in [(200, 1), (429, 1), (429, 0)] {
+        assert_eq!(test.send(ENDPOINT, handle, &request).await.status, status);
+        let calls = proxy.take_calls();
+        assert_eq!(calls.iter().filter(|call| call.operation == Operation::UpdateItem).count(), reports, "{status}");
+        test.advance_clock(TimeDelta::seconds(1));
+    }
+}
+
+#[tokio::test]
 async fn the_buckets_of_a_key_and_of_its_organization_take_turns() {
     let mut test = TestApp::new().await;
     test.stop_clock();
@@ -279,15 +298,29 @@ async fn no_client_is_refused_for_longer_than_a_minute_and_a_request() {
 }
 
 #[tokio::test]
-async fn a_stored_number_that_no_requests_explain_is_replaced() {
-    for full_at in [i64::MAX, i64::MIN, 4_102_444_800_000_000] {
+async fn a_stored_number_that_no_requests_explain_counts_as_a_minute_and_is_replaced() {
+    for full_at in [i64::MAX, 4_102_444_800_000_000] {
         let (test, principal) = limited(1, 2).await;
         put_bucket(&test, &principal, full_at).await;
-        for app in [&test.app, &test.start_plain_process()] {
-            assert_eq!(send_many(app, &principal, 3).await, [REPORTED, ADMITTED, REFUSED], "{full_at}");
-            test.advance_clock(TimeDelta::minutes(1));
+        assert_eq!(send_many(&test.app, &principal, 2).await, [REPORTED, REFUSED], "{full_at}");
+        test.advance_clock(TimeDelta::seconds(1));
+        assert_eq!(send(&test.app, &principal).await, Outcome { admitted: false, calls: 1 }, "{full_at}");
+
+        // Another process learns of what replaced the number.
+        let other = test.start_plain_process();
+        test.advance_clock(TimeDelta::minutes(1));
+        for app in [&test.app, &other] {
+            assert_eq!(send_many(app, &principal, 2).await, [REPORTED, REFUSED], "{full_at}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_stored_number_of_the_past_is_a_full_bucket() {
+    let (test, principal) = limited(1, 2).await;
+    put_bucket(&test, &principal, i64::MIN).await;
+
+    assert_eq!(send_many(&test.app, &principal, 3).await, [REPORTED, ADMITTED, REFUSED]);
 }
 
 #[tokio::test]
