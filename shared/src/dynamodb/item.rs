@@ -153,14 +153,6 @@ pub(crate) fn string(item: &Item, attribute: &str) -> Option<String> {
     }
 }
 
-/// The value of a number attribute that is an integer; `None` for an absent attribute or one of another type.
-pub(crate) fn integer(item: &Item, attribute: &str) -> Option<i64> {
-    match item.get(attribute) {
-        Some(AttributeValue::N(value)) => value.parse().ok(),
-        _ => None,
-    }
-}
-
 /// A string as an attribute value.
 pub(crate) fn text(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())

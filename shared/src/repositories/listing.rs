@@ -271,14 +271,13 @@ where
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::io;
-    use std::sync::{Arc, Mutex};
 
     use tokio::time::Instant;
 
     use super::*;
     use crate::config::{Database, Secret};
     use crate::dynamodb::{CapacityMeter, RetryPolicy, Table};
+    use crate::testing::Log;
 
     /// A client with this much time left, which never reaches a database.
     fn client(time_left: Duration) -> TableClient {
@@ -355,35 +354,17 @@ mod tests {
         assert_eq!(page_of(MINUTE, None, sparse).await, (vec![19], None));
     }
 
-    /// The lines that were logged.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(line)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[test]
     fn only_an_unreadable_item_is_skipped_and_the_log_names_it() {
         let unreadable =
             dynamodb::Error::Unreadable { item_type: "contact", key_kind: "CONTACT", ids: position(1).to_string() };
         let unavailable = Error::from(dynamodb::Error::Unavailable);
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        let log = Log::start();
 
-        let [read, skipped, failed] = tracing::subscriber::with_default(subscriber, || {
-            [Ok(1), Err(unreadable.into()), Err(unavailable.clone())].map(skip_unreadable)
-        });
+        let [read, skipped, failed] = [Ok(1), Err(unreadable.into()), Err(unavailable.clone())].map(skip_unreadable);
 
         assert_eq!((read, skipped, failed), (Ok(Some(1)), Ok(None), Err(unavailable)));
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let log = log.take();
         assert_eq!(log.lines().count(), 1, "{log}");
         for part in ["ERROR", "contact", "CONTACT", &position(1).to_string()] {
             assert!(log.contains(part), "{part}: {log}");

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Result;
 use crate::domain::{ApiKeyId, OrgId, Usage};
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{Item, ItemType, TYPE, integer, number, text};
+use crate::dynamodb::item::{Item, ItemType, TYPE, number, text};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::schema::TTL;
 use crate::dynamodb::{Conditional, TableClient};
@@ -100,8 +100,14 @@ fn key(org: OrgId, subject: LimitedSubject) -> Key {
     }
 }
 
-/// `full_at` of an item; the latest time if the number is beyond all times.
+/// `full_at` of an item, in whole microseconds; the earliest or the latest time if the number is beyond all times.
 fn full_at(item: &Item) -> Option<DateTime<Utc>> {
-    let micros = integer(item, FULL_AT)?;
-    Some(DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::<Utc>::MAX_UTC))
+    let micros: f64 = item.get(FULL_AT)?.as_n().ok()?.parse().ok()?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "times are exact, and other numbers become the nearest integer"
+    )]
+    let time = DateTime::from_timestamp_micros(micros as i64);
+    let beyond = if micros < 0.0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+    Some(time.unwrap_or(beyond))
 }

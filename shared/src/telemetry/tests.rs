@@ -1,10 +1,7 @@
-use std::io::Write;
 use std::panic::catch_unwind;
-use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use tracing::subscriber::{DefaultGuard, set_default};
 use uuid::Uuid;
 
 use super::*;
@@ -14,50 +11,19 @@ use crate::dynamodb::keys;
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Request, Response};
 use crate::testing::app::LAMBDA_REQUEST_ID;
-use crate::testing::{JWT_SECRET, TestApp, TestRequest};
+use crate::testing::{JWT_SECRET, Log, TestApp, TestRequest};
 use crate::wire::{ContactWithTimeline, ListQuery, TimelineQuery};
 
 const GATEWAY_REQUEST_ID: &str = "JKJaXmPLvHcESHA=";
 
-/// The lines that this thread logs.
-struct Log {
-    written: Buffer,
-    _subscriber: DefaultGuard,
-}
-
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+/// The last of the lines without the fields that differ between two runs.
+fn last_line(log: &Log) -> Value {
+    let text = log.take();
+    let mut line: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    for varying in ["timestamp", "duration_ms", "units", "cold"] {
+        assert!(line.as_object_mut().unwrap().remove(varying).is_some(), "{varying} in {text}");
     }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn start() -> Self {
-        let written = Buffer::default();
-        let buffer = written.clone();
-        Self { written, _subscriber: set_default(subscriber(move || buffer.clone())) }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.written.0.lock().unwrap().clone()).unwrap()
-    }
-
-    /// The last line without the fields that differ between two runs.
-    fn last_line(&self) -> Value {
-        let text = self.text();
-        let mut line: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
-        for varying in ["timestamp", "duration_ms", "units", "cold"] {
-            assert!(line.as_object_mut().unwrap().remove(varying).is_some(), "{varying} in {text}");
-        }
-        line
-    }
+    line
 }
 
 async fn list_companies(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
@@ -89,7 +55,7 @@ async fn a_line_has_the_ids_of_the_request_and_its_caller() {
         "level": "INFO", "operation": "list_companies", "status": 401, "request_id": GATEWAY_REQUEST_ID,
         "gateway_request_id": GATEWAY_REQUEST_ID, "lambda_request_id": LAMBDA_REQUEST_ID,
     });
-    assert_eq!(log.last_line(), refused);
+    assert_eq!(last_line(&log), refused);
 
     let with_key = TestRequest::to(Endpoint::ListCompanies, &app.org).header("x-request-id", "client-1");
     app.send(Endpoint::ListCompanies, list_companies, &with_key).await;
@@ -98,11 +64,11 @@ async fn a_line_has_the_ids_of_the_request_and_its_caller() {
         "gateway_request_id": GATEWAY_REQUEST_ID, "lambda_request_id": LAMBDA_REQUEST_ID,
         "org_id": app.org.org_id, "key_id": key_id.to_string(),
     });
-    assert_eq!(log.last_line(), by_key);
+    assert_eq!(last_line(&log), by_key);
 
     let with_token = anonymous.header("authorization", &format!("Bearer {token}"));
     app.send(Endpoint::ListCompanies, panicking, &with_token).await;
-    let mut by_token = log.last_line();
+    let mut by_token = last_line(&log);
     let subject_hash = by_token["subject_hash"].take();
     assert_eq!(subject_hash.as_str().map(str::len), Some(16));
     let expected = json!({
@@ -140,7 +106,7 @@ async fn an_unreadable_item_is_logged_without_its_values_and_its_key() {
 
     // A list shows the items that can be read.
     assert_eq!(statuses, [200, 500]);
-    let text = log.text();
+    let text = log.take();
     for kind in ["type company under a sort key of kind COMPANY", "type contact under a sort key of kind CONTACT"] {
         assert!(text.contains(kind), "{text}");
     }
@@ -157,7 +123,7 @@ fn a_panic_is_logged_by_its_location() {
 
     log_panic(Some(location));
 
-    let line: Value = serde_json::from_str(&log.text()).unwrap();
+    let line: Value = serde_json::from_str(&log.take()).unwrap();
     let place = format!("{}:{}", location.file(), location.line());
     assert_eq!((&line["message"], &line["location"]), (&json!("panic"), &json!(place)));
     assert_eq!(line.as_object().unwrap().len(), 4, "also a timestamp and a level: {line}");

@@ -15,6 +15,7 @@
 //! - [`app`]: the application under test: its clock, its caches, sending requests.
 //! - [`fixtures`]: contacts, campaigns and other entities, stored as their endpoints store them.
 //! - [`items`]: the raw items of the table.
+//! - [`Log`]: the lines that a thread logs.
 //! - [`engine`]: the embedded engine.
 //! - [`fault`]: the proxy that makes the engine fail as DynamoDB does.
 //! - [`rules`]: the rules of the contract that hold for every endpoint.
@@ -27,6 +28,7 @@ pub mod fault;
 pub mod fixtures;
 mod http_client;
 pub mod items;
+mod log;
 mod request;
 mod response;
 pub mod rules;
@@ -36,6 +38,7 @@ pub use app::{JWT_SECRET, RETRY_POLICY, TestApp, app_without_table, deadline};
 pub use config::variables_of_config;
 pub use fixtures::{contact_patch, jane, new_contact, parse_body};
 pub use http_client::http_client;
+pub use log::Log;
 pub use request::TestRequest;
 pub use response::{TestResponse, compact_json};
 pub use tenant::Tenant;

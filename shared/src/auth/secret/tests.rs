@@ -1,4 +1,3 @@
-use std::io::Write;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +15,6 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{RwLock, RwLockWriteGuard};
 use tokio::time::{Instant, timeout};
-use tracing::subscriber::set_default;
 
 use super::*;
 use crate::app::App;
@@ -24,9 +22,8 @@ use crate::auth::{AuthError, Credentials};
 use crate::config::{BasePath, Config, Database, Jwt, JwtKeys, Secret, SecretArn};
 use crate::domain::{ApiKeySecret, Clock};
 use crate::system;
-use crate::telemetry::subscriber;
-use crate::testing::RETRY_POLICY;
 use crate::testing::tenant::sign_jwt;
+use crate::testing::{Log, RETRY_POLICY};
 
 const ARN: &str = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:contacts/jwt-a1B2c3";
 /// `JWT_SECRET_CACHE_SECONDS`
@@ -234,26 +231,6 @@ fn config(endpoint: String) -> Config {
     };
     let jwt = Jwt { keys: Some(JwtKeys::Stored(stored)), ..Jwt::default() };
     Config { database, jwt, base_path: BasePath::default(), rate_limit: None }
-}
-
-/// The lines that this thread logs.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
-    }
 }
 
 #[tokio::test]
@@ -472,11 +449,7 @@ async fn a_token_of_a_known_secret_with_refused_claims_causes_no_read() {
 #[tokio::test]
 async fn a_short_or_binary_version_is_not_accepted_and_leaves_the_other_in_place() {
     let short = &FIRST[..31];
-    let log = Log::default();
-    let _subscriber = set_default(subscriber({
-        let log = log.clone();
-        move || log.clone()
-    }));
+    let log = Log::start();
     for (current, previous, accepted, message) in [
         (
             Version::from(short),
@@ -499,11 +472,7 @@ async fn a_short_or_binary_version_is_not_accepted_and_leaves_the_other_in_place
 
 #[tokio::test]
 async fn a_secret_that_cannot_be_read_is_no_fault_of_the_token_and_is_logged_without_its_value() {
-    let log = Log::default();
-    let _subscriber = set_default(subscriber({
-        let log = log.clone();
-        move || log.clone()
-    }));
+    let log = Log::start();
     for (current, previous, reason) in [
         (Version::MISSING, Version::MISSING, "Secrets Manager refused the call: ResourceNotFoundException"),
         (Version::Error(400, "AccessDeniedException"), SECOND.into(), "the call: AccessDeniedException"),
