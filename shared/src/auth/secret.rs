@@ -66,7 +66,7 @@ impl SecretReader {
         })
     }
 
-    /// The key of the version with this label; `None` if there is none, or if it cannot be used, which is logged.
+    /// The key of the version with this label; `None` for a missing version, and for an unusable one, which is logged.
     async fn version(&self, label: &str) -> Result<Option<DecodingKey>, SecretError> {
         let call = self.client().get_secret_value().secret_id(self.secret.arn.as_str()).version_stage(label);
         let version = match call.send().await {

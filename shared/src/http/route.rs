@@ -36,14 +36,14 @@ pub(super) struct Route {
 
 impl Route {
     /// The route of a request to this endpoint; `None` for the path of another endpoint.
-    pub(super) fn find(endpoint: Endpoint, event: &Event, custom_domain: &BasePath) -> Option<Self> {
+    pub(super) fn find(endpoint: Endpoint, event: &Event, domain_path: &BasePath) -> Option<Self> {
         let gateway = &event.request_context;
         let stage = gateway.stage_path();
-        let (prefix, path_values) = ["", &stage, custom_domain.as_str()].into_iter().find_map(|prefix| {
+        let (prefix, path_values) = ["", &stage, domain_path.as_str()].into_iter().find_map(|prefix| {
             let path = event.raw_path.strip_prefix(prefix)?;
             Some((prefix, endpoint.path_values(path)?))
         })?;
-        let base_path = if gateway.has_custom_domain() { custom_domain.as_str() } else { prefix };
+        let base_path = if gateway.has_custom_domain() { domain_path.as_str() } else { prefix };
         Some(Self { base_path: base_path.to_owned(), path_values })
     }
 }

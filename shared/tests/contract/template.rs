@@ -34,7 +34,7 @@ fn statement(actions: &[&str], index: Option<&str>, partitions: &[Partition]) ->
     json!({"Effect": "Allow", "Action": actions, "Resource": resource, "Condition": condition})
 }
 
-/// A statement that allows to use the operator's key, if there is one, by way of some services.
+/// A statement that allows to use the operator's key, if there is one, through some services.
 fn key_statement(actions: &[&str], services: &[&str]) -> Value {
     let service = |name: &&str| json!({"Fn::Sub": format!("{name}.${{AWS::Region}}.${{AWS::URLSuffix}}")});
     let services: Value = services.iter().map(service).collect();

@@ -68,7 +68,7 @@ fn a_limited_key_is_refused_beyond_its_limit_and_served_after_retry_after() {
 /// A function that may not write the bucket of a key would never learn that others have emptied it.
 #[test]
 fn every_function_learns_what_the_others_have_admitted() {
-    // The largest burst of which one request is more than a function may leave unreported.
+    // The largest burst for which a single request exceeds the free share of a process.
     const BURST: u32 = 19;
     let key = new_limited_key(1, BURST);
     let companies = get("/companies/?limit=1").key(&key);
@@ -90,7 +90,7 @@ fn every_function_learns_what_the_others_have_admitted() {
     }
 }
 
-/// Whether the function soon knows of less than its own requests leave. What it responds does not matter.
+/// Whether the function soon shows fewer remaining requests than its own requests explain, whatever its status.
 fn learns(request: &Request, burst: u32) -> bool {
     const OTHERS: u32 = 5;
     // A function may run in several processes, each of which learns by a request of its own.

@@ -156,7 +156,7 @@ impl Statement {
     /// Whether a request fulfils all conditions.
     ///
     /// # Errors
-    /// A condition is none of those that are implemented here.
+    /// A condition that is not implemented here.
     fn is_met_by(&self, access: &Access) -> Result<bool> {
         let mut is_met = true;
         for (operator, keys) in &self.condition {

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_another_organization_gets_but_success_is_a_failure() {
+    fn any_response_but_success_to_another_organization_is_a_failure() {
         for (outcome, expected) in [
             (LIMITED, "429: 1 of 2 requests"),
             (unexpected(503), "1 of 2 requests failed, the first one with GET /contacts/: 503 {}"),

@@ -50,7 +50,7 @@ pub(super) fn send_at_rate(client: &Client<'_>, schedule: &Schedule) -> Tally {
     tally
 }
 
-/// Sends a request as soon as the response to the one before has arrived, whatever it was.
+/// Sends the next request as soon as any response to the previous one has arrived.
 pub(super) fn send_without_restraint(client: &Client<'_>, end: Instant) -> Tally {
     let (mut work, mut tally) = (Work::new(client), Tally::default());
     for count in 1_usize.. {
