@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
 use crate::auth::{Actor, AuthError, Authenticator, Credentials, Principal};
 use crate::aws;
-use crate::config::{BasePath, Config};
+use crate::config::{BasePath, Config, Database};
 use crate::domain::{ApiKeySecret, Clock, ContactId, RateLimit};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::{self, CapacityMeter, ConsumedCapacity, DeletedParent, RetryPolicy, Table, TableClient};
 use crate::rate_limiter::{Admission, RateLimiter};
 use crate::repositories::{
-    self, Activities, ApiKeys, Campaigns, Companies, Contacts, FactCache, IdempotencyRecords, Imports, Leads,
-    LimitedSubject, OrgTable,
+    self, Activities, ApiKeys, AuditContext, AuditLog, Campaigns, Companies, Contacts, FactCache, IdempotencyRecords,
+    Imports, Leads, LimitedSubject, OrgTable,
 };
 use crate::system::{self, Rng, RngError};
 
@@ -31,6 +31,8 @@ struct State {
     rate_limiter: RateLimiter,
     /// The limit of each organization.
     org_rate_limit: Option<RateLimit>,
+    /// How long entries of the audit log are kept.
+    audit_retention: TimeDelta,
     clock: Clock,
     rng: Rng,
     base_path: BasePath,
@@ -45,16 +47,42 @@ impl App {
     /// The state of a process with another clock, source of randomness and retry policy.
     pub fn with(config: &Config, clock: Clock, rng: Rng, retry_policy: RetryPolicy) -> Self {
         let sdk_config = aws::sdk_config(&config.database);
-        let table = Table::with_sdk_config(&sdk_config, &config.database, retry_policy);
+        let Database { table, endpoint, .. } = &config.database;
+        let table = Table::with_sdk_config(&sdk_config, table, endpoint.as_deref(), retry_policy);
         Self(Arc::new(State {
             table,
             cache: Arc::default(),
             authenticator: Authenticator::new(&config.jwt, sdk_config, clock.clone()),
             rate_limiter: RateLimiter::default(),
             org_rate_limit: config.rate_limit,
+            audit_retention: config.audit_retention,
             clock,
             rng,
             base_path: config.base_path.clone(),
+        }))
+    }
+
+    /// The state of an operator's command, which authenticates no requests: a table that is reached with the operator's own
+    /// credentials. `endpoint` is the URL of another engine than AWS's.
+    #[cfg(feature = "operator")]
+    pub fn for_operator(
+        sdk_config: &aws_types::SdkConfig,
+        table: &str,
+        endpoint: Option<&str>,
+        audit_retention: TimeDelta,
+    ) -> Self {
+        let sdk_config = &aws::without_retries(sdk_config);
+        let clock = system::clock();
+        Self(Arc::new(State {
+            table: Table::with_sdk_config(sdk_config, table, endpoint, RetryPolicy::default()),
+            cache: Arc::default(),
+            authenticator: Authenticator::new(&crate::config::Jwt::default(), sdk_config.clone(), clock.clone()),
+            rate_limiter: RateLimiter::default(),
+            org_rate_limit: None,
+            audit_retention,
+            clock,
+            rng: system::rng(),
+            base_path: BasePath::default(),
         }))
     }
 
@@ -81,11 +109,11 @@ impl App {
         repositories::cascade::delete_children(&client, deleted).await
     }
 
-    /// The context of a request that arrives now.
-    pub fn request_context(&self, deadline: Instant) -> RequestContext {
+    /// The context of a request that arrives now, with the id that the client and the log know it by.
+    pub fn request_context(&self, deadline: Instant, request_id: &str) -> RequestContext {
         let meter = CapacityMeter::default();
         let client = self.0.table.client(deadline, meter.clone());
-        RequestContext { app: self.clone(), client, meter, now: self.0.clock.now() }
+        RequestContext { app: self.clone(), client, meter, now: self.0.clock.now(), request_id: request_id.into() }
     }
 }
 
@@ -99,6 +127,7 @@ pub struct RequestContext {
     client: TableClient,
     meter: CapacityMeter,
     now: DateTime<Utc>,
+    request_id: Arc<str>,
 }
 
 impl RequestContext {
@@ -142,6 +171,17 @@ impl RequestContext {
         ApiKeys { table: self.table(principal) }
     }
 
+    /// The audit log of the caller's organization.
+    pub fn audit_log(&self, principal: &Principal) -> AuditLog {
+        AuditLog { table: self.table(principal) }
+    }
+
+    /// The caller's organization itself, for its operator.
+    #[cfg(feature = "operator")]
+    pub fn organizations(&self, principal: &Principal) -> repositories::Organizations {
+        repositories::Organizations { table: self.table(principal) }
+    }
+
     /// The idempotency records of the caller's organization.
     pub fn idempotency_records(&self, principal: &Principal) -> IdempotencyRecords {
         IdempotencyRecords { table: self.table(principal) }
@@ -173,7 +213,7 @@ impl RequestContext {
         let State { rate_limiter, org_rate_limit, .. } = &*self.app.0;
         let of_key = match principal.actor() {
             Actor::ApiKey { id, rate_limit: Some(limit) } => Some((LimitedSubject::ApiKey(*id), *limit)),
-            Actor::ApiKey { rate_limit: None, .. } | Actor::Token { .. } => None,
+            Actor::ApiKey { rate_limit: None, .. } | Actor::Token { .. } | Actor::Operator { .. } => None,
         };
         let of_org = org_rate_limit.map(|limit| (LimitedSubject::Organization, limit));
         let limits: Vec<_> = of_key.into_iter().chain(of_org).collect();
@@ -199,8 +239,13 @@ impl RequestContext {
     }
 
     fn table(&self, principal: &Principal) -> OrgTable {
-        let State { cache, rng, .. } = &*self.app.0;
-        OrgTable::new(self.client.clone(), cache.clone(), principal.org_id(), self.now, rng.clone())
+        let State { cache, rng, audit_retention, .. } = &*self.app.0;
+        let audit = AuditContext {
+            actor: principal.actor().into(),
+            request_id: self.request_id.to_string(),
+            retention: *audit_retention,
+        };
+        OrgTable::new(self.client.clone(), cache.clone(), principal.org_id(), self.now, rng.clone(), audit)
     }
 }
 

@@ -12,6 +12,10 @@ pub(crate) const MIN_SECRET_BYTES: usize = 32;
 /// The bounds of `JWT_SECRET_CACHE_SECONDS`, and its default.
 const CACHE_SECONDS: std::ops::RangeInclusive<u32> = 1..=3600;
 const DEFAULT_CACHE_SECONDS: u32 = 300;
+/// The default of `AUDIT_RETENTION_DAYS`: a year, and a month to look at it.
+const DEFAULT_AUDIT_RETENTION_DAYS: u32 = 400;
+/// The most days that a variable may say: a hundred years.
+const MAX_DAYS: u32 = 36_500;
 
 /// A setting that must not be printed; its `Debug` output is redacted.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,6 +50,11 @@ pub struct Config {
     pub base_path: BasePath,
     /// `RATE_LIMIT_PER_SECOND` and `RATE_LIMIT_BURST`: the limit of each organization's requests; `None` if the rate is 0.
     pub rate_limit: Option<RateLimit>,
+    /// `AUDIT_RETENTION_DAYS`: how long entries of the audit log are kept; 400 days if not set.
+    pub audit_retention: TimeDelta,
+    /// `API_KEY_LIFETIME_DAYS`: the lifetime of an API key that is created without an expiry; `None`, if the variable is 0 or
+    /// not set, for no end.
+    pub api_key_lifetime: Option<TimeDelta>,
 }
 
 /// The path of a custom domain that is mapped to the API: blank, or like `/crm/v2`.
@@ -183,6 +192,12 @@ pub enum ConfigError {
         /// The greatest value.
         max: u32,
     },
+    /// A number of days is not a number, or out of range.
+    #[error("set {name} to a whole number of days from 0 to {MAX_DAYS}")]
+    InvalidDays {
+        /// The variable.
+        name: &'static str,
+    },
     /// A secret is shorter than the hash of HS256 (RFC 7518 §3.2).
     #[error("set {0} to at least {MIN_SECRET_BYTES} bytes")]
     ShortSecret(&'static str),
@@ -223,6 +238,19 @@ fn read_rate_limit(optional: &impl Fn(&str) -> Option<String>) -> Result<Option<
     let rate = number("RATE_LIMIT_PER_SECOND", RateLimit::MAX_RATE)?;
     let burst = number("RATE_LIMIT_BURST", RateLimit::MAX_BURST)?;
     Ok(rate.and_then(|rate| RateLimit::new(rate, burst).ok()))
+}
+
+/// A whole number of days.
+fn read_days(
+    optional: &impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    default: u32,
+) -> Result<TimeDelta, ConfigError> {
+    match optional(name).as_deref().map(str::trim).map(str::parse::<u32>) {
+        None => Ok(TimeDelta::days(default.into())),
+        Some(Ok(days)) if days <= MAX_DAYS => Ok(TimeDelta::days(days.into())),
+        Some(_) => Err(ConfigError::InvalidDays { name }),
+    }
 }
 
 impl JwtKeys {
@@ -359,7 +387,9 @@ impl Config {
         let jwt = Jwt::read(&optional)?;
         let base_path = optional("BASE_PATH").unwrap_or_default().parse()?;
         let rate_limit = read_rate_limit(&optional)?;
-        Ok(Self { database, jwt, base_path, rate_limit })
+        let audit_retention = read_days(&optional, "AUDIT_RETENTION_DAYS", DEFAULT_AUDIT_RETENTION_DAYS)?;
+        let api_key_lifetime = Some(read_days(&optional, "API_KEY_LIFETIME_DAYS", 0)?).filter(|days| !days.is_zero());
+        Ok(Self { database, jwt, base_path, rate_limit, audit_retention, api_key_lifetime })
     }
 }
 

@@ -81,7 +81,8 @@ pub(crate) fn log_request(log: &RequestLog<'_>) {
     let (key_id, subject_hash) = match principal.map(Principal::actor) {
         Some(Actor::ApiKey { id, .. }) => (Some(id.to_string()), None),
         Some(Actor::Token { subject_hash }) => (None, Some(subject_hash.as_str())),
-        None => (None, None),
+        // An operator's commands send no request.
+        Some(Actor::Operator { .. }) | None => (None, None),
     };
     let duration_ms = (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0;
     let units = consumed_capacity.read_units + consumed_capacity.write_units;

@@ -143,7 +143,7 @@ mod tests {
         assert!(first != second && again == first && secret != third);
         for (org, secret) in [(first, secret), (second, other), (first, third)] {
             assert!(secret.in_clear().starts_with("sk_live_"));
-            let ctx = app.request_context(Instant::now() + Duration::from_secs(25));
+            let ctx = app.request_context(Instant::now() + Duration::from_secs(25), "test");
             let credentials = Credentials { api_key: Some(secret.in_clear()), authorization: None };
             let principal = ctx.authenticate(credentials).await.unwrap();
             assert!(principal.org_id() == org && principal.may(Scope::Admin));
@@ -164,7 +164,7 @@ mod tests {
         ] {
             let limited = Options { rate_limit, burst, ..options(&engine) };
             let (_, secret) = create_key(limited, local_credential).await.unwrap();
-            let ctx = app.request_context(Instant::now() + Duration::from_secs(25));
+            let ctx = app.request_context(Instant::now() + Duration::from_secs(25), "test");
             let credentials = Credentials { api_key: Some(secret.in_clear()), authorization: None };
             let principal = ctx.authenticate(credentials).await.unwrap();
             let keys = ctx.api_keys(&principal).list::<ApiKey>(Some(10), None).await.unwrap().rows;

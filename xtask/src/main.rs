@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask <COMMAND>`, and `cargo dev` as the short form of `cargo xtask dev`.
 
+mod account;
 mod admin_key;
 mod audit;
 mod ci;

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::jwks::{self, JwksReader};
 use super::keys::RefreshedKeys;
 use super::secret::SecretReader;
-use super::{Actor, AuthError, Principal};
+use super::{Actor, AuthError, Identity};
 use crate::config::{Asymmetric, Jwt, JwtKeys};
 use crate::domain::{Clock, Id, OrgId, Scope, Scopes};
 
@@ -99,11 +99,11 @@ impl Verifier {
         }
     }
 
-    /// The principal of a valid token.
+    /// The identity that a valid token tells.
     ///
     /// # Errors
     /// [`AuthError::Unauthenticated`] for any other token, or [`AuthError::KeysUnavailable`].
-    pub(super) async fn verify(&self, token: &str) -> Result<Principal, AuthError> {
+    pub(super) async fn verify(&self, token: &str) -> Result<Identity, AuthError> {
         let now = self.clock.now();
         let header = decode_header(token).map_err(|_| AuthError::Unauthenticated)?;
         if !self.accepts(&header) {
@@ -119,7 +119,7 @@ impl Verifier {
             }
         };
         let claims = verified.ok_or(AuthError::Unauthenticated)??;
-        claims.principal_at(now).ok_or(AuthError::Unauthenticated)
+        claims.identity_at(now).ok_or(AuthError::Unauthenticated)
     }
 
     /// Whether the header is that of a token for this API.
@@ -171,8 +171,8 @@ fn is_access_token(typ: &str) -> bool {
 }
 
 impl Claims {
-    /// The principal of the claims if they are valid at `now`.
-    fn principal_at(self, now: DateTime<Utc>) -> Option<Principal> {
+    /// The identity that the claims tell if they are valid at `now`.
+    fn identity_at(self, now: DateTime<Utc>) -> Option<Identity> {
         let now = Duration::from_secs(u64::try_from(now.timestamp()).ok()?);
         let (exp, nbf) = (since_epoch(self.exp)?, since_epoch(self.nbf.unwrap_or(0.0))?);
         if now >= exp.saturating_add(LEEWAY) || now < nbf.saturating_sub(LEEWAY) {
@@ -188,13 +188,13 @@ impl Claims {
             None => [Scope::Read, Scope::Write].into_iter().collect(),
             Some(scope) => scope.split(' ').filter_map(|scope| scope.parse::<Scope>().ok()).collect(),
         };
-        Some(Principal { org_id, scopes, actor })
+        Some(Identity { org_id, scopes, actor })
     }
 }
 
 /// 16 hexadecimal digits that stand for a subject: enough to follow one user through the logs, and computed from the
 /// organization too, so that a user has another hash in each organization.
-fn subject_hash(org: OrgId, subject: &str) -> String {
+pub(super) fn subject_hash(org: OrgId, subject: &str) -> String {
     let hash = Sha256::digest(format!("{org}#{subject}"));
     hex::encode(&hash[..8])
 }

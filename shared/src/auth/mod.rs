@@ -10,18 +10,28 @@ use chrono::TimeDelta;
 
 use crate::config;
 use crate::domain::api_key::ApiKeyHash;
-use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Clock, OrgId, RateLimit, Scope, Scopes};
+use crate::domain::{ActorType, ApiKey, ApiKeyId, ApiKeySecret, AuditActor, Clock, OrgId, RateLimit, Scope, Scopes};
 use crate::dynamodb::{TableClient, TtlCache};
-use crate::repositories::{self, api_keys};
+use crate::repositories::{self, api_keys, organizations};
 
 /// How long a key is cached: how long a revoked key may still work.
 const KEY_LIFETIME: TimeDelta = TimeDelta::seconds(60);
+/// How long it is cached whether an organization is suspended: how long a suspended one may still be served.
+const SUSPENSION_LIFETIME: TimeDelta = TimeDelta::seconds(60);
 /// How long it is cached that there is no such key: how long a new key that was tried too early may still be refused.
 const NO_KEY_LIFETIME: TimeDelta = TimeDelta::seconds(5);
 
 /// An authenticated caller. The caller can reach the data of its organization and of no other.
 #[derive(Debug, Clone)]
 pub struct Principal {
+    identity: Identity,
+    /// Whether the organization is suspended.
+    is_suspended: bool,
+}
+
+/// What a valid credential tells.
+#[derive(Debug, Clone)]
+struct Identity {
     org_id: OrgId,
     scopes: Scopes,
     actor: Actor,
@@ -42,27 +52,54 @@ pub enum Actor {
         /// A hash of the organization and the token's subject, which may be an email or a name.
         subject_hash: String,
     },
+    /// An operator of the platform, whose commands send no request.
+    Operator {
+        /// A hash of the organization and the operator's identity, which may hold an email or a name.
+        identity_hash: String,
+    },
+}
+
+/// The actor as the audit log names it.
+impl From<&Actor> for AuditActor {
+    fn from(actor: &Actor) -> Self {
+        let (actor_type, id) = match actor {
+            Actor::ApiKey { id, .. } => (ActorType::ApiKey, id.to_string()),
+            Actor::Token { subject_hash } => (ActorType::Token, subject_hash.clone()),
+            Actor::Operator { identity_hash } => (ActorType::Operator, identity_hash.clone()),
+        };
+        Self { actor_type, id }
+    }
 }
 
 impl Principal {
+    /// An operator, who may do everything within an organization, suspended or not. `identity` tells operators apart; it is
+    /// hashed like the subject of a token.
+    #[cfg(feature = "operator")]
+    pub fn operator(org_id: OrgId, identity: &str) -> Self {
+        let identity_hash = jwt::subject_hash(org_id, identity);
+        let scopes = [Scope::Admin].into_iter().collect();
+        let identity = Identity { org_id, scopes, actor: Actor::Operator { identity_hash } };
+        Self { identity, is_suspended: false }
+    }
+
     /// The caller's organization.
     pub fn org_id(&self) -> OrgId {
-        self.org_id
+        self.identity.org_id
     }
 
     /// The key or the user that sent the request.
     pub fn actor(&self) -> &Actor {
-        &self.actor
+        &self.identity.actor
     }
 
-    /// Whether the caller may use an endpoint of this scope.
+    /// Whether the caller may use an endpoint of this scope. The callers of a suspended organization may use none.
     pub fn may(&self, needed: Scope) -> bool {
-        self.scopes.allow(needed)
+        !self.is_suspended && self.identity.scopes.allow(needed)
     }
 
     /// Whether the caller may create a key with these scopes.
     pub fn may_grant(&self, scopes: &Scopes) -> bool {
-        self.scopes.include(scopes)
+        self.identity.scopes.include(scopes)
     }
 }
 
@@ -100,6 +137,7 @@ enum CachedKey {
 #[derive(Debug)]
 pub struct Authenticator {
     keys: TtlCache<ApiKeyHash, CachedKey>,
+    suspensions: TtlCache<OrgId, bool>,
     tokens: jwt::Verifier,
     clock: Clock,
 }
@@ -107,7 +145,8 @@ pub struct Authenticator {
 impl Authenticator {
     /// Accepts the API keys in the table and the tokens of the configured issuer.
     pub(crate) fn new(config: &config::Jwt, sdk_config: SdkConfig, clock: Clock) -> Self {
-        Self { keys: TtlCache::default(), tokens: jwt::Verifier::new(config, sdk_config, clock.clone()), clock }
+        let tokens = jwt::Verifier::new(config, sdk_config, clock.clone());
+        Self { keys: TtlCache::default(), suspensions: TtlCache::default(), tokens, clock }
     }
 
     /// Reads the public keys of the token issuer before the first token arrives.
@@ -124,21 +163,23 @@ impl Authenticator {
         credentials: Credentials<'_>,
         client: &TableClient,
     ) -> Result<Principal, AuthError> {
-        match credentials {
-            Credentials { api_key: Some(key), .. } => self.authenticate_key(key, client).await,
+        let identity = match credentials {
+            Credentials { api_key: Some(key), .. } => self.authenticate_key(key, client).await?,
             Credentials { authorization: Some(header), .. } => {
-                self.tokens.verify(bearer_token(header).ok_or(AuthError::Unauthenticated)?).await
+                self.tokens.verify(bearer_token(header).ok_or(AuthError::Unauthenticated)?).await?
             }
-            Credentials { api_key: None, authorization: None } => Err(AuthError::Unauthenticated),
-        }
+            Credentials { api_key: None, authorization: None } => return Err(AuthError::Unauthenticated),
+        };
+        let is_suspended = self.is_suspended(identity.org_id, client).await?;
+        Ok(Principal { identity, is_suspended })
     }
 
-    async fn authenticate_key(&self, key: &str, client: &TableClient) -> Result<Principal, AuthError> {
+    async fn authenticate_key(&self, key: &str, client: &TableClient) -> Result<Identity, AuthError> {
         let hash = ApiKeySecret::parse(key).ok_or(AuthError::Unauthenticated)?.hash();
         match self.find_key(hash, client).await? {
             CachedKey::Found(key) if key.is_valid_at(self.clock.now()) => {
                 let actor = Actor::ApiKey { id: key.id, rate_limit: key.rate_limit };
-                Ok(Principal { org_id: key.org_id, scopes: key.scopes, actor })
+                Ok(Identity { org_id: key.org_id, scopes: key.scopes, actor })
             }
             CachedKey::Found(_) | CachedKey::NotFound => Err(AuthError::Unauthenticated),
         }
@@ -156,6 +197,18 @@ impl Authenticator {
         };
         self.keys.insert(hash, result.clone(), now, lifetime);
         Ok(result)
+    }
+
+    /// Whether an organization is suspended, from the cache or the table. One without a profile is not.
+    async fn is_suspended(&self, org: OrgId, client: &TableClient) -> Result<bool, AuthError> {
+        let now = self.clock.now();
+        if let Some(cached) = self.suspensions.get(&org, now) {
+            return Ok(cached);
+        }
+        let found = organizations::find(client, org).await?;
+        let is_suspended = found.is_some_and(|organization| organization.is_suspended());
+        self.suspensions.insert(org, is_suspended, now, SUSPENSION_LIFETIME);
+        Ok(is_suspended)
     }
 }
 

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCrede
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
 
 use crate::config::Database;
@@ -25,18 +26,29 @@ pub(crate) fn sdk_config(database: &Database) -> SdkConfig {
         None,
         "environment",
     );
-    let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
-    #[expect(clippy::expect_used, reason = "the only input is compiled in, and a test makes a client of it")]
-    let tls = TlsContext::builder().with_trust_store(trust).build().expect("Amazon's certificates are well-formed");
-    // `ring`, because aws-lc spends 20 ms of CPU gathering entropy before the first connection.
-    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region.clone()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(http)
+        .http_client(http_client())
         // Attempts and time limits are the callers' matter: those of the table are in `dynamodb::retry`.
         .retry_config(RetryConfig::disabled())
         .timeout_config(TimeoutConfig::disabled())
         .build()
+}
+
+/// The configuration of an operator's profile, for callers that make attempts and limit time themselves.
+#[cfg(feature = "operator")]
+pub(crate) fn without_retries(sdk_config: &SdkConfig) -> SdkConfig {
+    let builder = sdk_config.to_builder().retry_config(RetryConfig::disabled());
+    builder.timeout_config(TimeoutConfig::disabled()).build()
+}
+
+/// The HTTP client of AWS's services.
+pub fn http_client() -> SharedHttpClient {
+    let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+    #[expect(clippy::expect_used, reason = "the only input is compiled in, and a test makes a client of it")]
+    let tls = TlsContext::builder().with_trust_store(trust).build().expect("Amazon's certificates are well-formed");
+    // `ring`, because aws-lc spends 20 ms of CPU gathering entropy before the first connection.
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https()
 }

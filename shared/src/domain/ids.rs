@@ -117,6 +117,8 @@ ids! {
     LeadMagnetId = "lead_magnet_id";
     /// An API key, by which its owner revokes it. Not the secret.
     ApiKeyId = "key_id";
+    /// An entry of the audit log. Version 7.
+    AuditEntryId = "audit_entry_id";
 }
 
 /// The smallest version 7 UUID of this millisecond, which is the start of a range of creation times.

@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod api_key;
+pub mod audit;
 pub mod campaign;
 mod characters;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod kind;
 pub mod lead;
 pub mod linkedin;
 pub mod locale;
+pub mod organization;
 pub mod patch;
 pub mod rate_limit;
 pub mod text;
@@ -30,6 +32,7 @@ pub use activity::{
     TimelinePage, TimelinePosition,
 };
 pub use api_key::{ApiKey, ApiKeySecret, NewApiKey, Scope, Scopes};
+pub use audit::{ActorType, AuditAction, AuditActor, AuditEntry, AuditFilter, SubjectType};
 pub use campaign::{
     Availability, Campaign, CampaignDetails, CampaignFilter, CampaignPatch, CampaignStatus, LeadMagnet, LeadMagnetType,
     MAX_ACTIVE_CAMPAIGNS, ProviderAccounts, Review,
@@ -42,13 +45,14 @@ pub use contact::{
 };
 pub use email::Email;
 pub use full_name::FullName;
-pub use ids::{ApiKeyId, CampaignId, CompanyId, ContactId, Id, ImportId, LeadId, LeadMagnetId, OrgId};
+pub use ids::{ApiKeyId, AuditEntryId, CampaignId, CompanyId, ContactId, Id, ImportId, LeadId, LeadMagnetId, OrgId};
 pub use import::{Import, ImportDetails, ImportFilter, ImportPatch, ImportSource, ImportStatus, NewImport, RowCount};
 pub use json::{Json, JsonObject};
 pub use kind::Kind;
 pub use lead::{Lead, LeadDetails, LeadFilter, LeadKey, LeadPatch, LeadStatus, Linked};
 pub use linkedin::LinkedinProfile;
 pub use locale::Locale;
+pub use organization::Organization;
 pub use patch::Patch;
 pub use rate_limit::{RateLimit, Usage};
 pub use text::{Line, Paragraphs, TextValue};

@@ -40,6 +40,9 @@ pub(crate) enum ItemType {
     ActiveCampaigns,
     Lead,
     RateLimit,
+    ApiKeyUse,
+    Organization,
+    AuditEntry,
 }
 
 impl ItemType {
@@ -61,6 +64,9 @@ impl ItemType {
             Self::ActiveCampaigns => "active_campaigns",
             Self::Lead => "lead",
             Self::RateLimit => "rate_limit",
+            Self::ApiKeyUse => "api_key_use",
+            Self::Organization => "organization",
+            Self::AuditEntry => "audit_entry",
         }
     }
 }

@@ -13,7 +13,8 @@
 //!   the order of their event times, which are stored with a fixed width, leads by campaign, and the parent's tombstone.
 //! - The lock of an email has its own partition under the hash of the email. A create then costs the organization's
 //!   partition one write, and a log of keys holds no email.
-//! - Two indexes hold keys only: [`GSI1`] finds leads by campaign and API keys by organization, [`GSI2`] finds a lead by its
+//! - Two indexes hold keys only: [`GSI1`] finds leads by campaign API keys by organization and the
+//!   organizations, [`GSI2`] finds a lead by its
 //!   id. What they name is read from the table, which is consistent.
 //!
 //! **Rejected.** A table per type: a transaction over five types is as easy in one table, and one stream feeds one worker.
@@ -37,8 +38,8 @@ use uuid::Uuid;
 use super::schema::{GSI1, GSI2};
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{
-    ActivityId, ApiKeyId, CampaignId, CompanyKey, ContactId, Email, Id, ImportId, LeadId, LeadKey, LeadMagnetId, OrgId,
-    ids, time,
+    ActivityId, ApiKeyId, AuditEntryId, CampaignId, CompanyKey, ContactId, Email, Id, ImportId, LeadId, LeadKey,
+    LeadMagnetId, OrgId, ids, time,
 };
 
 /// A kind of partition key. An IAM policy tells items apart by it (condition key `dynamodb:LeadingKeys`).
@@ -48,8 +49,10 @@ pub enum Partition {
     ApiKey,
     /// A partition of an organization, in the table or in an index.
     Organization,
-    /// The partition of an organization's request counters, which is one of [`Partition::Organization`].
-    RateLimit,
+    /// The partition of an organization's profile, which is one of [`Partition::Organization`].
+    Profile,
+    /// The partition of what an organization's credentials use, which is one of [`Partition::Organization`].
+    Usage,
 }
 
 impl Partition {
@@ -58,7 +61,8 @@ impl Partition {
         match self {
             Self::ApiKey => format!("{KEY}#*"),
             Self::Organization => format!("{ORG}*"),
-            Self::RateLimit => format!("{ORG}*#{RATE_LIMIT}"),
+            Self::Profile => format!("{ORG}*#{PROFILE}"),
+            Self::Usage => format!("{ORG}*#{USAGE}"),
         }
     }
 }
@@ -322,21 +326,58 @@ pub fn idempotency(org: OrgId, method: &str, path: &str, key: &str) -> Key {
     Key::new(format!("{}#{IDEMPOTENCY}#{}", organization(org), sha256(&[method, path, key])), IDEMPOTENCY)
 }
 
-/// The bucket of an organization's rate limit. The buckets have a partition of their own, which every function may write.
+/// The bucket of an organization's rate limit. Usage has a partition of its own, which every function may write.
 pub fn org_rate_limit(org: OrgId) -> Key {
-    Key::new(rate_limit_partition(org), ORGANIZATION)
+    Key::new(usage_partition(org), ORGANIZATION)
 }
 
 /// The bucket of an API key's rate limit.
 pub fn api_key_rate_limit(org: OrgId, id: ApiKeyId) -> Key {
-    Key::new(rate_limit_partition(org), format!("{KEY}#{id}"))
+    Key::new(usage_partition(org), format!("{KEY}#{id}"))
+}
+
+/// The profile of an organization. It has a partition of its own, which every function may read.
+pub fn profile(org: OrgId) -> Key {
+    Key::new(format!("{}#{PROFILE}", organization(org)), PROFILE)
+}
+
+/// The organization whose profile has this key; `None` for any other key.
+pub fn parse_profile(key: &Key) -> Option<OrgId> {
+    parse_organization(key.pk.strip_suffix(&format!("#{PROFILE}"))?)
+}
+
+/// The index attributes of an organization's profile.
+pub fn profile_in_index(org: OrgId) -> [(&'static str, String); 2] {
+    [(GSI1.pk, ORGANIZATIONS.to_owned()), (GSI1.sk, org.to_string())]
+}
+
+/// The profiles of all organizations in [`GSI1`], in the order of their ids.
+pub fn profiles() -> Range {
+    let [first, last] = [Uuid::nil(), Uuid::max()].map(|id| id.to_string());
+    Range { pk: ORGANIZATIONS.to_owned(), first, last }
+}
+
+/// An entry of an organization's audit log.
+pub fn audit_entry(org: OrgId, id: AuditEntryId) -> Key {
+    Key::new(audit_partition(org), format!("{AUDIT}{id}"))
+}
+
+/// The audit entry whose item has this key; `None` for any other key.
+pub fn parse_audit_entry(key: &Key) -> Option<AuditEntryId> {
+    parse_id(&key.sk, AUDIT)
+}
+
+/// The audit log of an organization, oldest first.
+pub fn audit_log(org: OrgId) -> Range {
+    Range::prefix(audit_partition(org), AUDIT)
 }
 
 /// The kind of a sort key of the table, for logs: its prefix, and none of its values, which may be personal data.
 pub(super) fn kind_of_sort_key(sort_key: &str) -> &'static str {
-    const PREFIXES: [&str; 14] = [
+    const PREFIXES: [&str; 16] = [
         ACTIVE_CAMPAIGNS,
         ACTIVITY,
+        AUDIT,
         CAMPAIGN,
         COMPANY,
         CONTACT,
@@ -348,6 +389,7 @@ pub(super) fn kind_of_sort_key(sort_key: &str) -> &'static str {
         LEAD_MAGNET,
         MEMBER,
         ORGANIZATION,
+        PROFILE,
         TOMBSTONE,
     ];
     let first_part = sort_key.split('#').next().unwrap_or_default();
@@ -363,6 +405,7 @@ pub(super) const ORG: &str = "ORG#";
 const COMPANY: &str = "COMPANY#";
 const MEMBER: &str = "MEMBER#";
 const ACTIVITY: &str = "ACTIVITY#";
+const AUDIT: &str = "AUDIT#";
 const LEAD: &str = "LEAD#";
 const LEAD_MAGNET: &str = "LEAD_MAGNET#";
 
@@ -372,8 +415,11 @@ const ACTIVE_CAMPAIGNS: &str = "ACTIVE_CAMPAIGNS";
 const EMAIL: &str = "EMAIL";
 const IDEMPOTENCY: &str = "IDEMPOTENCY";
 const KEY: &str = "KEY";
-/// The end of the partition key of the rate limits of an organization.
-const RATE_LIMIT: &str = "RATE_LIMIT";
+const PROFILE: &str = "PROFILE";
+/// The end of the partition key of an organization's usage.
+const USAGE: &str = "USAGE";
+/// The partition key of all organizations in [`GSI1`].
+const ORGANIZATIONS: &str = "ORGANIZATIONS";
 const ORGANIZATION: &str = "ORG";
 
 pub(super) fn organization(org: OrgId) -> String {
@@ -399,8 +445,12 @@ fn api_key_partition(org: OrgId) -> String {
     format!("{}#KEYS", organization(org))
 }
 
-fn rate_limit_partition(org: OrgId) -> String {
-    format!("{}#{RATE_LIMIT}", organization(org))
+fn usage_partition(org: OrgId) -> String {
+    format!("{}#{USAGE}", organization(org))
+}
+
+fn audit_partition(org: OrgId) -> String {
+    format!("{}#{}", organization(org), AUDIT.trim_end_matches('#'))
 }
 
 pub(super) fn contact_children(org: OrgId, contact: ContactId) -> String {
@@ -477,10 +527,7 @@ mod tests {
             assert_eq!(kinds(&pk), [Partition::Organization], "{pk}");
         }
         assert_eq!(kinds(&of_api_key), [Partition::ApiKey]);
-        assert_eq!(
-            kinds(&format!("{}#{RATE_LIMIT}", organization(org()))),
-            [Partition::Organization, Partition::RateLimit]
-        );
+        assert_eq!(kinds(&format!("{}#{USAGE}", organization(org()))), [Partition::Organization, Partition::Usage]);
     }
 
     /// The kinds whose pattern a partition key matches.
@@ -490,7 +537,10 @@ mod tests {
             let (start, end) = pattern.split_once('*').unwrap();
             pk.strip_prefix(start).is_some_and(|rest| rest.ends_with(end))
         };
-        [Partition::ApiKey, Partition::Organization, Partition::RateLimit].into_iter().filter(matches).collect()
+        [Partition::ApiKey, Partition::Organization, Partition::Profile, Partition::Usage]
+            .into_iter()
+            .filter(matches)
+            .collect()
     }
 
     #[test]

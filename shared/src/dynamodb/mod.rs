@@ -56,15 +56,22 @@ pub struct Table {
 impl Table {
     /// The table of this configuration. Opens no connection.
     pub fn new(database: &Database, retry_policy: RetryPolicy) -> Self {
-        Self::with_sdk_config(&aws::sdk_config(database), database, retry_policy)
+        let Database { table, endpoint, .. } = database;
+        Self::with_sdk_config(&aws::sdk_config(database), table, endpoint.as_deref(), retry_policy)
     }
 
-    /// The table of this configuration, through a client that shares its HTTP client with other services.
-    pub(crate) fn with_sdk_config(sdk_config: &SdkConfig, database: &Database, retry_policy: RetryPolicy) -> Self {
+    /// A table, through a client that shares its HTTP client with other services. `endpoint` is the URL of another engine than
+    /// AWS's.
+    pub(crate) fn with_sdk_config(
+        sdk_config: &SdkConfig,
+        table: &str,
+        endpoint: Option<&str>,
+        retry_policy: RetryPolicy,
+    ) -> Self {
         let mut config = config::Builder::from(sdk_config);
-        config.set_endpoint_url(database.endpoint.clone());
+        config.set_endpoint_url(endpoint.map(str::to_owned));
         let client = Client::from_conf(config.build());
-        Self { client, name: database.table.as_str().into(), rng: system::rng(), retry_policy }
+        Self { client, name: table.into(), rng: system::rng(), retry_policy }
     }
 
     /// A client for one request, whose calls end at `deadline` and are counted by `meter`.

@@ -29,7 +29,7 @@ pub struct Index {
     pub sk: &'static str,
 }
 
-/// Leads by campaign, API keys by organization.
+/// Leads by campaign, API keys by organization, and the organizations.
 pub const GSI1: Index = Index { name: "gsi1", pk: "gsi1pk", sk: "gsi1sk" };
 /// Leads by their id.
 pub const GSI2: Index = Index { name: "gsi2", pk: "gsi2pk", sk: "gsi2sk" };

@@ -19,13 +19,17 @@ pub struct Grant {
 impl Spec {
     /// The statements of its function's policy.
     ///
-    /// Every endpoint looks up the API key of a request, and counts requests. An action stands in one statement, with all
+    /// Every endpoint looks up the API key and the organization of a request, and counts requests. An action stands in one statement, with all
     /// partitions that it is allowed on: DynamoDB's documentation does not say whether the keys of a transaction are
     /// compared one by one or all together, and no combination of two statements would allow them together.
     pub fn grants(&self) -> Vec<Grant> {
         let of_organization = self.table.iter().map(|action| (*action, Partition::Organization));
         let of_api_key = self.api_keys.iter().map(|action| (*action, Partition::ApiKey));
-        let of_every_endpoint = [(Action::GetItem, Partition::ApiKey), (Action::UpdateItem, Partition::RateLimit)];
+        let of_every_endpoint = [
+            (Action::GetItem, Partition::ApiKey),
+            (Action::GetItem, Partition::Profile),
+            (Action::UpdateItem, Partition::Usage),
+        ];
         let mut partitions: BTreeMap<Action, BTreeSet<Partition>> = BTreeMap::new();
         for (action, partition) in of_organization.chain(of_api_key).chain(of_every_endpoint) {
             partitions.entry(action).or_default().insert(partition);
@@ -34,7 +38,8 @@ impl Spec {
         let mut actions: BTreeMap<BTreeSet<Partition>, Vec<Action>> = BTreeMap::new();
         for (action, mut partitions) in partitions {
             if partitions.contains(&Partition::Organization) {
-                partitions.remove(&Partition::RateLimit);
+                partitions.remove(&Partition::Profile);
+                partitions.remove(&Partition::Usage);
             }
             actions.entry(partitions).or_default().push(action);
         }
@@ -61,9 +66,9 @@ mod tests {
     #[test]
     fn an_endpoint_that_reads_may_write_request_counters_only() {
         let expected = [
-            (vec![Action::GetItem], vec![Partition::ApiKey], None),
+            (vec![Action::GetItem], vec![Partition::ApiKey, Partition::Profile], None),
             (vec![Action::BatchGetItem], vec![Partition::Organization], None),
-            (vec![Action::UpdateItem], vec![Partition::RateLimit], None),
+            (vec![Action::UpdateItem], vec![Partition::Usage], None),
             (vec![Action::Query], vec![Partition::Organization], Some("gsi2")),
         ];
         assert_eq!(grants(Endpoint::GetCampaignLead), expected);
@@ -73,7 +78,7 @@ mod tests {
     fn an_action_on_two_kinds_of_partitions_stands_in_one_statement() {
         let expected = [
             (vec![Action::GetItem, Action::PutItem], vec![Partition::ApiKey, Partition::Organization], None),
-            (vec![Action::UpdateItem], vec![Partition::RateLimit], None),
+            (vec![Action::UpdateItem], vec![Partition::Usage], None),
         ];
         assert_eq!(grants(Endpoint::CreateApiKey), expected);
     }

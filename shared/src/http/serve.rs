@@ -134,7 +134,7 @@ pub async fn serve(
     let started = Instant::now();
     let cold = is_first_request();
     let ids = request_ids(&event, invocation.request_id);
-    let ctx = app.request_context(invocation.deadline);
+    let ctx = app.request_context(invocation.deadline, &ids.request);
     let caller = OnceLock::new();
     // The state of a request is dropped with its future. The caches of the process are updated as a whole or not at all.
     let request = AssertUnwindSafe(handle_event(&ctx, endpoint, handler, event, &caller));

@@ -6,6 +6,7 @@
 
 mod activities;
 pub mod api_keys;
+mod audit_log;
 mod campaigns;
 pub(crate) mod cascade;
 mod companies;
@@ -16,6 +17,7 @@ mod imports;
 mod leads;
 mod linking;
 mod listing;
+pub(crate) mod organizations;
 pub(crate) mod rate_limits;
 mod response_space;
 mod updated_at;
@@ -27,6 +29,7 @@ use uuid::Uuid;
 
 pub use activities::Activities;
 pub use api_keys::ApiKeys;
+pub use audit_log::{AuditContext, AuditLog};
 pub use campaigns::Campaigns;
 pub use companies::Companies;
 pub use contacts::{Contacts, Plan, Row, RowOutcome};
@@ -35,6 +38,8 @@ pub use idempotency::{IdempotencyKey, IdempotencyLock, IdempotencyRecord, Idempo
 pub use imports::Imports;
 pub use leads::Leads;
 pub use listing::{Page, PageRow};
+#[cfg(feature = "operator")]
+pub use organizations::Organizations;
 pub use rate_limits::LimitedSubject;
 pub use response_space::{MAX_RESPONSE_BYTES, ResponseSpace, escaped_len};
 
@@ -60,12 +65,20 @@ pub(crate) struct OrgTable {
     /// When the request arrived: the time of everything that it writes. See [`updated_at`] for the exception.
     now: DateTime<Utc>,
     rng: Rng,
+    audit: AuditContext,
 }
 
 impl OrgTable {
     /// The table of this organization for a request that arrived at `now`.
-    pub(crate) fn new(client: TableClient, cache: Arc<FactCache>, org: OrgId, now: DateTime<Utc>, rng: Rng) -> Self {
-        Self { client, cache, org, now, rng }
+    pub(crate) fn new(
+        client: TableClient,
+        cache: Arc<FactCache>,
+        org: OrgId,
+        now: DateTime<Utc>,
+        rng: Rng,
+        audit: AuditContext,
+    ) -> Self {
+        Self { client, cache, org, now, rng, audit }
     }
 
     /// An id for a new item, which sorts by the time of the request.

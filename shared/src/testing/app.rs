@@ -30,6 +30,9 @@ pub const JWT_SECRET: &str = "a shared secret for tests, long enough for HS256";
 /// Lambda's id of each request.
 pub(crate) const LAMBDA_REQUEST_ID: &str = "5a4b3c2d-1e0f-4a5b-8c7d-6e5f4a3b2c1d";
 
+/// The id of the requests that call repositories directly.
+const REQUEST_ID: &str = "test";
+
 /// The retry policy behind a fault proxy. Its durations are short so that a test of many faults ends soon; no test
 /// depends on their exact length.
 pub const RETRY_POLICY: RetryPolicy =
@@ -226,7 +229,7 @@ impl TestApp {
 
     /// A request's context, to call repositories directly and to read the capacity that the calls consumed.
     pub fn ctx(&self) -> RequestContext {
-        self.app.request_context(deadline())
+        self.app.request_context(deadline(), REQUEST_ID)
     }
 
     /// The caller that is authenticated by an organization's admin key.
@@ -269,6 +272,8 @@ fn config(engine_url: &str) -> Config {
         jwt: Jwt { keys: Some(JwtKeys::Shared { current: Secret::new(JWT_SECRET), previous: None }), ..Jwt::default() },
         base_path: BasePath::default(),
         rate_limit: None,
+        audit_retention: TimeDelta::days(400),
+        api_key_lifetime: None,
     }
 }
 

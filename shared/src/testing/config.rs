@@ -19,7 +19,7 @@ pub fn variables_of_config() -> BTreeSet<String> {
                 "JWT_ALGORITHM" => algorithm,
                 "JWT_SECRET_ARN" => "arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts/jwt-a1B2c3",
                 "JWT_SECRET_CACHE_SECONDS" => "300",
-                "RATE_LIMIT_PER_SECOND" | "RATE_LIMIT_BURST" => "1",
+                "RATE_LIMIT_PER_SECOND" | "RATE_LIMIT_BURST" | "AUDIT_RETENTION_DAYS" | "API_KEY_LIFETIME_DAYS" => "1",
                 name if LOCAL.contains(&name) => "",
                 _ => "set",
             };

@@ -208,7 +208,7 @@ fn an_endpoint_that_reads_may_write_nothing_but_request_counters() {
         for action in ["PutItem", "UpdateItem", "DeleteItem"] {
             assert!(!allows(function, action, "ORG#1"), "{endpoint:?}: {action}");
         }
-        assert!(allows(function, "UpdateItem", "ORG#1#RATE_LIMIT"), "{endpoint:?} counts requests");
+        assert!(allows(function, "UpdateItem", "ORG#1#USAGE"), "{endpoint:?} counts requests");
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn upload(rows: impl IntoIterator<Item = Value>) -> Upload {
 
 /// A request whose deadline is later than any test needs.
 pub(crate) fn unhurried_ctx(test: &TestApp) -> RequestContext {
-    test.app.request_context(Instant::now() + Duration::from_mins(5))
+    test.app.request_context(Instant::now() + Duration::from_mins(5), "test")
 }
 
 /// Uploads rows as the endpoint does, and returns how many contacts were created and updated.
@@ -169,7 +169,7 @@ async fn an_upload_over_its_deadline_is_completed_when_it_is_sent_again() {
         proxy.inject(Operation::TransactWriteItems, Fault::Delayed(Duration::ZERO));
     }
     let holds: Vec<_> = (0..4).map(|_| proxy.hold(Operation::TransactWriteItems, HoldPoint::BeforeExecution)).collect();
-    let ctx = test.app.request_context(Instant::now() + Duration::from_secs(2));
+    let ctx = test.app.request_context(Instant::now() + Duration::from_secs(2), "test");
     assert_eq!(send(&test, &ctx, &rows, Some(import_id)).await, Err(dynamodb::Error::Unavailable.into()));
     drop(holds);
     proxy.clear_faults();

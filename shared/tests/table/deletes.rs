@@ -99,7 +99,7 @@ async fn a_delete_that_is_refused_has_deleted_nothing() {
             outcome = &mut delete => outcome,
             () = hold.reached() => {
                 let patch = contact_patch(json!({"full_name": format!("Jane {transaction}")}));
-                direct.request_context(deadline()).contacts(&principal).update(contact, &patch, None).await.unwrap();
+                direct.request_context(deadline(), "test").contacts(&principal).update(contact, &patch, None).await.unwrap();
                 hold.release();
                 delete.await
             }
@@ -128,7 +128,7 @@ async fn a_delete_that_cannot_reach_the_table_has_deleted_nothing() {
         for _ in 0..500 {
             proxy.inject(Operation::TransactWriteItems, Fault::InternalServerError);
         }
-        let ctx = test.app.request_context(Instant::now() + Duration::from_secs(1));
+        let ctx = test.app.request_context(Instant::now() + Duration::from_secs(1), "test");
         let outcome = ctx.contacts(&principal).delete(contact, None).await;
         proxy.clear_faults();
         if outcome.is_ok() {

@@ -230,13 +230,13 @@ async fn an_unreachable_database_is_unavailable_at_the_deadline() {
     let proxy = test.start_fault_proxy().await;
     let principal = test.principal(&test.org).await;
     proxy.inject_randomly(1, 1.0, &[FaultKind::InternalServerError]);
-    let ctx = test.app.request_context(Instant::now() + Duration::from_millis(300));
+    let ctx = test.app.request_context(Instant::now() + Duration::from_millis(300), "test");
     assert_eq!(
         ctx.contacts(&principal).get::<Activity>(contact.id, &PAGE).await,
         Err(dynamodb::Error::Unavailable.into())
     );
     assert!(ctx.consumed_capacity().calls > 2, "the read is retried");
-    let ctx = test.app.request_context(Instant::now());
+    let ctx = test.app.request_context(Instant::now(), "test");
     assert_eq!(
         ctx.contacts(&principal).delete(contact.id, None).await,
         Err(dynamodb::Error::Unavailable.into()),

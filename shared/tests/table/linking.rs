@@ -62,7 +62,7 @@ async fn each_of_ten_thousand_contacts_becomes_a_lead_once() {
     let contacts = test.put_memberships(import, CONTACTS).await;
     let (principal, imports) = (test.principal(&test.org).await, BTreeSet::from([import]));
     let link = || async {
-        let ctx = test.app.request_context(Instant::now() + Duration::from_mins(5));
+        let ctx = test.app.request_context(Instant::now() + Duration::from_mins(5), "test");
         ctx.leads(&principal).link(campaign, &imports).await
     };
     assert_eq!(link().await, Ok(linked(campaign, CONTACTS, CONTACTS)));
@@ -262,7 +262,7 @@ async fn a_call_over_its_deadline_is_unavailable_and_completed_by_the_next() {
     }
     // More holds than the call makes attempts before its deadline.
     let holds: Vec<_> = (0..500).map(|_| proxy.hold(Operation::PutItem, HoldPoint::BeforeExecution)).collect();
-    let ctx = test.app.request_context(Instant::now() + Duration::from_millis(500));
+    let ctx = test.app.request_context(Instant::now() + Duration::from_millis(500), "test");
     assert_eq!(ctx.leads(&principal).link(campaign, &imports).await, Err(shared::dynamodb::Error::Unavailable.into()));
     proxy.clear_faults();
     drop(holds);
@@ -290,7 +290,7 @@ async fn a_call_over_its_deadline_among_many_competing_campaigns_has_made_progre
         proxy.inject(Operation::Query, Fault::Delayed(Duration::ZERO));
     }
     let holds: Vec<_> = (0..500).map(|_| proxy.hold(Operation::Query, HoldPoint::BeforeExecution)).collect();
-    let ctx = test.app.request_context(Instant::now() + Duration::from_secs(2));
+    let ctx = test.app.request_context(Instant::now() + Duration::from_secs(2), "test");
 
     let outcome = ctx.leads(&principal).link(campaign, &imports).await;
 
@@ -352,7 +352,7 @@ async fn the_lead_of_a_concurrently_deleted_contact_is_never_visible_and_is_remo
     let parent = Parent::Contact(contact);
     let delete = async {
         hold.reached().await;
-        let ctx = direct.request_context(deadline());
+        let ctx = direct.request_context(deadline(), "test");
         ctx.contacts(&principal).delete(contact, None).await.unwrap();
         // The worker processes the deletion before the lead is written.
         process_removal(&test, &parent.key(test.org.org_id)).await;
@@ -377,7 +377,7 @@ async fn the_lead_of_a_concurrently_deleted_contact_is_never_visible_and_is_remo
 /// Deletes a campaign, and runs the worker on its removal.
 async fn delete_campaign(test: &TestApp, app: &App, campaign: CampaignId) {
     let principal = test.principal(&test.org).await;
-    app.request_context(deadline()).campaigns(&principal).delete(campaign).await.unwrap();
+    app.request_context(deadline(), "test").campaigns(&principal).delete(campaign).await.unwrap();
     process_removal(test, &Parent::Campaign(campaign).key(test.org.org_id)).await;
 }
 
@@ -458,7 +458,7 @@ async fn a_contact_of_two_imports_is_considered_once_although_its_lead_is_remove
     let leads = test.ctx().leads(&principal);
     let delete = async {
         hold.reached().await;
-        direct.request_context(deadline()).contacts(&principal).delete(contacts[0], None).await.unwrap();
+        direct.request_context(deadline(), "test").contacts(&principal).delete(contacts[0], None).await.unwrap();
         hold.release();
     };
 

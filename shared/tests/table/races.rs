@@ -128,7 +128,7 @@ async fn a_conditional_update_recognizes_itself_after_the_writes_of_others() {
         let update = async { ctx.contacts(&principal).update(id, &changes, Some(&first)).await };
         let others = async {
             hold.reached().await;
-            let others = direct.request_context(deadline()).contacts(&principal);
+            let others = direct.request_context(deadline(), "test").contacts(&principal);
             let mut row = jane("jane@example.com");
             row["locale"] = json!("es");
             let rows = upload([row]);
@@ -196,7 +196,7 @@ async fn a_contact_deleted_during_an_update_stays_deleted() {
         let delete = async {
             hold.reached().await;
             let deadline = deadline();
-            let deleted = direct.request_context(deadline).contacts(&principal).delete(contact.id, None).await;
+            let deleted = direct.request_context(deadline, "test").contacts(&principal).delete(contact.id, None).await;
             hold.release();
             deleted
         };
@@ -220,7 +220,8 @@ async fn an_email_changed_during_a_delete_leaves_no_lock() {
         hold.reached().await;
         let deadline = deadline();
         let changes = contact_patch(json!({"email": "new@example.com"}));
-        let updated = direct.request_context(deadline).contacts(&principal).update(contact.id, &changes, None).await;
+        let updated =
+            direct.request_context(deadline, "test").contacts(&principal).update(contact.id, &changes, None).await;
         hold.release();
         updated
     };
@@ -278,7 +279,7 @@ async fn an_activity_recorded_during_the_delete_of_its_contact_is_never_visible_
         };
         let delete = async {
             hold.reached().await;
-            direct.request_context(deadline).contacts(&principal).delete(contact.id, None).await.unwrap();
+            direct.request_context(deadline, "test").contacts(&principal).delete(contact.id, None).await.unwrap();
             // The worker processes the deletion before the activity is written.
             let own = Parent::Contact(contact.id).key(test.org.org_id);
             process_batch(&direct, &removed(&own), deadline).await;

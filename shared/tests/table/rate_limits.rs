@@ -29,7 +29,7 @@ const REFUSED: Outcome = Outcome { admitted: false, calls: 0 };
 
 /// Sends one request of this caller to a process.
 async fn send(app: &App, principal: &Principal) -> Outcome {
-    let ctx = app.request_context(deadline());
+    let ctx = app.request_context(deadline(), "test");
     let admitted = ctx.admit(principal).retry_after.is_none();
     ctx.report_usage(principal).await;
     Outcome { admitted, calls: ctx.consumed_capacity().calls }

@@ -299,11 +299,11 @@ mod tests {
             json!({"Effect": "Allow", "Action": ["dynamodb:UpdateItem"], "Resource": TABLE, "Condition": condition})
         };
 
-        let statements = json!([statement("ORG#*"), statement("ORG#*#RATE_LIMIT")]);
+        let statements = json!([statement("ORG#*"), statement("ORG#*#USAGE")]);
         let report = report(&statements, &[request("dynamodb:UpdateItem", &["ORG#0"], true)]);
 
         let unused =
-            format!("unused:  CreateContactFunction: dynamodb:UpdateItem on {TABLE} with the keys ORG#*#RATE_LIMIT");
+            format!("unused:  CreateContactFunction: dynamodb:UpdateItem on {TABLE} with the keys ORG#*#USAGE");
         assert_eq!((report.used, report.unused), (1, vec![unused]));
     }
 
@@ -390,8 +390,8 @@ mod tests {
     fn wildcards_match_any_characters_or_one() {
         for (pattern, text, matches) in [
             ("ORG#*", "ORG#0#EMAIL#0", true),
-            ("ORG#*#RATE_LIMIT", "ORG#0#RATE_LIMIT", true),
-            ("ORG#*#RATE_LIMIT", "ORG#0#RATE_LIMIT#0", false),
+            ("ORG#*#USAGE", "ORG#0#USAGE", true),
+            ("ORG#*#USAGE", "ORG#0#USAGE#0", false),
             ("ORG#*", "KEY#0", false),
             ("ORG#?", "ORG#0", true),
             ("ORG#?", "ORG#", false),

@@ -221,5 +221,5 @@ async fn authenticate(ctx: &RequestContext, tenant: &Tenant, jwt_secret: &str) -
 }
 
 fn request_context(app: &App) -> RequestContext {
-    app.request_context(Instant::now() + TIME_LIMIT)
+    app.request_context(Instant::now() + TIME_LIMIT, "cargo dev")
 }

@@ -115,7 +115,7 @@ impl Client {
         let (app, principal) = (self.app.clone(), self.principal.clone());
         let mut is_repeat = false;
         for _ in 0..MAX_ATTEMPTS {
-            let ctx = app.request_context(deadline());
+            let ctx = app.request_context(deadline(), "test");
             match self.run(name, request(&ctx, &principal)).await {
                 Some(Err(NO_RESPONSE)) | None if self.gives_up => {
                     return Sent { response: Err(NO_RESPONSE), is_repeat };
@@ -249,7 +249,7 @@ impl Client {
         calls_before: usize,
         is_executed: bool,
     ) -> Option<Result<()>> {
-        let contacts = self.app.request_context(deadline()).contacts(&self.principal);
+        let contacts = self.app.request_context(deadline(), "test").contacts(&self.principal);
         self.run_until("delete a contact", calls_before, is_executed, contacts.delete(id, None)).await
     }
 

@@ -158,7 +158,7 @@ mod tests {
                 - dynamodb:UpdateItem
               Resource: !GetAtt Table.Arn
               Condition:
-                ForAllValues:StringLike: {"dynamodb:LeadingKeys": ["ORG#*#RATE_LIMIT"]}
+                ForAllValues:StringLike: {"dynamodb:LeadingKeys": ["ORG#*#USAGE"]}
                 "Null": {"dynamodb:LeadingKeys": "false"}
             - Effect: Allow
               Action:

@@ -138,9 +138,9 @@ async fn a_token_authenticates_its_organization_with_its_scopes() {
         if !scope.is_null() {
             claims["scope"] = scope.clone();
         }
-        let principal = bench.verifier.verify(&shared(&claims)).await.unwrap();
-        assert_eq!(principal.org_id().to_string(), ORG);
-        let allowed = [Scope::Read, Scope::Write, Scope::Admin].map(|scope| principal.may(scope));
+        let identity = bench.verifier.verify(&shared(&claims)).await.unwrap();
+        assert_eq!(identity.org_id.to_string(), ORG);
+        let allowed = [Scope::Read, Scope::Write, Scope::Admin].map(|scope| identity.scopes.allow(scope));
         assert_eq!(allowed, [read, write, admin], "{scope}");
     }
 }
@@ -294,8 +294,8 @@ async fn a_subject_is_known_by_a_hash_that_differs_between_organizations() {
     let mut hashes = Vec::new();
     for (org, subject) in [(ORG, "jane@example.com"), (ORG, "john@example.com"), (OTHER_ORG, "jane@example.com")] {
         let claims = json!({"sub": subject, "org_id": org, "exp": START + 100_000});
-        let principal = bench.verifier.verify(&shared(&claims)).await.unwrap();
-        let Actor::Token { subject_hash } = principal.actor() else { panic!("{principal:?}") };
+        let identity = bench.verifier.verify(&shared(&claims)).await.unwrap();
+        let Actor::Token { subject_hash } = &identity.actor else { panic!("{identity:?}") };
         hashes.push(subject_hash.clone());
     }
     // As `printf 'ORG#SUBJECT' | sha256sum` begins.

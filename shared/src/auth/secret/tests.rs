@@ -21,7 +21,9 @@ use crate::app::App;
 use crate::auth::{AuthError, Credentials};
 use crate::config::{BasePath, Config, Database, Jwt, JwtKeys, Secret, SecretArn};
 use crate::domain::{ApiKeySecret, Clock};
+use crate::dynamodb::Table;
 use crate::system;
+use crate::testing::engine::Engine;
 use crate::testing::tenant::sign_jwt;
 use crate::testing::{Log, RETRY_POLICY};
 
@@ -149,6 +151,8 @@ impl State {
 /// A process whose clock and Secrets Manager a test controls.
 struct Bench {
     app: App,
+    /// The organization of a token is looked up.
+    _engine: Engine,
     manager: SecretsManager,
     seconds: Arc<AtomicI64>,
 }
@@ -161,8 +165,12 @@ impl Bench {
             let seconds = seconds.clone();
             move || DateTime::from_timestamp(seconds.load(Ordering::Relaxed), 0).unwrap()
         });
-        let app = App::with(&config(manager.url.clone()), clock, system::rng(), RETRY_POLICY);
-        Self { app, manager, seconds }
+        let engine = Engine::in_memory().await.unwrap();
+        let mut config = config(manager.url.clone());
+        config.database.endpoint = Some(engine.url());
+        Table::new(&config.database, RETRY_POLICY).create_if_missing(None).await.unwrap();
+        let app = App::with(&config, clock, system::rng(), RETRY_POLICY);
+        Self { app, _engine: engine, manager, seconds }
     }
 
     fn advance(&self, seconds: i64) {
@@ -170,7 +178,7 @@ impl Bench {
     }
 
     async fn authenticate(&self, credentials: Credentials<'_>) -> Result<(), AuthError> {
-        let ctx = self.app.request_context(Instant::now() + Duration::from_millis(50));
+        let ctx = self.app.request_context(Instant::now() + Duration::from_secs(5), "test");
         ctx.authenticate(credentials).await.map(drop)
     }
 
@@ -230,7 +238,14 @@ fn config(endpoint: String) -> Config {
         endpoint: Some("http://127.0.0.1:1".to_owned()),
     };
     let jwt = Jwt { keys: Some(JwtKeys::Stored(stored)), ..Jwt::default() };
-    Config { database, jwt, base_path: BasePath::default(), rate_limit: None }
+    Config {
+        database,
+        jwt,
+        base_path: BasePath::default(),
+        rate_limit: None,
+        audit_retention: TimeDelta::days(400),
+        api_key_lifetime: None,
+    }
 }
 
 #[tokio::test]
@@ -504,7 +519,7 @@ async fn an_unreachable_or_silent_service_is_no_fault_of_the_token() {
 
     let nowhere = config("http://127.0.0.1:1".to_owned());
     let app = App::with(&nowhere, system::clock(), system::rng(), RETRY_POLICY);
-    let ctx = app.request_context(Instant::now() + Duration::from_secs(1));
+    let ctx = app.request_context(Instant::now() + Duration::from_secs(1), "test");
     let authorization = format!("Bearer {}", sign_jwt(FIRST, &json!({})));
     let credentials = Credentials { api_key: None, authorization: Some(&authorization) };
     assert_eq!(ctx.authenticate(credentials).await.map(drop), Err(AuthError::KeysUnavailable), "no connection");

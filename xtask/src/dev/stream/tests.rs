@@ -70,14 +70,15 @@ impl Local {
     async fn principal(&self) -> Principal {
         let token = self.tenant.jwt(JWT_SECRET, TimeDelta::hours(1));
         let credentials = Credentials { api_key: None, authorization: Some(&format!("Bearer {token}")) };
-        let app = self.app.request_context(Instant::now() + CALL_TIMEOUT);
+        let app = self.app.request_context(Instant::now() + CALL_TIMEOUT, "test");
         let Ok(principal) = app.authenticate(credentials).await else { panic!("the token is valid") };
         principal
     }
 
     /// Creates an import.
     async fn import(&self) -> ImportId {
-        let (app, principal) = (self.app.request_context(Instant::now() + CALL_TIMEOUT), self.principal().await);
+        let (app, principal) =
+            (self.app.request_context(Instant::now() + CALL_TIMEOUT, "test"), self.principal().await);
         let imports = app.imports(&principal);
         let import = imports.draft(parse_body(json!({"source": "csv"})));
         imports.create(&import, None).await.unwrap();
@@ -86,7 +87,8 @@ impl Local {
 
     /// Creates a contact with this number of activities, and deletes it.
     async fn deleted_contact(&self, activities: usize, import: Option<ImportId>) -> ContactId {
-        let (app, principal) = (self.app.request_context(Instant::now() + CALL_TIMEOUT), self.principal().await);
+        let (app, principal) =
+            (self.app.request_context(Instant::now() + CALL_TIMEOUT, "test"), self.principal().await);
         let contacts = app.contacts(&principal);
         let contact = contacts.draft(new_contact(jane("jane@example.com")), import);
         contacts.create(&contact, None).await.unwrap();

@@ -42,7 +42,7 @@ fn jwt_target(pipeline: &Arc<Pipeline>) -> Target {
         let token = String::from_utf8_lossy(input);
         let header = format!("Bearer {token}");
         let credentials = Credentials { api_key: None, authorization: Some(&header) };
-        let ctx = pipeline.app.request_context(Instant::now());
+        let ctx = pipeline.app.request_context(Instant::now(), "test");
         let Ok(principal) = pipeline.wait(ctx.authenticate(credentials)) else { return Ok(Verdict::Refused) };
         let claims = check_jwt(token.trim()).with_context(|| format!("{token} is accepted"))?;
         let org = claims["org_id"].as_str().and_then(|id| Uuid::try_parse(id).ok());

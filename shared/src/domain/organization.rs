@@ -1,0 +1,25 @@
+//! Organizations, which are the tenants.
+
+use chrono::{DateTime, Utc};
+
+use super::{Line, OrgId};
+
+/// An organization as its operator sees it. Its data is reached by its credentials, never through this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Organization {
+    /// The organization's id.
+    pub id: OrgId,
+    /// The operator's name for the organization.
+    pub name: Line<200>,
+    /// The time of creation, to the millisecond.
+    pub created_at: DateTime<Utc>,
+    /// The time of the suspension; `None` for an organization that may use the API.
+    pub suspended_at: Option<DateTime<Utc>>,
+}
+
+impl Organization {
+    /// `true` if every request of its credentials is refused.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended_at.is_some()
+    }
+}
