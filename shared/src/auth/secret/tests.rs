@@ -290,7 +290,7 @@ async fn requests_with_an_api_key_do_not_read_the_secret() {
 
     bench.app.warm_up().await;
     let with_key = Credentials { api_key: Some(key.in_clear()), authorization: Some("Bearer token") };
-    assert!(matches!(bench.authenticate(with_key).await, Err(AuthError::Table(_))), "there is no table");
+    assert_eq!(bench.authenticate(with_key).await, Err(AuthError::Unauthenticated), "the table has no key");
     assert_eq!(bench.authenticate(Credentials::default()).await, Err(AuthError::Unauthenticated));
     let malformed = Credentials { api_key: None, authorization: Some("Bearer token") };
     assert_eq!(bench.authenticate(malformed).await, Err(AuthError::Unauthenticated));
