@@ -13,6 +13,7 @@ use crate::domain::{ApiKeySecret, Clock, ContactId, RateLimit};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::{self, CapacityMeter, ConsumedCapacity, DeletedParent, RetryPolicy, Table, TableClient};
 use crate::rate_limiter::{Admission, RateLimiter};
+use crate::repositories::api_key_uses::ApiKeyUses;
 use crate::repositories::{
     self, Activities, ApiKeys, AuditContext, AuditLog, Campaigns, Companies, Contacts, FactCache, IdempotencyRecords,
     Imports, Leads, LimitedSubject, OrgTable,
@@ -29,10 +30,13 @@ struct State {
     cache: Arc<FactCache>,
     authenticator: Authenticator,
     rate_limiter: RateLimiter,
+    api_key_uses: ApiKeyUses,
     /// The limit of each organization.
     org_rate_limit: Option<RateLimit>,
     /// How long entries of the audit log are kept.
     audit_retention: TimeDelta,
+    /// The lifetime of an API key that is created without an expiry; `None` for no end.
+    api_key_lifetime: Option<TimeDelta>,
     clock: Clock,
     rng: Rng,
     base_path: BasePath,
@@ -54,8 +58,10 @@ impl App {
             cache: Arc::default(),
             authenticator: Authenticator::new(&config.jwt, sdk_config, clock.clone()),
             rate_limiter: RateLimiter::default(),
+            api_key_uses: ApiKeyUses::default(),
             org_rate_limit: config.rate_limit,
             audit_retention: config.audit_retention,
+            api_key_lifetime: config.api_key_lifetime,
             clock,
             rng,
             base_path: config.base_path.clone(),
@@ -78,8 +84,10 @@ impl App {
             cache: Arc::default(),
             authenticator: Authenticator::new(&crate::config::Jwt::default(), sdk_config.clone(), clock.clone()),
             rate_limiter: RateLimiter::default(),
+            api_key_uses: ApiKeyUses::default(),
             org_rate_limit: None,
             audit_retention,
+            api_key_lifetime: None,
             clock,
             rng: system::rng(),
             base_path: BasePath::default(),
@@ -168,7 +176,7 @@ impl RequestContext {
 
     /// The API keys of the caller's organization.
     pub fn api_keys(&self, principal: &Principal) -> ApiKeys {
-        ApiKeys { table: self.table(principal) }
+        ApiKeys { table: self.table(principal), default_lifetime: self.app.0.api_key_lifetime }
     }
 
     /// The audit log of the caller's organization.
@@ -225,6 +233,16 @@ impl RequestContext {
         let state = &self.app.0;
         // The current time, and not the request's: two reports are never made at once.
         state.rate_limiter.report(principal.org_id(), &self.client, state.clock.now()).await;
+    }
+
+    /// Writes to the table that the caller's API key is in use, once per hour.
+    pub async fn record_key_use(&self, principal: &Principal) {
+        match principal.actor() {
+            Actor::ApiKey { id, .. } => {
+                self.app.0.api_key_uses.record(&self.client, principal.org_id(), *id, self.now).await;
+            }
+            Actor::Token { .. } | Actor::Operator { .. } => {}
+        }
     }
 
     /// The same request with its deadline earlier by `reserve`.

@@ -456,6 +456,31 @@ mod tests {
     }
 
     #[test]
+    fn retention_and_lifetime_are_whole_numbers_of_days() {
+        const RETENTION: &str = "AUDIT_RETENTION_DAYS";
+        const LIFETIME: &str = "API_KEY_LIFETIME_DAYS";
+        for (name, days, retention, lifetime) in [
+            (RETENTION, "", 400, None),
+            (RETENTION, " 30 ", 30, None),
+            (RETENTION, "0", 0, None),
+            (RETENTION, "36500", 36_500, None),
+            (LIFETIME, "", 400, None),
+            (LIFETIME, "0", 400, None),
+            (LIFETIME, "90", 400, Some(TimeDelta::days(90))),
+        ] {
+            let config = read(&[(name, days)]).unwrap();
+            let expected = (TimeDelta::days(retention), lifetime);
+            assert_eq!((config.audit_retention, config.api_key_lifetime), expected, "{name} {days:?}");
+        }
+        for name in [RETENTION, LIFETIME] {
+            for days in ["36501", "-1", "1.5", "1d", "4294967296"] {
+                let error = read(&[(name, days)]).unwrap_err().to_string();
+                assert_eq!(error, format!("set {name} to a whole number of days from 0 to 36500"), "{days}");
+            }
+        }
+    }
+
+    #[test]
     fn a_jwks_needs_an_issuer_and_an_audience() {
         let message = "tokens of a JWKS are accepted from one issuer and for one audience";
         for algorithm in ["RS256", "ES256", "EdDSA"] {

@@ -13,6 +13,8 @@
 
 #[path = "e2e/api_keys.rs"]
 mod api_keys;
+#[path = "e2e/audit_log.rs"]
+mod audit_log;
 #[path = "e2e/canaries.rs"]
 mod canaries;
 #[path = "e2e/cascade.rs"]

@@ -13,7 +13,7 @@ use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, idempotency_locks
+    routes, credentials, rate_limits, suspension, order_of_refusals, request_ids, bugs, unavailable, idempotency_locks
 );
 
 fn request(app: &TestApp) -> TestRequest {

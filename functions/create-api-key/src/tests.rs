@@ -3,14 +3,14 @@
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::auth::Credentials;
-use shared::domain::{ApiKeySecret, Scope};
+use shared::domain::{ApiKeySecret, AuditAction, Scope, time};
 use shared::testing::{TestApp, TestRequest, TestResponse, compact_json};
 
 use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, bodies
+    routes, credentials, rate_limits, suspension, order_of_refusals, request_ids, bugs, unavailable, bodies
 );
 
 async fn send(app: &TestApp, request: &TestRequest) -> TestResponse {
@@ -65,6 +65,7 @@ async fn the_response_shows_the_secret_and_every_field_of_the_key() {
             "expires_at":null,
             "revoked_at":null,
             "rate_limit":null,
+            "last_used_at":null,
             "key":"{in_clear}"
         }}"#
     );
@@ -81,8 +82,9 @@ async fn a_key_is_stored_as_its_hash() {
 
     let secret = secret(&post(&app, &json!({"name": "Lead loader", "scopes": ["read"], "live": true})).await);
 
-    let stored: Vec<_> = app.items().await.into_iter().filter(|item| !before.contains(item)).collect();
-    let [item] = stored.as_slice() else { panic!("expected one new item: {stored:?}") };
+    let mut stored = app.items().await;
+    stored.retain(|item| !before.contains(item) && !item.contains(r#""type":"audit_entry""#));
+    let [item] = stored.as_slice() else { panic!("expected one new item beside the audit entry: {stored:?}") };
     let hidden = secret.in_clear().strip_prefix(secret.display_prefix()).unwrap();
     for part in [secret.hash().as_str(), secret.display_prefix(), "Lead loader"] {
         assert!(item.contains(part), "{part}: {item}");
@@ -141,6 +143,36 @@ async fn the_expiry_is_returned_in_utc() {
         assert_eq!(response.status, 201, "{sent}: {}", response.text);
         assert_eq!(response.json()["expires_at"], shown, "{sent}");
     }
+}
+
+#[tokio::test]
+async fn a_key_without_an_expiry_gets_the_default_lifetime() {
+    let mut app = TestApp::new().await;
+    app.stop_clock();
+    app.set_api_key_lifetime(TimeDelta::days(90));
+    let default = json!(time::to_exact(app.ctx().now() + TimeDelta::days(90)));
+    let sent = "2999-01-01T00:00:00Z";
+    for (body, shown) in [
+        (json!({"name": "a", "scopes": ["read"], "live": true}), &default),
+        (with("expires_at", json!(null)), &default),
+        (with("expires_at", json!(sent)), &json!(sent)),
+    ] {
+        let response = post(&app, &body).await;
+        assert_eq!((response.status, &response.json()["expires_at"]), (201, shown), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_created_key_is_in_the_audit_log_once() {
+    let app = TestApp::new().await;
+    let request = keyed(&app, "key-1").header("x-request-id", "id-of-the-request");
+
+    let created = send(&app, &request).await;
+    assert_eq!(send(&app, &request).await.status, 409);
+    assert_eq!(post(&app, &with("scopes", json!([]))).await.status, 400);
+
+    let id = created.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(app.audited().await, [(AuditAction::ApiKeyCreated, id, "id-of-the-request".to_owned())]);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, bodies, idempotency
+    routes, credentials, rate_limits, suspension, order_of_refusals, request_ids, bugs, unavailable, bodies, idempotency
 );
 
 async fn send(app: &TestApp, request: &TestRequest) -> TestResponse {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use shared::Endpoint;
-use shared::domain::CampaignId;
+use shared::domain::{AuditAction, CampaignId};
 use shared::dynamodb::Parent;
 use shared::testing::{TestApp, TestRequest, TestResponse};
 
@@ -10,7 +10,7 @@ use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
+    routes, credentials, rate_limits, suspension, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
 fn request(app: &TestApp, id: CampaignId) -> TestRequest {
@@ -42,8 +42,10 @@ async fn a_campaign_is_deleted_with_its_lead_magnet_and_leaves_a_tombstone() {
 
     delete(&app, id).await;
 
+    let mut items = app.items().await;
+    items.retain(|item| !item.contains(r#""type":"audit_entry""#));
     let (tombstones, others): (Vec<_>, Vec<_>) =
-        app.items().await.into_iter().partition(|item| item.contains(r#""type":"tombstone""#));
+        items.into_iter().partition(|item| item.contains(r#""type":"tombstone""#));
     assert_eq!(others, before, "the other campaign, its lead magnet and the active campaigns stay");
     assert_eq!(tombstones.len(), 1, "{tombstones:?}");
     assert!(tombstones[0].contains(&Parent::Campaign(id).tombstone(app.org.org_id).pk), "{tombstones:?}");
@@ -88,6 +90,19 @@ async fn a_deleted_campaign_cannot_be_deleted_again() {
         assert_eq!(response.detail(), "Campaign not found", "{status}");
         assert_eq!(app.items().await, before, "{status}: nothing is written");
     }
+}
+
+#[tokio::test]
+async fn a_deleted_campaign_is_in_the_audit_log_once() {
+    let app = TestApp::new().await;
+    let id = app.create_campaign(json!({"name": "Q1", "status": "active"})).await.id;
+
+    for status in [200, 404] {
+        let request = request(&app, id).header("x-request-id", &format!("id-of-the-{status}"));
+        assert_eq!(app.send(ENDPOINT, handle, &request).await.status, status);
+    }
+
+    assert_eq!(app.audited().await, [(AuditAction::CampaignDeleted, id.to_string(), "id-of-the-200".to_owned())]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use shared::Endpoint;
-use shared::domain::ContactId;
+use shared::domain::{AuditAction, ContactId};
 use shared::dynamodb::Parent;
 use shared::dynamodb::keys::{self, Key};
 use shared::testing::{TestApp, TestRequest, TestResponse};
@@ -11,7 +11,7 @@ use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
+    routes, credentials, rate_limits, suspension, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
 fn request(app: &TestApp, id: ContactId) -> TestRequest {
@@ -69,14 +69,15 @@ async fn a_contact_is_deleted_with_its_lock_its_memberships_and_its_leads() {
 }
 
 #[tokio::test]
-async fn a_tombstone_with_an_expiry_is_the_only_new_item() {
+async fn a_tombstone_with_an_expiry_is_the_only_new_item_beside_the_audit_entry() {
     let app = TestApp::new().await;
     let before = app.items().await;
     let id = app.create_jane("jane@example.com").await.id;
 
     send(&app, &request(&app, id)).await;
 
-    let new: Vec<_> = app.items().await.into_iter().filter(|item| !before.contains(item)).collect();
+    let mut new = app.items().await;
+    new.retain(|item| !before.contains(item) && !item.contains(r#""type":"audit_entry""#));
     let [tombstone] = new.as_slice() else { panic!("expected the tombstone alone: {new:?}") };
     assert!(tombstone.contains(r#""type":"tombstone""#), "{tombstone}");
     assert!(tombstone.contains(&Parent::Contact(id).tombstone(app.org.org_id).pk), "{tombstone}");
@@ -95,6 +96,19 @@ async fn a_deleted_contact_cannot_be_deleted_again() {
     assert_eq!(response.status, 404);
     assert_eq!(response.detail(), "Contact not found");
     assert_eq!(app.items().await, before, "nothing is written");
+}
+
+#[tokio::test]
+async fn a_deleted_contact_is_in_the_audit_log_once() {
+    let app = TestApp::new().await;
+    let id = app.create_jane("jane@example.com").await.id;
+
+    for status in [200, 404] {
+        let request = request(&app, id).header("x-request-id", &format!("id-of-the-{status}"));
+        assert_eq!(app.send(ENDPOINT, handle, &request).await.status, status);
+    }
+
+    assert_eq!(app.audited().await, [(AuditAction::ContactDeleted, id.to_string(), "id-of-the-200".to_owned())]);
 }
 
 #[tokio::test]

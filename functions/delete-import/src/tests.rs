@@ -1,8 +1,7 @@
 //! Requests through `serve` and `handle`. Each test has a table of its own.
 
 use serde_json::json;
-use shared::domain::ImportId;
-use shared::domain::Kind;
+use shared::domain::{AuditAction, ImportId, Kind};
 use shared::dynamodb::Parent;
 use shared::repositories::Error;
 use shared::testing::{TestApp, TestRequest, TestResponse, jane, new_contact};
@@ -11,7 +10,7 @@ use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
+    routes, credentials, rate_limits, suspension, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
 fn request(app: &TestApp, id: ImportId) -> TestRequest {
@@ -46,8 +45,10 @@ async fn a_tombstone_replaces_the_import_and_its_contacts_stay() {
 
     delete(&app, id).await;
 
+    let mut items = app.items().await;
+    items.retain(|item| !item.contains(r#""type":"audit_entry""#));
     let (tombstones, others): (Vec<_>, Vec<_>) =
-        app.items().await.into_iter().partition(|item| item.contains(r#""type":"tombstone""#));
+        items.into_iter().partition(|item| item.contains(r#""type":"tombstone""#));
     assert_eq!(others, expected, "cascade-delete removes the memberships later");
     assert_eq!(tombstones.len(), 1, "{tombstones:?}");
     assert!(tombstones[0].contains(&Parent::Import(id).tombstone(app.org.org_id).pk), "{tombstones:?}");
@@ -67,6 +68,19 @@ async fn a_deleted_import_cannot_be_deleted_again() {
     assert_eq!(response.status, 404);
     assert_eq!(response.detail(), "Import not found");
     assert_eq!(app.items().await, before, "nothing is written");
+}
+
+#[tokio::test]
+async fn a_deleted_import_is_in_the_audit_log_once() {
+    let app = TestApp::new().await;
+    let id = app.create_import(&app.org).await;
+
+    for status in [200, 404] {
+        let request = request(&app, id).header("x-request-id", &format!("id-of-the-{status}"));
+        assert_eq!(app.send(ENDPOINT, handle, &request).await.status, status);
+    }
+
+    assert_eq!(app.audited().await, [(AuditAction::ImportDeleted, id.to_string(), "id-of-the-200".to_owned())]);
 }
 
 #[tokio::test]

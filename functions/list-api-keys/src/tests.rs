@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use shared::domain::{ApiKey, ApiKeySecret, NewApiKey, OrgId, Scope, time};
 use shared::dynamodb::keys;
 use shared::system;
-use shared::testing::{TestApp, compact_json};
+use shared::testing::{JWT_SECRET, TestApp, TestRequest, TestResponse, compact_json};
 use uuid::Uuid;
 
 use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, lists
+    routes, credentials, rate_limits, suspension, order_of_refusals, request_ids, bugs, unavailable, lists
 );
 
 /// The ids of every page from this query on.
@@ -69,7 +69,8 @@ async fn a_key_is_shown_with_its_prefix_instead_of_its_secret() {
             "created_at":"{created_at}",
             "expires_at":null,
             "revoked_at":null,
-            "rate_limit":null
+            "rate_limit":null,
+            "last_used_at":null
         }}]"#
     );
     assert_eq!(response.status, 200);
@@ -164,6 +165,56 @@ async fn the_list_goes_on_past_the_one_hundred_keys_of_a_batch() {
 
     assert_eq!(ids.len(), 121);
     assert!(ids.is_sorted_by(|newer, older| newer > older), "{ids:?}");
+}
+
+/// Sends a request with a key, which records its use.
+async fn use_key(app: &TestApp, secret: &ApiKeySecret) -> TestResponse {
+    app.send(ENDPOINT, handle, &TestRequest::to(ENDPOINT, &app.org).header("x-api-key", secret.in_clear())).await
+}
+
+/// The last use of each key of this name.
+fn last_use(list: &TestResponse, name: &str) -> Value {
+    let keys = list.json();
+    keys.as_array().unwrap().iter().find(|key| key["name"] == name).unwrap()["last_used_at"].clone()
+}
+
+#[tokio::test]
+async fn the_last_use_is_shown_to_the_hour_and_never_goes_back() {
+    let mut app = TestApp::new().await;
+    app.stop_clock();
+    let hour = |hours| json!(time::to_seconds(app.ctx().now() + TimeDelta::hours(hours)));
+    let [first, third] = [hour(0), hour(2)];
+    let (secret, _) = store_key(&app, app.org.org_id, 1).await;
+    let token = app.org.jwt(JWT_SECRET, TimeDelta::hours(1));
+    let by_token = TestRequest::example(ENDPOINT).without_header("x-api-key");
+    app.send(ENDPOINT, handle, &by_token.header("authorization", &format!("Bearer {token}"))).await;
+    assert_eq!(last_use(&app.list(ENDPOINT, handle, "").await, "1 h old"), json!(null));
+
+    app.advance_clock(TimeDelta::minutes(10));
+    assert_eq!(use_key(&app, &secret).await.status, 403, "a refused request is a use, too");
+    assert_eq!(last_use(&app.list(ENDPOINT, handle, "").await, "1 h old"), first);
+
+    app.advance_clock(TimeDelta::minutes(149));
+    use_key(&app, &secret).await;
+    assert_eq!(last_use(&app.list(ENDPOINT, handle, "").await, "1 h old"), third);
+
+    // A process whose clock is behind.
+    app.restart();
+    app.advance_clock(TimeDelta::minutes(-100));
+    use_key(&app, &secret).await;
+    assert_eq!(last_use(&app.list(ENDPOINT, handle, "").await, "1 h old"), third);
+}
+
+#[tokio::test]
+async fn a_key_is_listed_although_its_last_use_cannot_be_read() {
+    let app = TestApp::new().await;
+    let (_, key) = store_key(&app, app.org.org_id, 1).await;
+    let item = json!({"type": {"S": "api_key_use"}, "last_used_at": {"S": "canary"}});
+    app.put_item(&keys::api_key_use(app.org.org_id, key.id), item).await;
+
+    let response = app.list(ENDPOINT, handle, "").await;
+
+    assert_eq!(last_use(&response, "1 h old"), json!(null));
 }
 
 /// An item of a key that this organization's index has but whose attributes name the other organization.

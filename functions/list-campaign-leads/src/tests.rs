@@ -12,7 +12,7 @@ use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, lists
+    routes, credentials, rate_limits, suspension, order_of_refusals, request_ids, bugs, unavailable, lists
 );
 
 /// The keys of the leads that a response has, in its order.

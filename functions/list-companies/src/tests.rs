@@ -11,7 +11,7 @@ use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, lists
+    routes, credentials, rate_limits, suspension, order_of_refusals, request_ids, bugs, unavailable, lists
 );
 
 /// The companies of [`ten_companies`] in the order of the list: by name without case and spaces, in any script.

@@ -14,7 +14,7 @@ use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, lists
+    routes, credentials, rate_limits, suspension, order_of_refusals, request_ids, bugs, unavailable, lists
 );
 
 /// The ids of every page from this query on.

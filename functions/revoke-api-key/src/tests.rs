@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use serde_json::json;
-use shared::domain::{ApiKey, ApiKeyId, ApiKeySecret, Scope};
+use shared::domain::{ApiKey, ApiKeyId, ApiKeySecret, AuditAction, Scope};
 use shared::dynamodb::keys;
 use shared::testing::{TestApp, TestRequest, TestResponse};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
+    routes, credentials, rate_limits, suspension, order_of_refusals, request_ids, bugs, unavailable, isolation, path_ids
 );
 
 /// Revokes a key with the credentials of another one, or of the same one.
@@ -24,9 +24,11 @@ async fn revoke(app: &TestApp, id: ApiKeyId) -> TestResponse {
     revoke_as(app, &app.org.admin_key, id).await
 }
 
-/// Every stored key of the organization.
+/// Every stored key of the organization, without its last use.
 async fn stored_keys(app: &TestApp) -> Vec<ApiKey> {
-    app.ctx().api_keys(&app.principal(&app.org).await).list::<ApiKey>(Some(1000), None).await.unwrap().rows
+    let keys = app.ctx().api_keys(&app.principal(&app.org).await);
+    let rows = keys.list::<ApiKey>(Some(1000), None).await.unwrap().rows;
+    rows.into_iter().map(|key| ApiKey { last_used_at: None, ..key }).collect()
 }
 
 async fn stored_key(app: &TestApp, id: ApiKeyId) -> ApiKey {
@@ -155,4 +157,74 @@ async fn a_key_that_the_index_has_but_another_organization_owns_is_a_404() {
     assert_eq!(response.status, 404);
     assert_eq!(response.detail(), "API key not found");
     assert_eq!(app.items().await, before);
+}
+
+#[tokio::test]
+async fn a_revocation_is_in_the_audit_log_once() {
+    let app = TestApp::new().await;
+    let (_, key) = app.create_api_key(&[Scope::Read]).await;
+
+    for attempt in ["first", "second"] {
+        let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/api-keys/{}", key.id));
+        let response = app.send(ENDPOINT, handle, &request.header("x-request-id", attempt)).await;
+        assert_eq!(response.status, 200, "{attempt}: {}", response.text);
+    }
+
+    let id = key.id.to_string();
+    let expected = [
+        (AuditAction::ApiKeyRevoked, id.clone(), "first".to_owned()),
+        (AuditAction::ApiKeyCreated, id, "test".to_owned()),
+    ];
+    let audited = app.audited().await;
+    assert_eq!(audited, expected);
+}
+
+/// The id of the organization's own admin key.
+async fn admin_key_id(app: &TestApp) -> ApiKeyId {
+    stored_keys(app).await.into_iter().find(|key| key.name.as_str() == "admin").unwrap().id
+}
+
+#[tokio::test]
+async fn the_last_admin_key_is_kept() {
+    let app = TestApp::new().await;
+    let id = admin_key_id(&app).await;
+    let before = app.items().await;
+
+    let response = revoke(&app, id).await;
+
+    assert_eq!((response.status, response.detail()), (409, "The last admin key cannot be revoked".to_owned()));
+    assert_eq!(app.items().await, before, "nothing is written");
+}
+
+#[tokio::test]
+async fn only_valid_keys_with_the_scope_admin_are_admin_keys() {
+    let app = TestApp::new().await;
+    app.stop_clock();
+    let id = admin_key_id(&app).await;
+    let now = app.ctx().now();
+    let valid_until = |hours| Some(now + TimeDelta::hours(hours));
+    for (name, scopes, valid_until, revoked_at, status) in [
+        ("no admin", &[Scope::Read, Scope::Write][..], None, None, 409),
+        ("revoked", &[Scope::Admin], None, Some(now), 409),
+        ("expired", &[Scope::Admin], valid_until(0), None, 409),
+        ("expires later", &[Scope::Admin], valid_until(1), None, 200),
+    ] {
+        let (secret, key) = app.create_api_key(scopes).await;
+        app.put_api_key(&secret, &ApiKey { valid_until, revoked_at, ..key }).await;
+        let response = revoke(&app, id).await;
+        assert_eq!(response.status, status, "{name}: {}", response.text);
+    }
+}
+
+#[tokio::test]
+async fn an_admin_key_among_two_hundred_keys_is_found() {
+    let app = TestApp::new().await;
+    let last = admin_key_id(&app).await;
+    let (_, other) = app.create_api_key(&[Scope::Admin]).await;
+    for _ in 0..200 {
+        app.create_api_key(&[Scope::Read]).await;
+    }
+
+    assert_eq!(revoke(&app, other.id).await.status, 200);
+    assert_eq!(revoke(&app, last).await.status, 409);
 }

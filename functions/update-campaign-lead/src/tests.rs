@@ -9,7 +9,7 @@ use super::{ENDPOINT, handle};
 
 shared::every_endpoint!(
     ENDPOINT, handle:
-    routes, credentials, rate_limits, order_of_refusals, request_ids, bugs, unavailable, bodies, isolation, path_ids
+    routes, credentials, rate_limits, suspension, order_of_refusals, request_ids, bugs, unavailable, bodies, isolation, path_ids
 );
 
 async fn patch_text(app: &TestApp, id: LeadId, body: &str) -> TestResponse {

@@ -190,6 +190,8 @@ pub struct ApiKey {
     pub revoked_at: Option<DateTime<Utc>>,
     /// The limit of the key's requests, if it has one beside its organization's.
     pub rate_limit: Option<RateLimit>,
+    /// The hour of the last use; `None` for a key that was not used yet. Stored apart from the key, and read by the list only.
+    pub last_used_at: Option<DateTime<Utc>>,
 }
 
 impl ApiKey {
@@ -197,7 +199,18 @@ impl ApiKey {
     pub fn new(id: ApiKeyId, org_id: OrgId, new: NewApiKey, secret: &ApiKeySecret, now: DateTime<Utc>) -> Self {
         let NewApiKey { name, scopes, valid_until, live: _, rate_limit } = new;
         let display_prefix = secret.display_prefix().to_owned();
-        Self { id, org_id, name, display_prefix, scopes, created_at: now, valid_until, revoked_at: None, rate_limit }
+        Self {
+            id,
+            org_id,
+            name,
+            display_prefix,
+            scopes,
+            created_at: now,
+            valid_until,
+            revoked_at: None,
+            rate_limit,
+            last_used_at: None,
+        }
     }
 
     /// `true` for a live key, `false` for a test key.
@@ -208,6 +221,11 @@ impl ApiKey {
     /// `true` if the key is neither revoked nor expired.
     pub fn is_valid_at(&self, now: DateTime<Utc>) -> bool {
         self.revoked_at.is_none() && self.valid_until.is_none_or(|expiry| now < expiry)
+    }
+
+    /// `true` for a key by which an administrator can manage the organization's keys at this time.
+    pub fn is_admin_key_at(&self, now: DateTime<Utc>) -> bool {
+        self.is_valid_at(now) && self.scopes.allow(Scope::Admin)
     }
 }
 

@@ -99,6 +99,8 @@ pub struct AuditEntry {
     pub subject_id: String,
     /// The id of the request, as the client and the log know it.
     pub request_id: String,
+    /// The end of the time for which the entry is kept, to the second.
+    pub expires_at: DateTime<Utc>,
 }
 
 /// The condition that an entry has to meet; each field that is set narrows it.
@@ -147,6 +149,7 @@ mod tests {
             action: AuditAction::ContactDeleted,
             subject_id: String::new(),
             request_id: String::new(),
+            expires_at: at,
         };
         let none = AuditFilter::default();
         let actor_id = |id: &str| Some(id.parse().unwrap());

@@ -172,7 +172,7 @@ impl Condition {
         Self::new().and_equals(attribute, value)
     }
 
-    /// The item has no such attribute, or a number below this.
+    /// The item has no such attribute, or a value below this: a number, or text in the order of its bytes.
     pub(crate) fn absent_or_below(attribute: &str, value: AttributeValue) -> Self {
         let mut condition = Self::new();
         let (path, value) = (condition.placeholders.path(&[attribute]), condition.placeholders.value(value));

@@ -53,6 +53,8 @@ pub enum Partition {
     Profile,
     /// The partition of what an organization's credentials use, which is one of [`Partition::Organization`].
     Usage,
+    /// The partition of an organization's audit log, which is one of [`Partition::Organization`].
+    Audit,
 }
 
 impl Partition {
@@ -63,6 +65,7 @@ impl Partition {
             Self::Organization => format!("{ORG}*"),
             Self::Profile => format!("{ORG}*#{PROFILE}"),
             Self::Usage => format!("{ORG}*#{USAGE}"),
+            Self::Audit => format!("{ORG}*#{}", AUDIT.trim_end_matches('#')),
         }
     }
 }
@@ -113,6 +116,11 @@ impl Range {
             sk.clone_into(&mut self.last);
         }
         self
+    }
+
+    /// Whether the sort key is in the range.
+    pub(crate) fn contains(&self, sk: &str) -> bool {
+        self.first.as_str() <= sk && sk <= self.last.as_str()
     }
 
     /// Whether no sort key is in the range. DynamoDB refuses to query such a range.
@@ -336,6 +344,16 @@ pub fn api_key_rate_limit(org: OrgId, id: ApiKeyId) -> Key {
     Key::new(usage_partition(org), format!("{KEY}#{id}"))
 }
 
+/// The last use of an API key.
+pub fn api_key_use(org: OrgId, id: ApiKeyId) -> Key {
+    Key::new(usage_partition(org), format!("{USE}{id}"))
+}
+
+/// The API key whose last use has this key; `None` for any other key.
+pub fn parse_api_key_use(key: &Key) -> Option<ApiKeyId> {
+    parse_id(&key.sk, USE)
+}
+
 /// The profile of an organization. It has a partition of its own, which every function may read.
 pub fn profile(org: OrgId) -> Key {
     Key::new(format!("{}#{PROFILE}", organization(org)), PROFILE)
@@ -374,7 +392,7 @@ pub fn audit_log(org: OrgId) -> Range {
 
 /// The kind of a sort key of the table, for logs: its prefix, and none of its values, which may be personal data.
 pub(super) fn kind_of_sort_key(sort_key: &str) -> &'static str {
-    const PREFIXES: [&str; 16] = [
+    const PREFIXES: [&str; 17] = [
         ACTIVE_CAMPAIGNS,
         ACTIVITY,
         AUDIT,
@@ -391,6 +409,7 @@ pub(super) fn kind_of_sort_key(sort_key: &str) -> &'static str {
         ORGANIZATION,
         PROFILE,
         TOMBSTONE,
+        USE,
     ];
     let first_part = sort_key.split('#').next().unwrap_or_default();
     let mut kinds = PREFIXES.into_iter().map(|prefix| prefix.trim_end_matches('#'));
@@ -408,6 +427,7 @@ const ACTIVITY: &str = "ACTIVITY#";
 const AUDIT: &str = "AUDIT#";
 const LEAD: &str = "LEAD#";
 const LEAD_MAGNET: &str = "LEAD_MAGNET#";
+const USE: &str = "USE#";
 
 // The sort keys of items of which a partition has one.
 pub(super) const TOMBSTONE: &str = "TOMBSTONE";
@@ -493,6 +513,9 @@ mod tests {
             idempotency(org(), "POST", "/contacts", "k"),
             org_rate_limit(org()),
             api_key_rate_limit(org(), Uuid::from_u128(5).into()),
+            api_key_use(org(), Uuid::from_u128(5).into()),
+            profile(org()),
+            audit_entry(org(), Uuid::from_u128(6).into()),
         ] {
             assert!(key.pk == start || key.pk.starts_with(&format!("{start}#")), "{key:?}");
             assert!(!format!("{key:?}").contains("jane"), "{key:?}");
@@ -527,7 +550,17 @@ mod tests {
             assert_eq!(kinds(&pk), [Partition::Organization], "{pk}");
         }
         assert_eq!(kinds(&of_api_key), [Partition::ApiKey]);
-        assert_eq!(kinds(&format!("{}#{USAGE}", organization(org()))), [Partition::Organization, Partition::Usage]);
+        for (pk, part) in [
+            (profile(org()).pk, Partition::Profile),
+            (org_rate_limit(org()).pk, Partition::Usage),
+            (api_key_rate_limit(org(), Uuid::from_u128(5).into()).pk, Partition::Usage),
+            (api_key_use(org(), Uuid::from_u128(5).into()).pk, Partition::Usage),
+            (audit_entry(org(), Uuid::from_u128(6).into()).pk, Partition::Audit),
+            (audit_log(org()).pk, Partition::Audit),
+        ] {
+            assert_eq!(kinds(&pk), [Partition::Organization, part], "{pk}");
+        }
+        assert_eq!(kinds(&profiles().pk), [], "no function reads the organizations");
     }
 
     /// The kinds whose pattern a partition key matches.
@@ -537,7 +570,7 @@ mod tests {
             let (start, end) = pattern.split_once('*').unwrap();
             pk.strip_prefix(start).is_some_and(|rest| rest.ends_with(end))
         };
-        [Partition::ApiKey, Partition::Organization, Partition::Profile, Partition::Usage]
+        [Partition::ApiKey, Partition::Organization, Partition::Profile, Partition::Usage, Partition::Audit]
             .into_iter()
             .filter(matches)
             .collect()
@@ -606,6 +639,27 @@ mod tests {
             assert!(!holds(&leads_by_campaign(org(), None), &pk, &sk), "{id}");
         }
         assert_eq!(parse_api_key_index_sort_key("LEAD#x"), None);
+    }
+
+    #[test]
+    fn the_keys_of_profiles_uses_and_audit_entries_name_their_ids() {
+        let id = Uuid::from_u128(7);
+        let (profile, use_of_key) = (profile(org()), api_key_use(org(), id.into()));
+        let entry = audit_entry(org(), id.into());
+        assert_eq!(parse_profile(&profile), Some(org()));
+        assert_eq!(parse_api_key_use(&use_of_key), Some(id.into()));
+        assert_eq!(parse_audit_entry(&entry), Some(id.into()));
+        let api_key = api_key(&ApiKeySecret::new(false, [0; 24]).hash());
+        for other in [&api_key, &api_key_rate_limit(org(), id.into()), &contact(org(), id.into())] {
+            assert_eq!(parse_profile(other), None, "{other:?}");
+            assert_eq!(parse_api_key_use(other), None, "{other:?}");
+            assert_eq!(parse_audit_entry(other), None, "{other:?}");
+        }
+        let holds = |range: &Range, pk: &str, sk: &str| range.pk == pk && *range.first <= *sk && *sk <= *range.last;
+        let [(_, pk), (_, sk)] = profile_in_index(org());
+        assert!(holds(&profiles(), &pk, &sk));
+        assert!(holds(&audit_log(org()), &entry.pk, &entry.sk));
+        assert!(!holds(&audit_log(org()), &profile.pk, &profile.sk));
     }
 
     #[test]

@@ -31,15 +31,17 @@ impl Spec {
             (Action::UpdateItem, Partition::Usage),
         ];
         let mut partitions: BTreeMap<Action, BTreeSet<Partition>> = BTreeMap::new();
-        for (action, partition) in of_organization.chain(of_api_key).chain(of_every_endpoint) {
+        let of_partitions = self.partitions.iter().copied();
+        for (action, partition) in of_organization.chain(of_api_key).chain(of_partitions).chain(of_every_endpoint) {
             partitions.entry(action).or_default().insert(partition);
         }
 
         let mut actions: BTreeMap<BTreeSet<Partition>, Vec<Action>> = BTreeMap::new();
         for (action, mut partitions) in partitions {
             if partitions.contains(&Partition::Organization) {
-                partitions.remove(&Partition::Profile);
-                partitions.remove(&Partition::Usage);
+                for part in [Partition::Profile, Partition::Usage, Partition::Audit] {
+                    partitions.remove(&part);
+                }
             }
             actions.entry(partitions).or_default().push(action);
         }
@@ -81,6 +83,19 @@ mod tests {
             (vec![Action::UpdateItem], vec![Partition::Usage], None),
         ];
         assert_eq!(grants(Endpoint::CreateApiKey), expected);
+    }
+
+    #[test]
+    fn an_action_may_be_limited_to_a_part_of_an_organization() {
+        let expected = [
+            (vec![Action::GetItem], vec![Partition::ApiKey, Partition::Profile], None),
+            (vec![Action::BatchGetItem], vec![Partition::ApiKey, Partition::Usage], None),
+            (vec![Action::UpdateItem], vec![Partition::Usage], None),
+            (vec![Action::Query], vec![Partition::Organization], Some("gsi1")),
+        ];
+        let granted = grants(Endpoint::ListApiKeys);
+        assert!(expected.iter().all(|grant| granted.contains(grant)) && granted.len() == expected.len(), "{granted:?}");
+        assert!(grants(Endpoint::ListAuditLog).contains(&(vec![Action::Query], vec![Partition::Audit], None)));
     }
 
     #[test]

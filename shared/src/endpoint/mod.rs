@@ -31,6 +31,7 @@ pub use path::PathValues;
 pub use table::Endpoint;
 
 use crate::domain::{ActivityId, ImportId, Kind, Scope};
+use crate::dynamodb::keys::Partition;
 use crate::wire::param::Param;
 
 /// The name of the only path parameter that is not a UUID.
@@ -117,6 +118,8 @@ pub enum Conflict {
     EmailTaken,
     /// The organization has as many active campaigns as it may have.
     TooManyActiveCampaigns,
+    /// The API key is the last one by which the organization can manage its keys.
+    LastAdminKey,
 }
 
 /// Everything that is fixed about an endpoint.
@@ -146,6 +149,8 @@ pub struct Spec {
     pub table: &'static [Action],
     /// The actions on API keys that it needs beside the look-up of the credential.
     pub api_keys: &'static [Action],
+    /// The actions that it needs on one kind of partition of an organization, and not on its other items.
+    pub partitions: &'static [(Action, Partition)],
     /// The names of the table's indexes that it queries.
     pub indexes: &'static [&'static str],
     /// The function's memory in MB, where it differs from the template's default. Memory buys CPU in proportion.
@@ -170,6 +175,7 @@ impl Spec {
         conflicts: &[],
         table: &[],
         api_keys: &[],
+        partitions: &[],
         indexes: &[],
         memory: None,
         own_limits: None,

@@ -8,11 +8,13 @@ use crate::domain::{
     ActivityPatch, CampaignPatch, ContactPatch, ImportPatch, Kind, LeadPatch, NewActivity, NewApiKey, NewContact,
     NewImport, Scope,
 };
+use crate::dynamodb::keys::Partition;
 use crate::dynamodb::schema::{GSI1, GSI2};
 use crate::wire::param;
 use crate::wire::{
-    ActivityView, ApiKeyView, CampaignView, CompanyView, ContactView, ContactWithTimelineView, CreatedApiKeyView,
-    ImportIds, ImportView, ImportWithCountView, LeadView, LinkedView, MAX_ROWS, NewCampaign, ReportView,
+    ActivityView, ApiKeyView, AuditEntryView, CampaignView, CompanyView, ContactView, ContactWithTimelineView,
+    CreatedApiKeyView, ImportIds, ImportView, ImportWithCountView, LeadView, LinkedView, MAX_ROWS, NewCampaign,
+    ReportView,
 };
 
 /// 50 activities of 20 KiB and their other fields, with every tenth character escaped (`\u00e9`).
@@ -367,18 +369,41 @@ endpoints![
         success: Success::list::<ApiKeyView>(),
         query: &[param::LIMIT.param, param::CURSOR],
         api_keys: &[Action::BatchGetItem],
+        partitions: &[(Action::BatchGetItem, Partition::Usage)],
         indexes: &[GSI1.name],
         ..Spec::DEFAULT
     },
     RevokeApiKey = Spec {
         summary: "Revoke an API key",
-        description: "The key is refused within a minute, and stays in the list.",
+        description: "The key is refused within a minute, and stays in the list. The organization's last key with the scope \
+              `admin` cannot be revoked.",
         method: Method::Delete,
         path: "/api-keys/{key_id}",
         scope: Scope::Admin,
         success: Success::message(),
-        api_keys: &[Action::UpdateItem],
+        conflicts: &[Conflict::LastAdminKey],
+        api_keys: &[Action::BatchGetItem, Action::ConditionCheckItem, Action::UpdateItem],
+        partitions: &[(Action::PutItem, Partition::Audit)],
         indexes: &[GSI1.name],
+        ..Spec::DEFAULT
+    },
+    ListAuditLog = Spec {
+        summary: "List the audit log, newest first",
+        description: "Who did what: the creation and revocation of API keys, deletions, and what the operator did to the \
+              organization. Every filter that is given narrows the list.",
+        method: Method::Get,
+        path: "/audit-log",
+        scope: Scope::Admin,
+        success: Success::list::<AuditEntryView>(),
+        query: &[
+            param::LIMIT.param,
+            param::CURSOR,
+            param::AUDIT_ACTOR,
+            param::AUDIT_ACTION,
+            param::AUDIT_FROM,
+            param::AUDIT_TO,
+        ],
+        partitions: &[(Action::Query, Partition::Audit)],
         ..Spec::DEFAULT
     },
 ];

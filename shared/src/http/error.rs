@@ -80,6 +80,9 @@ pub enum ApiError {
     /// 409: the organization has as many active campaigns as it may have.
     #[error("An organization can have at most {} active campaigns", MAX_ACTIVE_CAMPAIGNS)]
     TooManyActiveCampaigns,
+    /// 409: without the API key, the organization would have no key left that can manage its keys.
+    #[error("The last admin key cannot be revoked")]
+    LastAdminKey,
     /// 422: the `Idempotency-Key` was used for another request (draft-ietf-httpapi-idempotency-key-header, §2.7).
     #[error("Idempotency-Key was already used for a different request")]
     KeyReused,
@@ -127,9 +130,11 @@ impl ApiError {
             Self::Forbidden => 403,
             Self::NoRoute | Self::NotFound(_) => 404,
             Self::MethodNotAllowed { .. } => 405,
-            Self::EmailTaken(_) | Self::TooManyActiveCampaigns | Self::InProgress { .. } | Self::AlreadyCreated(_) => {
-                409
-            }
+            Self::EmailTaken(_)
+            | Self::TooManyActiveCampaigns
+            | Self::LastAdminKey
+            | Self::InProgress { .. }
+            | Self::AlreadyCreated(_) => 409,
             Self::PreconditionFailed => 412,
             Self::BodyTooLarge { .. } | Self::TooManyRows { .. } => 413,
             Self::UnsupportedMediaType { .. } | Self::UnsupportedContentEncoding => 415,
@@ -164,6 +169,7 @@ impl ApiError {
             | Self::PreconditionFailed
             | Self::EmailTaken(_)
             | Self::TooManyActiveCampaigns
+            | Self::LastAdminKey
             | Self::KeyReused
             | Self::AlreadyCreated(_)
             | Self::Internal(_) => None,
@@ -185,6 +191,7 @@ impl From<repositories::Error> for ApiError {
             repositories::Error::NotFound(kind) => Self::NotFound(kind),
             repositories::Error::EmailTaken(email) => Self::EmailTaken(email.as_str().to_owned()),
             repositories::Error::TooManyActiveCampaigns => Self::TooManyActiveCampaigns,
+            repositories::Error::LastAdminKey => Self::LastAdminKey,
             repositories::Error::VersionMismatch => Self::PreconditionFailed,
             // Only the metadata of an item can grow that far.
             repositories::Error::TooLarge(kind) => Self::invalid("metadata", kind),

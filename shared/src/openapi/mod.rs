@@ -36,7 +36,7 @@ const ABOUT: &str = "Contacts of an organization with their timelines, the impor
     itself names: a `PUT` shows the contact, and a dry run of an upload shows which emails exist. `admin` allows everything.";
 
 /// The kinds of resources, by the first segment of their paths, each with its description.
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 8] = [
     ("contacts", "People, each with one email, and the activities of their timelines"),
     ("imports", "Groups of contacts that were loaded together"),
     ("campaigns", "Campaigns that address contacts"),
@@ -44,6 +44,7 @@ const TAGS: [(&str, &str); 7] = [
     ("campaign-leads", "Contacts in campaigns, with their progress"),
     ("companies", "Companies that contacts work for; they come into being with their first contact"),
     ("api-keys", "Credentials of the organization"),
+    ("audit-log", "Who did what, for administrators and auditors"),
 ];
 
 /// The document.

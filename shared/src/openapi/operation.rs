@@ -110,6 +110,7 @@ fn errors(spec: &Spec) -> Vec<ApiError> {
     errors.extend(spec.conflicts.iter().map(|conflict| match conflict {
         Conflict::EmailTaken => ApiError::EmailTaken("john.doe@example.com".to_owned()),
         Conflict::TooManyActiveCampaigns => ApiError::TooManyActiveCampaigns,
+        Conflict::LastAdminKey => ApiError::LastAdminKey,
     }));
     errors
 }

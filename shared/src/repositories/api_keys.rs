@@ -1,30 +1,32 @@
 //! API keys, which are found by the hash of their secret, and listed and revoked by their id through an index.
 
-use std::collections::BTreeSet;
+mod revoke;
 
-use chrono::{DateTime, Utc};
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::idempotency::IdempotencyRecord;
 use super::listing::{self, ListRow, ListRows, Page, PageRow};
-use super::{Error, OrgTable, Result};
+use super::{OrgTable, Result, api_key_uses};
 use crate::domain::api_key::ApiKeyHash;
-use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, Kind, Line, NewApiKey, OrgId, RateLimit, Scope, time};
-use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{Item, ItemType, decode, encode, text};
+use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, AuditAction, Line, NewApiKey, OrgId, RateLimit, Scope, time};
+use crate::dynamodb::item::{Item, ItemType, decode, encode, key_of, text};
 use crate::dynamodb::keys;
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::QueryOptions;
-use crate::dynamodb::{self, Conditional, Cursor, TableClient};
+use crate::dynamodb::{self, Cursor, TableClient};
 
-const ORG_ID: &str = "org_id";
-const REVOKED_AT: &str = "revoked_at";
+pub use revoke::LastAdminKey;
 
 /// The API keys of one organization.
 #[derive(Debug)]
 pub struct ApiKeys {
     pub(crate) table: OrgTable,
+    /// The lifetime of a key that is created without an expiry; `None` for no end.
+    pub(crate) default_lifetime: Option<TimeDelta>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -50,16 +52,21 @@ struct ApiKeyItem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TransactionItem {
     ApiKey,
+    AuditEntry,
     IdempotencyRecord,
+    /// The admin key that is left after a revocation.
+    Witness,
 }
 
 impl ApiKeys {
-    /// A new API key that is not stored yet.
-    pub fn draft(&self, new: NewApiKey, secret: &ApiKeySecret) -> ApiKey {
+    /// A new API key that is not stored yet. Without an expiry it gets the default lifetime.
+    pub fn draft(&self, mut new: NewApiKey, secret: &ApiKeySecret) -> ApiKey {
+        let default_expiry = self.default_lifetime.map(|lifetime| self.table.now + lifetime);
+        new.valid_until = new.valid_until.or(default_expiry);
         ApiKey::new(self.table.new_id(), self.table.org, new, secret, self.table.now)
     }
 
-    /// Stores a new key under the hash of its secret, in one transaction with the idempotency record.
+    /// Stores a new key under the hash of its secret, in one transaction with the audit entry and the idempotency record.
     ///
     /// # Errors
     /// [`Error::AlreadyCompleted`], or the database's.
@@ -71,10 +78,12 @@ impl ApiKeys {
     ) -> Result<()> {
         let mut transaction = self.table.client.transaction();
         transaction.put_new(TransactionItem::ApiKey, to_item(hash, key)?);
+        let entry = self.table.audit_entry(AuditAction::ApiKeyCreated, key.id)?;
+        transaction.put(TransactionItem::AuditEntry, entry);
         self.table.commit_new(transaction, TransactionItem::IdempotencyRecord, idempotency_record).await
     }
 
-    /// A page of the organization's keys, newest first, including revoked and expired ones.
+    /// A page of the organization's keys with their last uses, newest first, including revoked and expired ones.
     ///
     /// # Errors
     /// The database's.
@@ -94,12 +103,18 @@ impl ApiKeys {
         for entry in found.entries {
             if let Some(id) = listing::skip_unreadable(parse_index_sort_key(&entry.index_sk))? {
                 ids.push(id);
-                item_keys.push(entry.key);
+                item_keys.extend([entry.key, keys::api_key_use(*org, id)]);
             }
         }
-        let mut api_keys = Vec::with_capacity(ids.len());
+        let (mut api_keys, mut uses) = (Vec::with_capacity(ids.len()), HashMap::new());
         for item in client.batch_get(&item_keys).await? {
-            api_keys.extend(listing::skip_unreadable(from_item(item))?);
+            match key_of(&item).and_then(|key| keys::parse_api_key_use(&key)) {
+                Some(id) => uses.extend(listing::skip_unreadable(api_key_uses::from_item(item))?.map(|at| (id, at))),
+                None => api_keys.extend(listing::skip_unreadable(from_item(item))?),
+            }
+        }
+        for api_key in &mut api_keys {
+            api_key.last_used_at = uses.remove(&api_key.id);
         }
         let in_order = listing::in_order(ids, api_keys, |api_key: &ApiKey| api_key.id);
         let is_own = |api_key: &ApiKey| api_key.org_id == *org;
@@ -109,27 +124,6 @@ impl ApiKeys {
             None => None,
         };
         Ok(ListRows { rows, last_evaluated })
-    }
-
-    /// Revokes a key. A key that is revoked already keeps the time of its first revocation.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], or the database's.
-    pub async fn revoke(&self, id: ApiKeyId) -> Result<()> {
-        let OrgTable { client, org, now, .. } = &self.table;
-        let range = keys::api_key_by_id(*org, id);
-        let found = client.query_index(&GSI1, &range, None, QueryOptions::default()).await?;
-        let entry = found.entries.into_iter().next().ok_or(Error::NotFound(Kind::ApiKey))?;
-        let mut update = Update::new();
-        update.touch(REVOKED_AT, text(time::to_millis(*now)));
-        let condition = Condition::equals(ORG_ID, text(org.to_string())).and_absent(REVOKED_AT);
-        let stored = match client.update_if(&entry.key, update, condition).await? {
-            Conditional::Applied(_) => return Ok(()),
-            Conditional::Refused(None) => return Err(Error::NotFound(Kind::ApiKey)),
-            Conditional::Refused(Some(item)) => from_item(item)?,
-        };
-        // A key of this organization was revoked before, perhaps by an earlier attempt of this very call.
-        if stored.org_id == *org { Ok(()) } else { Err(Error::NotFound(Kind::ApiKey)) }
     }
 }
 
@@ -161,8 +155,18 @@ pub async fn store(table: &crate::dynamodb::Table, hash: &ApiKeyHash, key: &ApiK
 
 /// The item of an API key.
 fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
-    let ApiKey { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at, rate_limit } =
-        key.clone();
+    let ApiKey {
+        id,
+        org_id,
+        name,
+        display_prefix,
+        scopes,
+        created_at,
+        valid_until,
+        revoked_at,
+        rate_limit,
+        last_used_at: _,
+    } = key.clone();
     let scopes = scopes.iter().collect();
     let record =
         ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at, rate_limit };
@@ -174,6 +178,16 @@ fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
 fn from_item(item: Item) -> Result<ApiKey> {
     let ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at, rate_limit } =
         decode(item, ItemType::ApiKey)?;
-    let scopes = scopes.into_iter().collect();
-    Ok(ApiKey { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at, rate_limit })
+    Ok(ApiKey {
+        id,
+        org_id,
+        name,
+        display_prefix,
+        scopes: scopes.into_iter().collect(),
+        created_at,
+        valid_until,
+        revoked_at,
+        rate_limit,
+        last_used_at: None,
+    })
 }

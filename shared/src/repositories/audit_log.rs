@@ -1,5 +1,7 @@
 //! The audit log of an organization. An entry is written in the transaction of the change that it records, so that neither
 //! exists without the other.
+//!
+//! An entry whose time is over is hidden at once, although DynamoDB may remove it days later (TTL).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -54,7 +56,7 @@ impl AuditLog {
         limit: Option<usize>,
         cursor: Option<Cursor>,
     ) -> Result<Page<R>> {
-        let org = self.table.org;
+        let OrgTable { org, now, .. } = self.table;
         let first_at = |time| keys::audit_entry(org, ids::first_uuid_at(time).into()).sk;
         let mut range = keys::audit_log(org);
         if let Some(from) = filter.from {
@@ -67,7 +69,7 @@ impl AuditLog {
         if range.is_empty() {
             return Ok(Page { rows: Vec::new(), next: None });
         }
-        let shows = |entry: &AuditEntry| filter.matches(entry);
+        let shows = |entry: &AuditEntry| now < entry.expires_at && filter.matches(entry);
         let filter = RangeFilter { range, is_sparse: filter.is_sparse(), shows };
         listing::page_of_range(&self.table, limit, cursor, filter).await
     }
@@ -103,10 +105,14 @@ impl Listed for AuditEntry {
     }
 
     fn from_item(item: Item) -> Result<Self> {
+        let error = unreadable(&item, ItemType::AuditEntry);
         let id: Option<AuditEntryId> = key_of(&item).and_then(|key| keys::parse_audit_entry(&key));
-        let id = id.ok_or_else(|| unreadable(&item, ItemType::AuditEntry))?;
-        let AuditItem { at, actor_type, actor_id, action, subject_id, request_id, expires_at: _ } =
+        let AuditItem { at, actor_type, actor_id, action, subject_id, request_id, expires_at } =
             decode(item, ItemType::AuditEntry)?;
-        Ok(Self { id, at, actor: AuditActor { actor_type, id: actor_id }, action, subject_id, request_id })
+        let (Some(id), Some(expires_at)) = (id, DateTime::from_timestamp(expires_at, 0)) else {
+            return Err(error.into());
+        };
+        let actor = AuditActor { actor_type, id: actor_id };
+        Ok(Self { id, at, actor, action, subject_id, request_id, expires_at })
     }
 }

@@ -12,7 +12,7 @@ use super::idempotency::IdempotencyRecord;
 use super::listing::{self, Listed, Page, PageRow, RangeFilter};
 use super::{Error, OrgTable, Result, cascade};
 use crate::domain::{
-    Campaign, CampaignDetails, CampaignFilter, CampaignId, CampaignPatch, Kind, LeadMagnet, LeadMagnetId,
+    AuditAction, Campaign, CampaignDetails, CampaignFilter, CampaignId, CampaignPatch, Kind, LeadMagnet, LeadMagnetId,
     MAX_ACTIVE_CAMPAIGNS, OrgId, time,
 };
 use crate::dynamodb::expression::{Condition, Update};
@@ -58,6 +58,7 @@ enum TransactionItem {
     LeadMagnet,
     ActiveCampaigns,
     Tombstone,
+    AuditEntry,
     IdempotencyRecord,
 }
 
@@ -167,6 +168,7 @@ impl Campaigns {
             let mut transaction = self.table.client.transaction();
             transaction.delete_if(TransactionItem::Campaign, &keys::campaign(org, id), same_version(&campaign));
             transaction.put(TransactionItem::Tombstone, cascade::tombstone(&deleted, now)?);
+            transaction.put(TransactionItem::AuditEntry, self.table.audit_entry(AuditAction::CampaignDeleted, id)?);
             if let Some(lead_magnet) = campaign.lead_magnet_id {
                 transaction.delete(TransactionItem::LeadMagnet, &keys::lead_magnet(org, lead_magnet));
             }

@@ -15,6 +15,9 @@ pub enum Error {
     /// The organization has as many active campaigns as it may have.
     #[error("the organization has {} active campaigns", MAX_ACTIVE_CAMPAIGNS)]
     TooManyActiveCampaigns,
+    /// No other API key of the organization has the scope `admin`, is unrevoked and unexpired.
+    #[error("the last admin key cannot be revoked")]
+    LastAdminKey,
     /// The contact has another version than the client requires.
     #[error("the contact has another version than the one required")]
     VersionMismatch,

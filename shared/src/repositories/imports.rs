@@ -10,7 +10,8 @@ use super::idempotency::IdempotencyRecord;
 use super::listing::{self, Listed, Page, PageRow, RangeFilter};
 use super::{Error, OrgTable, Result, cascade};
 use crate::domain::{
-    CampaignId, Import, ImportDetails, ImportFilter, ImportId, ImportPatch, Kind, NewImport, OrgId, Patch, time,
+    AuditAction, CampaignId, Import, ImportDetails, ImportFilter, ImportId, ImportPatch, Kind, NewImport, OrgId, Patch,
+    time,
 };
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{
@@ -48,6 +49,7 @@ enum TransactionItem {
     Import,
     IdempotencyRecord,
     Tombstone,
+    AuditEntry,
 }
 
 impl Imports {
@@ -124,6 +126,7 @@ impl Imports {
         let mut transaction = self.table.client.transaction();
         transaction.delete_if(TransactionItem::Import, &keys::import(org, id), Condition::exists());
         transaction.put(TransactionItem::Tombstone, cascade::tombstone(&deleted, now)?);
+        transaction.put(TransactionItem::AuditEntry, self.table.audit_entry(AuditAction::ImportDeleted, id)?);
         let outcome = self.table.client.commit(transaction).await?;
         self.table.cache.imports.remove(&(self.table.org, id));
         match outcome {

@@ -5,6 +5,7 @@
 //! name another organization.
 
 mod activities;
+pub(crate) mod api_key_uses;
 pub mod api_keys;
 mod audit_log;
 mod campaigns;
@@ -28,7 +29,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use activities::Activities;
-pub use api_keys::ApiKeys;
+pub use api_keys::{ApiKeys, LastAdminKey};
 pub use audit_log::{AuditContext, AuditLog};
 pub use campaigns::Campaigns;
 pub use companies::Companies;

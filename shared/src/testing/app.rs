@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::StreamSpecification;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -131,6 +131,12 @@ impl TestApp {
         self.restart();
     }
 
+    /// Gives API keys that are created without an expiry this lifetime, and restarts the API.
+    pub fn set_api_key_lifetime(&mut self, lifetime: TimeDelta) {
+        self.config.api_key_lifetime = Some(lifetime);
+        self.restart();
+    }
+
     /// Replaces the process by a new one on the same table: all caches are empty.
     pub fn restart(&mut self) {
         self.restart_with(system::rng());
@@ -156,9 +162,12 @@ impl TestApp {
         self.clock.offset_millis.fetch_add(by.num_milliseconds(), Ordering::Relaxed);
     }
 
-    /// Stops the API's clock, so that only [`TestApp::advance_clock`] moves it.
+    /// Stops the API's clock at the beginning of the hour, so that only [`TestApp::advance_clock`] moves it.
     pub fn stop_clock(&self) {
-        self.clock.stopped_at.get_or_init(Utc::now);
+        self.clock.stopped_at.get_or_init(|| {
+            let now = Utc::now();
+            now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now)
+        });
     }
 
     /// Whether the table lies on the embedded engine, which counts capacity units as DynamoDB does. DynamoDB Local

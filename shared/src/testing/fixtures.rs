@@ -5,11 +5,14 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Tenant, TestApp, TestRequest};
+use crate::auth::Principal;
 use crate::domain::{
-    Activity, ApiKey, ApiKeySecret, Campaign, CampaignId, Contact, ContactId, ContactPatch, Import, ImportId, Lead,
-    LeadFilter, Linked, NewApiKey, NewContact, NewImport, RateLimit, Scope, TimelineFilter, TimelinePage,
+    Activity, ApiKey, ApiKeySecret, AuditAction, AuditEntry, AuditFilter, Campaign, CampaignId, Contact, ContactId,
+    ContactPatch, Import, ImportId, Lead, LeadFilter, Linked, NewApiKey, NewContact, NewImport, RateLimit, Scope,
+    TimelineFilter, TimelinePage,
 };
 use crate::endpoint::Endpoint;
+use crate::repositories::Organizations;
 use crate::wire::{FromBody, NewActivities, NewCampaign};
 
 /// Contacts and their activities.
@@ -131,6 +134,26 @@ impl TestApp {
         let key = keys.draft(new, &secret);
         keys.create(&secret.hash(), &key, None).await.expect("the key can be stored");
         (secret, key)
+    }
+}
+
+/// Audit log and organizations.
+impl TestApp {
+    /// Reads the audit log of [`TestApp::org`], newest first.
+    pub async fn audit_log(&self) -> Vec<AuditEntry> {
+        let audit_log = self.ctx().audit_log(&self.principal(&self.org).await);
+        audit_log.list(&AuditFilter::default(), None, None).await.expect("the audit log can be read").rows
+    }
+
+    /// The actions of the audit log with their subjects and the ids of their requests, newest first.
+    pub async fn audited(&self) -> Vec<(AuditAction, String, String)> {
+        let entries = self.audit_log().await.into_iter();
+        entries.map(|entry| (entry.action, entry.subject_id, entry.request_id)).collect()
+    }
+
+    /// [`TestApp::org`] for its operator.
+    pub fn organization(&self) -> Organizations {
+        self.ctx().organizations(&Principal::operator(self.org.org_id, "test"))
     }
 }
 

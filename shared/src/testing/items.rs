@@ -11,9 +11,12 @@ use crate::repositories::api_keys;
 
 /// The raw items of the table.
 impl TestApp {
-    /// Returns every item of the table, each as one line of JSON.
+    /// Returns every item of the table, each as one line of JSON. The last uses of API keys are left out: a request writes one
+    /// beside its own items, once per hour.
     pub async fn items(&self) -> Vec<String> {
-        self.table().dump().await.expect("the table can be read")
+        let mut items = self.table().dump().await.expect("the table can be read");
+        items.retain(|item| !item.contains("\"type\":\"api_key_use\""));
+        items
     }
 
     /// Counts the items of a type: the value of their attribute `type`.

@@ -119,6 +119,9 @@ pub struct ApiKeyView<'a> {
     revoked_at: Option<String>,
     #[cfg_attr(feature = "openapi", schema(required))]
     rate_limit: Option<RateLimitView>,
+    /// Hour of the last use.
+    #[cfg_attr(feature = "openapi", schema(format = "date-time", required, examples("2024-10-06T12:00:00Z")))]
+    last_used_at: Option<String>,
 }
 
 impl<'a> ApiKeyView<'a> {
@@ -135,6 +138,7 @@ impl<'a> ApiKeyView<'a> {
             expires_at: key.valid_until.map(time::to_exact),
             revoked_at: key.revoked_at.map(time::to_seconds),
             rate_limit: key.rate_limit.map(RateLimitView::from),
+            last_used_at: key.last_used_at.map(time::to_seconds),
         }
     }
 }

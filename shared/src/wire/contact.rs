@@ -11,7 +11,7 @@ use super::body::ObjectBody;
 use super::fields::Component;
 use super::fields::{FieldValue, Fields, FromFields, Input, Purpose};
 use super::param::{self, MAX_PAGE};
-use super::query::{FromQuery, Query};
+use super::query::{FromQuery, Query, restore_plus};
 use super::view::{JsonRow, Resource};
 use crate::domain::json::{JSON_OBJECT, key_order};
 use crate::domain::{
@@ -236,13 +236,8 @@ impl FromQuery for ContactFilter {
             import_id: query.read(errors, &param::IMPORT_ID, str::parse::<ImportId>),
             email: query.read(errors, &param::EMAIL, |text| restore_plus(text).parse::<Email>()),
             company: query.read(errors, &param::COMPANY, str::parse::<CompanyKey>),
-            created_after: query.read(errors, &param::CREATED_AFTER, |text| time::parse(&restore_plus(text))),
-            updated_after: query.read(errors, &param::UPDATED_AFTER, |text| time::parse(&restore_plus(text))),
+            created_after: query.time(errors, &param::CREATED_AFTER),
+            updated_after: query.time(errors, &param::UPDATED_AFTER),
         }
     }
-}
-
-/// Restores each `+` that the client did not encode. It arrives as a space, which neither an email nor a time contains.
-fn restore_plus(text: &str) -> String {
-    text.trim().replace(' ', "+")
 }

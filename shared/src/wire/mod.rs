@@ -6,6 +6,7 @@
 
 mod activity;
 mod api_key;
+mod audit;
 mod body;
 mod bulk;
 mod campaign;
@@ -22,6 +23,7 @@ mod view;
 
 pub use activity::{ActivityView, NewActivities};
 pub use api_key::{ApiKeyView, CreatedApiKey, CreatedApiKeyView};
+pub use audit::AuditEntryView;
 pub(crate) use body::{BODY, MAX_VALUES, parse_json};
 pub use body::{FromBody, ObjectBody};
 pub use bulk::{BulkQuery, MAX_ROWS, OnError, Report, ReportView, Upload, UploadError, columns};

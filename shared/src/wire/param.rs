@@ -3,7 +3,7 @@
 
 use super::bulk::OnError;
 use crate::domain::text::Choice;
-use crate::domain::{CampaignStatus, ImportStatus, InvalidValue, LeadStatus};
+use crate::domain::{AuditAction, CampaignStatus, ImportStatus, InvalidValue, LeadStatus};
 
 /// A query parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +167,20 @@ pub const ICP_PROFILE_ID: Param = Param {
     description: "Only campaigns with this ideal customer profile",
     kind: ParamKind::Uuid,
 };
+/// Filters the audit log by actor.
+pub const AUDIT_ACTOR: Param = Param {
+    name: "actor",
+    description: "Only entries of the actor with this id: that of an API key, or the hash of a token's subject",
+    kind: ParamKind::Text,
+};
+/// Filters the audit log by action.
+pub const AUDIT_ACTION: Param =
+    Param { name: "action", description: "Only entries of this action", kind: ParamKind::Choice(AuditAction::CHOICE) };
+/// The beginning of a period of the audit log.
+pub const AUDIT_FROM: Param =
+    Param { name: "from", description: "Only entries of this time or later", kind: ParamKind::Time };
+/// The end of a period of the audit log.
+pub const AUDIT_TO: Param = Param { name: "to", description: "Only entries before this time", kind: ParamKind::Time };
 
 const fn of_status(description: &'static str, statuses: Choice) -> Param {
     Param { name: "status", description, kind: ParamKind::Choice(statuses) }

@@ -1,9 +1,10 @@
 //! Queries of requests.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::param::{self, IntegerParam, Param};
-use crate::domain::{InvalidValue, ValidationErrors};
+use crate::domain::{InvalidValue, ValidationErrors, time};
 use crate::dynamodb::{Cursor, SortPosition};
 
 /// The parameters of a request, decoded.
@@ -30,6 +31,11 @@ impl Query {
         let is_repeated = values.next().is_some();
         let result = if is_repeated { Err(param::REPEATED) } else { parse(value) };
         errors.check(param.name, result)
+    }
+
+    /// Reads a time; `None` if it was not sent or an error was added.
+    pub(super) fn time(&self, errors: &mut ValidationErrors, param: &Param) -> Option<DateTime<Utc>> {
+        self.read(errors, param, |text| time::parse(&restore_plus(text)))
     }
 
     /// Reads a Boolean parameter; `false` if it was not sent or an error was added.
@@ -63,6 +69,11 @@ impl Query {
         query.extend_pairs(others).append_pair(param::CURSOR.name, &cursor.to_string());
         query.finish()
     }
+}
+
+/// Restores each `+` that the client did not encode. It arrives as a space, which neither an email nor a time contains.
+pub(super) fn restore_plus(text: &str) -> String {
+    text.trim().replace(' ', "+")
 }
 
 /// A value that is read from a query.

@@ -453,6 +453,31 @@ fn the_cache_time_of_the_secret_has_the_bounds_and_the_default_of_the_code() {
 }
 
 #[test]
+fn numbers_of_days_have_the_bounds_and_the_defaults_of_the_code() {
+    let template = template();
+    let read = |variable: &str, days: Option<i64>| {
+        let config = Config::read(|name| match name {
+            name if name == variable => days.map(|days| days.to_string()),
+            name if name == "TABLE_NAME" || name.starts_with("AWS_") => Some("set".to_owned()),
+            _ => None,
+        });
+        let Config { audit_retention, api_key_lifetime, .. } = config.ok()?;
+        let days = if variable == "AUDIT_RETENTION_DAYS" { Some(audit_retention) } else { api_key_lifetime };
+        Some(days.unwrap_or_default().num_days())
+    };
+    for (parameter, variable) in
+        [("AuditRetentionDays", "AUDIT_RETENTION_DAYS"), ("ApiKeyLifetimeDays", "API_KEY_LIFETIME_DAYS")]
+    {
+        let bound = |name: &str| template["Parameters"][parameter][name].as_i64().unwrap();
+        let (min, max) = (bound("MinValue"), bound("MaxValue"));
+        let accepted = [min - 1, min, max, max + 1].map(|days| read(variable, Some(days)));
+        let edit = format!("template.yaml: {parameter}; shared/src/config.rs");
+        assert_eq!(accepted, [None, Some(min), Some(max), None], "{edit}");
+        assert_eq!(read(variable, None), Some(bound("Default")), "{edit}");
+    }
+}
+
+#[test]
 fn cors_allows_every_header_and_method_of_the_endpoints() {
     let template = template();
     let cors = &template["Resources"]["Api"]["Properties"]["CorsConfiguration"];

@@ -8,13 +8,13 @@ use chrono::TimeDelta;
 use serde_json::json;
 use shared::auth::{AuthError, Credentials, Principal};
 use shared::domain::{
-    Activity, ApiKey, ApiKeySecret, CampaignId, Company, CompanyFilter, CompanyKey, Contact, ContactFilter, ContactId,
-    Import, ImportFilter, ImportId, ImportStatus, Lead, LeadFilter, NewApiKey, RequiredVersion, Scope, TimelineFilter,
-    TimelinePage,
+    Activity, ApiKey, ApiKeySecret, AuditEntry, AuditFilter, CampaignId, Company, CompanyFilter, CompanyKey, Contact,
+    ContactFilter, ContactId, Import, ImportFilter, ImportId, ImportStatus, Lead, LeadFilter, NewApiKey,
+    RequiredVersion, Scope, TimelineFilter, TimelinePage,
 };
-use shared::repositories::{IdempotencyKey, IdempotencyRecord};
+use shared::repositories::{IdempotencyKey, IdempotencyRecord, LastAdminKey};
 use shared::system;
-use shared::testing::{TestApp, TestRequest, contact_patch, jane, new_contact, parse_body};
+use shared::testing::{JWT_SECRET, TestApp, TestRequest, contact_patch, deadline, jane, new_contact, parse_body};
 use shared::wire::NewActivities;
 use shared::{Endpoint, RequestContext};
 
@@ -267,7 +267,7 @@ async fn deleting_a_contact_is_two_round_trips() {
     let ctx = test.ctx();
     ctx.contacts(&principal).delete(id, None).await.unwrap();
     assert_calls(&ctx, 3, 2);
-    assert_write_units(&test, &ctx, 8.0);
+    assert_write_units(&test, &ctx, 10.0);
 }
 
 #[tokio::test]
@@ -361,7 +361,7 @@ async fn deleting_an_import_is_one_transaction_for_any_number_of_contacts() {
     }
     let ctx = test.ctx();
     ctx.imports(&principal).delete(import).await.unwrap();
-    assert_cost(&test, &ctx, Cost { calls: 1, rounds: 1, read_units: 0.0, write_units: 4.0 });
+    assert_cost(&test, &ctx, Cost { calls: 1, rounds: 1, read_units: 0.0, write_units: 6.0 });
 }
 
 #[tokio::test]
@@ -399,7 +399,7 @@ async fn a_page_of_imports_and_of_companies_is_one_call() {
 }
 
 #[tokio::test]
-async fn an_api_key_is_created_in_one_call_and_revoked_in_two() {
+async fn an_api_key_is_created_in_one_call_and_revoked_in_three() {
     let test = TestApp::new().await;
     let principal = test.principal(&test.org).await;
     let secret = ApiKeySecret::new(true, system::rng().bytes().unwrap());
@@ -409,16 +409,103 @@ async fn an_api_key_is_created_in_one_call_and_revoked_in_two() {
     let keys = ctx.api_keys(&principal);
     let key = keys.draft(new, &secret);
     keys.create(&secret.hash(), &key, None).await.unwrap();
-    assert_cost(&test, &ctx, Cost { calls: 1, rounds: 1, read_units: 0.0, write_units: 3.0 });
+    assert_cost(&test, &ctx, Cost { calls: 1, rounds: 1, read_units: 0.0, write_units: 5.0 });
 
     let ctx = test.ctx();
     assert_eq!(ctx.api_keys(&principal).list::<ApiKey>(Some(1000), None).await.unwrap().rows.len(), 5);
-    assert_cost(&test, &ctx, Cost { calls: 2, rounds: 2, read_units: 5.5, write_units: 0.0 });
+    // The keys and their last uses are one batch.
+    assert_cost(&test, &ctx, Cost { calls: 2, rounds: 2, read_units: 10.5, write_units: 0.0 });
 
-    for write_units in [1.0, 0.0] {
+    for (calls, write_units) in [(3, 4.0), (2, 0.0)] {
         let ctx = test.ctx();
-        ctx.api_keys(&principal).revoke(key.id).await.unwrap();
-        assert_cost(&test, &ctx, Cost { calls: 2, rounds: 2, read_units: 0.5, write_units });
+        ctx.api_keys(&principal).revoke(key.id, LastAdminKey::Keep).await.unwrap();
+        assert_cost(&test, &ctx, Cost { calls, rounds: calls, read_units: 1.5, write_units });
+    }
+
+    // That of an admin key reads the others, in one batch of a hundred, and checks one of them.
+    let (_, admin) = test.create_api_key(&[Scope::Admin]).await;
+    let ctx = test.ctx();
+    ctx.api_keys(&principal).revoke(admin.id, LastAdminKey::Keep).await.unwrap();
+    assert_calls(&ctx, 5, 5);
+    assert_write_units(&test, &ctx, 6.0);
+}
+
+#[tokio::test]
+async fn the_use_of_a_key_is_one_write_per_hour_and_process_beside_the_request() {
+    let test = TestApp::new().await;
+    test.stop_clock();
+    let principal = test.principal(&test.org).await;
+    let none = Cost { calls: 0, rounds: 0, read_units: 0.0, write_units: 0.0 };
+    for _ in 0..3 {
+        let ctx = test.ctx();
+        let imports = ctx.imports(&principal);
+        let filter = ImportFilter::default();
+        let (page, ()) = tokio::join!(imports.list::<Import>(&filter, None, None), ctx.record_key_use(&principal));
+        page.unwrap();
+        assert_calls(&ctx, 2, 1);
+        assert_write_units(&test, &ctx, 1.0);
+        for _ in 0..59 {
+            test.advance_clock(TimeDelta::minutes(1));
+            let ctx = test.ctx();
+            ctx.record_key_use(&principal).await;
+            assert_cost(&test, &ctx, none);
+        }
+        test.advance_clock(TimeDelta::minutes(1));
+    }
+    // Another process at the same time, whose write may be refused.
+    test.ctx().record_key_use(&principal).await;
+    let ctx = test.start_plain_process().request_context(deadline(), "test");
+    ctx.record_key_use(&principal).await;
+    assert_calls(&ctx, 1, 1);
+}
+
+#[tokio::test]
+async fn a_token_has_no_use_to_record() {
+    let test = TestApp::new().await;
+    let token = format!("Bearer {}", test.org.jwt(JWT_SECRET, TimeDelta::hours(1)));
+    let credentials = Credentials { api_key: None, authorization: Some(&token) };
+    let principal = test.ctx().authenticate(credentials).await.unwrap();
+    let ctx = test.ctx();
+    ctx.record_key_use(&principal).await;
+    assert_calls(&ctx, 0, 0);
+}
+
+#[tokio::test]
+async fn whether_an_organization_is_suspended_is_one_read_per_minute_and_process() {
+    let test = TestApp::new().await;
+    test.stop_clock();
+    let token = format!("Bearer {}", test.org.jwt(JWT_SECRET, TimeDelta::hours(2)));
+    let by_key = |key| Credentials { api_key: Some(key), authorization: None };
+    let by_token = Credentials { api_key: None, authorization: Some(&token) };
+    let [admin, read] = [&test.org.admin_key, &test.org.read_key].map(ApiKeySecret::in_clear);
+    let calls = async |credentials: Credentials<'_>| {
+        let ctx = test.ctx();
+        ctx.authenticate(credentials).await.unwrap();
+        ctx.consumed_capacity().calls
+    };
+    for _ in 0..2 {
+        assert_eq!(calls(by_token).await, 1, "the organization");
+        assert_eq!(calls(by_key(admin)).await, 1, "the key");
+        assert_eq!(calls(by_key(read)).await, 1, "the other key");
+        test.advance_clock(TimeDelta::seconds(59));
+        assert_eq!(calls(by_key(admin)).await + calls(by_key(read)).await + calls(by_token).await, 0, "cached");
+        test.advance_clock(TimeDelta::seconds(1));
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_the_audit_log_is_one_call() {
+    let test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    for _ in 0..5 {
+        test.create_api_key(&[Scope::Read]).await;
+    }
+    for limit in [3, 5, 1000] {
+        let ctx = test.ctx();
+        let filter = AuditFilter { from: Some(ctx.now() - TimeDelta::hours(1)), ..AuditFilter::default() };
+        let page = ctx.audit_log(&principal).list::<AuditEntry>(&filter, Some(limit), None).await.unwrap();
+        assert_eq!((page.rows.len(), page.next.is_some()), (limit.min(5), limit < 5));
+        assert_cost(&test, &ctx, Cost { calls: 1, rounds: 1, read_units: 1.0, write_units: 0.0 });
     }
 }
 
@@ -456,7 +543,7 @@ async fn authentication_caches_api_keys_and_never_reads_a_mistyped_one() {
     assert_eq!(authenticate(key).await, (true, 1));
     assert_eq!(authenticate(key).await, (true, 0), "a known key is cached");
 
-    keys.revoke(created.id).await.unwrap();
+    keys.revoke(created.id, LastAdminKey::Keep).await.unwrap();
     test.advance_clock(TimeDelta::seconds(59));
     assert_eq!(authenticate(key).await, (true, 0), "a known key is cached for a minute");
     test.advance_clock(TimeDelta::seconds(1));

@@ -20,7 +20,7 @@ use crate::cascade::process;
 const IMPORTS: usize = 150;
 const LEADS: usize = 150;
 /// The children that the transaction of a delete takes.
-const DELETED_AT_ONCE: usize = 97;
+const DELETED_AT_ONCE: usize = 96;
 
 /// Creates a contact with 150 leads that is a member of 150 imports.
 async fn contact_with_children(test: &TestApp) -> (ContactId, Vec<ImportId>) {
@@ -64,9 +64,14 @@ async fn put_lead(test: &TestApp, campaign_id: CampaignId, contact_id: ContactId
 }
 
 async fn assert_nothing_is_deleted(test: &TestApp) {
-    for (item_type, count) in
-        [("contact", 1), ("email_lock", 1), ("membership", IMPORTS), ("lead", LEADS), ("tombstone", 0)]
-    {
+    for (item_type, count) in [
+        ("contact", 1),
+        ("email_lock", 1),
+        ("membership", IMPORTS),
+        ("lead", LEADS),
+        ("tombstone", 0),
+        ("audit_entry", 0),
+    ] {
         assert_eq!(test.count_items(item_type).await, count, "{item_type}");
     }
 }

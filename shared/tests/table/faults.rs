@@ -11,12 +11,12 @@ use futures_util::stream;
 use serde_json::json;
 use shared::auth::{AuthError, Credentials};
 use shared::domain::{
-    Activity, ApiKey, ApiKeySecret, Contact, ContactFilter, Email, ImportStatus, Lead, LeadFilter, LeadStatus,
-    NewApiKey, RequiredVersion, Scope, TimelineFilter, TimelinePage,
+    Activity, ApiKey, ApiKeySecret, AuditAction, Contact, ContactFilter, Email, ImportStatus, Lead, LeadFilter,
+    LeadStatus, NewApiKey, RequiredVersion, Scope, TimelineFilter, TimelinePage,
 };
 use shared::dynamodb;
 use shared::repositories::Error;
-use shared::repositories::{IdempotencyKey, IdempotencyRecord};
+use shared::repositories::{IdempotencyKey, IdempotencyRecord, LastAdminKey};
 use shared::system;
 use shared::testing::fault::{CancellationReason, Fault, FaultKind, Operation, RecordedCall, ThrottlingError};
 use shared::testing::{TestApp, contact_patch, jane, new_contact, parse_body};
@@ -314,22 +314,30 @@ async fn creating_an_api_key_survives_every_fault_and_happens_once() {
 
 #[tokio::test]
 async fn revoking_an_api_key_survives_every_fault_and_keeps_its_timestamp() {
-    for operation in [Operation::Query, Operation::UpdateItem] {
+    for operation in [Operation::Query, Operation::GetItem, Operation::BatchGetItem, Operation::TransactWriteItems] {
         for fault in transient_faults(operation) {
             let mut test = TestApp::new().await;
             let proxy = test.start_fault_proxy().await;
             let principal = test.principal(&test.org).await;
-            let (secret, key) = test.create_api_key(&[Scope::Read]).await;
+            let (secret, key) = test.create_api_key(&[Scope::Admin]).await;
             let mut timestamps = BTreeSet::new();
             for _ in 0..2 {
                 proxy.inject(operation, fault.clone());
-                assert_eq!(test.ctx().api_keys(&principal).revoke(key.id).await, Ok(()), "{operation:?} {fault:?}");
+                let revoked = test.ctx().api_keys(&principal).revoke(key.id, LastAdminKey::Keep).await;
+                assert_eq!(revoked, Ok(()), "{operation:?} {fault:?}");
                 let keys = test.ctx().api_keys(&principal).list::<ApiKey>(Some(100), None).await.unwrap().rows;
                 timestamps
                     .extend(keys.into_iter().filter(|listed| listed.id == key.id).map(|listed| listed.revoked_at));
                 test.advance_clock(TimeDelta::hours(1));
             }
             assert!(timestamps.len() == 1 && !timestamps.contains(&None), "{operation:?} {fault:?}: {timestamps:?}");
+            proxy.clear_faults();
+            let actions: Vec<_> = test.audit_log().await.into_iter().map(|entry| entry.action).collect();
+            assert_eq!(
+                actions,
+                [AuditAction::ApiKeyRevoked, AuditAction::ApiKeyCreated],
+                "{operation:?} {fault:?}: one entry per change"
+            );
             let credentials = Credentials { api_key: Some(secret.in_clear()), authorization: None };
             let error = test.ctx().authenticate(credentials).await.unwrap_err();
             assert_eq!(error, AuthError::Unauthenticated, "{operation:?} {fault:?}");

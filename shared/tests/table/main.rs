@@ -6,6 +6,7 @@ mod cascade;
 mod deletes;
 mod faults;
 mod linking;
+mod organizations;
 mod races;
 mod rate_limits;
 mod timeline;

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 use serde_json::json;
 use shared::domain::{
-    Activity, Contact, ContactFilter, ContactPatch, Email, Kind, RequiredVersion, TimelineFilter, TimelinePage,
+    Activity, ApiKey, ApiKeyId, AuditAction, Contact, ContactFilter, ContactPatch, Email, Kind, RequiredVersion, Scope,
+    TimelineFilter, TimelinePage,
 };
 use shared::dynamodb::Parent;
 use shared::repositories::Error;
-use shared::repositories::{IdempotencyKey, IdempotencyRecord};
+use shared::repositories::{IdempotencyKey, IdempotencyRecord, LastAdminKey};
 use shared::testing::fault::{Fault, HoldPoint, Operation};
 use shared::testing::{TestApp, contact_patch, deadline, jane, new_contact, parse_body};
 use shared::wire::NewActivities;
@@ -299,6 +301,93 @@ async fn an_activity_recorded_during_the_delete_of_its_contact_is_never_visible_
         process_batch(&direct, &removed(&tombstone), deadline).await;
         assert_eq!(test.count_items("activity").await, 0, "{operation:?}: removed when the tombstone expires");
     }
+}
+
+/// The ids of the organization's admin keys that are neither revoked nor expired.
+async fn admin_keys(test: &TestApp) -> Vec<ApiKeyId> {
+    let (ctx, principal) = (test.ctx(), test.principal(&test.org).await);
+    let keys = ctx.api_keys(&principal).list::<ApiKey>(None, None).await.unwrap().rows;
+    keys.into_iter().filter(|key| key.is_admin_key_at(ctx.now())).map(|key| key.id).collect()
+}
+
+/// Two administrators revoke each other's key. The second revocation has found its witness before the first one takes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_revocations_of_the_last_two_admin_keys_one_is_refused() {
+    for (policy, left) in [(LastAdminKey::Keep, 1), (LastAdminKey::Allow, 0)] {
+        let mut test = TestApp::new().await;
+        test.create_api_key(&[Scope::Admin]).await;
+        let [first, second] = admin_keys(&test).await.try_into().unwrap();
+        let direct = test.app.clone();
+        let proxy = test.start_fault_proxy().await;
+        let principal = test.principal(&test.org).await;
+        let mut hold = proxy.hold(Operation::TransactWriteItems, HoldPoint::BeforeExecution);
+        let (ctx, other_ctx) = (test.ctx(), direct.request_context(deadline(), "other"));
+        let revocation = async { ctx.api_keys(&principal).revoke(first, policy).await };
+        let other_revocation = async {
+            hold.reached().await;
+            let revoked = other_ctx.api_keys(&principal).revoke(second, LastAdminKey::Keep).await;
+            hold.release();
+            revoked
+        };
+
+        let (revoked, other_revoked) = tokio::join!(revocation, other_revocation);
+
+        assert_eq!(other_revoked, Ok(()), "{policy:?}: the first key was left");
+        let expected = if policy == LastAdminKey::Keep { Err(Error::LastAdminKey) } else { Ok(()) };
+        assert_eq!((revoked, admin_keys(&test).await.len()), (expected, left), "{policy:?}");
+        let entries = test.audit_log().await;
+        let revocations = entries.iter().filter(|entry| entry.action == AuditAction::ApiKeyRevoked).count();
+        assert_eq!(revocations, 2 - left, "{policy:?}: a refused revocation has no entry");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_revocations_of_all_admin_keys_one_is_refused() {
+    const KEYS: usize = 8;
+    let test = TestApp::new().await;
+    for _ in 1..KEYS {
+        test.create_api_key(&[Scope::Admin]).await;
+    }
+    let (principal, ids) = (test.principal(&test.org).await, admin_keys(&test).await);
+
+    let revocations = ids.iter().map(|id| {
+        let (test, principal) = (&test, &principal);
+        async move { test.ctx().api_keys(principal).revoke(*id, LastAdminKey::Keep).await }
+    });
+    let outcomes = join_all(revocations).await;
+
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), KEYS - 1, "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Err(Error::LastAdminKey)).count(), 1, "{outcomes:?}");
+    assert_eq!(admin_keys(&test).await.len(), 1);
+}
+
+/// A revocation takes the key as its witness that never expires. That one is revoked before the transaction, and a key that
+/// expires is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_whose_witness_is_gone_finds_another() {
+    let mut test = TestApp::new().await;
+    let [own] = admin_keys(&test).await.try_into().unwrap();
+    let (_, lasting) = test.create_api_key(&[Scope::Admin]).await;
+    let (secret, expiring) = test.create_api_key(&[Scope::Admin]).await;
+    let valid_until = Some(test.ctx().now() + TimeDelta::hours(1));
+    test.put_api_key(&secret, &ApiKey { valid_until, ..expiring.clone() }).await;
+    let direct = test.app.clone();
+    let proxy = test.start_fault_proxy().await;
+    let principal = test.principal(&test.org).await;
+    let mut hold = proxy.hold(Operation::TransactWriteItems, HoldPoint::BeforeExecution);
+    let (ctx, other_ctx) = (test.ctx(), direct.request_context(deadline(), "other"));
+    let revocation = async { ctx.api_keys(&principal).revoke(own, LastAdminKey::Keep).await };
+    let other_revocation = async {
+        hold.reached().await;
+        other_ctx.api_keys(&principal).revoke(lasting.id, LastAdminKey::Keep).await.unwrap();
+        hold.release();
+    };
+
+    let (revoked, ()) = tokio::join!(revocation, other_revocation);
+
+    assert_eq!((revoked, admin_keys(&test).await), (Ok(()), vec![expiring.id]));
+    let commits = proxy.take_calls().iter().filter(|call| call.operation == Operation::TransactWriteItems).count();
+    assert_eq!(commits, 2, "the first one was refused");
 }
 
 /// Pages through three thousand contacts while a third of them are deleted and others are created.

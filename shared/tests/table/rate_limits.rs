@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use serde_json::json;
-use shared::auth::Principal;
+use shared::auth::{Actor, Principal};
 use shared::domain::RateLimit;
 use shared::dynamodb::keys;
 use shared::testing::fault::{Fault, Operation, ThrottlingError};
@@ -227,6 +227,8 @@ async fn a_request_is_served_although_its_usage_cannot_be_reported() {
     test.stop_clock();
     let key = test.create_limited_key(1, 5).await;
     let proxy = test.start_fault_proxy().await;
+    test.ctx().record_key_use(&test.principal_of(&key).await).await;
+    proxy.take_calls();
     let request = TestRequest::to(ENDPOINT, &test.org).header("x-api-key", key.in_clear());
     for fault in [
         Fault::InternalServerError,
@@ -255,6 +257,8 @@ async fn a_refused_request_reports_what_was_admitted_before_it() {
     let others_used = test.ctx().now() + TimeDelta::seconds(20);
     put_bucket(&test, &principal, others_used.timestamp_micros()).await;
     let proxy = test.start_fault_proxy().await;
+    test.ctx().record_key_use(&principal).await;
+    proxy.take_calls();
     let request = TestRequest::to(ENDPOINT, &test.org).header("x-api-key", key.in_clear());
 
     // The report of the first one is refused by its condition, and shows what others have used.
@@ -366,8 +370,8 @@ async fn put_bucket(test: &TestApp, principal: &Principal, full_at: impl ToStrin
 
 fn key_id(principal: &Principal) -> shared::domain::ApiKeyId {
     match principal.actor() {
-        shared::auth::Actor::ApiKey { id, .. } => *id,
-        actor @ shared::auth::Actor::Token { .. } => panic!("{actor:?}"),
+        Actor::ApiKey { id, .. } => *id,
+        actor @ (Actor::Token { .. } | Actor::Operator { .. }) => panic!("{actor:?}"),
     }
 }
 

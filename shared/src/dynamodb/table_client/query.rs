@@ -66,7 +66,18 @@ impl TableClient {
         exclusive_start_sk: Option<&str>,
         options: QueryOptions,
     ) -> Result<QueryPage> {
-        let output = self.send_query(self.table_query(range, exclusive_start_sk, options)).await?;
+        let start = match exclusive_start_sk {
+            // DynamoDB refuses a start outside of the range, such as that of a page that another filter has found.
+            Some(sk) if !range.contains(sk) => {
+                let is_before_range = (sk > range.last.as_str()) == options.descending;
+                if !is_before_range {
+                    return Ok(QueryPage { items: Vec::new(), last_evaluated_sk: None });
+                }
+                None
+            }
+            start => start,
+        };
+        let output = self.send_query(self.table_query(range, start, options)).await?;
         let last_evaluated_sk = output.last_evaluated_key().and_then(|key| string(key, SK));
         Ok(QueryPage { items: output.items.unwrap_or_default(), last_evaluated_sk })
     }

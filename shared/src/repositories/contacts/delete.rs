@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::item::{EMAIL, IMPORT_IDS, VERSION, from_item, is_lock_of};
 use super::{Contacts, TransactionItem};
-use crate::domain::{Contact, ContactId, Kind, RequiredVersion};
+use crate::domain::{AuditAction, Contact, ContactId, Kind, RequiredVersion};
 use crate::dynamodb::expression::Condition;
 use crate::dynamodb::item::{key_of, number, text};
 use crate::dynamodb::keys::{self, Key};
@@ -13,8 +13,8 @@ use crate::dynamodb::transaction::MAX_ITEMS;
 use crate::dynamodb::{Backoff, Conditional, DeletedParent, Parent};
 use crate::repositories::{Error, Result, cascade};
 
-/// The most children that the transaction takes, beside the contact, its lock and its tombstone.
-const MAX_CHILDREN: usize = MAX_ITEMS - 3;
+/// The most children that the transaction takes, beside the contact, its lock, its tombstone and the audit entry.
+const MAX_CHILDREN: usize = MAX_ITEMS - 4;
 
 impl Contacts {
     /// Deletes a contact with its lock, and as many of its memberships and leads as the transaction takes. All other
@@ -58,6 +58,8 @@ impl Contacts {
         let lock = keys::email_lock(org, &contact.details.email);
         transaction.delete_if(TransactionItem::EmailLock, &lock, is_lock_of(contact.id));
         transaction.put(TransactionItem::Unconditional, cascade::tombstone(&deleted, self.table.now)?);
+        let entry = self.table.audit_entry(AuditAction::ContactDeleted, contact.id)?;
+        transaction.put(TransactionItem::Unconditional, entry);
         for child in children {
             transaction.delete(TransactionItem::Unconditional, &child);
         }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::credentials::bearer;
 use super::valid_request::new_email;
+use crate::domain::Scope;
 use crate::endpoint::Endpoint;
 use crate::http::Handler;
 use crate::testing::{Tenant, TestApp, TestRequest, jane};
@@ -27,6 +28,8 @@ async fn create_three_rows_of_every_list(app: &TestApp) {
         app.create_contact(&app.org, contact, None).await;
         // Together with its contact, its import and its campaign.
         app.create_lead().await;
+        // Together with an entry of the audit log.
+        app.create_api_key(&[Scope::Read]).await;
     }
 }
 

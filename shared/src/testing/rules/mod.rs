@@ -15,6 +15,7 @@ mod order;
 mod rate_limits;
 mod request_ids;
 mod routing;
+mod suspension;
 pub mod valid_request;
 
 pub use bodies::bodies;
@@ -28,6 +29,7 @@ pub use order::order_of_refusals;
 pub use rate_limits::rate_limits;
 pub use request_ids::request_ids;
 pub use routing::{path_ids, routes};
+pub use suspension::suspension;
 pub use valid_request::valid_request;
 
 use crate::domain::Kind;

@@ -8,8 +8,8 @@ use bulk_upload_contacts::file;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use shared::domain::{
-    ActivityPatch, ApiKeySecret, CampaignFilter, CampaignPatch, CompanyFilter, CompanyKey, ContactFilter, ContactPatch,
-    ImportFilter, ImportPatch, LeadFilter, LeadKey, LeadPatch,
+    ActivityPatch, ApiKeySecret, AuditFilter, CampaignFilter, CampaignPatch, CompanyFilter, CompanyKey, ContactFilter,
+    ContactPatch, ImportFilter, ImportPatch, LeadFilter, LeadKey, LeadPatch,
 };
 use shared::dynamodb::SortPosition;
 use shared::endpoint::Media;
@@ -138,6 +138,7 @@ async fn handle(endpoint: Endpoint, ctx: RequestContext, request: Request) -> Re
             Ok(Response::created(&CreatedApiKey { key, secret }))
         }
         Endpoint::ListApiKeys => list::<(), uuid::Uuid>(&request),
+        Endpoint::ListAuditLog => list::<AuditFilter, uuid::Uuid>(&request),
         Endpoint::DeleteContact
         | Endpoint::GetImport
         | Endpoint::DeleteImport
