@@ -20,9 +20,9 @@ use shared::testing::variables_of_config;
 use self::emulator::{Deployment, Emulator, JwtSecrets, Template, function_log};
 use self::grants::Report;
 use self::rotation::Rehearsal;
-use crate::admin_key::local_credential;
 use crate::dev::{
-    DeployedTable, LOCAL_CREDENTIALS, Session, build_functions, lock, new_jwt_secret, termination_signal,
+    DeployedTable, LOCAL_CREDENTIALS, Session, build_functions, local_credential, lock, new_jwt_secret,
+    termination_signal,
 };
 use crate::e2e::{INTERRUPTED, Target, ensure_no_secret_is_logged, new_canary, run_tests, secrets};
 use crate::files::{remove_if_present, write_atomically};

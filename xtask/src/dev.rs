@@ -13,7 +13,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-pub(crate) use self::database::{Database, DatabaseUrl, LOCAL_CREDENTIALS};
+pub(crate) use self::database::{Database, DatabaseUrl, LOCAL_CREDENTIALS, local_credential};
 pub(crate) use self::demo::{DeployedTable, Session, new_jwt_secret};
 pub(crate) use self::process::{Output, ProcessGroup, termination_signal};
 use self::seed::EXAMPLE_CONTACT;

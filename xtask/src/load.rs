@@ -29,8 +29,9 @@ use ureq::Agent;
 
 use self::report::{Report, Tally};
 use self::traffic::{Client, Schedule, send_at_rate, send_without_restraint};
-use crate::admin_key;
+use crate::account::TableOptions;
 use crate::dev::DatabaseUrl;
+use crate::org;
 
 /// The organizations with a steady load.
 const STEADY: u32 = 9;
@@ -103,7 +104,7 @@ async fn create_organization(session: &Session) -> Result<String> {
     } else {
         Some(dynamodb_url.parse().map_err(|error| anyhow!("dynamodb_url of the session file: {error}"))?)
     };
-    admin_key::create_organization(table_name, dynamodb_url).await
+    org::create_for_test(&TableOptions::new(table_name, dynamodb_url).connect().await?, "Load").await
 }
 
 /// A load to send.

@@ -1,7 +1,6 @@
 //! Developer commands: `cargo xtask <COMMAND>`, and `cargo dev` as the short form of `cargo xtask dev`.
 
 mod account;
-mod admin_key;
 mod audit;
 mod ci;
 mod clients;
@@ -9,7 +8,10 @@ mod cloud;
 mod dev;
 mod e2e;
 mod files;
+mod key;
 mod load;
+mod operator;
+mod org;
 mod prove;
 mod sbom;
 mod sync;
@@ -34,8 +36,12 @@ enum Command {
     Clients,
     /// Deploys template.yaml to an emulated cloud or to AWS, and runs the end-to-end tests against it
     Cloud(cloud::Options),
-    /// Creates an admin API key, for a new organization or an existing one, and prints it
-    AdminKey(admin_key::Options),
+    /// Creates, lists, suspends and resumes organizations, and erases persons
+    #[command(subcommand)]
+    Org(org::Command),
+    /// Creates, lists and revokes the API keys of an organization
+    #[command(subcommand)]
+    Key(key::Command),
     /// Writes the files that are generated from the route table
     Sync {
         /// Only compare: write nothing, and fail if a file is out of date
@@ -72,7 +78,8 @@ async fn run(command: Command) -> Result<()> {
         Command::E2e(options) => e2e::run(&root, options).await,
         Command::Clients => clients::run(&root).await,
         Command::Cloud(options) => cloud::run(&root, options).await,
-        Command::AdminKey(options) => admin_key::run(options).await,
+        Command::Org(command) => org::run(command).await,
+        Command::Key(command) => key::run(command).await,
         Command::Sync { check } => sync::sync(&root, check),
         Command::Load(options) => load::run(&options).await,
         Command::Prove(options) => prove::run(&root, &options).await,

@@ -61,7 +61,7 @@ impl Table {
     }
 
     /// A table, through a client that shares its HTTP client with other services. `endpoint` is the URL of another engine than
-    /// AWS's.
+    /// the one that the configuration names, which is AWS's by default.
     pub(crate) fn with_sdk_config(
         sdk_config: &SdkConfig,
         table: &str,
@@ -69,7 +69,9 @@ impl Table {
         retry_policy: RetryPolicy,
     ) -> Self {
         let mut config = config::Builder::from(sdk_config);
-        config.set_endpoint_url(endpoint.map(str::to_owned));
+        if let Some(endpoint) = endpoint {
+            config.set_endpoint_url(Some(endpoint.to_owned()));
+        }
         let client = Client::from_conf(config.build());
         Self { client, name: table.into(), rng: system::rng(), retry_policy }
     }

@@ -154,7 +154,7 @@ pub async fn store(table: &crate::dynamodb::Table, hash: &ApiKeyHash, key: &ApiK
 }
 
 /// The item of an API key.
-fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
+pub(super) fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
     let ApiKey {
         id,
         org_id,

@@ -33,6 +33,8 @@ pub use api_keys::{ApiKeys, LastAdminKey};
 pub use audit_log::{AuditContext, AuditLog};
 pub use campaigns::Campaigns;
 pub use companies::Companies;
+#[cfg(feature = "operator")]
+pub use contacts::ChildCounts;
 pub use contacts::{Contacts, Plan, Row, RowOutcome};
 pub use error::{Error, Result};
 pub use idempotency::{IdempotencyKey, IdempotencyLock, IdempotencyRecord, IdempotencyRecords, StoredResponse};

@@ -95,6 +95,12 @@ impl FromStr for DatabaseUrl {
     }
 }
 
+/// The placeholder for an environment variable with a credential or the region, as a local engine takes it.
+pub(crate) fn local_credential(variable: &str) -> Option<String> {
+    let (_, value) = LOCAL_CREDENTIALS.iter().find(|(name, _)| *name == variable)?;
+    Some((*value).to_owned())
+}
+
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

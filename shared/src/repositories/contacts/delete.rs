@@ -9,11 +9,11 @@ use crate::dynamodb::expression::Condition;
 use crate::dynamodb::item::{key_of, number, text};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table_client::QueryOptions;
-use crate::dynamodb::transaction::MAX_ITEMS;
-use crate::dynamodb::{Backoff, Conditional, DeletedParent, Parent};
+use crate::dynamodb::transaction::{MAX_ITEMS, Transaction};
+use crate::dynamodb::{Backoff, DeletedParent, Parent};
 use crate::repositories::{Error, Result, cascade};
 
-/// The most children that the transaction takes, beside the contact, its lock, its tombstone and the audit entry.
+/// The most children that the transaction takes, beside the contact, its lock, its tombstone and an audit entry.
 const MAX_CHILDREN: usize = MAX_ITEMS - 4;
 
 impl Contacts {
@@ -23,6 +23,16 @@ impl Contacts {
     /// # Errors
     /// [`Error::NotFound`], [`Error::VersionMismatch`], or the database's.
     pub async fn delete(&self, id: ContactId, required: Option<&RequiredVersion>) -> Result<()> {
+        self.delete_parent(id, required, AuditAction::ContactDeleted).await.map(drop)
+    }
+
+    /// Deletes a contact as [`Contacts::delete`] does, with an audit entry of this action in the same transaction.
+    pub(super) async fn delete_parent(
+        &self,
+        id: ContactId,
+        required: Option<&RequiredVersion>,
+        action: AuditAction,
+    ) -> Result<DeletedParent> {
         let key = keys::contact(self.table.org, id);
         let mut backoff = Backoff::default();
         loop {
@@ -34,36 +44,36 @@ impl Contacts {
             }
             let memberships = contact.import_ids.iter().map(|import| keys::membership(self.table.org, *import, id));
             let children = memberships.chain(leads).take(MAX_CHILDREN);
-            if self.delete_as_read(&contact, children, required).await?.is_applied() {
-                return Ok(());
+            let parent = Parent::Contact(id);
+            let deleted = DeletedParent { org: self.table.org, parent, import_ids: contact.import_ids.clone() };
+            let mut transaction = self.transaction(&contact, &deleted, children, required)?;
+            transaction.put(TransactionItem::Unconditional, self.table.audit_entry(action, id)?);
+            if self.table.client.commit(transaction).await?.is_applied() {
+                return Ok(deleted);
             }
             // Another writer changed the contact since it was read.
             self.table.client.wait(&mut backoff).await?;
         }
     }
 
-    /// Deletes a contact and these of its children in one transaction, if the contact is still as it was read. The items
-    /// have far less than the 4 MB that a transaction takes: two of at most 400 KB, and small ones.
-    async fn delete_as_read(
+    /// The deletion of a contact and these of its children, if the contact is still as it was read. The items have far less
+    /// than the 4 MB that a transaction takes: two of at most 400 KB, and small ones.
+    fn transaction(
         &self,
         contact: &Contact,
+        deleted: &DeletedParent,
         children: impl Iterator<Item = Key>,
         required: Option<&RequiredVersion>,
-    ) -> Result<Conditional<(), Vec<TransactionItem>>> {
-        let org = self.table.org;
-        let parent = Parent::Contact(contact.id);
-        let deleted = DeletedParent { org, parent, import_ids: contact.import_ids.clone() };
+    ) -> Result<Transaction<TransactionItem>> {
         let mut transaction = self.table.client.transaction();
-        transaction.delete_if(TransactionItem::Contact, &parent.key(org), as_read(contact, required));
-        let lock = keys::email_lock(org, &contact.details.email);
+        transaction.delete_if(TransactionItem::Contact, &deleted.parent.key(deleted.org), as_read(contact, required));
+        let lock = keys::email_lock(deleted.org, &contact.details.email);
         transaction.delete_if(TransactionItem::EmailLock, &lock, is_lock_of(contact.id));
-        transaction.put(TransactionItem::Unconditional, cascade::tombstone(&deleted, self.table.now)?);
-        let entry = self.table.audit_entry(AuditAction::ContactDeleted, contact.id)?;
-        transaction.put(TransactionItem::Unconditional, entry);
+        transaction.put(TransactionItem::Unconditional, cascade::tombstone(deleted, self.table.now)?);
         for child in children {
             transaction.delete(TransactionItem::Unconditional, &child);
         }
-        Ok(self.table.client.commit(transaction).await?)
+        Ok(transaction)
     }
 
     /// The keys of a contact's leads, or of the first ones if the transaction does not take all.

@@ -3,11 +3,15 @@
 mod bulk;
 mod create;
 mod delete;
+#[cfg(feature = "operator")]
+mod erase;
 mod item;
 mod read;
 mod update;
 
 pub use bulk::{Plan, Row, RowOutcome};
+#[cfg(feature = "operator")]
+pub use erase::ChildCounts;
 
 use super::{OrgTable, Result};
 use crate::domain::CompanyName;

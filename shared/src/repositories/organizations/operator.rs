@@ -1,13 +1,15 @@
 //! What operators do with organizations. No function enables this.
 
 use super::{OrganizationItem, find, from_item};
-use crate::domain::{AuditAction, Id, Line, OrgId, Organization, time};
+use crate::domain::api_key::ApiKeyHash;
+use crate::domain::{ApiKey, AuditAction, Id, Line, OrgId, Organization, time};
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{Item, ItemType, encode, text};
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::QueryOptions;
+use crate::dynamodb::transaction::Transaction;
 use crate::dynamodb::{Conditional, keys};
-use crate::repositories::{OrgTable, Result, listing};
+use crate::repositories::{OrgTable, Result, api_keys, listing};
 
 const SUSPENDED_AT: &str = "suspended_at";
 
@@ -21,6 +23,7 @@ pub struct Organizations {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TransactionItem {
     Organization,
+    ApiKey,
     AuditEntry,
 }
 
@@ -30,9 +33,33 @@ impl Organizations {
     /// # Errors
     /// The database's.
     pub async fn create(&self, name: Line<200>) -> Result<Option<Organization>> {
+        self.commit_new(name, self.table.client.transaction()).await
+    }
+
+    /// Stores the profile of the organization together with a key; `None`, and no key, if it has a profile already.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn create_with_key(
+        &self,
+        name: Line<200>,
+        hash: &ApiKeyHash,
+        key: &ApiKey,
+    ) -> Result<Option<Organization>> {
+        let mut transaction = self.table.client.transaction();
+        transaction.put_new(TransactionItem::ApiKey, api_keys::to_item(hash, key)?);
+        transaction.put(TransactionItem::AuditEntry, self.table.audit_entry(AuditAction::ApiKeyCreated, key.id)?);
+        self.commit_new(name, transaction).await
+    }
+
+    /// Stores the profile of the organization in a transaction.
+    async fn commit_new(
+        &self,
+        name: Line<200>,
+        mut transaction: Transaction<TransactionItem>,
+    ) -> Result<Option<Organization>> {
         let OrgTable { org, now, .. } = self.table;
         let organization = Organization { id: org, name, created_at: now, suspended_at: None };
-        let mut transaction = self.table.client.transaction();
         transaction.put_new(TransactionItem::Organization, to_item(&organization)?);
         let entry = self.table.audit_entry(AuditAction::OrganizationCreated, org)?;
         transaction.put(TransactionItem::AuditEntry, entry);
