@@ -3,9 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region};
-use aws_sdk_sts::config::Credentials;
+use aws_sdk_sts::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_types::SdkConfig;
 use chrono::TimeDelta;
 use serde::Serialize;
@@ -19,7 +22,7 @@ use uuid::Uuid;
 use crate::dev::{DatabaseUrl, LOCAL_CREDENTIALS};
 
 /// The time limit of one call to the API's repositories.
-const CALL_TIMEOUT: Duration = Duration::from_secs(25);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// How long entries of the audit log are kept, unless the command says otherwise: the default of the stack.
 const AUDIT_RETENTION_DAYS: u16 = 400;
@@ -89,7 +92,8 @@ impl TableOptions {
         Ok(Account { app, table: self.table.clone(), identity, command_id: Uuid::new_v4().to_string() })
     }
 
-    /// The configuration of the AWS profile, and the ARN of the identity that it stands for.
+    /// The configuration of the AWS profile, and the ARN of the identity that it stands for. The credentials are read again
+    /// whenever they expire.
     async fn aws_config(&self) -> Result<(SdkConfig, String)> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
         if let Some(profile) = &self.profile {
@@ -98,13 +102,53 @@ impl TableOptions {
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));
         }
-        let config = loader.load().await;
-        config.region().context("no region: pass --region, or set AWS_REGION or the region of the profile")?;
-        let caller = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await;
-        let caller = caller.context("no valid AWS credentials: run `aws sso login`, or check --profile")?;
-        let arn = caller.arn().context("AWS does not tell whose credentials these are")?;
-        Ok((config, arn.to_owned()))
+        let mut config = loader.load().await;
+        if let Some(profile) = &self.profile {
+            // Otherwise the credentials of the environment would come before those of the profile.
+            let provider = profile_credentials(profile, &config);
+            config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build();
+        }
+        self.ensure_credentials(&config).await?;
+        config.region().context("no AWS region is set: pass --region, or set AWS_REGION or `region` in the profile")?;
+        let arn = self.caller_arn(&config).await?;
+        Ok((config, arn))
     }
+
+    /// Fails unless there are credentials, which may be expired.
+    async fn ensure_credentials(&self, config: &SdkConfig) -> Result<()> {
+        let provider = config.credentials_provider().context("no AWS credentials are configured")?;
+        provider.provide_credentials().await.map(drop).with_context(|| self.sign_in("there are no AWS credentials"))
+    }
+
+    /// The ARN of the credentials, as AWS knows them.
+    async fn caller_arn(&self, config: &SdkConfig) -> Result<String> {
+        let caller = match aws_sdk_sts::Client::new(config).get_caller_identity().send().await {
+            Ok(caller) => caller,
+            Err(SdkError::ServiceError(refusal)) => {
+                let code = refusal.err().code().unwrap_or("no reason");
+                bail!(self.sign_in(&format!("AWS does not accept the credentials ({code})")));
+            }
+            Err(error) => {
+                return Err(error).context("AWS cannot be reached: check the network and the region");
+            }
+        };
+        Ok(caller.arn().context("AWS does not tell whose credentials these are")?.to_owned())
+    }
+
+    /// What to do about credentials with this problem.
+    fn sign_in(&self, problem: &str) -> String {
+        match &self.profile {
+            Some(profile) => format!("{problem}: run `aws sso login --profile {profile}`, or correct that profile"),
+            None => format!("{problem}: run `aws sso login`, pass --profile, or set the AWS_* variables"),
+        }
+    }
+}
+
+/// The credentials of a profile.
+fn profile_credentials(profile: &str, config: &SdkConfig) -> ProfileFileCredentialsProvider {
+    let provider = ProviderConfig::without_region().with_http_client(http_client());
+    let provider = provider.with_region(config.region().cloned());
+    ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build()
 }
 
 impl Account {
@@ -140,7 +184,89 @@ fn local_config() -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
-        .credentials_provider(aws_sdk_sts::config::SharedCredentialsProvider::new(credentials))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client())
         .build()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use shared::auth::{AuthError, Credentials};
+    use shared::config::Config;
+    use shared::domain::{AuditAction, AuditEntry, AuditFilter};
+    use shared::dynamodb::{RetryPolicy, Table};
+    use shared::testing::engine::Engine;
+
+    use super::*;
+    use crate::dev::local_credential;
+
+    /// A table of its own, an operator of it, and an API on it.
+    pub(crate) struct TestTable {
+        /// `None` for the engine at `TEST_DYNAMODB_URL`.
+        _engine: Option<Engine>,
+        pub(crate) options: TableOptions,
+        pub(crate) account: Account,
+        config: Config,
+    }
+
+    impl TestTable {
+        pub(crate) async fn new() -> Self {
+            let engine = match std::env::var("TEST_DYNAMODB_URL") {
+                Ok(_) => None,
+                Err(_) => Some(Engine::in_memory().await.unwrap()),
+            };
+            let url = engine.as_ref().map_or_else(|| std::env::var("TEST_DYNAMODB_URL").unwrap(), Engine::url);
+            let table = format!("contacts-{}", Uuid::new_v4());
+            let config = Config::read(|name| match name {
+                "TABLE_NAME" => Some(table.clone()),
+                "AWS_ENDPOINT_URL_DYNAMODB" => Some(url.clone()),
+                name => local_credential(name),
+            });
+            let config = config.unwrap();
+            Table::new(&config.database, RetryPolicy::default()).create_if_missing(None).await.unwrap();
+            let options = TableOptions::new(&table, Some(url.parse().unwrap()));
+            let account = options.connect().await.unwrap();
+            Self { _engine: engine, options, account, config }
+        }
+
+        /// The caller of a request with this key, to a function that has cached nothing.
+        pub(crate) async fn authenticate(&self, key: &str) -> Result<(RequestContext, Principal), AuthError> {
+            let app = App::new(&self.config);
+            let ctx = app.request_context(Instant::now() + CALL_TIMEOUT, "test");
+            let principal = ctx.authenticate(Credentials { api_key: Some(key), authorization: None }).await?;
+            Ok((ctx, principal))
+        }
+
+        /// The action and the subject of each entry in the audit log of an organization, newest first.
+        pub(crate) async fn audit_log(&self, org: OrgId) -> Vec<(AuditAction, String)> {
+            let (ctx, operator) = self.account.call(org);
+            let page = ctx.audit_log(&operator).list::<AuditEntry>(&AuditFilter::default(), None, None).await.unwrap();
+            for entry in &page.rows {
+                assert_eq!(
+                    (entry.actor.clone(), &entry.request_id),
+                    (operator.actor().into(), &self.account.command_id)
+                );
+            }
+            page.rows.into_iter().map(|entry| (entry.action, entry.subject_id)).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn the_audit_log_names_an_operator_by_a_hash_of_organization_and_arn() {
+        let org: OrgId = Uuid::from_u128(1).into();
+        let local = TableOptions::new("contacts", Some("http://127.0.0.1:9".parse().unwrap()));
+        let account = local.connect().await.unwrap();
+        // printf '%s#%s' 00000000-0000-0000-0000-000000000001 local | sha256sum | cut -c 1-16
+        let expected = format!("operator 1314512d811570e3, request {}", account.command_id);
+        assert_eq!(account.audit_reference(org).to_string(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_missing_table_is_named() {
+        let table = TestTable::new().await;
+        let nowhere = TableOptions { table: "nowhere".to_owned(), ..table.options };
+        let error = format!("{:#}", nowhere.connect().await.unwrap().all_organizations().await.unwrap_err());
+        assert!(error.starts_with("cannot use the table nowhere: "), "{error}");
+        assert!(error.contains("ResourceNotFoundException") && !error.contains('\n'), "{error}");
+    }
 }

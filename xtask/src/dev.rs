@@ -17,6 +17,8 @@ pub(crate) use self::database::{Database, DatabaseUrl, LOCAL_CREDENTIALS, local_
 pub(crate) use self::demo::{DeployedTable, Session, new_jwt_secret};
 pub(crate) use self::process::{Output, ProcessGroup, termination_signal};
 use self::seed::EXAMPLE_CONTACT;
+#[cfg(test)]
+pub(crate) use self::seed::Seeder;
 pub(crate) use self::server::{Faults, Server, Setup, build_functions, lock};
 use crate::{tools, workspace};
 

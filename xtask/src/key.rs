@@ -257,3 +257,114 @@ fn as_view<S: Serializer>(resource: &impl Resource, serializer: S) -> Result<S::
 fn as_views<S: Serializer>(resources: &[impl Resource], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(resources.iter().map(Resource::view))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shared::auth::AuthError;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::account::tests::TestTable;
+
+    const YES: ConfirmOptions = ConfirmOptions { yes: true };
+
+    fn options() -> KeyOptions {
+        KeyOptions {
+            name: "Operator".parse().unwrap(),
+            scopes: vec![Scope::Admin],
+            expires_at: None,
+            expires_in_days: None,
+            test: false,
+            rate_limit: None,
+            burst: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_gives_the_access_that_was_asked_for() {
+        let table = TestTable::new().await;
+        let org: OrgId = Uuid::new_v4().into();
+        let limited = KeyOptions {
+            scopes: vec![Scope::Read],
+            test: true,
+            rate_limit: Some(5),
+            burst: Some(7),
+            expires_in_days: Some(30),
+            ..options()
+        };
+        for (options, prefix, may_write) in [(options(), "sk_live_", true), (limited, "sk_test_", false)] {
+            let new = options.new_key(Utc::now()).unwrap();
+            let CreatedApiKey { key, secret } = create(&table.account, org, new.clone()).await.unwrap().api_key;
+            let (_, principal) = table.authenticate(secret.in_clear()).await.unwrap();
+            assert!(principal.org_id() == org && secret.in_clear().starts_with(prefix), "{prefix}");
+            assert_eq!((principal.may(Scope::Read), principal.may(Scope::Write)), (true, may_write), "{prefix}");
+            assert_eq!((key.rate_limit, key.valid_until), (new.rate_limit, new.valid_until), "{prefix}");
+        }
+        let Listed { api_keys } = list(&table.account, org).await.unwrap();
+        assert_eq!(api_keys.len(), 2);
+    }
+
+    #[test]
+    fn an_expiry_is_in_the_future_and_a_burst_has_a_default() {
+        let now = Utc::now();
+        let in_days = KeyOptions { expires_in_days: Some(30), ..options() }.new_key(now).unwrap();
+        assert_eq!(in_days.valid_until, Some(now + TimeDelta::days(30)));
+        let past = KeyOptions { expires_at: Some(now), ..options() }.new_key(now).unwrap_err();
+        assert_eq!(past.to_string(), "--expires-at must be in the future");
+        let limited = KeyOptions { rate_limit: Some(5), ..options() }.new_key(now).unwrap();
+        assert_eq!(limited.rate_limit, Some(RateLimit::new(5, None).unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_revoked_key_gives_no_access() {
+        let table = TestTable::new().await;
+        let [org, other]: [OrgId; 2] = [Uuid::new_v4().into(), Uuid::new_v4().into()];
+        let new = options().new_key(Utc::now()).unwrap();
+        let CreatedApiKey { key, secret } = create(&table.account, org, new).await.unwrap().api_key;
+
+        let foreign = revoke(&table.account, other, key.id, YES).await.err().unwrap().to_string();
+        assert!(foreign.starts_with(&format!("the organization {other} has no key {}: ", key.id)), "{foreign}");
+        assert!(table.authenticate(secret.in_clear()).await.is_ok());
+
+        assert!(revoke(&table.account, org, key.id, YES).await.unwrap().changed);
+        let refused = table.authenticate(secret.in_clear()).await.map(drop);
+        assert_eq!(refused, Err(AuthError::Unauthenticated));
+        assert!(!revoke(&table.account, org, key.id, YES).await.unwrap().changed);
+    }
+
+    #[tokio::test]
+    async fn the_results_have_these_shapes() {
+        let table = TestTable::new().await;
+        let org: OrgId = Uuid::new_v4().into();
+        let created = create(&table.account, org, options().new_key(Utc::now()).unwrap()).await.unwrap();
+        let audit = json!(table.account.audit_reference(org));
+        let id = created.api_key.key.id;
+
+        let mut with_key = json!(created);
+        let view = with_key["api_key"].as_object_mut().unwrap();
+        assert!(view.remove("key").is_some());
+        let listed = json!({"api_keys": [view.clone()]});
+        assert_eq!(with_key["audit"], audit);
+        assert_eq!(json!(list(&table.account, org).await.unwrap()), listed);
+        let revoked = json!(revoke(&table.account, org, id, YES).await.unwrap());
+        assert_eq!(revoked, json!({"id": id, "org_id": org, "changed": true, "audit": audit}));
+    }
+
+    #[test]
+    fn the_last_admin_key_is_the_only_valid_one() {
+        let now = Utc::now();
+        let key = |scope: Scope, id| {
+            let new = KeyOptions { scopes: vec![scope], ..options() }.new_key(now).unwrap();
+            let secret = ApiKeySecret::new(true, [id; 24]);
+            ApiKey::new(Uuid::from_u128(id.into()).into(), Uuid::nil().into(), new, &secret, now)
+        };
+        let (admin, reader) = (key(Scope::Admin, 1), key(Scope::Read, 2));
+        let revoked = ApiKey { revoked_at: Some(now), ..key(Scope::Admin, 3) };
+        let expired = ApiKey { valid_until: Some(now), ..key(Scope::Admin, 4) };
+        let all = [admin.clone(), reader.clone(), revoked.clone(), expired];
+        assert!(is_last_admin_key(&admin, &all, now));
+        assert!(!is_last_admin_key(&reader, &all, now) && !is_last_admin_key(&revoked, &all, now));
+        assert!(!is_last_admin_key(&admin, &[admin.clone(), key(Scope::Admin, 5)], now));
+    }
+}

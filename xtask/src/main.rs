@@ -99,3 +99,15 @@ fn print_error(error: &anyhow::Error) {
     }
     eprintln!("error: {summary}");
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_options_of_all_commands_fit_together() {
+        Command::command().debug_assert();
+    }
+}

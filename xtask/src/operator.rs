@@ -20,7 +20,7 @@ pub(crate) struct OutputOptions {
 pub(crate) struct ConfirmOptions {
     /// Do not ask, as scripts need it
     #[arg(long)]
-    yes: bool,
+    pub(crate) yes: bool,
 }
 
 /// A table for people: columns of equal width, without a border.

@@ -104,7 +104,7 @@ pub(crate) async fn run(command: Command) -> Result<()> {
 }
 
 /// An organization as commands print it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 struct OrganizationView {
     id: OrgId,
     name: String,
@@ -262,4 +262,125 @@ fn no_profile(org: OrgId) -> String {
         "there is no organization {org}; if it has credentials, register it: \
              `cargo xtask org create --without-key --id {org} --name NAME`"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shared::domain::{ApiKey, AuditAction};
+
+    use super::*;
+    use crate::account::tests::TestTable;
+
+    const YES: ConfirmOptions = ConfirmOptions { yes: true };
+
+    fn acme() -> Line<200> {
+        "Acme".parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_new_organization_has_an_admin_key_and_entries_in_the_audit_log() {
+        let table = TestTable::new().await;
+        let created = create(&table.account, None, acme(), true).await.unwrap();
+        let org = created.organization.id;
+        let CreatedApiKey { key, secret } = created.api_key.unwrap();
+
+        let (ctx, principal) = table.authenticate(secret.in_clear()).await.unwrap();
+        assert!(principal.org_id() == org && principal.may(Scope::Admin) && secret.in_clear().starts_with("sk_live_"));
+        assert_eq!(ctx.api_keys(&principal).list::<ApiKey>(None, None).await.unwrap().rows, [key.clone()]);
+        let mut log = table.audit_log(org).await;
+        log.sort_by_key(|(action, _)| *action);
+        let expected =
+            [(AuditAction::ApiKeyCreated, key.id.to_string()), (AuditAction::OrganizationCreated, org.to_string())];
+        assert_eq!(log, expected);
+    }
+
+    #[tokio::test]
+    async fn an_organization_is_created_once() {
+        let table = TestTable::new().await;
+        let created = create(&table.account, None, acme(), true).await.unwrap();
+        let org = created.organization.id;
+
+        let again = create(&table.account, Some(org), "Other".parse().unwrap(), true).await;
+
+        let error = again.err().unwrap().to_string();
+        let expected =
+            format!("the organization {org} exists already: `cargo xtask key create --org {org}` creates a key");
+        assert_eq!(error, expected);
+        let (ctx, operator) = table.account.call(org);
+        assert_eq!(ctx.api_keys(&operator).list::<ApiKey>(None, None).await.unwrap().rows.len(), 1);
+        assert_eq!(table.audit_log(org).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_organization_that_has_credentials_is_registered_without_a_key() {
+        let table = TestTable::new().await;
+        let id = Uuid::new_v4().into();
+        let created = create(&table.account, Some(id), acme(), false).await.unwrap();
+        assert!(created.organization.id == id && created.api_key.is_none());
+        assert_eq!(table.audit_log(id).await, [(AuditAction::OrganizationCreated, id.to_string())]);
+    }
+
+    #[tokio::test]
+    async fn a_suspended_organization_may_nothing_until_it_is_resumed() {
+        let table = TestTable::new().await;
+        let created = create(&table.account, None, acme(), true).await.unwrap();
+        let (org, secret) = (created.organization.id, created.api_key.unwrap().secret);
+        let may_read = async || table.authenticate(secret.in_clear()).await.unwrap().1.may(Scope::Read);
+
+        let suspended = suspend(&table.account, org, YES).await.unwrap();
+        assert!(suspended.changed && !may_read().await);
+        let again = suspend(&table.account, org, YES).await.unwrap();
+        assert!(!again.changed && again.organization.suspended_at == suspended.organization.suspended_at);
+        assert_eq!(list(&table.account).await.unwrap().organizations, [suspended.organization]);
+
+        assert!(resume(&table.account, org).await.unwrap().changed && may_read().await);
+        assert!(!resume(&table.account, org).await.unwrap().changed);
+        let actions: Vec<_> = table.audit_log(org).await.into_iter().map(|(action, _)| action).collect();
+        assert_eq!(actions[..2], [AuditAction::OrganizationResumed, AuditAction::OrganizationSuspended]);
+        assert_eq!(actions.len(), 4);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_organization_is_an_error_that_says_what_to_do() {
+        let table = TestTable::new().await;
+        let org = Uuid::new_v4().into();
+        for error in
+            [suspend(&table.account, org, YES).await.unwrap_err(), resume(&table.account, org).await.unwrap_err()]
+        {
+            let error = error.to_string();
+            assert!(error.starts_with(&format!("there is no organization {org}; ")), "{error}");
+            assert!(error.contains("cargo xtask org create --without-key --id"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_results_have_these_shapes() {
+        let table = TestTable::new().await;
+        let created = create(&table.account, None, acme(), true).await.unwrap();
+        let org = created.organization.id;
+        let organization = |suspended_at: &Option<String>| {
+            json!({
+                "id": org, "name": "Acme", "created_at": created.organization.created_at, "suspended_at": suspended_at,
+            })
+        };
+        let audit = json!(table.account.audit_reference(org));
+        let CreatedApiKey { key, secret } = created.api_key.as_ref().unwrap();
+        assert_eq!(
+            json!(&created),
+            json!({
+                "organization": organization(&None),
+                "api_key": {
+                    "id": key.id, "org_id": org, "name": "Admin", "display_prefix": key.display_prefix,
+                    "scopes": ["admin"], "live": true, "created_at": time::to_seconds(key.created_at),
+                    "expires_at": null, "revoked_at": null, "rate_limit": null, "key": secret.in_clear(),
+                },
+                "audit": audit,
+            })
+        );
+        let suspended = suspend(&table.account, org, YES).await.unwrap();
+        let expected = organization(&suspended.organization.suspended_at);
+        assert_eq!(json!(suspended), json!({"organization": expected, "changed": true, "audit": audit}));
+        assert_eq!(json!(list(&table.account).await.unwrap()), json!({"organizations": [expected]}));
+    }
 }

@@ -21,6 +21,9 @@ use super::seed::{self, Seeder};
 /// The time limit of each operation on the demo data: the one of a request to the API.
 const TIME_LIMIT: Duration = Duration::from_secs(25);
 
+/// The command, as the audit log names it.
+const COMMAND: &str = "cargo dev";
+
 /// The credentials of the demo organizations. They are stored in a file, because the database stores only hashes.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Demo {
@@ -196,10 +199,13 @@ impl DemoOrg {
     }
 }
 
-/// Creates an organization with demo data and API keys, and the objects of the example events if `with_example`.
+/// Creates an organization with its profile, demo data and API keys, and the objects of the example events if
+/// `with_example`.
 async fn seed_org(jwt_secret: &str, table: &Table, app: &App, with_example: bool) -> Result<DemoOrg> {
     let tenant = Tenant::new();
     let ctx = &request_context(app);
+    let operator = Principal::operator(tenant.org_id, COMMAND);
+    ctx.organizations(&operator).create("Demo".parse()?).await?;
     let principal = &authenticate(ctx, &tenant, jwt_secret).await?;
     let import_id = Seeder { ctx, principal }.seed(with_example).await?;
     for (secret, mut key) in tenant.api_keys() {
@@ -221,5 +227,5 @@ async fn authenticate(ctx: &RequestContext, tenant: &Tenant, jwt_secret: &str) -
 }
 
 fn request_context(app: &App) -> RequestContext {
-    app.request_context(Instant::now() + TIME_LIMIT, "cargo dev")
+    app.request_context(Instant::now() + TIME_LIMIT, COMMAND)
 }

@@ -43,14 +43,14 @@ const FIRST_EVENT_TIME: &str = "2024-04-18T10:15:00Z";
 const MINUTES_BETWEEN_EVENTS: u32 = 47;
 
 /// Writes the demo data of one organization.
-pub(super) struct Seeder<'a> {
-    pub(super) ctx: &'a RequestContext,
-    pub(super) principal: &'a Principal,
+pub(crate) struct Seeder<'a> {
+    pub(crate) ctx: &'a RequestContext,
+    pub(crate) principal: &'a Principal,
 }
 
 impl Seeder<'_> {
     /// Creates everything, with the example objects if `with_example`. Returns the id of the import.
-    pub(super) async fn seed(&self, with_example: bool) -> Result<ImportId> {
+    pub(crate) async fn seed(&self, with_example: bool) -> Result<ImportId> {
         let import = if with_example { self.example_import()? } else { self.draft_import()? };
         self.ctx.imports(self.principal).create(&import, None).await?;
         let campaigns = self.create_campaigns(with_example).await?;
