@@ -7,6 +7,7 @@
 mod aws;
 mod emulator;
 mod grants;
+mod operator;
 mod rotation;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,6 @@ use shared::testing::variables_of_config;
 
 use self::emulator::{Deployment, Emulator, JwtSecrets, Template, function_log};
 use self::grants::Report;
-use self::rotation::Rehearsal;
 use crate::dev::{
     DeployedTable, LOCAL_CREDENTIALS, Session, build_functions, local_credential, lock, new_jwt_secret,
     termination_signal,
@@ -188,8 +188,14 @@ impl EmulatedRun<'_> {
         let canary = self.run_tests(session).await?;
         let (root, secret_arn, progress) = (self.root, &deployment.secret_arn, self.progress);
         let cached_for = Duration::from_secs(deployment.secret_cache_seconds);
-        progress.print("rotating the secret of the tokens");
-        let mut secrets = Rehearsal { root, emulator, session, secret_arn, cached_for, progress }.run().await?;
+        let rotation = rotation::Rehearsal { root, emulator, session, secret_arn, cached_for, progress };
+        let (directory, table) = (self.directory, &deployment.outputs.table_name);
+        let base_url = &session.base_url;
+        let operator = operator::Rehearsal { root, directory, emulator, base_url, table, progress };
+        progress.print("rotating the secret of the tokens, and running operators' commands");
+        // Both mostly wait until the functions notice a change.
+        let (mut secrets, keys) = tokio::try_join!(rotation.run(), operator.run())?;
+        secrets.extend(keys);
         secrets.push(canary);
         Ok(secrets)
     }

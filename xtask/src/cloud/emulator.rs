@@ -120,10 +120,15 @@ impl Emulator {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The Python interpreter that has AWS's client.
+    pub(super) fn python(&self) -> PathBuf {
+        self.python.join("python")
+    }
+
     /// Deploys a template by the emulated CloudFormation.
     pub(super) async fn deploy(&self, template: &Template<'_>) -> Result<Deployment> {
         let Template { root, file, binaries, parameters, jwt_secrets } = template;
-        let mut deploy = Command::new(self.python.join("python"));
+        let mut deploy = Command::new(self.python());
         deploy.arg(root.join("xtask/cloud/deploy.py")).args(["--endpoint", &self.url()]).arg("--template").arg(file);
         deploy.arg("--binaries").arg(binaries).arg("--packages").arg(self.directory.join("packages"));
         deploy.args(parameters.iter().map(|(name, value)| format!("{name}={value}")));
@@ -134,7 +139,7 @@ impl Emulator {
 
     /// Stores a new version of a secret.
     pub(super) async fn put_secret(&self, root: &Path, arn: &str, value: &str) -> Result<()> {
-        let mut put = Command::new(self.python.join("python"));
+        let mut put = Command::new(self.python());
         put.arg(root.join("xtask/cloud/put_secret.py")).args([&self.url(), arn]).env("JWT_SECRET", value);
         output_of(put).await.map(drop).context("cannot store a secret")
     }
