@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region};
@@ -14,8 +14,8 @@ use chrono::TimeDelta;
 use serde::Serialize;
 use shared::auth::Principal;
 use shared::domain::{AuditActor, OrgId, Organization};
-use shared::repositories;
 use shared::{App, RequestContext, http_client};
+use shared::{dynamodb, repositories};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -173,7 +173,14 @@ impl Account {
 
     /// The result of a call to the table, whose name its error has.
     pub(crate) fn of_table<T>(&self, result: repositories::Result<T>) -> Result<T> {
-        result.with_context(|| format!("cannot use the table {}", self.table))
+        result.map_err(|error| {
+            // Credentials that have expired, and cannot be read again, count as a connection that failed.
+            let advice = match &error {
+                repositories::Error::Table(dynamodb::Error::Unavailable) => ", check network and credentials",
+                _ => "",
+            };
+            Error::new(error).context(format!("cannot use the table {}{advice}", self.table))
+        })
     }
 }
 
@@ -191,6 +198,9 @@ fn local_config() -> SdkConfig {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
     use shared::auth::{AuthError, Credentials};
     use shared::config::Config;
     use shared::domain::{AuditAction, AuditEntry, AuditFilter};
@@ -259,6 +269,34 @@ pub(crate) mod tests {
         // printf '%s#%s' 00000000-0000-0000-0000-000000000001 local | sha256sum | cut -c 1-16
         let expected = format!("operator 1314512d811570e3, request {}", account.command_id);
         assert_eq!(account.audit_reference(org).to_string(), expected);
+    }
+
+    /// The URL of a server that responds to one request with this status and body.
+    fn serve_once(status: &'static str, body: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 8192]).unwrap();
+            let length = body.len();
+            write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}").unwrap();
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn expired_credentials_are_an_error_that_says_what_to_do() {
+        const EXPIRED: &str = "<ErrorResponse><Error><Type>Sender</Type><Code>ExpiredToken</Code>\
+            <Message>The security token included in the request is expired</Message></Error></ErrorResponse>";
+        for (profile, command) in [(Some("prod"), "aws sso login --profile prod"), (None, "aws sso login")] {
+            let config = local_config().into_builder().endpoint_url(serve_once("403 Forbidden", EXPIRED)).build();
+            let options = TableOptions { profile: profile.map(str::to_owned), ..TableOptions::new("contacts", None) };
+
+            let error = format!("{:#}", options.caller_arn(&config).await.unwrap_err());
+
+            let expected = format!("AWS does not accept the credentials (ExpiredToken): run `{command}`, ");
+            assert!(error.starts_with(&expected) && !error.contains('\n'), "{error}");
+        }
     }
 
     #[tokio::test]

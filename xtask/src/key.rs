@@ -10,7 +10,7 @@ use shared::system;
 use shared::wire::{CreatedApiKey, Resource};
 
 use crate::account::{Account, AuditReference, TableOptions};
-use crate::operator::{ConfirmOptions, OutputOptions, TextTable};
+use crate::operator::{ConfirmOptions, OutputOptions, TextTable, show_log};
 
 /// The rows of one page of keys.
 const PAGE: usize = 100;
@@ -100,6 +100,7 @@ pub(crate) struct RevokeOptions {
 
 /// Runs a subcommand.
 pub(crate) async fn run(command: Command) -> Result<()> {
+    show_log();
     match command {
         Command::Create(CreateOptions { org, key, table, output }) => {
             let new = key.new_key(Utc::now())?;

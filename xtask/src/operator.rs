@@ -6,6 +6,7 @@ use std::iter;
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
+use tracing_subscriber::filter::LevelFilter;
 
 /// How a command prints its result.
 #[derive(clap::Args, Debug, Clone, Copy, Default)]
@@ -90,6 +91,11 @@ impl<const COLUMNS: usize> Display for TextTable<COLUMNS> {
 #[expect(clippy::print_stderr, reason = "the operator waits for it")]
 pub(crate) fn inform(text: &str) {
     eprintln!("{text}");
+}
+
+/// Shows on standard error what the repositories log, such as an item that a list leaves out because it cannot be read.
+pub(crate) fn show_log() {
+    tracing_subscriber::fmt().with_max_level(LevelFilter::ERROR).with_writer(io::stderr).without_time().init();
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use shared::wire::{CreatedApiKey, Resource};
 use uuid::Uuid;
 
 use crate::account::{Account, AuditReference, TableOptions};
-use crate::operator::{ConfirmOptions, OutputOptions, TextTable};
+use crate::operator::{ConfirmOptions, OutputOptions, TextTable, show_log};
 
 /// The name of an organization's first key.
 const FIRST_KEY: &str = "Admin";
@@ -88,6 +88,7 @@ pub(crate) struct ResumeOptions {
 
 /// Runs a subcommand.
 pub(crate) async fn run(command: Command) -> Result<()> {
+    show_log();
     match command {
         Command::Create(CreateOptions { name, id, without_key, table, output }) => {
             output.print(&create(&table.connect().await?, id, name, !without_key).await?)
