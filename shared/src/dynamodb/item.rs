@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+#[cfg(feature = "operator")]
+use strum::VariantArray;
 
 use super::error::{Error, Result};
 use super::keys::{self, Key};
@@ -24,6 +26,7 @@ pub(crate) const TYPE: &str = "type";
 
 /// The type of an item. [`decode`] does not read an item as another type than its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "operator", derive(VariantArray))]
 pub(crate) enum ItemType {
     Contact,
     EmailLock,
@@ -68,6 +71,17 @@ impl ItemType {
             Self::Organization => "organization",
             Self::AuditEntry => "audit_entry",
         }
+    }
+
+    /// The type that an item states.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] for an item without a type, or with an unknown one.
+    #[cfg(feature = "operator")]
+    pub(crate) fn of(item: &Item) -> Result<Self> {
+        let stored = string(item, TYPE);
+        let known = Self::VARIANTS.iter().find(|known| stored.as_deref() == Some(known.as_str()));
+        known.copied().ok_or_else(|| unreadable_as(item, "unknown"))
     }
 }
 
@@ -116,11 +130,11 @@ pub(crate) fn decode<T: DeserializeOwned>(item: Item, item_type: ItemType) -> Re
 
 /// The error of an item that should be of this type and cannot be read.
 pub(crate) fn unreadable(item: &Item, item_type: ItemType) -> Error {
-    Error::Unreadable {
-        item_type: item_type.as_str(),
-        key_kind: keys::kind_of_sort_key(sort_key(item)),
-        ids: ids(item).join(" "),
-    }
+    unreadable_as(item, item_type.as_str())
+}
+
+fn unreadable_as(item: &Item, item_type: &'static str) -> Error {
+    Error::Unreadable { item_type, key_kind: keys::kind_of_sort_key(sort_key(item)), ids: ids(item).join(" ") }
 }
 
 /// The UUIDs in an item's key and its own id. Other parts of a key may be personal data, such as the name of a company.

@@ -71,7 +71,7 @@ impl Partition {
 }
 
 /// The primary key of an item.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The partition key.
     pub pk: String,
@@ -156,7 +156,19 @@ pub fn contacts(org: OrgId, after: Option<DateTime<Utc>>) -> Range {
 
 /// The lock that keeps an email unique within an organization.
 pub fn email_lock(org: OrgId, email: &Email) -> Key {
-    Key::new(format!("{}#{EMAIL}#{}", organization(org), sha256(&[email.as_str()])), EMAIL)
+    email_lock_of_hash(org, &sha256(&[email.as_str()]))
+}
+
+/// The lock of the email with this hash.
+pub fn email_lock_of_hash(org: OrgId, hash: &str) -> Key {
+    Key::new(format!("{}#{EMAIL}#{hash}", organization(org)), EMAIL)
+}
+
+/// The organization of the email lock with this key, and the hash of the email; `None` for any other key.
+pub fn parse_email_lock(key: &Key) -> Option<(OrgId, &str)> {
+    let (org, hash) = key.pk.strip_prefix(ORG)?.split_once('#')?;
+    let hash = hash.strip_prefix(EMAIL)?.strip_prefix('#')?;
+    if key.sk == EMAIL { Some((OrgId::parse(org).ok()?, hash)) } else { None }
 }
 
 /// A company, by its folded name.
@@ -449,6 +461,12 @@ pub(super) fn organization(org: OrgId) -> String {
 /// The organization of a partition that is its own; `None` for any other partition.
 pub(crate) fn parse_organization(pk: &str) -> Option<OrgId> {
     parse_id(pk, ORG)
+}
+
+/// The organization that a partition belongs to; `None` for the partition of an API key and for an unknown one.
+pub fn owner_of_partition(pk: &str) -> Option<OrgId> {
+    let rest = pk.strip_prefix(ORG)?;
+    OrgId::parse(rest.split_once('#').map_or(rest, |(org, _)| org)).ok()
 }
 
 /// The id that follows a prefix.

@@ -7,7 +7,7 @@ use super::schema::{GSI1, Index};
 use crate::domain::{CampaignId, ContactId, Id, ImportId, OrgId};
 
 /// An item with children, which are deleted after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Parent {
     /// The parent of memberships, activities and leads.
     Contact(ContactId),
@@ -61,14 +61,19 @@ impl Parent {
 
     /// The parent whose own item or tombstone has this key; `None` for any other key.
     pub fn at(pk: &str, sk: &str) -> Option<(OrgId, Self)> {
-        let rest = pk.strip_prefix(ORG)?;
-        let (org, name) = match rest.split_once('#') {
-            // The partition of a tombstone names the parent.
-            Some((org, parent)) if sk == TOMBSTONE => (org, parent),
-            Some(_) => return None,
-            None => (rest, sk),
-        };
-        let org = OrgId::parse(org).ok()?;
+        if sk == TOMBSTONE {
+            return Self::of_partition(pk);
+        }
+        Some((keys::parse_organization(pk)?, Self::parse(sk)?))
+    }
+
+    /// The parent that this partition of children or of a tombstone belongs to; `None` for any other partition.
+    pub fn of_partition(pk: &str) -> Option<(OrgId, Self)> {
+        let (org, parent) = pk.strip_prefix(ORG)?.split_once('#')?;
+        Some((OrgId::parse(org).ok()?, Self::parse(parent)?))
+    }
+
+    fn parse(name: &str) -> Option<Self> {
         let parent = if let Some(id) = name.strip_prefix(CONTACT) {
             Self::Contact(ContactId::parse(id).ok()?)
         } else if let Some(id) = name.strip_prefix(IMPORT) {
@@ -76,7 +81,7 @@ impl Parent {
         } else {
             Self::Campaign(CampaignId::parse(name.strip_prefix(CAMPAIGN)?).ok()?)
         };
-        Some((org, parent))
+        Some(parent)
     }
 }
 

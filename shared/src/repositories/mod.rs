@@ -20,6 +20,8 @@ mod linking;
 mod listing;
 pub(crate) mod organizations;
 pub(crate) mod rate_limits;
+#[cfg(feature = "operator")]
+pub mod repair;
 mod response_space;
 mod updated_at;
 

@@ -175,7 +175,14 @@ fn no_function_carries_what_only_developers_need() {
     // What cargo-lambda builds: the default members together. Each line is a crate or one of its features.
     let tree = cargo(&["tree", "--edges", "normal,features", "--prefix", "none"]);
     assert!(tree.contains("\nlambda_runtime v"), "this is not the tree of the functions:\n{tree}");
-    for unwanted in ["dynoxide", "utoipa", "proptest", "hyper feature \"server\"", "shared feature \"testing\""] {
+    for unwanted in [
+        "dynoxide",
+        "utoipa",
+        "proptest",
+        "hyper feature \"server\"",
+        "shared feature \"operator\"",
+        "shared feature \"testing\"",
+    ] {
         let carried = tree.lines().find(|line| line.starts_with(unwanted));
         assert_eq!(carried, None, "a function depends on it: see `cargo tree --edges normal,features -i <crate>`");
     }

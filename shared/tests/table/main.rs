@@ -9,5 +9,6 @@ mod linking;
 mod organizations;
 mod races;
 mod rate_limits;
+mod repair;
 mod timeline;
 mod updated_at;

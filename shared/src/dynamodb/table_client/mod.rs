@@ -2,6 +2,8 @@
 
 mod query;
 mod read;
+#[cfg(feature = "operator")]
+mod scan;
 mod write;
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Reads of single items by their keys.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
@@ -42,18 +42,19 @@ impl TableClient {
     /// # Errors
     /// The database's.
     pub(crate) async fn existing_keys(&self, keys: &[Key]) -> Result<HashSet<Key>> {
-        let items = self.batch_get_projected(keys, Some(&format!("{PK},{SK}"))).await?;
+        let items = self.batch_get_projected(keys, Some(&[PK, SK])).await?;
         Ok(items.iter().filter_map(key_of).collect())
     }
 
-    async fn batch_get_projected(&self, keys: &[Key], projection: Option<&str>) -> Result<Vec<Item>> {
+    /// Reads these attributes, or all, of the items that exist.
+    pub(super) async fn batch_get_projected(&self, keys: &[Key], projection: Option<&[&str]>) -> Result<Vec<Item>> {
         let calls: Vec<_> =
             keys.chunks(MAX_KEYS_PER_CALL).map(|chunk| self.batch_get_chunk(chunk, projection)).collect();
         stream::iter(calls).buffer_unordered(MAX_CONCURRENT_CALLS).try_concat().await
     }
 
     /// Reads at most 100 items. Keys that DynamoDB leaves unprocessed are sent again; their items are not absent.
-    async fn batch_get_chunk(&self, keys: &[Key], projection: Option<&str>) -> Result<Vec<Item>> {
+    async fn batch_get_chunk(&self, keys: &[Key], projection: Option<&[&str]>) -> Result<Vec<Item>> {
         let mut items = Vec::with_capacity(keys.len());
         let mut pending: Vec<_> = keys.iter().map(key_attributes).collect();
         let mut backoff = Backoff::default();
@@ -70,11 +71,13 @@ impl TableClient {
         Ok(items)
     }
 
-    async fn batch_get_once(&self, keys: Vec<Item>, projection: Option<&str>) -> Result<BatchGetItemOutput> {
+    async fn batch_get_once(&self, keys: Vec<Item>, projection: Option<&[&str]>) -> Result<BatchGetItemOutput> {
+        let (projection, names) = projection.map(render_projection).unzip();
         let keys = KeysAndAttributes::builder()
             .set_keys(Some(keys))
             .consistent_read(true)
-            .set_projection_expression(projection.map(str::to_owned));
+            .set_projection_expression(projection)
+            .set_expression_attribute_names(names);
         let get = self
             .client
             .batch_get_item()
@@ -85,4 +88,14 @@ impl TableClient {
         self.meter.add_reads(output.consumed_capacity());
         Ok(output)
     }
+}
+
+/// The projection on these attributes, and the names that it refers to: a bare `type` is reserved.
+pub(super) fn render_projection(attributes: &[&str]) -> (String, HashMap<String, String>) {
+    let mut names = HashMap::with_capacity(attributes.len());
+    for (index, attribute) in attributes.iter().enumerate() {
+        names.insert(format!("#p{index}"), (*attribute).to_owned());
+    }
+    let placeholders: Vec<_> = (0..attributes.len()).map(|index| format!("#p{index}")).collect();
+    (placeholders.join(","), names)
 }

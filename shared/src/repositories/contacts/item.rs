@@ -15,7 +15,7 @@ use crate::dynamodb::item::{
 use crate::dynamodb::keys;
 use crate::repositories::Result;
 
-pub(super) const EMAIL: &str = "email";
+pub(in crate::repositories) const EMAIL: &str = "email";
 pub(super) const ENRICHMENT: &str = "enrichment";
 /// The keys that the enrichment was created with, in their order.
 pub(super) const ENRICHMENT_ORDER: &str = "enrichment_order";
@@ -25,7 +25,7 @@ pub(super) const IMPORT_IDS: &str = "import_ids";
 pub(super) const VERSION: &str = "version";
 /// The attributes of [`Contact::write_ids`], newest first. One attribute each, so that an update without a read can shift them.
 pub(super) const WRITE_IDS: [&str; MAX_WRITE_IDS] = ["write_id", "write_id_2", "write_id_3", "write_id_4"];
-const CONTACT_ID: &str = "contact_id";
+pub(in crate::repositories) const CONTACT_ID: &str = "contact_id";
 
 /// The attributes of a contact's item except its keys, its enrichment and its write ids.
 #[derive(Serialize, Deserialize)]
@@ -96,13 +96,13 @@ pub(super) fn from_item(mut item: Item) -> Result<Contact> {
 }
 
 /// The contact that holds the lock of an email.
-pub(super) fn lock_holder(lock: &Item) -> Result<ContactId> {
+pub(in crate::repositories) fn lock_holder(lock: &Item) -> Result<ContactId> {
     let holder = string(lock, CONTACT_ID).and_then(|id| ContactId::parse(&id).ok());
     Ok(holder.ok_or_else(|| unreadable(lock, ItemType::EmailLock))?)
 }
 
 /// The contact holds the lock.
-pub(super) fn is_lock_of(contact_id: ContactId) -> Condition {
+pub(in crate::repositories) fn is_lock_of(contact_id: ContactId) -> Condition {
     Condition::equals(CONTACT_ID, text(contact_id.to_string()))
 }
 

@@ -12,6 +12,8 @@ mod update;
 pub use bulk::{Plan, Row, RowOutcome};
 #[cfg(feature = "operator")]
 pub use erase::ChildCounts;
+#[cfg(feature = "operator")]
+pub(super) use item::{CONTACT_ID, EMAIL, is_lock_of, lock_holder};
 
 use super::{OrgTable, Result};
 use crate::domain::CompanyName;
