@@ -11,7 +11,7 @@ use chrono::DateTime;
 use fastrand::Rng;
 use futures_util::future::join_all;
 use serde_json::json;
-use shared::domain::{ActivityId, CampaignId, Contact, ContactId, Email, Id, ImportId, LeadKey, OrgId};
+use shared::domain::{ActivityId, CampaignId, Contact, ContactId, Email, ImportId, LeadKey, OrgId};
 use shared::dynamodb::keys::{self, Key};
 use shared::dynamodb::{self, Parent};
 use shared::repositories::Error;
@@ -109,7 +109,8 @@ async fn populate(test: &TestApp) -> Contact {
     let contact = test.create_contact(&test.org, body, Some(import)).await;
     test.record_activity(contact.id, json!([{"id": "a", "event_time": "2024-04-18T10:15:00Z", "event_type": "x"}]))
         .await;
-    let magnet = json!({"name": "Guide", "description": "d", "url": "https://example.com/g.pdf", "content_type": "application/pdf"});
+    let magnet =
+        json!({"name": "Guide", "description": "d", "url": "https://example.com/g.pdf", "content_type": "pdf"});
     let campaign = test.create_campaign(json!({"name": "Q1", "status": "active", "lead_magnet": magnet})).await.id;
     assert_eq!(test.link_imports(campaign, &[import]).await.inserted, 1);
     let other_import = test.create_import(&test.other).await;

@@ -33,6 +33,11 @@ impl OrphanKind {
         self.item_type().as_str()
     }
 
+    /// Whether the worker deletes such items after their parent. A lock is deleted in the transaction of its contact.
+    pub(super) fn is_child(self) -> bool {
+        self != Self::EmailLock
+    }
+
     fn item_type(self) -> ItemType {
         match self {
             Self::EmailLock => ItemType::EmailLock,

@@ -221,7 +221,7 @@ impl Repair {
         for dependent in dependents {
             match dependent.missing_parents(&parents) {
                 Ok(missing) => {
-                    if dependent.kind != OrphanKind::EmailLock {
+                    if dependent.kind.is_child() {
                         tombstone_keys.extend(missing.iter().map(|parent| parent.tombstone(dependent.org)));
                     }
                     lacking.push((dependent, missing));
@@ -232,7 +232,8 @@ impl Repair {
         let tombstones = self.read(tombstone_keys, &[PK, SK]).await?;
         for (Dependent { kind, org, key, .. }, missing) in lacking {
             let Some(parent) = missing.first() else { continue };
-            if missing.iter().any(|parent| tombstones.contains_key(&parent.tombstone(org))) {
+            let has_tombstone = |parent: &Parent| tombstones.contains_key(&parent.tombstone(org));
+            if kind.is_child() && missing.iter().any(has_tombstone) {
                 findings.pending.push(kind);
             } else {
                 findings.orphans.push(Orphan { kind, org, parent: *parent, key });
@@ -308,8 +309,7 @@ impl Orphan {
 
     /// Whether one transaction can delete both.
     fn shares_conditions(&self, other: &Self) -> bool {
-        self.kind != OrphanKind::EmailLock
-            && (self.kind, self.org, self.parent) == (other.kind, other.org, other.parent)
+        self.kind.is_child() && (self.kind, self.org, self.parent) == (other.kind, other.org, other.parent)
     }
 }
 
