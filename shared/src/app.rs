@@ -14,6 +14,8 @@ use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::{self, CapacityMeter, ConsumedCapacity, DeletedParent, RetryPolicy, Table, TableClient};
 use crate::rate_limiter::{Admission, RateLimiter};
 use crate::repositories::api_key_uses::ApiKeyUses;
+#[cfg(feature = "operator")]
+use crate::repositories::repair::{Repair, RepairLimits};
 use crate::repositories::{
     self, Activities, ApiKeys, AuditContext, AuditLog, Campaigns, Companies, Contacts, FactCache, IdempotencyRecords,
     Imports, Leads, LimitedSubject, OrgTable,
@@ -115,6 +117,12 @@ impl App {
     pub async fn delete_children(&self, deleted: &DeletedParent, deadline: Instant) -> dynamodb::Result<usize> {
         let client = self.0.table.client(deadline, CapacityMeter::default());
         repositories::cascade::delete_children(&client, deleted).await
+    }
+
+    /// A repair of the table, or of the items of one organization in it.
+    #[cfg(feature = "operator")]
+    pub fn repair(&self, org: Option<crate::domain::OrgId>, limits: RepairLimits) -> Repair {
+        Repair::new(self.0.table.clone(), org, limits)
     }
 
     /// The context of a request that arrives now, with the id that the client and the log know it by.

@@ -13,6 +13,7 @@ mod load;
 mod operator;
 mod org;
 mod prove;
+mod repair;
 mod sbom;
 mod sync;
 mod template;
@@ -42,6 +43,17 @@ enum Command {
     /// Creates, lists and revokes the API keys of an organization
     #[command(subcommand)]
     Key(key::Command),
+    /// Finds items of a table that are left of deleted contacts, imports and campaigns, and deletes them if told so
+    ///
+    /// When a contact, an import or a campaign is deleted, a worker deletes its activities, leads and memberships, and it
+    /// learns of the deletion from the table's stream, which keeps it for 24 hours. If the worker fails for longer, these
+    /// items stay in the table for ever, though no response shows them. This command reads the whole table and lists them,
+    /// together with locks of emails whose contact does not exist or has another email. It writes nothing unless it is
+    /// called with --apply, and then it asks first. It may be interrupted and repeated, and run while the API is in use.
+    ///
+    /// "Orphans" can be deleted. "Pending" are items that the worker is going to delete by itself. Emails and names are
+    /// neither read nor printed: an email lock is known by the SHA-256 of its email.
+    Repair(repair::Options),
     /// Writes the files that are generated from the route table
     Sync {
         /// Only compare: write nothing, and fail if a file is out of date
@@ -80,6 +92,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Cloud(options) => cloud::run(&root, options).await,
         Command::Org(command) => org::run(command).await,
         Command::Key(command) => key::run(command).await,
+        Command::Repair(options) => repair::run(options).await,
         Command::Sync { check } => sync::sync(&root, check),
         Command::Load(options) => load::run(&options).await,
         Command::Prove(options) => prove::run(&root, &options).await,

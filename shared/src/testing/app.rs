@@ -190,7 +190,7 @@ impl TestApp {
     }
 
     /// A client of the table beside the API.
-    pub fn table(&self) -> Table {
+    pub(super) fn table(&self) -> Table {
         Table::new(&self.config.database, RetryPolicy::default())
     }
 }

@@ -27,7 +27,7 @@ const LIMITS: RepairLimits =
 
 /// A repair that does not pause.
 fn repair(test: &TestApp) -> Repair {
-    Repair::with_pause(test.table(), None, LIMITS, no_pause())
+    test.app.repair(None, LIMITS).with_pause(no_pause())
 }
 
 fn no_pause() -> Pause {
@@ -363,7 +363,7 @@ async fn a_repair_of_one_organization_leaves_the_others_alone() {
         put(&test, &Key { sk: "LEAD#1".to_owned(), ..activity_key(org, absent, "a") }, "lead").await;
     }
 
-    let mut repair = Repair::with_pause(test.table(), Some(test.other.org_id), LIMITS, no_pause());
+    let mut repair = test.app.repair(Some(test.other.org_id), LIMITS).with_pause(no_pause());
     let findings = find(&mut repair).await;
 
     assert_eq!(findings.orphans.iter().map(|orphan| orphan.org).collect::<Vec<_>>(), [test.other.org_id]);
@@ -412,7 +412,7 @@ async fn a_read_of_parents_that_fails_ends_the_run_and_finds_nothing() {
             proxy.inject(Operation::BatchGetItem, Fault::InternalServerError);
         }
         let limits = RepairLimits { call_timeout: Duration::from_millis(300), ..LIMITS };
-        let mut repair = Repair::with_pause(test.table(), None, limits, no_pause());
+        let mut repair = test.app.repair(None, limits).with_pause(no_pause());
 
         assert_eq!(repair.next_page().await.unwrap_err(), dynamodb::Error::Unavailable);
 
@@ -599,7 +599,7 @@ async fn no_more_units_are_consumed_than_the_time_allows() {
         Box::pin(async {})
     });
     let units_per_second = NonZeroU32::new(7).unwrap();
-    let mut repair = Repair::with_pause(test.table(), None, RepairLimits { units_per_second, ..LIMITS }, pause);
+    let mut repair = test.app.repair(None, RepairLimits { units_per_second, ..LIMITS }).with_pause(pause);
 
     let mut consumed = 0.0;
     let mut assert_within_bound = |repair: &Repair, step: &str| {

@@ -64,7 +64,10 @@ impl OrphanKind {
             | ItemType::Campaign
             | ItemType::LeadMagnet
             | ItemType::ActiveCampaigns
-            | ItemType::RateLimit => None,
+            | ItemType::RateLimit
+            | ItemType::ApiKeyUse
+            | ItemType::Organization
+            | ItemType::AuditEntry => None,
         }
     }
 }

@@ -141,14 +141,16 @@ pub struct Batch<'a>(&'a [Orphan]);
 
 impl Repair {
     /// A repair of the whole table, or of the items of one organization.
-    pub fn new(table: Table, org: Option<OrgId>, limits: RepairLimits) -> Self {
-        Self::with_pause(table, org, limits, Box::new(|duration| Box::pin(tokio::time::sleep(duration))))
-    }
-
-    /// A repair that waits by this function, which a test replaces.
-    pub fn with_pause(table: Table, org: Option<OrgId>, limits: RepairLimits, pause: Pause) -> Self {
+    pub(crate) fn new(table: Table, org: Option<OrgId>, limits: RepairLimits) -> Self {
+        let pause: Pause = Box::new(|duration| Box::pin(tokio::time::sleep(duration)));
         let meter = CapacityMeter::default();
         Self { table, org, limits, pause, meter, paid_units: 0.0, position: Position::Beginning }
+    }
+
+    /// The same repair with another way to wait, by which a test keeps the time.
+    #[must_use]
+    pub fn with_pause(self, pause: Pause) -> Self {
+        Self { pause, ..self }
     }
 
     /// The calls made so far and the capacity that they consumed.

@@ -1,0 +1,145 @@
+//! The report of a repair, as text and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use shared::domain::{CampaignId, ContactId, Id, ImportId};
+use shared::dynamodb::{ConsumedCapacity, Parent};
+use shared::repositories::repair::{Orphan, OrphanKind, ScannedPage};
+
+/// What a repair has found and done.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) table: String,
+    /// Whether the whole table was read.
+    pub(super) is_complete: bool,
+    pub(super) scanned: usize,
+    pub(super) orphans: Vec<Orphan>,
+    /// The numbers of items that the worker is going to delete.
+    pending: BTreeMap<OrphanKind, usize>,
+    /// The number of items that could not be judged.
+    unreadable: usize,
+    /// The number of orphans that were deleted.
+    pub(super) deleted: usize,
+    /// The number of orphans that were no longer such when they should be deleted.
+    pub(super) kept: usize,
+    pub(super) consumed: ConsumedCapacity,
+}
+
+/// The orphans of one kind that lack one parent.
+#[derive(Serialize)]
+struct Group {
+    org_id: String,
+    kind: &'static str,
+    /// The name of the id of the parent: `contact_id`.
+    missing: &'static str,
+    id: String,
+    count: usize,
+    /// The hashes of the emails of locks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    email_sha256: Vec<String>,
+}
+
+impl Report {
+    /// A report without findings.
+    pub(super) fn new(table: &str) -> Self {
+        Self {
+            table: table.to_owned(),
+            is_complete: false,
+            scanned: 0,
+            orphans: Vec::new(),
+            pending: BTreeMap::new(),
+            unreadable: 0,
+            deleted: 0,
+            kept: 0,
+            consumed: ConsumedCapacity::default(),
+        }
+    }
+
+    /// Adds the findings in a page.
+    pub(super) fn add(&mut self, page: ScannedPage) {
+        let ScannedPage { scanned, orphans, pending, unreadable } = page;
+        self.scanned += scanned;
+        self.orphans.extend(orphans);
+        for kind in pending {
+            *self.pending.entry(kind).or_default() += 1;
+        }
+        self.unreadable += unreadable.len();
+    }
+
+    /// The report as one JSON object.
+    pub(super) fn to_json(&self) -> serde_json::Result<String> {
+        let counts = |count: &dyn Fn(OrphanKind) -> usize| -> Value {
+            OrphanKind::ALL.iter().map(|kind| (kind.name().to_owned(), json!(count(*kind)))).collect()
+        };
+        serde_json::to_string_pretty(&json!({
+            "table": self.table,
+            "complete": self.is_complete,
+            "scanned": self.scanned,
+            "orphans": counts(&|kind| self.orphans_of(kind)),
+            "pending": counts(&|kind| self.pending_of(kind)),
+            "unreadable": self.unreadable,
+            "groups": self.groups(),
+            "deleted": self.deleted,
+            "kept": self.kept,
+            "read_units": self.consumed.read_units,
+            "write_units": self.consumed.write_units,
+        }))
+    }
+
+    fn orphans_of(&self, kind: OrphanKind) -> usize {
+        self.orphans.iter().filter(|orphan| orphan.kind == kind).count()
+    }
+
+    fn pending_of(&self, kind: OrphanKind) -> usize {
+        self.pending.get(&kind).copied().unwrap_or_default()
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        let mut groups = BTreeMap::<_, Vec<&Orphan>>::new();
+        for orphan in &self.orphans {
+            groups.entry((orphan.org, orphan.kind, orphan.parent)).or_default().push(orphan);
+        }
+        let mut rows = Vec::with_capacity(groups.len());
+        for ((org, kind, parent), orphans) in groups {
+            let (missing, id) = match parent {
+                Parent::Contact(id) => (ContactId::NAME, id.to_string()),
+                Parent::Import(id) => (ImportId::NAME, id.to_string()),
+                Parent::Campaign(id) => (CampaignId::NAME, id.to_string()),
+            };
+            let email_sha256 = orphans.iter().filter_map(|orphan| orphan.email_hash()).map(str::to_owned).collect();
+            let (org_id, count) = (org.to_string(), orphans.len());
+            rows.push(Group { org_id, kind: kind.name(), missing, id, count, email_sha256 });
+        }
+        rows
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scanned, orphans, unreadable, deleted, kept, consumed, .. } = self;
+        for Group { org_id, kind, missing, id, count, email_sha256 } in self.groups() {
+            writeln!(f, "org_id {org_id}: {count} × {kind} of {missing} {id}")?;
+            for hash in email_sha256 {
+                writeln!(f, "  SHA-256 of the email: {hash}")?;
+            }
+        }
+        writeln!(f, "{:12}{:>10}{:>10}", "", "orphans", "pending")?;
+        for kind in OrphanKind::ALL {
+            writeln!(f, "{:12}{:>10}{:>10}", kind.name(), self.orphans_of(*kind), self.pending_of(*kind))?;
+        }
+        let end = if self.is_complete { "the whole table" } else { "not the whole table" };
+        writeln!(f, "{scanned} items were read: {end}. {unreadable} of them cannot be read, and are left alone.")?;
+        writeln!(f, "Consumed: {:.1} read units, {:.1} write units.", consumed.read_units, consumed.write_units)?;
+        if *deleted + *kept > 0 {
+            writeln!(f, "{deleted} orphans were deleted. {kept} have changed since they were found, and are kept.")?;
+        }
+        match orphans.len().saturating_sub(*deleted + *kept) {
+            0 => write!(f, "No orphan is left."),
+            left if *deleted == 0 => write!(f, "Nothing was deleted. Delete the {left} orphans with --apply."),
+            left => write!(f, "{left} orphans are left: run the command again."),
+        }
+    }
+}
