@@ -140,3 +140,146 @@ fn confirm(orphans: usize, table: &str) -> Result<bool> {
     io::stdin().read_line(&mut answer).context("cannot read the answer")?;
     Ok(answer.trim() == "yes")
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use serde_json::{Value, json};
+    use shared::domain::{ActivityId, ContactId, Email};
+    use shared::dynamodb::{ConsumedCapacity, keys};
+    use shared::testing::TestApp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
+        let arguments = ["repair", "--table", "contacts"].iter().chain(arguments);
+        Cli::try_parse_from(arguments).map(|cli| cli.options)
+    }
+
+    /// The id of a contact that does not exist.
+    fn absent() -> ContactId {
+        Uuid::from_u128(1).into()
+    }
+
+    /// A table with two activities and an email lock of a contact that does not exist, and an item of an unknown type.
+    async fn test_app() -> TestApp {
+        let test = TestApp::new().await;
+        let org = test.org.org_id;
+        for id in ["a", "b"] {
+            let key = keys::activity(org, absent(), chrono::DateTime::UNIX_EPOCH, &ActivityId::parse(id).unwrap());
+            test.put_item(&key, json!({"type": {"S": "activity"}})).await;
+        }
+        let lock = keys::email_lock(org, &Email::parse("jane@example.com").unwrap());
+        test.put_item(&lock, json!({"type": {"S": "email_lock"}, "contact_id": {"S": absent()}})).await;
+        let unknown = keys::org_rate_limit(Uuid::from_u128(2).into());
+        test.put_item(&unknown, json!({"type": {"S": "unknown"}})).await;
+        test
+    }
+
+    /// Runs the command, and returns its report and what it asked.
+    async fn run(test: &TestApp, options: &Options, answer: bool) -> (Report, Option<usize>) {
+        let (mut report, mut asked) = (Report::new("contacts"), None);
+        let confirm = |orphans, _: &str| {
+            asked = Some(orphans);
+            Ok(answer)
+        };
+        repair(&test.app, options, &mut report, confirm).await.unwrap();
+        // The two engines count differently.
+        report.consumed = ConsumedCapacity::default();
+        (report, asked)
+    }
+
+    #[tokio::test]
+    async fn without_apply_the_orphans_are_listed_and_kept() {
+        let test = test_app().await;
+        let before = test.items().await;
+
+        let (report, asked) = run(&test, &parse(&[]).unwrap(), true).await;
+
+        let (org, scanned) = (test.org.org_id, before.len());
+        let expected = format!(
+            "\
+org_id {org}: 1 × email_lock of contact_id 00000000-0000-0000-0000-000000000001
+  SHA-256 of the email: 8c87b489ce35cf2e2f39f80e282cb2e804932a56a213983eeeb428407d43b52d
+org_id {org}: 2 × activity of contact_id 00000000-0000-0000-0000-000000000001
+               orphans   pending
+email_lock           1         0
+membership           0         0
+lead                 0         0
+activity             2         0
+{scanned} items were read: the whole table. 1 of them cannot be read, and are left alone.
+Consumed: 0.0 read units, 0.0 write units.
+Nothing was deleted. Delete the 3 orphans with --apply."
+        );
+        assert_eq!(report.to_string(), expected);
+        assert_eq!(asked, None);
+        assert_eq!(test.items().await, before);
+    }
+
+    #[tokio::test]
+    async fn with_apply_the_orphans_are_deleted_after_a_yes_and_the_next_run_finds_none() {
+        let test = test_app().await;
+        let before = test.items().await;
+
+        let (report, asked) = run(&test, &parse(&["--apply"]).unwrap(), false).await;
+        assert_eq!((report.deleted, asked), (0, Some(3)));
+        assert_eq!(test.items().await, before);
+
+        let (report, asked) = run(&test, &parse(&["--apply"]).unwrap(), true).await;
+        assert_eq!((report.deleted, report.kept, asked), (3, 0, Some(3)));
+        assert_eq!(test.items().await.len(), before.len() - 3);
+        assert!(report.to_string().ends_with("and are kept.\nNo orphan is left."), "{report}");
+
+        let (report, asked) = run(&test, &parse(&["--apply"]).unwrap(), true).await;
+        assert_eq!((report.orphans.len(), asked), (0, None));
+        assert!(report.to_string().ends_with("write units.\nNo orphan is left."), "{report}");
+    }
+
+    #[tokio::test]
+    async fn with_yes_nothing_is_asked_and_the_json_has_the_whole_result() {
+        let test = test_app().await;
+        let org = test.org.org_id;
+        let scanned = test.items().await.len();
+
+        let (report, asked) =
+            run(&test, &parse(&["--apply", "--yes", "--org", &org.to_string()]).unwrap(), false).await;
+
+        let contact = absent().to_string();
+        let hash = "8c87b489ce35cf2e2f39f80e282cb2e804932a56a213983eeeb428407d43b52d";
+        let expected = json!({
+            "table": "contacts",
+            "complete": true,
+            "scanned": scanned,
+            "orphans": {"email_lock": 1, "membership": 0, "lead": 0, "activity": 2},
+            "pending": {"email_lock": 0, "membership": 0, "lead": 0, "activity": 0},
+            "unreadable": 0,
+            "groups": [
+                {
+                    "org_id": org, "kind": "email_lock", "missing": "contact_id", "id": contact, "count": 1,
+                    "email_sha256": [hash],
+                },
+                {"org_id": org, "kind": "activity", "missing": "contact_id", "id": contact, "count": 2},
+            ],
+            "deleted": 3,
+            "kept": 0,
+            "read_units": 0.0,
+            "write_units": 0.0,
+        });
+        assert_eq!(serde_json::from_str::<Value>(&report.to_json().unwrap()).unwrap(), expected);
+        assert_eq!(asked, None);
+    }
+
+    #[test]
+    fn options_without_effect_are_refused() {
+        for arguments in [&["--yes"][..], &["--max-read-units", "0"], &["--org", "42"]] {
+            assert!(parse(arguments).is_err(), "{arguments:?}");
+        }
+    }
+}

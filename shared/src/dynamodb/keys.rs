@@ -541,6 +541,27 @@ mod tests {
     }
 
     #[test]
+    fn an_email_lock_is_recognized_by_its_key_alone() {
+        let lock = email_lock(org(), &Email::parse("jane@example.com").unwrap());
+        let (owner, hash) = parse_email_lock(&lock).unwrap();
+        assert_eq!((owner, email_lock_of_hash(owner, hash)), (org(), lock.clone()));
+        for key in [contact(org(), Uuid::from_u128(2).into()), Key { sk: "OTHER".to_owned(), ..lock }] {
+            assert_eq!(parse_email_lock(&key), None, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn the_owner_of_a_partition_is_its_organization() {
+        let contact_id = ContactId::from(Uuid::from_u128(2));
+        for pk in [contact(org(), contact_id).pk, leads(org(), contact_id).pk] {
+            assert_eq!(owner_of_partition(&pk), Some(org()), "{pk}");
+        }
+        for pk in ["KEY#1", "ORG#", "ORG#1#CONTACT#2", ""] {
+            assert_eq!(owner_of_partition(pk), None, "{pk}");
+        }
+    }
+
+    #[test]
     fn every_partition_key_matches_the_pattern_of_its_kind() {
         let (contact_id, import_id) = (ContactId::from(Uuid::from_u128(2)), ImportId::from(Uuid::from_u128(3)));
         let lead_key = LeadKey { campaign_id: Uuid::from_u128(4).into(), contact_id };

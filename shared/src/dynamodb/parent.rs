@@ -128,6 +128,20 @@ mod tests {
     }
 
     #[test]
+    fn a_parent_is_recognized_by_the_partition_of_its_children() {
+        let contact = ContactId::from(Uuid::from_u128(7));
+        let import = ImportId::from(Uuid::from_u128(8));
+        let of_contact = keys::leads(org(), contact).pk;
+        assert_eq!(Parent::of_partition(&of_contact), Some((org(), Parent::Contact(contact))));
+        let of_import = keys::memberships(org(), import).pk;
+        assert_eq!(Parent::of_partition(&of_import), Some((org(), Parent::Import(import))));
+        let lock = keys::email_lock(org(), &Email::parse("jane@example.com").unwrap());
+        for pk in [&*lock.pk, &keys::contact(org(), contact).pk, "ORG#x#CONTACT#y", "KEY#1", ""] {
+            assert_eq!(Parent::of_partition(pk), None, "{pk}");
+        }
+    }
+
+    #[test]
     fn no_other_key_is_a_parents() {
         let contact = ContactId::from(Uuid::from_u128(7));
         let activity = ActivityId::parse("a").unwrap();
