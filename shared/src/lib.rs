@@ -22,7 +22,7 @@
 //! - [`domain`]: values, entities and their rules. Pure: no I/O, no AWS, no HTTP.
 //!
 //! `openapi` generates the description of the API, and `testing` supports the tests. Both are features that no function
-//! enables, and may use every layer.
+//! enables, and may use every layer. A third one, `operator`, adds to the layers what only an operator's commands do.
 // The futures of the test support nest deeper than the compiler's default allows.
 #![cfg_attr(feature = "testing", recursion_limit = "256")]
 

@@ -49,7 +49,8 @@ enum Command {
     /// learns of the deletion from the table's stream, which keeps it for 24 hours. If the worker fails for longer, these
     /// items stay in the table for ever, though no response shows them. This command reads the whole table and lists them,
     /// together with locks of emails whose contact does not exist or has another email. It writes nothing unless it is
-    /// called with --apply, and then it asks first. It may be interrupted and repeated, and run while the API is in use.
+    /// called with --apply, and then it asks first. Ctrl-C ends it at any time and does no harm: call it again. The API
+    /// may be in use meanwhile.
     ///
     /// "Orphans" can be deleted. "Pending" are items that the worker is going to delete by itself. Emails and names are
     /// neither read nor printed: an email lock is known by the SHA-256 of its email.

@@ -11,11 +11,10 @@ use std::io::{self, IsTerminal};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use shared::App;
 use shared::domain::{Id, InvalidValue, OrgId};
 use shared::repositories::repair::{Repair, RepairLimits, batches};
-use tokio::signal::ctrl_c;
 
 use self::progress::Progress;
 use self::report::Report;
@@ -53,7 +52,7 @@ fn parse_org_id(text: &str) -> Result<OrgId, InvalidValue> {
     OrgId::parse(text)
 }
 
-/// Repairs a table, and prints a report.
+/// Scans the table, prints what was found, deletes the orphans if that is wanted, and prints what was done.
 #[expect(clippy::print_stdout, reason = "the output of the command")]
 pub(crate) async fn run(options: Options) -> Result<()> {
     ensure!(
@@ -61,45 +60,50 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         "--apply asks before it deletes, and there is no terminal to ask: add --yes"
     );
     let account = options.table.connect().await?;
+    let mut repair = start(&account.app, &options);
     let mut report = Report::new(options.table.table());
-    let outcome = repair(&account.app, &options, &mut report, confirm).await;
-    println!("{}", if options.json { report.to_json()? } else { report.to_string() });
+    let mut outcome = scan(&mut repair, &mut report).await;
+    if !options.json {
+        println!("{}", report.findings());
+    }
+    if outcome.is_ok() && options.apply {
+        outcome = apply(&mut repair, &mut report, options.yes, confirm).await;
+    }
+    report.consumed = repair.consumed_capacity();
+    println!("{}", if options.json { report.to_json()? } else { report.outcome() });
     outcome
 }
 
-/// Scans the table, and deletes the orphans if that is wanted and `confirm` is true. The report has what was found and done,
-/// also if it fails.
-async fn repair(
-    app: &App,
-    options: &Options,
-    report: &mut Report,
-    confirm: impl FnOnce(usize, &str) -> Result<bool>,
-) -> Result<()> {
-    let limits = RepairLimits { units_per_second: options.max_read_units, call_timeout: CALL_TIMEOUT };
-    let mut repair = app.repair(options.org, limits);
-    let table = report.table.clone();
-    let scanned = scan(&mut repair, report).await;
-    report.consumed = repair.consumed_capacity();
-    scanned.with_context(|| format!("cannot read the table {table} to its end; nothing was deleted"))?;
-    if options.apply && !report.orphans.is_empty() && (options.yes || confirm(report.orphans.len(), &table)?) {
-        let mended = mend(&mut repair, report).await;
-        report.consumed = repair.consumed_capacity();
-        mended.with_context(|| format!("cannot delete all orphans of the table {table}; run the command again"))?;
-    }
-    Ok(())
+fn start(app: &App, options: &Options) -> Repair {
+    app.repair(options.org, RepairLimits { units_per_second: options.max_read_units, call_timeout: CALL_TIMEOUT })
 }
 
-/// Reads the whole table.
+/// Reads the whole table. After an error, the report has what was found until then.
 async fn scan(repair: &mut Repair, report: &mut Report) -> Result<()> {
+    let scanned = scan_pages(repair, report).await;
+    scanned.with_context(|| format!("cannot read the table {} to its end; nothing was deleted", report.table))
+}
+
+/// Deletes the orphans if the operator confirms it. After an error, the report has what was deleted until then.
+async fn apply(
+    repair: &mut Repair,
+    report: &mut Report,
+    is_confirmed: bool,
+    confirm: impl FnOnce(usize, &str) -> Result<bool>,
+) -> Result<()> {
+    let orphans = report.orphans.len();
+    if orphans == 0 || !(is_confirmed || confirm(orphans, &report.table)?) {
+        return Ok(());
+    }
+    let mended = mend(repair, report).await;
+    mended.with_context(|| format!("cannot delete all orphans of the table {}; call the command again", report.table))
+}
+
+async fn scan_pages(repair: &mut Repair, report: &mut Report) -> Result<()> {
     let count = repair.approximate_item_count().await?;
     let mut progress = Progress::default();
     progress.show(&format!("reading the table {}, which has about {count} items", report.table));
-    loop {
-        let page = tokio::select! {
-            page = repair.next_page() => page?,
-            _ = ctrl_c() => bail!("interrupted"),
-        };
-        let Some(page) = page else { break };
+    while let Some(page) = repair.next_page().await? {
         for error in &page.unreadable {
             progress.warn(&error.to_string());
         }
@@ -114,16 +118,12 @@ async fn scan(repair: &mut Repair, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the orphans of the report.
 async fn mend(repair: &mut Repair, report: &mut Report) -> Result<()> {
     let all = report.orphans.len();
     let mut progress = Progress::default();
     progress.show(&format!("deleting {all} items"));
     for batch in batches(&mut report.orphans) {
-        let deleted = tokio::select! {
-            deleted = repair.mend(batch) => deleted?,
-            _ = ctrl_c() => bail!("interrupted"),
-        };
+        let deleted = repair.mend(batch).await?;
         report.deleted += deleted;
         report.kept += batch.orphans().len() - deleted;
         progress.update(|| format!("{} of {all} items are deleted", report.deleted));
@@ -146,7 +146,7 @@ mod tests {
     use clap::Parser;
     use serde_json::{Value, json};
     use shared::domain::{ActivityId, ContactId, Email};
-    use shared::dynamodb::{ConsumedCapacity, keys};
+    use shared::dynamodb::keys;
     use shared::testing::TestApp;
     use uuid::Uuid;
 
@@ -183,16 +183,19 @@ mod tests {
         test
     }
 
-    /// Runs the command, and returns its report and what it asked.
-    async fn run(test: &TestApp, options: &Options, answer: bool) -> (Report, Option<usize>) {
+    /// Scans and deletes with these arguments, and returns the report and the number that was asked about.
+    async fn run(test: &TestApp, arguments: &[&str], answer: bool) -> (Report, Option<usize>) {
+        let options = parse(arguments).unwrap();
         let (mut report, mut asked) = (Report::new("contacts"), None);
         let confirm = |orphans, _: &str| {
             asked = Some(orphans);
             Ok(answer)
         };
-        repair(&test.app, options, &mut report, confirm).await.unwrap();
-        // The two engines count differently.
-        report.consumed = ConsumedCapacity::default();
+        let mut repair = start(&test.app, &options);
+        scan(&mut repair, &mut report).await.unwrap();
+        if options.apply {
+            apply(&mut repair, &mut report, options.yes, confirm).await.unwrap();
+        }
         (report, asked)
     }
 
@@ -201,7 +204,7 @@ mod tests {
         let test = test_app().await;
         let before = test.items().await;
 
-        let (report, asked) = run(&test, &parse(&[]).unwrap(), true).await;
+        let (report, asked) = run(&test, &[], true).await;
 
         let (org, scanned) = (test.org.org_id, before.len());
         let expected = format!(
@@ -214,11 +217,13 @@ email_lock           1         0
 membership           0         0
 lead                 0         0
 activity             2         0
-{scanned} items were read: the whole table. 1 of them cannot be read, and are left alone.
-Consumed: 0.0 read units, 0.0 write units.
-Nothing was deleted. Delete the 3 orphans with --apply."
+{scanned} items were read, the whole table. Of these, 1 cannot be judged: see the warnings."
         );
-        assert_eq!(report.to_string(), expected);
+        assert_eq!(report.findings(), expected);
+        assert_eq!(
+            report.outcome(),
+            "Nothing was deleted. Delete the 3 orphans with --apply.\n0.0 read units and 0.0 write units were consumed."
+        );
         assert_eq!(asked, None);
         assert_eq!(test.items().await, before);
     }
@@ -228,18 +233,18 @@ Nothing was deleted. Delete the 3 orphans with --apply."
         let test = test_app().await;
         let before = test.items().await;
 
-        let (report, asked) = run(&test, &parse(&["--apply"]).unwrap(), false).await;
+        let (report, asked) = run(&test, &["--apply"], false).await;
         assert_eq!((report.deleted, asked), (0, Some(3)));
         assert_eq!(test.items().await, before);
 
-        let (report, asked) = run(&test, &parse(&["--apply"]).unwrap(), true).await;
+        let (report, asked) = run(&test, &["--apply"], true).await;
         assert_eq!((report.deleted, report.kept, asked), (3, 0, Some(3)));
         assert_eq!(test.items().await.len(), before.len() - 3);
-        assert!(report.to_string().ends_with("and are kept.\nNo orphan is left."), "{report}");
+        assert!(report.outcome().starts_with("3 orphans were deleted.\n"), "{}", report.outcome());
 
-        let (report, asked) = run(&test, &parse(&["--apply"]).unwrap(), true).await;
+        let (report, asked) = run(&test, &["--apply"], true).await;
         assert_eq!((report.orphans.len(), asked), (0, None));
-        assert!(report.to_string().ends_with("write units.\nNo orphan is left."), "{report}");
+        assert!(report.outcome().starts_with("There is nothing to delete.\n"), "{}", report.outcome());
     }
 
     #[tokio::test]
@@ -248,8 +253,7 @@ Nothing was deleted. Delete the 3 orphans with --apply."
         let org = test.org.org_id;
         let scanned = test.items().await.len();
 
-        let (report, asked) =
-            run(&test, &parse(&["--apply", "--yes", "--org", &org.to_string()]).unwrap(), false).await;
+        let (report, asked) = run(&test, &["--apply", "--yes", "--org", &org.to_string()], false).await;
 
         let contact = absent().to_string();
         let hash = "8c87b489ce35cf2e2f39f80e282cb2e804932a56a213983eeeb428407d43b52d";

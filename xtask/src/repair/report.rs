@@ -1,7 +1,6 @@
 //! The report of a repair, as text and as JSON.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -89,6 +88,50 @@ impl Report {
         }))
     }
 
+    /// The findings as lines of text.
+    pub(super) fn findings(&self) -> String {
+        let mut lines = Vec::new();
+        for Group { org_id, kind, missing, id, count, email_sha256 } in self.groups() {
+            lines.push(format!("org_id {org_id}: {count} × {kind} of {missing} {id}"));
+            lines.extend(email_sha256.iter().map(|hash| format!("  SHA-256 of the email: {hash}")));
+        }
+        lines.push(format!("{:12}{:>10}{:>10}", "", "orphans", "pending"));
+        for kind in OrphanKind::ALL {
+            let (orphans, pending) = (self.orphans_of(*kind), self.pending_of(*kind));
+            lines.push(format!("{:12}{orphans:>10}{pending:>10}", kind.name()));
+        }
+        let extent = if self.is_complete { "the whole table" } else { "a part of the table" };
+        let mut last = format!("{} items were read, {extent}.", self.scanned);
+        if self.unreadable > 0 {
+            last += &format!(" Of these, {} cannot be judged: see the warnings.", self.unreadable);
+        }
+        lines.push(last);
+        lines.join("\n")
+    }
+
+    /// What was done, what is left, and what it cost, as lines of text.
+    pub(super) fn outcome(&self) -> String {
+        let Self { orphans, deleted, kept, consumed, .. } = self;
+        let left = orphans.len().saturating_sub(*deleted + *kept);
+        let mut lines = Vec::new();
+        if orphans.is_empty() {
+            lines.push("There is nothing to delete.".to_owned());
+        } else if left == orphans.len() {
+            lines.push(format!("Nothing was deleted. Delete the {left} orphans with --apply."));
+        } else {
+            lines.push(format!("{deleted} orphans were deleted."));
+            if *kept > 0 {
+                lines.push(format!("{kept} have changed since they were found, and are kept."));
+            }
+            if left > 0 {
+                lines.push(format!("{left} orphans are left: call the command again."));
+            }
+        }
+        let ConsumedCapacity { read_units, write_units, .. } = consumed;
+        lines.push(format!("{read_units:.1} read units and {write_units:.1} write units were consumed."));
+        lines.join("\n")
+    }
+
     fn orphans_of(&self, kind: OrphanKind) -> usize {
         self.orphans.iter().filter(|orphan| orphan.kind == kind).count()
     }
@@ -114,32 +157,5 @@ impl Report {
             rows.push(Group { org_id, kind: kind.name(), missing, id, count, email_sha256 });
         }
         rows
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { scanned, orphans, unreadable, deleted, kept, consumed, .. } = self;
-        for Group { org_id, kind, missing, id, count, email_sha256 } in self.groups() {
-            writeln!(f, "org_id {org_id}: {count} × {kind} of {missing} {id}")?;
-            for hash in email_sha256 {
-                writeln!(f, "  SHA-256 of the email: {hash}")?;
-            }
-        }
-        writeln!(f, "{:12}{:>10}{:>10}", "", "orphans", "pending")?;
-        for kind in OrphanKind::ALL {
-            writeln!(f, "{:12}{:>10}{:>10}", kind.name(), self.orphans_of(*kind), self.pending_of(*kind))?;
-        }
-        let end = if self.is_complete { "the whole table" } else { "not the whole table" };
-        writeln!(f, "{scanned} items were read: {end}. {unreadable} of them cannot be read, and are left alone.")?;
-        writeln!(f, "Consumed: {:.1} read units, {:.1} write units.", consumed.read_units, consumed.write_units)?;
-        if *deleted + *kept > 0 {
-            writeln!(f, "{deleted} orphans were deleted. {kept} have changed since they were found, and are kept.")?;
-        }
-        match orphans.len().saturating_sub(*deleted + *kept) {
-            0 => write!(f, "No orphan is left."),
-            left if *deleted == 0 => write!(f, "Nothing was deleted. Delete the {left} orphans with --apply."),
-            left => write!(f, "{left} orphans are left: run the command again."),
-        }
     }
 }

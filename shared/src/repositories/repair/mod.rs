@@ -193,7 +193,7 @@ impl Repair {
         Ok(Some(findings))
     }
 
-    /// Deletes orphans unless they have stopped to be some, and returns the number of those deleted. The items of a batch
+    /// Deletes orphans unless others have changed what made them orphans, and returns the number of those deleted. The items of a batch
     /// are deleted together or not at all.
     ///
     /// # Errors
