@@ -20,6 +20,7 @@ use std::{env, fs};
 use serde_json::{Map, Value, json};
 use shared::dynamodb::Parent;
 use shared::endpoint::Spec;
+use shared::testing::costs::CostCase;
 use shared::{Endpoint, endpoint, openapi};
 
 fn root() -> PathBuf {
@@ -178,6 +179,13 @@ fn the_local_router_routes_as_the_route_table_says() {
     let router = cargo_metadata().pointer("/metadata/lambda/watch/router").cloned().unwrap_or_default();
     let router = router.as_object().cloned().unwrap_or_default();
     assert_same(wanted, router, "Cargo.toml, [workspace.metadata.lambda.watch.router]: run `cargo xtask sync`");
+}
+
+#[test]
+fn every_endpoint_has_a_declared_cost() {
+    let declared: BTreeSet<_> = CostCase::ALL.iter().map(|case| case.endpoint().name()).collect();
+    let wanted = Endpoint::ALL.iter().map(|endpoint| endpoint.name());
+    assert_same(wanted, declared, "shared/src/testing/costs.rs: at least one case for each Endpoint");
 }
 
 #[test]

@@ -16,6 +16,7 @@
 //! - [`fixtures`]: contacts, campaigns and other entities, stored as their endpoints store them.
 //! - [`items`]: the raw items of the table.
 //! - [`Log`]: the lines that a thread logs.
+//! - [`costs`]: what each operation costs in the database.
 //! - [`engine`]: the embedded engine.
 //! - [`fault`]: the proxy that makes the engine fail as DynamoDB does.
 //! - [`rules`]: the rules of the contract that hold for every endpoint.
@@ -23,6 +24,7 @@
 
 pub mod app;
 mod config;
+pub mod costs;
 pub mod engine;
 pub mod fault;
 pub mod fixtures;

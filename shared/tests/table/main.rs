@@ -2,7 +2,9 @@
 
 mod budgets;
 mod bulk;
+mod caller_budgets;
 mod cascade;
+mod costs;
 mod deletes;
 mod faults;
 mod linking;
