@@ -5,6 +5,7 @@ mod audit;
 mod ci;
 mod clients;
 mod cloud;
+mod cost;
 mod dev;
 mod e2e;
 mod files;
@@ -55,12 +56,14 @@ enum Command {
     /// "Orphans" can be deleted. "Pending" are items that the worker is going to delete by itself. Emails and names are
     /// neither read nor printed: an email lock is known by the SHA-256 of its email.
     Repair(repair::Options),
-    /// Writes the files that are generated from the route table
+    /// Writes the files that are generated from the code, the template and the price list
     Sync {
         /// Only compare: write nothing, and fail if a file is out of date
         #[arg(long)]
         check: bool,
     },
+    /// Prints what a million calls of each operation cost
+    Cost(cost::Options),
     /// Calls a running API as ten organizations at once, one of them without restraint
     Load(load::Options),
     /// Runs randomized tests of concurrency, failures and hostile input, each of which can be seen to fail
@@ -95,6 +98,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Key(command) => key::run(command).await,
         Command::Repair(options) => repair::run(options).await,
         Command::Sync { check } => sync::sync(&root, check),
+        Command::Cost(options) => cost::run(&root, &options),
         Command::Load(options) => load::run(&options).await,
         Command::Prove(options) => prove::run(&root, &options).await,
         Command::Audit => audit::run(&root),

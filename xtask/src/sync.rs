@@ -1,9 +1,11 @@
-//! `cargo xtask sync`: writes what is generated from the route table.
+//! `cargo xtask sync`: writes what is generated from the code, the template and the price list.
 //!
-//! Three files hold generated text: `shared/openapi.json` as a whole, `Cargo.toml` the router of `cargo lambda watch`, and
-//! `template.yaml` the functions of the endpoints. Everything else in the two latter is written by hand and keeps its bytes.
+//! Four files hold generated text: `shared/openapi.json` as a whole, `Cargo.toml` the router of `cargo lambda watch`,
+//! `template.yaml` the functions of the endpoints, and `docs/operations.md` the tables of parameters and of prices. Everything
+//! else in the three latter is written by hand and keeps its bytes.
 
 mod functions;
+mod operations;
 mod router;
 
 use std::{fs, path::Path};
@@ -11,20 +13,27 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, ensure};
 use shared::openapi;
 
+use crate::cost;
+
+const OPERATIONS: &str = "docs/operations.md";
+
 /// Writes the generated files that are not up to date. With `check` it writes nothing, and fails for the first of them.
 pub(crate) fn sync(root: &Path, check: bool) -> Result<()> {
     let read = |name: &str| fs::read_to_string(root.join(name)).with_context(|| format!("cannot read {name}"));
+    let template = read("template.yaml")?;
+    let operations = operations::write_into(&read(OPERATIONS)?, &template, &read(cost::PRICES)?)?;
     let generated = [
         ("shared/openapi.json", openapi::text()?),
         ("Cargo.toml", router::write_into(&read("Cargo.toml")?)?),
-        ("template.yaml", functions::write_into(&read("template.yaml")?)?),
+        ("template.yaml", functions::write_into(&template)?),
+        (OPERATIONS, operations),
     ];
     for (name, wanted) in generated {
         let file = root.join(name);
         if fs::read_to_string(&file).is_ok_and(|current| current == wanted) {
             continue;
         }
-        ensure!(!check, "{name} is not what shared/src generates: run `cargo xtask sync` and commit it");
+        ensure!(!check, "{name} is not what the code generates: run `cargo xtask sync` and commit it");
         fs::write(&file, wanted).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
@@ -39,9 +48,19 @@ mod tests {
     /// A folder with the hand-written parts of the generated files, and without generated text.
     fn unsynced(name: &str) -> PathBuf {
         let root = std::env::temp_dir().join(format!("sync-{name}-{}", std::process::id()));
-        fs::create_dir_all(root.join("shared")).unwrap();
-        fs::write(root.join("Cargo.toml"), "[workspace]\n").unwrap();
-        fs::write(root.join("template.yaml"), format!("{}\n{}\n", functions::BEGIN, functions::END)).unwrap();
+        for folder in ["shared", "docs", "xtask"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let values = "Parameters: {Stage: {Description: create-contact}}\nGlobals: {Function: {MemorySize: 256}}";
+        let template = format!("{values}\nResources:\n{}\n{}\n", functions::BEGIN, functions::END);
+        for (name, text) in [
+            ("Cargo.toml", "[workspace]\n"),
+            ("template.yaml", &template),
+            (OPERATIONS, &operations::without_tables()),
+            (cost::PRICES, include_str!("../prices.toml")),
+        ] {
+            fs::write(root.join(name), text).unwrap();
+        }
         root
     }
 
@@ -61,15 +80,21 @@ mod tests {
         let root = unsynced("sync");
         sync(&root, false).unwrap();
         sync(&root, true).unwrap();
-        for name in ["shared/openapi.json", "Cargo.toml", "template.yaml"] {
+        for (name, generated) in [
+            ("shared/openapi.json", "create_contact"),
+            ("Cargo.toml", "create-contact"),
+            ("template.yaml", "Binary: create-contact"),
+            (OPERATIONS, "`create_contact` |"),
+            (OPERATIONS, "`Stage` |"),
+        ] {
             let file = root.join(name);
             let synced = fs::read_to_string(&file).unwrap();
-            fs::write(&file, synced.replace("create-contact", "make-contact").replace("create_contact", "make"))
-                .unwrap();
+            assert!(synced.contains(generated), "{name} has no {generated}");
+            fs::write(&file, synced.replace(generated, "changed")).unwrap();
 
             let error = sync(&root, true).unwrap_err().to_string();
 
-            assert!(error.starts_with(&format!("{name} is not what shared/src generates")), "{error}");
+            assert!(error.starts_with(&format!("{name} is not what the code generates")), "{error}");
             sync(&root, false).unwrap();
             assert_eq!(fs::read_to_string(&file).unwrap(), synced, "{name}");
         }

@@ -3,6 +3,8 @@
 //!
 //! `shared/tests/contract.rs` checks that it agrees with the code (routes, binaries, policies, the table).
 
+mod values;
+
 use std::{env, fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -10,6 +12,8 @@ use serde_json::Value;
 use shared::Endpoint;
 
 use crate::tools;
+
+pub(crate) use self::values::{Parameter, default_memory, parameters};
 
 /// IAM's name of the partition keys in a request to DynamoDB.
 const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
