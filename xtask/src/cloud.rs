@@ -2,7 +2,7 @@
 //!
 //! By default the cloud is emulated: MiniStack deploys `template.yaml` by CloudFormation and runs the functions' binaries,
 //! each under its own role. So this tests what only a deployment has: routes, roles, environment, secrets, the stream's
-//! mapping. `docs/operations.md` lists what the emulator cannot show. With `--aws` the same runs in an account.
+//! mapping. `docs/testing.md` lists what the emulator cannot show. With `--aws` the same runs in an account.
 
 mod aws;
 mod emulator;
@@ -188,6 +188,10 @@ impl EmulatedRun<'_> {
         let canary = self.run_tests(session).await?;
         let (root, secret_arn, progress) = (self.root, &deployment.secret_arn, self.progress);
         let cached_for = Duration::from_secs(deployment.secret_cache_seconds);
+        if self.options.args.is_empty() {
+            progress.print("following the runbook");
+            progress.print(emulator.rehearse(root, &self.session_file()).await?.trim());
+        }
         let rotation = rotation::Rehearsal { root, emulator, session, secret_arn, cached_for, progress };
         let (directory, table) = (self.directory, &deployment.outputs.table_name);
         let base_url = &session.base_url;

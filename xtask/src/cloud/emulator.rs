@@ -144,6 +144,14 @@ impl Emulator {
         output_of(put).await.map(drop).context("cannot store a secret")
     }
 
+    /// Follows the runbook on the deployed stack that a session file describes. Returns one line for each section.
+    pub(super) async fn rehearse(&self, root: &Path, session: &Path) -> Result<String> {
+        let mut rehearse = Command::new(self.python.join("python"));
+        rehearse.arg(root.join("xtask/cloud/rehearse.py")).arg(root.join("docs/operations.md")).arg(session);
+        rehearse.arg(self.directory.join("tmp/runbook"));
+        output_of(rehearse).await.context("the stack does not behave as the runbook says")
+    }
+
     /// What the functions have printed so far.
     pub(super) fn function_output(&self) -> Result<String> {
         let log = function_log(&self.directory);
