@@ -1,7 +1,7 @@
 //! The state of a process, shared by its requests, and the context of one request.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
@@ -21,6 +21,7 @@ use crate::repositories::{
     Imports, Leads, LimitedSubject, OrgTable,
 };
 use crate::system::{self, Rng, RngError};
+use crate::telemetry::MetricDirectives;
 
 /// The state that all requests of a process share: the table's client, the caches, the clock and the source of randomness.
 #[derive(Debug, Clone)]
@@ -42,6 +43,7 @@ struct State {
     clock: Clock,
     rng: Rng,
     base_path: BasePath,
+    metric_directives: MetricDirectives,
 }
 
 impl App {
@@ -67,6 +69,7 @@ impl App {
             clock,
             rng,
             base_path: config.base_path.clone(),
+            metric_directives: MetricDirectives::new(config.metrics_namespace.as_deref()),
         }))
     }
 
@@ -93,6 +96,7 @@ impl App {
             clock,
             rng: system::rng(),
             base_path: BasePath::default(),
+            metric_directives: MetricDirectives::new(None),
         }))
     }
 
@@ -110,12 +114,17 @@ impl App {
         tokio::join!(self.connect(&unused), self.0.authenticator.warm_up());
     }
 
-    /// Deletes the children of a deleted parent until the deadline, and returns their number.
+    /// Deletes the children of a deleted parent until the deadline, and returns their number. `meter` counts the calls.
     ///
     /// # Errors
     /// The database's; children that were deleted before stay deleted.
-    pub async fn delete_children(&self, deleted: &DeletedParent, deadline: Instant) -> dynamodb::Result<usize> {
-        let client = self.0.table.client(deadline, CapacityMeter::default());
+    pub async fn delete_children(
+        &self,
+        deleted: &DeletedParent,
+        deadline: Instant,
+        meter: CapacityMeter,
+    ) -> dynamodb::Result<usize> {
+        let client = self.0.table.client(deadline, meter);
         repositories::cascade::delete_children(&client, deleted).await
     }
 
@@ -123,6 +132,11 @@ impl App {
     #[cfg(feature = "operator")]
     pub fn repair(&self, org: Option<crate::domain::OrgId>, limits: RepairLimits) -> Repair {
         Repair::new(self.0.table.clone(), org, limits)
+    }
+
+    /// The metrics that log lines hold.
+    pub(crate) fn metric_directives(&self) -> &MetricDirectives {
+        &self.0.metric_directives
     }
 
     /// The context of a request that arrives now, with the id that the client and the log know it by.
@@ -273,11 +287,4 @@ impl RequestContext {
         };
         OrgTable::new(self.client.clone(), cache.clone(), principal.org_id(), self.now, rng.clone(), audit)
     }
-}
-
-/// The time until a function's deadline, less `reserve`; `None` for a deadline in the past, such as the year 1970 that the
-/// local gateway sends.
-pub(crate) fn time_left(deadline: SystemTime, reserve: Duration) -> Option<Duration> {
-    let left = deadline.duration_since(SystemTime::now()).ok()?.saturating_sub(reserve);
-    if left.is_zero() { None } else { Some(left) }
 }

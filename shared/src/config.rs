@@ -55,6 +55,8 @@ pub struct Config {
     /// `API_KEY_LIFETIME_DAYS`: the lifetime of an API key that is created without an expiry; `None`, if the variable is 0 or
     /// not set, for no end.
     pub api_key_lifetime: Option<TimeDelta>,
+    /// `METRICS_NAMESPACE`: the CloudWatch namespace of the metrics in log lines; `None` logs none.
+    pub metrics_namespace: Option<String>,
 }
 
 /// The path of a custom domain that is mapped to the API: blank, or like `/crm/v2`.
@@ -389,7 +391,8 @@ impl Config {
         let rate_limit = read_rate_limit(&optional)?;
         let audit_retention = read_days(&optional, "AUDIT_RETENTION_DAYS", DEFAULT_AUDIT_RETENTION_DAYS)?;
         let api_key_lifetime = Some(read_days(&optional, "API_KEY_LIFETIME_DAYS", 0)?).filter(|days| !days.is_zero());
-        Ok(Self { database, jwt, base_path, rate_limit, audit_retention, api_key_lifetime })
+        let metrics_namespace = optional("METRICS_NAMESPACE");
+        Ok(Self { database, jwt, base_path, rate_limit, audit_retention, api_key_lifetime, metrics_namespace })
     }
 }
 

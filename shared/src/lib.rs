@@ -10,13 +10,15 @@
 //! - [`endpoint`]: the route table. The pipeline, `openapi.json`, `template.yaml` and the tests derive from it.
 //! - [`wire`]: the JSON of the API, which is the bodies, queries and views of each entity.
 //! - [`app`]: the state of a process ([`App`]) and the context of one request ([`RequestContext`]), which gives access to
-//!   the repositories. [`telemetry`] stands beside it: one log line per request.
+//!   the repositories.
+//! - [`telemetry`]: one log line per request or batch, with its metrics.
 //! - [`rate_limiter`]: the rate limits of API keys and organizations.
 //! - [`auth`]: an API key or a token becomes a [`Principal`](auth::Principal), without which no repository can be reached.
 //! - [`repositories`]: the operations on contacts, imports, campaigns and the other aggregates.
 //! - [`dynamodb`]: the mechanics of the table, such as transactions, retries, keys and cursors. The database's client does
 //!   not leave it.
 //! - `aws`: what the clients of AWS's services share.
+//! - [`invocation`]: an invocation of a function, and [`trace`], its trace, which is passed on to other services.
 //! - [`system`]: the clock and the source of randomness.
 //! - [`config`]: the environment variables of a function.
 //! - [`domain`]: values, entities and their rules. Pure: no I/O, no AWS, no HTTP.
@@ -34,6 +36,7 @@ pub mod domain;
 pub mod dynamodb;
 pub mod endpoint;
 pub mod http;
+pub mod invocation;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod rate_limiter;
@@ -42,6 +45,7 @@ pub mod system;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trace;
 pub mod wire;
 pub mod worker;
 

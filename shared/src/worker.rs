@@ -9,13 +9,16 @@ use std::time::Duration;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::app::{App, time_left};
+use crate::app::App;
 use crate::config::Config;
 use crate::domain::{Id, ImportId};
-use crate::dynamodb::{DeletedParent, Parent, keys};
-use crate::telemetry;
+use crate::dynamodb::{CapacityMeter, DeletedParent, Parent, keys};
+use crate::invocation::{Invocation, time_left};
+use crate::telemetry::{self, BatchFailure, BatchLine, BatchMetrics, CommonMetrics, InvocationIds, is_cold_start};
+use crate::trace;
 
 /// The longest time for one batch if the function's own time limit is not known.
 const MAX_DURATION: Duration = Duration::from_mins(1);
@@ -98,6 +101,14 @@ impl Record {
     }
 }
 
+/// The records of a batch up to the first that failed.
+#[derive(Default)]
+struct Progress<'a> {
+    /// The number of children of the parents that were completed.
+    deleted: usize,
+    failure: Option<(&'a Record, BatchFailure)>,
+}
+
 /// Runs the worker's function.
 ///
 /// # Errors
@@ -112,25 +123,58 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
         async move {
             let LambdaEvent { payload, context } = event;
             let deadline = Instant::now() + time_left(context.deadline(), RESERVE).unwrap_or(MAX_DURATION);
-            Ok::<_, lambda_runtime::Error>(process_batch(&app, &payload, deadline).await)
+            let invocation = Invocation::new(context, deadline);
+            Ok::<_, lambda_runtime::Error>(process_batch(&app, &payload, &invocation).await)
         }
     }))
     .await
 }
 
-/// Processes a batch until the deadline.
-pub async fn process_batch(app: &App, batch: &Batch, deadline: Instant) -> Outcome {
+/// Processes a batch until the deadline, and logs one line.
+pub async fn process_batch(app: &App, batch: &Batch, invocation: &Invocation) -> Outcome {
+    let started = Instant::now();
+    let cold_start = is_cold_start();
+    let meter = CapacityMeter::default();
+    let ids @ InvocationIds { lambda_request_id, trace_id } = invocation.into();
+    let span = tracing::info_span!("batch", lambda_request_id, trace_id);
+    let work = delete_children(app, batch, invocation.deadline, &meter).instrument(span);
+    let Progress { deleted, failure } = trace::in_scope(invocation.trace.clone(), work).await;
+    let (record, failure) = failure.unzip();
+    let line = BatchLine {
+        operation: "cascade_delete",
+        ids,
+        metrics: BatchMetrics {
+            common: CommonMetrics::new(started.elapsed(), meter.consumed_capacity(), cold_start),
+            deleted_items: deleted,
+            failed_records: failure.is_some().into(),
+        },
+        failure,
+    };
+    line.log(app.metric_directives());
+    Outcome::ending_at(record)
+}
+
+/// Deletes the children of all deleted parents of a batch, one parent after the other.
+async fn delete_children<'a>(app: &App, batch: &'a Batch, deadline: Instant, meter: &CapacityMeter) -> Progress<'a> {
+    let mut progress = Progress::default();
     for record in &batch.records {
         let Some(parent) = record.deleted_parent() else { continue };
-        match app.delete_children(&parent, deadline).await {
-            Ok(0) => {}
-            Ok(deleted) => tracing::info!(operation = "cascade_delete", org_id = %parent.org, deleted),
+        match app.delete_children(&parent, deadline, meter.clone()).await {
+            Ok(deleted) => progress.deleted += deleted,
             Err(error) => {
-                tracing::error!(operation = "cascade_delete", org_id = %parent.org, error = %error);
-                let item_identifier = record.dynamodb.sequence_number.clone();
-                return Outcome { batch_item_failures: vec![ItemFailure { item_identifier }] };
+                let failure = BatchFailure { org_id: parent.org, error: error.to_string() };
+                progress.failure = Some((record, failure));
+                break;
             }
         }
     }
-    Outcome::default()
+    progress
+}
+
+impl Outcome {
+    /// The outcome of a batch whose processing ended at this record.
+    fn ending_at(failed: Option<&Record>) -> Self {
+        let failure = |record: &Record| ItemFailure { item_identifier: record.dynamodb.sequence_number.clone() };
+        Self { batch_item_failures: failed.map(failure).into_iter().collect() }
+    }
 }

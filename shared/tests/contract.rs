@@ -8,6 +8,8 @@ mod description;
 mod documents;
 #[path = "contract/layers.rs"]
 mod layers;
+#[path = "contract/monitoring.rs"]
+mod monitoring;
 #[path = "contract/template.rs"]
 mod template;
 

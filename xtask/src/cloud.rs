@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use shared::testing::variables_of_config;
+use shared::testing::{emf, variables_of_config};
 
 use self::emulator::{Deployment, Emulator, JwtSecrets, Template, function_log};
 use self::grants::Report;
@@ -146,7 +146,9 @@ impl EmulatedRun<'_> {
         }
         let mut secrets = secrets(&session);
         secrets.extend(tested?);
-        ensure_no_secret_is_logged(&emulator.function_output()?, &secrets)
+        let output = emulator.function_output()?;
+        ensure_metrics_are_logged(&output)?;
+        ensure_no_secret_is_logged(&output, &secrets)
     }
 
     async fn deploy(&self, emulator: &Emulator, jwt_secrets: &JwtSecrets) -> Result<Deployment> {
@@ -254,9 +256,35 @@ fn ensure_variables_are_exact(variables: &BTreeMap<String, BTreeSet<String>>) ->
     Ok(())
 }
 
+/// Fails if no function logs metrics, or if `CloudWatch` would ignore those of a line.
+fn ensure_metrics_are_logged(output: &str) -> Result<()> {
+    let mut has_metrics = false;
+    for line in output.lines().filter(|line| line.contains("\"_aws\"")) {
+        has_metrics |= !emf::extract(line)
+            .map_err(|error| anyhow!("a log line breaks the metric format: {error}\n{line}"))?
+            .is_empty();
+    }
+    ensure!(has_metrics, "no function logs metrics: set METRICS_NAMESPACE in the template");
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_with_malformed_metrics_are_findings() {
+        let metadata =
+            r#"{"Timestamp":1,"CloudWatchMetrics":[{"Namespace":"n","Dimensions":[[]],"Metrics":[{"Name":"a"}]}]}"#;
+        let line = |members: &str| format!("{{\"message\":\"start\"}}\nnot JSON\n{{\"_aws\":{metadata}{members}}}\n");
+
+        ensure_metrics_are_logged(&line(",\"a\":1")).unwrap();
+
+        let malformed = ensure_metrics_are_logged(&line("")).unwrap_err().to_string();
+        assert!(malformed.contains("the metric a is no member of the line\n{\"_aws\""), "{malformed}");
+        let none = ensure_metrics_are_logged("{\"message\":\"start\"}\n").unwrap_err().to_string();
+        assert!(none.starts_with("no function logs metrics"), "{none}");
+    }
 
     #[test]
     fn a_parameter_has_a_name_and_a_value() {

@@ -26,17 +26,23 @@ const REGION: &str = "us-east-1";
 const IGNORED_RULES: [&str; 3] = ["WS1000", "WS1004", "ES6000"];
 
 /// The allowed managed policies of AWS. SAM attaches the first, which allows to write logs, to every role, the second,
-/// which allows to read streams, to the role of a function that a stream triggers, and the third, which allows to move
-/// the traffic of functions, to the role of `CodeDeploy`.
-const MANAGED_POLICIES: [&str; 3] = [
+/// which allows to read streams, to the role of a function that a stream triggers, the third, which allows to move
+/// the traffic of functions, to the role of `CodeDeploy`, and the fourth, which allows to write traces, to the roles of
+/// functions that are traced.
+const MANAGED_POLICIES: [&str; 4] = [
     "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
     "arn:aws:iam::aws:policy/service-role/AWSLambdaDynamoDBExecutionRole",
     "arn:aws:iam::aws:policy/service-role/AWSCodeDeployRoleForLambda",
+    "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess",
 ];
 
 /// The values of the parameters that SAM resolves while it expands the template: each makes other resources. The linter
 /// visits both sides of `CloudFormation`'s conditions by itself.
-const EXPANSIONS: [&str; 2] = ["Deployment=AllAtOnce", "Deployment=Linear10PercentEvery1Minute"];
+const EXPANSIONS: [&str; 3] = ["Deployment=AllAtOnce", "Deployment=Linear10PercentEvery1Minute", TRACED];
+
+/// The expansion with traces. For the other value of the parameter, SAM leaves out the property that has it, which rule W1030
+/// does not know.
+const TRACED: &str = "Tracing=Active";
 
 /// Lints `template.yaml` as it is written and as it is deployed, and checks for excess privileges.
 pub(crate) fn check(root: &Path) -> Result<()> {
@@ -63,6 +69,9 @@ fn check_expanded(root: &Path, python: &Path, parameter: &str, file: &Path) -> R
     let mut lint = Command::new(python.join("cfn-lint"));
     lint.arg("--template").arg(file).args(["--regions", REGION, "--append-rules", "cfn_lint_serverless.rules"]);
     lint.arg("--ignore-checks").args(IGNORED_RULES);
+    if parameter == TRACED {
+        lint.arg("W1030");
+    }
     tools::quietly(offline(&mut lint)).context("the linter rejects what SAM expands it to")?;
 
     let excess = excess_privileges(&serde_json::from_str(&expanded)?);

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::keys::KeySource;
 use crate::config::JwksSource;
 use crate::dynamodb::error_chain;
+use crate::trace::{self, Trace};
 
 /// How long a JWKS is used without reading it again. A withdrawn key is accepted for at most twice as long.
 pub(super) const LIFETIME: TimeDelta = TimeDelta::seconds(150);
@@ -106,7 +107,11 @@ fn is_for(key: &CommonParameters, algorithm: KeyAlgorithm) -> bool {
 
 /// The content at a URL. Fetched so rarely that no connection is kept.
 async fn fetch(url: &str) -> Result<Bytes, JwksError> {
-    let request = HttpRequest::get(url).map_err(|error| JwksError::Url(error.to_string()))?;
+    let mut request = HttpRequest::get(url).map_err(|error| JwksError::Url(error.to_string()))?;
+    if let Some(trace) = Trace::current() {
+        // Its id only: the issuer is another company's, and the other fields are for AWS.
+        request.headers_mut().insert(trace::HEADER, format!("Root={}", trace.id()));
+    }
     // The issuer's certificate may be signed by any authority, so this client trusts those of the system.
     let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
     let response = connector.call(request).await.map_err(|error| JwksError::Request(error_chain(&error)))?;

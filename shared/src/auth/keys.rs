@@ -42,6 +42,7 @@ use tracing::Instrument;
 
 use super::AuthError;
 use crate::domain::Clock;
+use crate::trace::{self, Trace};
 
 /// The shortest time between two reads, if no key fits a token or the last read failed.
 const REFRESH_INTERVAL: TimeDelta = TimeDelta::seconds(10);
@@ -49,6 +50,10 @@ const REFRESH_INTERVAL: TimeDelta = TimeDelta::seconds(10);
 const RETRY_INTERVAL: TimeDelta = TimeDelta::seconds(1);
 /// The time limit of a read.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The end of the name of the alarm that a failed read sets off. A metric filter of the template counts the log lines that
+/// name it.
+pub const UNREADABLE_KEYS_ALARM: &str = "unreadable-keys";
 
 /// Where keys are read from.
 pub(super) trait KeySource: Send + Sync + 'static {
@@ -153,7 +158,7 @@ impl<S: KeySource> RefreshedKeys<S> {
             state.read_unless_changed(&seen).await;
             drop(reading);
         };
-        tokio::spawn(refresh.in_current_span());
+        tokio::spawn(trace::in_scope(Trace::current(), refresh.in_current_span()));
     }
 }
 
@@ -202,7 +207,7 @@ impl<S: KeySource> State<S> {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the response did not arrive in time".to_owned(),
         };
-        tracing::error!(reason, "{}", S::FAILURE);
+        tracing::error!(reason, alarm = UNREADABLE_KEYS_ALARM, "{}", S::FAILURE);
         // In a process that was frozen meanwhile, the read would have ended by its time limit.
         let failed_at = self.clock.now().min(begun_at + READ_TIMEOUT);
         self.replace(Snapshot { keys: seen.keys.clone(), read_at: seen.read_at, failed_at: Some(failed_at) });

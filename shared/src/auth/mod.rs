@@ -5,6 +5,8 @@ mod jwt;
 mod keys;
 mod secret;
 
+pub use keys::UNREADABLE_KEYS_ALARM;
+
 use aws_types::SdkConfig;
 use chrono::TimeDelta;
 

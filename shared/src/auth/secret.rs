@@ -14,6 +14,7 @@ use aws_types::SdkConfig;
 use jsonwebtoken::DecodingKey;
 
 use super::keys::KeySource;
+use crate::aws::PassTrace;
 use crate::config::{MIN_SECRET_BYTES, StoredSecret};
 use crate::dynamodb::error_chain;
 
@@ -60,7 +61,8 @@ impl SecretReader {
     fn client(&self) -> &Client {
         self.client.get_or_init(|| {
             let StoredSecret { arn, endpoint, .. } = &self.secret;
-            let mut config = Builder::from(&self.sdk_config).region(Region::new(arn.region().to_owned()));
+            let config = Builder::from(&self.sdk_config).region(Region::new(arn.region().to_owned()));
+            let mut config = config.interceptor(PassTrace);
             config.set_endpoint_url(endpoint.clone());
             Client::from_conf(config.build())
         })

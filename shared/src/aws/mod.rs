@@ -1,16 +1,22 @@
-//! What the clients of AWS's services share: the region, the credentials and the HTTP client. Configured by hand, because the
-//! default provider chain would read files and call services for what the environment variables already say.
+//! What the clients of AWS's services share: the region, the credentials, the HTTP client and the trace of a call. Configured by
+//! hand, because the default provider chain would read files and call services for what the environment variables already say.
 
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RuntimeComponents, SharedCredentialsProvider,
+};
+use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_types::SdkConfig;
 
 use crate::config::Database;
+use crate::trace::{self, Trace};
 
 /// The certificate authorities that sign AWS's endpoints (Amazon Trust Services). Reading the system's whole bundle would
 /// slow down every cold start.
@@ -51,4 +57,81 @@ pub fn http_client() -> SharedHttpClient {
     let tls = TlsContext::builder().with_trust_store(trust).build().expect("Amazon's certificates are well-formed");
     // `ring`, because aws-lc spends 20 ms of CPU gathering entropy before the first connection.
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https()
+}
+
+/// Passes the current trace on with each call.
+#[derive(Debug)]
+pub(crate) struct PassTrace;
+
+#[dyn_dispatch_hint]
+impl Intercept for PassTrace {
+    fn name(&self) -> &'static str {
+        "PassTrace"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(trace) = Trace::current() {
+            context.request_mut().headers_mut().insert(trace::HEADER, trace.header().to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_secretsmanager::Client;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::Secret;
+
+    /// Receives one call per connection, and returns the values of their tracing headers.
+    async fn traces_of(listener: TcpListener, calls: usize) -> Vec<Option<String>> {
+        let mut traces = Vec::new();
+        for _ in 0..calls {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(connection.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap();
+            let values = head.lines().filter_map(|line| line.strip_prefix("x-amzn-trace-id: "));
+            traces.push(values.map(str::to_owned).next());
+            connection.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n").await.unwrap();
+        }
+        traces
+    }
+
+    #[tokio::test]
+    async fn a_call_carries_the_trace_of_its_own_invocation() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let database = Database {
+            table: "contacts".to_owned(),
+            region: "us-east-1".to_owned(),
+            access_key_id: "local".to_owned(),
+            secret_access_key: Secret::new("local"),
+            session_token: None,
+            endpoint: None,
+        };
+        let config = aws_sdk_secretsmanager::config::Builder::from(&sdk_config(&database))
+            .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
+            .interceptor(PassTrace);
+        let client = Client::from_conf(config.build());
+        let header = |number: u8| format!("Root=1-5759e988-bd862e3fe1be46a9942727{number:02x};Sampled=0");
+        let invocation = |number: u8| {
+            trace::in_scope(Trace::parse(&header(number)), client.get_secret_value().secret_id("secret").send())
+        };
+
+        let outside = client.get_secret_value().secret_id("secret").send();
+        let (mut traces, ..) = tokio::join!(traces_of(listener, 3), invocation(1), invocation(2), outside);
+
+        traces.sort();
+        assert_eq!(traces, [None, Some(header(1)), Some(header(2))]);
+    }
 }

@@ -15,6 +15,8 @@ pub struct ConsumedCapacity {
     pub read_units: f64,
     /// Write capacity units, as DynamoDB reported them.
     pub write_units: f64,
+    /// Calls that DynamoDB throttled, as a whole or in part.
+    pub throttles: u32,
     in_flight: u32,
 }
 
@@ -45,6 +47,11 @@ impl CapacityMeter {
     /// Adds the capacity that a write reported.
     pub(super) fn add_writes<'a>(&self, reported: impl IntoIterator<Item = &'a ReportedCapacity>) {
         self.lock().write_units += units(reported);
+    }
+
+    /// Counts a call that DynamoDB has throttled.
+    pub(super) fn add_throttle(&self) {
+        self.lock().throttles += 1;
     }
 
     fn lock(&self) -> MutexGuard<'_, ConsumedCapacity> {

@@ -40,7 +40,7 @@ pub use retry::RetryPolicy;
 pub(crate) use table_client::TableClient;
 pub(crate) use ttl_cache::TtlCache;
 
-use crate::aws;
+use crate::aws::{self, PassTrace};
 use crate::config::Database;
 use crate::system::{self, Rng};
 
@@ -68,7 +68,7 @@ impl Table {
         endpoint: Option<&str>,
         retry_policy: RetryPolicy,
     ) -> Self {
-        let mut config = config::Builder::from(sdk_config);
+        let mut config = config::Builder::from(sdk_config).interceptor(PassTrace);
         if let Some(endpoint) = endpoint {
             config.set_endpoint_url(Some(endpoint.to_owned()));
         }

@@ -82,6 +82,17 @@ pub(super) enum Failure<E> {
     Failed(Error),
 }
 
+/// What a refusal of DynamoDB says about another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The call would be refused again.
+    Final,
+    /// A conflict with another writer, or an error of an intermediary.
+    Transient,
+    /// The load is too high.
+    Throttled,
+}
+
 impl<E: ProvideErrorMetadata> Failure<E> {
     /// The failure as an error, where no refusal is expected.
     pub(super) fn into_error(self) -> Error {
@@ -124,7 +135,7 @@ impl TableClient {
         &self,
         operation: &'static str,
         send: impl Fn() -> Fut,
-        is_transient: fn(&E) -> bool,
+        classify: fn(&E) -> Refusal,
     ) -> std::result::Result<T, Failure<E>>
     where
         E: ProvideErrorMetadata + Debug,
@@ -143,44 +154,47 @@ impl TableClient {
                 Ok(Err(SdkError::ConstructionFailure(_))) => {
                     return Err(Failure::Failed(Error::Unexpected(format!("{operation} could not be constructed"))));
                 }
-                Ok(Err(SdkError::ServiceError(refusal)))
-                    if !is_transient(refusal.err()) && !refusal.raw().status().is_server_error() =>
-                {
-                    return Err(Failure::Refused(operation, refusal.into_err()));
-                }
-                // A transient refusal, a broken connection, an unreadable response, or none in time.
-                Ok(Err(_)) | Err(_) => self.wait(&mut backoff).await.map_err(Failure::Failed)?,
+                Ok(Err(SdkError::ServiceError(refusal))) => match classify(refusal.err()) {
+                    Refusal::Final if !refusal.raw().status().is_server_error() => {
+                        return Err(Failure::Refused(operation, refusal.into_err()));
+                    }
+                    Refusal::Final | Refusal::Transient => {}
+                    Refusal::Throttled => self.meter.add_throttle(),
+                },
+                // A broken connection, an unreadable response, or none in time.
+                Ok(Err(_)) | Err(_) => {}
             }
+            self.wait(&mut backoff).await.map_err(Failure::Failed)?;
             attempt_timeout = attempt_timeout.saturating_mul(2);
         }
     }
 }
 
-/// Whether a refusal is due to the load or to a conflict with another writer.
-pub(super) fn is_transient(error: &impl ProvideErrorMetadata) -> bool {
+/// Classifies the refusal of a call that is no transaction.
+pub(super) fn classify(error: &impl ProvideErrorMetadata) -> Refusal {
     match error.code() {
         // DynamoDB always sends a code, so this response is from an intermediary.
-        None => true,
-        Some(code) => matches!(
-            code,
-            "ThrottlingException"
-                | "ProvisionedThroughputExceededException"
-                | "RequestLimitExceeded"
-                | "LimitExceededException"
-                | "TransactionConflictException"
-                | "TransactionInProgressException"
-                | "ReplicatedWriteConflictException"
-        ),
+        None => Refusal::Transient,
+        Some("ThrottlingException" | "ProvisionedThroughputExceededException" | "RequestLimitExceeded") => {
+            Refusal::Throttled
+        }
+        Some(
+            "LimitExceededException"
+            | "TransactionConflictException"
+            | "TransactionInProgressException"
+            | "ReplicatedWriteConflictException",
+        ) => Refusal::Transient,
+        Some(_) => Refusal::Final,
     }
 }
 
-/// Whether a transaction was cancelled or refused due to the load or to a conflict with another writer.
-pub(super) fn is_transient_cancellation(error: &TransactWriteItemsError) -> bool {
+/// Classifies the cancellation or the refusal of a transaction.
+pub(super) fn classify_transaction(error: &TransactWriteItemsError) -> Refusal {
     match error {
         TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-            transaction::is_transient(cancelled.cancellation_reasons())
+            transaction::classify(cancelled.cancellation_reasons())
         }
-        error => is_transient(error),
+        error => classify(error),
     }
 }
 

@@ -11,7 +11,7 @@ use super::error::{Error, Result};
 use super::expression::{Condition, Update};
 use super::item::{Item, expect_built, key_attributes};
 use super::keys::Key;
-use super::retry::{Failure, is_transient_cancellation};
+use super::retry::{Failure, Refusal, classify_transaction};
 use super::table_client::TableClient;
 
 /// The most items that DynamoDB takes in one transaction.
@@ -144,7 +144,7 @@ impl TableClient {
             .set_transact_items(Some(items))
             .client_request_token(self.rng.uuid_v4().hyphenated().to_string())
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.retry("TransactWriteItems", || write.clone().send(), is_transient_cancellation).await {
+        match self.retry("TransactWriteItems", || write.clone().send(), classify_transaction).await {
             Ok(output) => {
                 self.meter.add_writes(output.consumed_capacity());
                 Ok(Conditional::Applied(()))
@@ -157,12 +157,17 @@ impl TableClient {
     }
 }
 
-/// Whether a cancelled transaction is worth another attempt: it collided with another transaction or with the load. A
-/// condition that failed beside that may have failed because of the other transaction, so it counts only on its own.
-pub(super) fn is_transient(reasons: &[CancellationReason]) -> bool {
+/// Classifies a cancelled transaction: it may have collided with another transaction or with the load. A condition that
+/// failed beside that may have failed because of the other transaction, so it counts only on its own.
+pub(super) fn classify(reasons: &[CancellationReason]) -> Refusal {
+    if codes(reasons).any(|code| matches!(code, "ThrottlingError" | "ProvisionedThroughputExceeded")) {
+        Refusal::Throttled
     // Without reasons the cause is unknown, and another attempt is safe under the same token.
-    let transient = |code| matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded");
-    reasons.is_empty() || codes(reasons).any(transient)
+    } else if reasons.is_empty() || codes(reasons).any(|code| code == "TransactionConflict") {
+        Refusal::Transient
+    } else {
+        Refusal::Final
+    }
 }
 
 /// The labels of the items whose conditions failed.

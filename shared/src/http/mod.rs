@@ -17,4 +17,4 @@ pub use error::ApiError;
 pub use event::Event;
 pub use request::Request;
 pub use response::Response;
-pub use serve::{Handler, Invocation, run, serve};
+pub use serve::{Handler, run, serve};

@@ -40,7 +40,6 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -49,13 +48,15 @@ use lambda_runtime::{Context, LambdaEvent, service_fn};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::app::{App, RequestContext, time_left};
+use crate::app::{App, RequestContext};
 use crate::auth::{Credentials, Principal};
 use crate::config::Config;
 use crate::domain::{ActivityId, ValidationErrors, ids};
 use crate::endpoint::{ACTIVITY_ID, Endpoint, MAX_REQUEST_ID, PathValues};
+use crate::invocation::{Invocation, time_left};
 use crate::rate_limiter::Admission;
-use crate::telemetry::{self, RequestIds};
+use crate::telemetry::{self, CommonMetrics, InvocationIds, RequestIds, RequestLine, RequestMetrics, is_cold_start};
+use crate::trace;
 
 use super::body::Body;
 use super::error::ApiError;
@@ -101,21 +102,13 @@ where
         let app = app.clone();
         async move {
             let LambdaEvent { payload, context } = event;
-            let invocation = Invocation { deadline: deadline(&context), request_id: context.request_id };
+            let deadline = deadline(&context);
+            let invocation = Invocation::new(context, deadline);
             Ok::<_, lambda_runtime::Error>(serve(&app, endpoint, handler, payload, invocation).await)
         }
     });
     // On the heap, because the state of the largest request would otherwise lie on the stack of `main`.
     Box::pin(lambda_runtime::run_concurrent(service)).await
-}
-
-/// The invocation of a function, as the Lambda runtime describes it.
-#[derive(Debug)]
-pub struct Invocation {
-    /// The time by which the response has to be ready.
-    pub deadline: Instant,
-    /// Lambda's id of the invocation.
-    pub request_id: String,
 }
 
 fn deadline(context: &Context) -> Instant {
@@ -132,14 +125,16 @@ pub async fn serve(
     invocation: Invocation,
 ) -> ApiGatewayV2httpResponse {
     let started = Instant::now();
-    let cold = is_first_request();
-    let ids = request_ids(&event, invocation.request_id);
+    let cold_start = is_cold_start();
+    let ids = request_ids(&event, &invocation);
     let ctx = app.request_context(invocation.deadline, &ids.request);
     let caller = OnceLock::new();
     // The state of a request is dropped with its future. The caches of the process are updated as a whole or not at all.
     let request = AssertUnwindSafe(handle_event(&ctx, endpoint, handler, event, &caller));
-    let span = tracing::info_span!("request", request_id = ids.request, lambda_request_id = ids.lambda);
-    let result = match request.catch_unwind().instrument(span).await {
+    let InvocationIds { lambda_request_id, trace_id } = ids.invocation;
+    let span = tracing::info_span!("request", request_id = ids.request, lambda_request_id, trace_id);
+    let request = trace::in_scope(invocation.trace.clone(), request.catch_unwind().instrument(span));
+    let result = match request.await {
         Ok(result) => result,
         Err(_panic) => Err(ApiError::Internal("panic".to_owned())),
     };
@@ -152,33 +147,27 @@ pub async fn serve(
         Some(caller) => rate_limit::with_quotas(response, &caller.admission.quotas),
         None => response,
     };
-    telemetry::log_request(&telemetry::RequestLog {
+    let metrics = CommonMetrics::new(started.elapsed(), ctx.consumed_capacity(), cold_start);
+    let line = RequestLine {
         operation: &endpoint.operation_id(),
         ids: &ids,
-        principal: caller.get().map(|caller| &caller.principal),
+        caller: caller.get().map(|caller| (&caller.principal).into()),
         status: response.status,
-        duration: started.elapsed(),
-        consumed_capacity: ctx.consumed_capacity(),
-        cold,
+        metrics: RequestMetrics::new(response.status, metrics),
         error: internal_error.as_deref(),
-    });
+    };
+    line.log(app.metric_directives());
     response.into()
 }
 
-/// `true` for the first call in this process.
-fn is_first_request() -> bool {
-    static WARM: AtomicBool = AtomicBool::new(false);
-    !WARM.swap(true, Ordering::Relaxed)
-}
-
 /// The ids of a request. The client knows its own id if that is short visible ASCII, or else the gateway's.
-fn request_ids(event: &Event, lambda: String) -> RequestIds {
+fn request_ids<'a>(event: &Event, invocation: &'a Invocation) -> RequestIds<'a> {
     let gateway = event.request_context.request_id.clone();
     let request = match event.header("x-request-id") {
         Some(id) if is_visible_ascii(id, MAX_REQUEST_ID) => id.to_owned(),
         _ => gateway.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
     };
-    RequestIds { request, gateway, lambda }
+    RequestIds { request, gateway, invocation: invocation.into() }
 }
 
 /// The caller of a request, and whether its rate limits allow the request.

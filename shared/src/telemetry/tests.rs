@@ -1,4 +1,6 @@
+use std::collections::BTreeMap;
 use std::panic::catch_unwind;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -6,24 +8,38 @@ use uuid::Uuid;
 
 use super::*;
 use crate::app::RequestContext;
+use crate::auth::Actor;
 use crate::domain::ContactId;
-use crate::dynamodb::keys;
+use crate::dynamodb::{ConsumedCapacity, keys};
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Request, Response};
 use crate::testing::app::LAMBDA_REQUEST_ID;
-use crate::testing::{JWT_SECRET, Log, TestApp, TestRequest};
+use crate::testing::{JWT_SECRET, Log, TestApp, TestRequest, emf};
 use crate::wire::{ContactWithTimeline, ListQuery, TimelineQuery};
 
 const GATEWAY_REQUEST_ID: &str = "JKJaXmPLvHcESHA=";
+const TRACE_ID: &str = "1-5759e988-bd862e3fe1be46a994272793";
 
-/// The last of the lines without the fields that differ between two runs.
+/// The last of the lines without its metrics, and without the fields that differ between two runs.
 fn last_line(log: &Log) -> Value {
     let text = log.take();
-    let mut line: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
-    for varying in ["timestamp", "duration_ms", "units", "cold"] {
-        assert!(line.as_object_mut().unwrap().remove(varying).is_some(), "{varying} in {text}");
+    let last = text.lines().last().unwrap();
+    let mut line: Value = serde_json::from_str(last).unwrap();
+    let metrics = metrics(last);
+    for name in metrics.keys().map(String::as_str).chain(["timestamp", "_aws"]) {
+        assert!(line.as_object_mut().unwrap().remove(name).is_some(), "{name} in {text}");
     }
     line
+}
+
+/// The metrics that CloudWatch makes of a line about an operation.
+fn metrics(line: &str) -> BTreeMap<String, f64> {
+    let mut extracted = emf::extract(line).unwrap();
+    assert_eq!(extracted.len(), 1, "{line}");
+    let emf::Metrics { namespace, dimensions, values } = extracted.remove(0);
+    assert_eq!(namespace, "test");
+    assert!(dimensions.keys().eq(["operation"]), "{line}");
+    values
 }
 
 async fn list_companies(ctx: RequestContext, request: Request) -> Result<Response, ApiError> {
@@ -53,7 +69,7 @@ async fn a_line_has_the_ids_of_the_request_and_its_caller() {
     app.send(Endpoint::ListCompanies, list_companies, &anonymous).await;
     let refused = json!({
         "level": "INFO", "operation": "list_companies", "status": 401, "request_id": GATEWAY_REQUEST_ID,
-        "gateway_request_id": GATEWAY_REQUEST_ID, "lambda_request_id": LAMBDA_REQUEST_ID,
+        "gateway_request_id": GATEWAY_REQUEST_ID, "lambda_request_id": LAMBDA_REQUEST_ID, "trace_id": TRACE_ID,
     });
     assert_eq!(last_line(&log), refused);
 
@@ -61,7 +77,7 @@ async fn a_line_has_the_ids_of_the_request_and_its_caller() {
     app.send(Endpoint::ListCompanies, list_companies, &with_key).await;
     let by_key = json!({
         "level": "INFO", "operation": "list_companies", "status": 200, "request_id": "client-1",
-        "gateway_request_id": GATEWAY_REQUEST_ID, "lambda_request_id": LAMBDA_REQUEST_ID,
+        "gateway_request_id": GATEWAY_REQUEST_ID, "lambda_request_id": LAMBDA_REQUEST_ID, "trace_id": TRACE_ID,
         "org_id": app.org.org_id, "key_id": key_id.to_string(),
     });
     assert_eq!(last_line(&log), by_key);
@@ -73,10 +89,49 @@ async fn a_line_has_the_ids_of_the_request_and_its_caller() {
     assert_eq!(subject_hash.as_str().map(str::len), Some(16));
     let expected = json!({
         "level": "ERROR", "operation": "list_companies", "status": 500, "request_id": GATEWAY_REQUEST_ID,
-        "gateway_request_id": GATEWAY_REQUEST_ID, "lambda_request_id": LAMBDA_REQUEST_ID,
+        "gateway_request_id": GATEWAY_REQUEST_ID, "lambda_request_id": LAMBDA_REQUEST_ID, "trace_id": TRACE_ID,
         "org_id": app.org.org_id, "subject_hash": null, "error": "panic",
     });
     assert_eq!(by_token, expected);
+}
+
+#[tokio::test]
+async fn a_line_has_the_metrics_of_its_request() {
+    let app = TestApp::new().await;
+    let list = TestRequest::to(Endpoint::ListCompanies, &app.org);
+    let anonymous = list.clone().without_header("x-api-key");
+    app.send(Endpoint::ListCompanies, list_companies, &list).await;
+    let log = Log::start();
+    let last_metrics = || metrics(log.take().lines().last().unwrap());
+
+    app.send(Endpoint::ListCompanies, list_companies, &list).await;
+    let mut metrics = last_metrics();
+    for varying in ["duration_ms", "read_units"] {
+        assert!(metrics.remove(varying).unwrap() > 0.0, "{varying}");
+    }
+    let zeros = ["client_errors", "cold_starts", "server_errors", "throttles", "write_units"];
+    assert_eq!(metrics, zeros.map(|name| (name.to_owned(), 0.0)).into());
+
+    app.send(Endpoint::ListCompanies, list_companies, &anonymous).await;
+    let refused = last_metrics();
+    assert_eq!([refused["client_errors"], refused["server_errors"]], [1.0, 0.0]);
+    app.send(Endpoint::ListCompanies, panicking, &list).await;
+    let failed = last_metrics();
+    assert_eq!([failed["client_errors"], failed["server_errors"]], [0.0, 1.0]);
+}
+
+#[test]
+fn a_line_without_a_namespace_has_no_metadata() {
+    let log = Log::start();
+    let metrics = RequestMetrics::new(200, CommonMetrics::new(Duration::ZERO, ConsumedCapacity::default(), false));
+    let invocation = InvocationIds { lambda_request_id: LAMBDA_REQUEST_ID, trace_id: None };
+    let ids = RequestIds { request: "client-1".to_owned(), gateway: None, invocation };
+    let line = RequestLine { operation: "list_companies", ids: &ids, caller: None, status: 200, metrics, error: None };
+
+    line.log(&MetricDirectives::new(None));
+
+    let line = log.take();
+    assert!(!line.contains("_aws") && line.contains(r#""duration_ms":0.0"#), "{line}");
 }
 
 /// The name of a company is a part of its key; other items hold names and emails as attributes.
@@ -112,7 +167,9 @@ async fn an_unreadable_item_is_logged_without_its_values_and_its_key() {
     }
     assert!(!text.to_lowercase().contains("canary"), "{text}");
     let skipped: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-    let request = json!({"name": "request", "request_id": "client-1", "lambda_request_id": LAMBDA_REQUEST_ID});
+    let request = json!({
+        "name": "request", "request_id": "client-1", "lambda_request_id": LAMBDA_REQUEST_ID, "trace_id": TRACE_ID,
+    });
     assert_eq!((&skipped["message"], &skipped["span"]), (&json!("a list leaves out an item"), &request));
 }
 

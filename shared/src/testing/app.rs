@@ -20,9 +20,11 @@ use crate::config::{BasePath, Config, Database, Jwt, JwtKeys, Secret};
 use crate::domain::{ApiKeySecret, Clock, RateLimit};
 use crate::dynamodb::{RetryPolicy, Table, schema};
 use crate::endpoint::Endpoint;
-use crate::http::{Handler, Invocation, serve};
+use crate::http::{Handler, serve};
+use crate::invocation::Invocation;
 use crate::repositories::{MAX_RESPONSE_BYTES, api_keys};
 use crate::system::{self, Rng, RngError};
+use crate::trace::Trace;
 
 /// The secret that signs test tokens.
 pub const JWT_SECRET: &str = "a shared secret for tests, long enough for HS256";
@@ -32,6 +34,9 @@ pub(crate) const LAMBDA_REQUEST_ID: &str = "5a4b3c2d-1e0f-4a5b-8c7d-6e5f4a3b2c1d
 
 /// The id of the requests that call repositories directly.
 const REQUEST_ID: &str = "test";
+
+/// Lambda's tracing header of each request. A client may have written the field `Name`.
+pub(crate) const TRACE_HEADER: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Name=canary";
 
 /// The retry policy behind a fault proxy. Its durations are short so that a test of many faults ends soon; no test
 /// depends on their exact length.
@@ -210,8 +215,7 @@ impl TestApp {
         handle: impl Handler,
         request: &TestRequest,
     ) -> TestResponse {
-        let invocation = Invocation { deadline, request_id: LAMBDA_REQUEST_ID.to_owned() };
-        let response = Box::pin(serve(&self.app, endpoint, handle, request.event(), invocation)).await;
+        let response = Box::pin(serve(&self.app, endpoint, handle, request.event(), invocation(deadline))).await;
         let len = serde_json::to_vec(&response).expect("a response is JSON").len();
         assert!(len <= MAX_RESPONSE_BYTES, "Lambda takes no response of {len} bytes");
         let response = TestResponse::new(&response);
@@ -258,6 +262,11 @@ pub fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(25)
 }
 
+/// An invocation that has to be completed by `deadline`, as the Lambda runtime describes it.
+pub fn invocation(deadline: Instant) -> Invocation {
+    Invocation { deadline, request_id: LAMBDA_REQUEST_ID.to_owned(), trace: Trace::parse(TRACE_HEADER) }
+}
+
 /// An API whose table cannot be reached, whose clock stands still, and whose ids are all equal: equal requests get equal
 /// responses.
 pub fn app_without_table(now: DateTime<Utc>) -> App {
@@ -283,6 +292,7 @@ fn config(engine_url: &str) -> Config {
         rate_limit: None,
         audit_retention: TimeDelta::days(400),
         api_key_lifetime: None,
+        metrics_namespace: Some("test".to_owned()),
     }
 }
 

@@ -17,6 +17,7 @@
 //! - [`items`]: the raw items of the table.
 //! - [`Log`]: the lines that a thread logs.
 //! - [`costs`]: what each operation costs in the database.
+//! - [`emf`]: the metrics in a log line.
 //! - [`engine`]: the embedded engine.
 //! - [`fault`]: the proxy that makes the engine fail as DynamoDB does.
 //! - [`rules`]: the rules of the contract that hold for every endpoint.
@@ -25,6 +26,7 @@
 pub mod app;
 mod config;
 pub mod costs;
+pub mod emf;
 pub mod engine;
 pub mod fault;
 pub mod fixtures;
@@ -36,7 +38,7 @@ mod response;
 pub mod rules;
 pub mod tenant;
 
-pub use app::{JWT_SECRET, RETRY_POLICY, TestApp, app_without_table, deadline};
+pub use app::{JWT_SECRET, RETRY_POLICY, TestApp, app_without_table, deadline, invocation};
 pub use config::variables_of_config;
 pub use fixtures::{contact_patch, jane, new_contact, parse_body};
 pub use http_client::http_client;

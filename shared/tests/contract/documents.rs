@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use serde_json::Value;
-
 use super::template::template;
 use super::{assert_same, root, specs, text};
 
@@ -72,10 +70,19 @@ fn linked(document: &Path, target: &str) -> PathBuf {
     path
 }
 
+/// The lines under a heading of the second level.
+fn section<'a>(document: &'a str, heading: &str) -> impl Iterator<Item = &'a str> {
+    prose(document).skip_while(move |line| *line != heading).skip(1).take_while(|line| !line.starts_with("## "))
+}
+
+/// The anchors of the headings of the third level under a heading of the second.
+pub(super) fn anchors_under(document: &str, heading: &str) -> Vec<String> {
+    section(document, heading).filter_map(|line| line.strip_prefix("### ")).map(anchor).collect()
+}
+
 /// The rows of the tables under a heading, each with its cells.
 fn rows(document: &str, heading: &str) -> Vec<Vec<String>> {
-    let lines = prose(document).skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with("## "));
-    let rows = lines.filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let rows = section(document, heading).filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     rows.map(|row| row.split(" | ").map(str::to_owned).collect()).collect()
 }
 
@@ -129,20 +136,10 @@ fn the_api_document_lists_every_endpoint() {
 }
 
 #[test]
-fn the_operations_document_lists_every_parameter_and_alarm() {
+fn the_operations_document_lists_every_parameter() {
     let (template, operations) = (template(), text("docs/operations.md"));
     let parameters = template["Parameters"].as_object().unwrap().keys().cloned();
     assert_same(parameters, names(&operations, "## Deploy"), "docs/operations.md, Deploy: one row per parameter");
-
-    let resources = template["Resources"].as_object().unwrap().values();
-    let alarms = resources.filter(|resource| resource["Type"] == "AWS::CloudWatch::Alarm").map(alarm_name);
-    assert_same(alarms, names(&operations, "## Alarms"), "docs/operations.md, Alarms: one row per alarm");
-}
-
-/// The end of an alarm's name, which begins with the stack and the stage.
-fn alarm_name(alarm: &Value) -> String {
-    let name = alarm["Properties"]["AlarmName"]["Fn::Sub"].as_str().unwrap();
-    name.strip_prefix("${AWS::StackName}-${Stage}-").unwrap().to_owned()
 }
 
 #[test]

@@ -24,27 +24,40 @@ const RESTRICTED_CRATES: [&str; 7] =
     ["aws_sdk", "aws_smithy", "hyper", "lambda_http", "lambda_runtime", "tokio", "utoipa"];
 
 /// From the bottom to the top. `openapi`, `testing` and `lib.rs` are above all layers and unrestricted.
-const LAYERS: [Layer; 14] = [
+const LAYERS: [Layer; 16] = [
     // Pure; `utoipa` describes its values in openapi.json.
     Layer { at: "domain", depends_on: &[], uses: &["utoipa"] },
     Layer { at: "config.rs", depends_on: &["domain"], uses: &[] },
     // The clock and the source of randomness.
     Layer { at: "system.rs", depends_on: &["domain"], uses: &[] },
-    Layer { at: "aws", depends_on: &["config"], uses: &["aws_sdk", "aws_smithy"] },
+    // What an invocation consists of, beside its event.
+    Layer { at: "trace.rs", depends_on: &[], uses: &["tokio"] },
+    Layer { at: "invocation.rs", depends_on: &["trace"], uses: &["lambda_runtime", "tokio"] },
+    Layer { at: "aws", depends_on: &["config", "trace"], uses: &["aws_sdk", "aws_smithy"] },
     // The database's client is private to it.
     Layer { at: "dynamodb", depends_on: &["aws", "config", "domain", "system"], uses: &["aws_sdk", "tokio"] },
     Layer { at: "repositories", depends_on: &["domain", "dynamodb", "system"], uses: &["aws_sdk", "tokio"] },
     // It fetches public keys from a token issuer, and a shared secret from Secrets Manager.
     Layer {
         at: "auth",
-        depends_on: &["config", "domain", "dynamodb", "repositories"],
+        depends_on: &["aws", "config", "domain", "dynamodb", "repositories", "trace"],
         uses: &["aws_sdk", "aws_smithy", "tokio"],
     },
     Layer { at: "rate_limiter.rs", depends_on: &["domain", "dynamodb", "repositories"], uses: &[] },
-    Layer { at: "telemetry.rs", depends_on: &["auth", "dynamodb"], uses: &[] },
+    Layer { at: "telemetry", depends_on: &["auth", "domain", "dynamodb", "invocation", "trace"], uses: &[] },
     Layer {
         at: "app.rs",
-        depends_on: &["auth", "aws", "config", "domain", "dynamodb", "rate_limiter", "repositories", "system"],
+        depends_on: &[
+            "auth",
+            "aws",
+            "config",
+            "domain",
+            "dynamodb",
+            "rate_limiter",
+            "repositories",
+            "system",
+            "telemetry",
+        ],
         uses: &["tokio"],
     },
     Layer { at: "wire", depends_on: &["domain", "dynamodb", "repositories"], uses: &["utoipa"] },
@@ -59,10 +72,12 @@ const LAYERS: [Layer; 14] = [
             "domain",
             "dynamodb",
             "endpoint",
+            "invocation",
             "rate_limiter",
             "repositories",
             "system",
             "telemetry",
+            "trace",
             "wire",
         ],
         uses: &["lambda_http", "lambda_runtime", "tokio"],
@@ -70,7 +85,7 @@ const LAYERS: [Layer; 14] = [
     // Beside `http`: a stream record is not a request.
     Layer {
         at: "worker.rs",
-        depends_on: &["app", "config", "domain", "dynamodb", "telemetry"],
+        depends_on: &["app", "config", "domain", "dynamodb", "invocation", "telemetry", "trace"],
         uses: &["lambda_runtime", "tokio"],
     },
 ];

@@ -43,7 +43,7 @@ fn key_statement(actions: &[&str], services: &[&str]) -> Value {
 }
 
 /// A value that depends on a condition of the template.
-fn if_set(condition: &str, value: &Value) -> Value {
+pub(super) fn if_set(condition: &str, value: &Value) -> Value {
     json!({"Fn::If": [condition, value, {"Ref": "AWS::NoValue"}]})
 }
 

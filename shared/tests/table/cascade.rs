@@ -11,16 +11,17 @@ use shared::domain::{
 };
 use shared::dynamodb::Parent;
 use shared::dynamodb::keys::{self, Key};
+use shared::invocation::Invocation;
 use shared::repositories::Error;
 use shared::testing::fault::{self, Fault, FaultProxy, HoldPoint, Operation};
-use shared::testing::{TestApp, contact_patch, jane, parse_body};
+use shared::testing::{Log, TestApp, contact_patch, emf, invocation, jane, parse_body};
 use shared::wire::NewActivities;
 use shared::worker::{Batch, Outcome, process_batch};
 use tokio::time::Instant;
 
-/// A deadline later than any test needs.
-fn distant_deadline() -> Instant {
-    Instant::now() + Duration::from_mins(1)
+/// An invocation with a deadline later than any test needs.
+fn unhurried() -> Invocation {
+    invocation(Instant::now() + Duration::from_mins(1))
 }
 
 /// The stream record of a removed item.
@@ -54,7 +55,7 @@ pub(crate) async fn process_removal(test: &TestApp, key: &Key) {
 pub(crate) async fn process(test: &TestApp, key: &Key, imports: &[ImportId]) {
     let mut record = remove_record(key, 1);
     record["dynamodb"]["OldImage"]["import_ids"] = json!({"SS": imports});
-    assert_eq!(response(&process_batch(&test.app, &batch(&[record]), distant_deadline()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch(&[record]), &unhurried()).await), succeeded());
 }
 
 fn response(outcome: &Outcome) -> Value {
@@ -118,12 +119,9 @@ async fn the_children_of_a_deleted_contact_are_deleted_and_nothing_else() {
     delete_contact(&test, id).await;
     // A lead written after the deletion.
     test.put_item(&lead, json!({"type": {"S": "lead"}})).await;
-    let outcome = process_batch(
-        &test.app,
-        &batch(&[remove_record(&contact_and_tombstone_keys(&test, id)[0], 1)]),
-        distant_deadline(),
-    )
-    .await;
+    let outcome =
+        process_batch(&test.app, &batch(&[remove_record(&contact_and_tombstone_keys(&test, id)[0], 1)]), &unhurried())
+            .await;
     assert_eq!(response(&outcome), succeeded());
     let mut after = test.items().await;
     assert_eq!(test.count_items("tombstone").await, 1, "it expires later");
@@ -169,7 +167,7 @@ async fn the_memberships_of_a_deleted_import_are_deleted_and_its_contacts_stay()
     let parent = Parent::Import(import);
     for key in [parent.key(test.org.org_id), parent.tombstone(test.org.org_id)] {
         assert_eq!(
-            response(&process_batch(&test.app, &batch(&[remove_record(&key, 1)]), distant_deadline()).await),
+            response(&process_batch(&test.app, &batch(&[remove_record(&key, 1)]), &unhurried()).await),
             succeeded()
         );
         assert_eq!(test.count_items("membership").await, 1, "the membership of the other import");
@@ -197,7 +195,7 @@ async fn the_children_of_an_existing_parent_are_kept() {
         records.push(remove_record(&parent.key(org), 1));
         records.push(remove_record(&parent.tombstone(org), 1));
     }
-    assert_eq!(response(&process_batch(&test.app, &batch(&records), distant_deadline()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch(&records), &unhurried()).await), succeeded());
     assert_eq!(test.items().await, before);
 }
 
@@ -213,7 +211,7 @@ async fn the_example_event_deletes_the_memberships_that_its_old_image_names() {
     }
 
     let event: Batch = serde_json::from_str(include_str!("../../../events/cascade-delete.json")).unwrap();
-    assert_eq!(response(&process_batch(&test.app, &event, distant_deadline()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &event, &unhurried()).await), succeeded());
 
     let memberships = test.items().await.into_iter().filter(|item| item.contains(r#""type":"membership""#));
     let memberships: Vec<_> = memberships.collect();
@@ -234,7 +232,7 @@ async fn records_may_be_repeated_and_in_any_order() {
     let keys = [&tombstone_two, &contact_one, &contact_one, &tombstone_one, &contact_two, &tombstone_two];
     let records: Vec<_> = keys.into_iter().map(|key| remove_record(key, 1)).collect();
     for _ in 0..2 {
-        assert_eq!(response(&process_batch(&test.app, &batch(&records), distant_deadline()).await), succeeded());
+        assert_eq!(response(&process_batch(&test.app, &batch(&records), &unhurried()).await), succeeded());
         assert_eq!(test.count_items("activity").await, 0);
     }
     assert_eq!(test.count_items("tombstone").await, 2);
@@ -252,7 +250,7 @@ async fn a_killed_worker_is_completed_by_the_next() {
         }
         let mut hold = proxy.hold(Operation::BatchWriteItem, point);
         tokio::select! {
-            outcome = process_batch(&test.app, &batch, distant_deadline()) => panic!("kill {kill}: no call was held: {outcome:?}"),
+            outcome = process_batch(&test.app, &batch, &unhurried()) => panic!("kill {kill}: no call was held: {outcome:?}"),
             () = hold.reached() => {}
         }
         let now = test.count_items("activity").await;
@@ -260,7 +258,7 @@ async fn a_killed_worker_is_completed_by_the_next() {
         left = now;
     }
     proxy.clear_faults();
-    assert_eq!(response(&process_batch(&test.app, &batch, distant_deadline()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch, &unhurried()).await), succeeded());
     assert_eq!(test.count_items("activity").await, 0);
 }
 
@@ -271,11 +269,15 @@ async fn a_worker_over_its_deadline_reports_the_rest_as_failed() {
         proxy.inject(Operation::BatchWriteItem, Fault::Delayed(Duration::ZERO));
         let hold = proxy.hold(Operation::BatchWriteItem, HoldPoint::BeforeExecution);
         let soon = Instant::now() + Duration::from_millis(300);
-        assert_eq!(response(&process_batch(&test.app, &batch, soon).await), failed_from(1), "round {round}");
+        assert_eq!(
+            response(&process_batch(&test.app, &batch, &invocation(soon)).await),
+            failed_from(1),
+            "round {round}"
+        );
         hold.release();
     }
     proxy.clear_faults();
-    assert_eq!(response(&process_batch(&test.app, &batch, distant_deadline()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch, &unhurried()).await), succeeded());
     assert_eq!(test.count_items("activity").await, 0);
 }
 
@@ -296,8 +298,40 @@ async fn database_faults_leave_no_children_behind() {
                 }
             }
         }
-        assert_eq!(response(&process_batch(&test.app, &batch, distant_deadline()).await), succeeded(), "{fault:?}");
+        assert_eq!(response(&process_batch(&test.app, &batch, &unhurried()).await), succeeded(), "{fault:?}");
         assert_eq!(test.count_items("activity").await, 0, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_logs_one_line_with_its_metrics() {
+    let test = TestApp::new().await;
+    let mut records = Vec::new();
+    for n in 1..=2 {
+        let id = contact_with_activities(&test, &format!("{n}@example.com"), 5).await;
+        delete_contact(&test, id).await;
+        records.push(remove_record(&contact_and_tombstone_keys(&test, id)[0], n));
+    }
+    let log = Log::start();
+
+    process_batch(&test.app, &batch(&records), &unhurried()).await;
+
+    let text = log.take();
+    let line: Value = serde_json::from_str(&text).unwrap();
+    let invocation = unhurried();
+    for (name, value) in [
+        ("level", json!("INFO")),
+        ("operation", json!("cascade_delete")),
+        ("lambda_request_id", json!(invocation.request_id)),
+        ("trace_id", json!(invocation.trace.unwrap().id())),
+    ] {
+        assert_eq!(line[name], value, "{name}");
+    }
+    let [emf::Metrics { values, .. }] = &emf::extract(&text).unwrap()[..] else { panic!("{text}") };
+    let counted = ["deleted_items", "failed_records", "throttles"].map(|name| values[name]);
+    assert_eq!(counted, [10.0, 0.0, 0.0]);
+    for name in ["duration_ms", "read_units", "write_units"] {
+        assert!(values[name] > 0.0, "{name}");
     }
 }
 
@@ -315,8 +349,13 @@ async fn a_failed_record_is_reported_with_all_that_follow() {
     // Holds every attempt at the second record until the deadline, which leaves enough time for the first record.
     let holds = [(); 10].map(|()| proxy.hold(Operation::BatchWriteItem, HoldPoint::BeforeExecution));
     let soon = Instant::now() + Duration::from_secs(2);
-    let outcome = process_batch(&test.app, &batch(&records), soon).await;
+    let log = Log::start();
+    let outcome = process_batch(&test.app, &batch(&records), &invocation(soon)).await;
     assert_eq!(response(&outcome), failed_from(2));
+    let line: Value = serde_json::from_str(&log.take()).unwrap();
+    assert_eq!((&line["level"], &line["org_id"]), (&json!("ERROR"), &json!(test.org.org_id)));
+    assert_eq!(line["error"], Error::from(shared::dynamodb::Error::Unavailable).to_string());
+    assert_eq!((&line["deleted_items"], &line["failed_records"]), (&json!(5), &json!(1)));
     assert_eq!(test.count_items("activity").await, 10, "the first record is processed, the third is not begun");
     drop(holds);
 }
@@ -351,16 +390,16 @@ async fn a_record_that_is_not_the_removal_of_a_parent_is_ignored() {
         record_with("/dynamodb/Keys/sk/S", json!("TOMBSTONE")),
         remove_record(&child, 1),
     ];
-    assert_eq!(response(&process_batch(&test.app, &batch(&records), distant_deadline()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch(&records), &unhurried()).await), succeeded());
     for empty in [json!({}), json!({"Records": []}), json!({"other": 1})] {
         let batch: Batch = serde_json::from_value(empty).unwrap();
-        assert_eq!(response(&process_batch(&test.app, &batch, distant_deadline()).await), succeeded());
+        assert_eq!(response(&process_batch(&test.app, &batch, &unhurried()).await), succeeded());
     }
     assert_eq!(test.items().await, before);
     // Ignored records do not prevent a valid one after them from being processed.
     let mut records = records.to_vec();
     records.push(remove_record(&contact, 2));
-    assert_eq!(response(&process_batch(&test.app, &batch(&records), distant_deadline()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch(&records), &unhurried()).await), succeeded());
     assert_eq!(test.count_items("activity").await, 0);
 }
 
@@ -427,13 +466,13 @@ async fn a_worker_killed_while_deleting_leads_is_completed_by_the_next() {
         proxy.inject(Operation::BatchWriteItem, Fault::Unprocessed);
         let mut hold = proxy.hold(Operation::BatchWriteItem, HoldPoint::AfterExecution);
         tokio::select! {
-            outcome = process_batch(&test.app, &batch, distant_deadline()) => panic!("kill {kill}: no call was held: {outcome:?}"),
+            outcome = process_batch(&test.app, &batch, &unhurried()) => panic!("kill {kill}: no call was held: {outcome:?}"),
             () = hold.reached() => {}
         }
         assert_eq!(test.count_items("lead").await, 200 - kill * 25, "kill {kill}");
     }
     proxy.inject_randomly(1, 0.3, fault::FaultKind::ALL);
-    assert_eq!(response(&process_batch(&test.app, &batch, distant_deadline()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch, &unhurried()).await), succeeded());
     proxy.clear_faults();
     assert_eq!(test.count_items("lead").await, 0);
 }

@@ -372,3 +372,35 @@ async fn reading_and_updating_a_lead_survives_every_fault() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_throttled_call_is_counted() {
+    let mut test = TestApp::new().await;
+    let principal = test.principal(&test.org).await;
+    let contact = test.create_jane("jane@example.com").await;
+    let proxy = test.start_fault_proxy().await;
+    for operation in [Operation::BatchGetItem, Operation::Query, Operation::UpdateItem, Operation::TransactWriteItems] {
+        for (number, fault) in transient_faults(operation).into_iter().enumerate() {
+            proxy.inject(operation, fault.clone());
+            let ctx = test.ctx();
+            let contacts = ctx.contacts(&principal);
+            match operation {
+                Operation::UpdateItem => {
+                    let patch = contact_patch(json!({"full_name": "Jane Roe"}));
+                    contacts.update(contact.id, &patch, None).await.map(drop).unwrap();
+                }
+                Operation::TransactWriteItems => {
+                    let draft = contacts.draft(new_contact(jane(&format!("{number}@example.com"))));
+                    contacts.create(&draft, None, None).await.unwrap();
+                }
+                _ => drop(contacts.get::<Activity>(contact.id, &PAGE).await.unwrap()),
+            }
+            let is_throttled = match &fault {
+                Fault::Throttled(_) | Fault::Unprocessed => true,
+                Fault::TransactionCanceled(reasons) => !reasons.contains(&CancellationReason::TransactionConflict),
+                _ => false,
+            };
+            assert_eq!(ctx.consumed_capacity().throttles, is_throttled.into(), "{operation:?} {fault:?}");
+        }
+    }
+}

@@ -14,7 +14,7 @@ use shared::dynamodb::Parent;
 use shared::repositories::Error;
 use shared::repositories::{IdempotencyKey, IdempotencyRecord, LastAdminKey};
 use shared::testing::fault::{Fault, HoldPoint, Operation};
-use shared::testing::{TestApp, contact_patch, deadline, jane, new_contact, parse_body};
+use shared::testing::{TestApp, contact_patch, deadline, invocation, jane, new_contact, parse_body};
 use shared::wire::NewActivities;
 use shared::worker::{Batch, process_batch};
 use uuid::Uuid;
@@ -284,7 +284,7 @@ async fn an_activity_recorded_during_the_delete_of_its_contact_is_never_visible_
             direct.request_context(deadline, "test").contacts(&principal).delete(contact.id, None).await.unwrap();
             // The worker processes the deletion before the activity is written.
             let own = Parent::Contact(contact.id).key(test.org.org_id);
-            process_batch(&direct, &removed(&own), deadline).await;
+            process_batch(&direct, &removed(&own), &invocation(deadline)).await;
             hold.release();
         };
         let (recorded, ()) = tokio::join!(record, delete);
@@ -298,7 +298,7 @@ async fn an_activity_recorded_during_the_delete_of_its_contact_is_never_visible_
         let patch = parse_body(json!({"metadata": {"opened": true}}));
         let updated = test.ctx().activities(&principal, contact.id).update(&drafted[0].id, &patch).await;
         assert_eq!(updated, Err(Error::NotFound(Kind::Contact)), "{operation:?}");
-        process_batch(&direct, &removed(&tombstone), deadline).await;
+        process_batch(&direct, &removed(&tombstone), &invocation(deadline)).await;
         assert_eq!(test.count_items("activity").await, 0, "{operation:?}: removed when the tombstone expires");
     }
 }

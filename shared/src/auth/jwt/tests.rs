@@ -1,6 +1,6 @@
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::config::{JwksSource, Secret};
+use crate::trace::{self, Trace};
 
 const ORG: &str = "123e4567-e89b-12d3-a456-426614174000";
 const SECRET: &str = "a shared secret for tests, long enough for HS256";
@@ -476,12 +477,18 @@ async fn an_unreadable_jwks_is_no_fault_of_the_token_and_keys_that_were_read_sta
 struct Issuer {
     url: String,
     connections: Arc<AtomicUsize>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Issuer {
     /// The number of connections so far.
     fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// The requests that were responded to.
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
@@ -490,6 +497,8 @@ async fn issuer(responses: Vec<String>) -> Issuer {
     let url = format!("http://{}/keys", listener.local_addr().unwrap());
     let connections = Arc::new(AtomicUsize::new(0));
     let count = connections.clone();
+    let requests = Arc::<Mutex<Vec<String>>>::default();
+    let received = requests.clone();
     tokio::spawn(async move {
         let mut responses = responses.into_iter();
         let mut silent = Vec::new();
@@ -502,11 +511,12 @@ async fn issuer(responses: Vec<String>) -> Issuer {
             let mut request = vec![0; 1024];
             let length = connection.read(&mut request).await.unwrap();
             assert!(request[..length].starts_with(b"GET /keys HTTP/1.1\r\n"));
+            received.lock().unwrap().push(String::from_utf8_lossy(&request[..length]).into_owned());
             // The client closes the connection when the response is too large.
             let _ = connection.write_all(response.as_bytes()).await;
         }
     });
-    Issuer { url, connections }
+    Issuer { url, connections, requests }
 }
 
 fn response(status: &str, body: &str) -> String {
@@ -518,6 +528,29 @@ async fn a_token_with_a_refused_header_causes_no_read_of_the_jwks() {
     let bench = Bench::jwks(Asymmetric::EdDsa);
     let other_algorithm = signed(Algorithm::ES256, 1, Some("a"));
     assert!(!bench.accepts(&other_algorithm).await, "a read would fail, because there is no file");
+}
+
+#[tokio::test]
+async fn a_read_of_a_url_carries_the_id_of_the_trace_and_no_more_of_it() {
+    let token = signed(Algorithm::ES256, 1, Some("a"));
+    let keys = response("200 OK", &json!({"keys": [jwk(Algorithm::ES256, 1, "a")]}).to_string());
+    let issuer = issuer(vec![keys.clone(), keys]).await;
+    let url = issuer.url.clone();
+    let source = |_| Some(JwtKeys::Jwks { algorithm: Asymmetric::Es256, source: JwksSource::Url(url) });
+    let bench = Bench::new(source, None, None);
+    let id = |number: u8| format!("Root=1-5759e988-bd862e3fe1be46a9942727{number:02x}");
+    let in_trace = |number| Trace::parse(&format!("{};Name=canary", id(number)));
+
+    assert!(trace::in_scope(in_trace(1), bench.accepts(&token)).await);
+    bench.advance(200);
+    assert!(trace::in_scope(in_trace(2), bench.accepts(&token)).await, "the second read runs behind the request");
+    while issuer.requests().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+
+    for (request, number) in issuer.requests().iter().zip([1, 2]) {
+        assert!(request.contains(&format!("\r\nx-amzn-trace-id: {}\r\n", id(number))), "{request}");
+    }
 }
 
 #[tokio::test]

@@ -245,6 +245,7 @@ fn config(endpoint: String) -> Config {
         rate_limit: None,
         audit_retention: TimeDelta::days(400),
         api_key_lifetime: None,
+        metrics_namespace: None,
     }
 }
 
@@ -504,6 +505,7 @@ async fn a_secret_that_cannot_be_read_is_no_fault_of_the_token_and_is_logged_wit
         let failures: Vec<_> = lines.lines().filter(|line| line.contains("JWT_SECRET_ARN cannot be read")).collect();
         assert_eq!(failures.len(), 1, "{lines}");
         assert!(failures[0].contains(reason) && !lines.contains(CANARY), "{lines}");
+        assert!(failures[0].contains(r#""alarm":"unreadable-keys""#), "{lines}");
 
         bench.manager.store(SECOND, FIRST);
         bench.advance(1);

@@ -9,7 +9,7 @@ use super::TableClient;
 use crate::dynamodb::error::Result;
 use crate::dynamodb::item::{Item, key_attributes, key_of, string, text};
 use crate::dynamodb::keys::{Key, Range};
-use crate::dynamodb::retry::{Failure, is_transient};
+use crate::dynamodb::retry::{Failure, classify};
 use crate::dynamodb::schema::{Index, PK, SK};
 
 /// The direction and the size of a Query.
@@ -180,7 +180,7 @@ impl TableClient {
     }
 
     async fn send_query(&self, query: QueryFluentBuilder) -> Result<QueryOutput> {
-        let output = self.retry("Query", || query.clone().send(), is_transient).await.map_err(Failure::into_error)?;
+        let output = self.retry("Query", || query.clone().send(), classify).await.map_err(Failure::into_error)?;
         self.meter.add_reads(output.consumed_capacity());
         Ok(output)
     }

@@ -10,7 +10,7 @@ use super::{MAX_CONCURRENT_CALLS, TableClient};
 use crate::dynamodb::error::Result;
 use crate::dynamodb::item::{Item, expect_built, key_attributes, key_of};
 use crate::dynamodb::keys::Key;
-use crate::dynamodb::retry::{Backoff, Failure, is_transient};
+use crate::dynamodb::retry::{Backoff, Failure, classify};
 use crate::dynamodb::schema::{PK, SK};
 
 /// The most keys that one `BatchGetItem` takes.
@@ -24,7 +24,7 @@ impl TableClient {
     pub(crate) async fn get(&self, key: &Key) -> Result<Option<Item>> {
         let get = self.client.get_item().table_name(&*self.table).set_key(Some(key_attributes(key)));
         let get = get.consistent_read(true).return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = self.retry("GetItem", || get.clone().send(), is_transient).await.map_err(Failure::into_error)?;
+        let output = self.retry("GetItem", || get.clone().send(), classify).await.map_err(Failure::into_error)?;
         self.meter.add_reads(output.consumed_capacity());
         Ok(output.item)
     }
@@ -65,6 +65,7 @@ impl TableClient {
             let unprocessed = output.unprocessed_keys.and_then(|mut tables| tables.remove(&*self.table));
             pending = unprocessed.map(|unprocessed| unprocessed.keys).unwrap_or_default();
             if !pending.is_empty() {
+                self.meter.add_throttle();
                 self.wait(&mut backoff).await?;
             }
         }
@@ -83,8 +84,7 @@ impl TableClient {
             .batch_get_item()
             .request_items(&*self.table, expect_built(keys.build()))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output =
-            self.retry("BatchGetItem", || get.clone().send(), is_transient).await.map_err(Failure::into_error)?;
+        let output = self.retry("BatchGetItem", || get.clone().send(), classify).await.map_err(Failure::into_error)?;
         self.meter.add_reads(output.consumed_capacity());
         Ok(output)
     }

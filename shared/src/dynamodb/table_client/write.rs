@@ -13,7 +13,7 @@ use crate::dynamodb::error::Result;
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{Item, expect_built, key_attributes};
 use crate::dynamodb::keys::Key;
-use crate::dynamodb::retry::{Backoff, Failure, is_transient};
+use crate::dynamodb::retry::{Backoff, Failure, classify};
 
 impl TableClient {
     /// Writes one item if the condition holds for the stored one. A refusal holds the stored item, if one exists.
@@ -33,7 +33,7 @@ impl TableClient {
             .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.retry("PutItem", || put.clone().send(), is_transient).await {
+        match self.retry("PutItem", || put.clone().send(), classify).await {
             Ok(output) => {
                 self.meter.add_writes(output.consumed_capacity());
                 Ok(Conditional::Applied(()))
@@ -82,7 +82,7 @@ impl TableClient {
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.retry("UpdateItem", || update.clone().send(), is_transient).await {
+        match self.retry("UpdateItem", || update.clone().send(), classify).await {
             Ok(output) => {
                 self.meter.add_writes(output.consumed_capacity());
                 Ok(Conditional::Applied(output.attributes.unwrap_or_default()))
@@ -110,7 +110,7 @@ impl TableClient {
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.retry("DeleteItem", || delete.clone().send(), is_transient).await {
+        match self.retry("DeleteItem", || delete.clone().send(), classify).await {
             Ok(output) => {
                 self.meter.add_writes(output.consumed_capacity());
                 Ok(Conditional::Applied(()))
@@ -144,13 +144,12 @@ impl TableClient {
         while !pending.is_empty() {
             let write = self.client.batch_write_item().request_items(&*self.table, pending);
             let write = write.return_consumed_capacity(ReturnConsumedCapacity::Total);
-            let output = self
-                .retry("BatchWriteItem", || write.clone().send(), is_transient)
-                .await
-                .map_err(Failure::into_error)?;
+            let output =
+                self.retry("BatchWriteItem", || write.clone().send(), classify).await.map_err(Failure::into_error)?;
             self.meter.add_writes(output.consumed_capacity());
             pending = output.unprocessed_items.and_then(|mut tables| tables.remove(&*self.table)).unwrap_or_default();
             if !pending.is_empty() {
+                self.meter.add_throttle();
                 self.wait(&mut backoff).await?;
             }
         }

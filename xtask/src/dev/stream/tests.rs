@@ -12,7 +12,7 @@ use shared::config::Config;
 use shared::domain::{ActivityId, Clock, ContactId, ImportId};
 use shared::dynamodb::{RetryPolicy, Table, keys, schema};
 use shared::testing::fault::{FaultProxy, HoldPoint, Operation};
-use shared::testing::{JWT_SECRET, Tenant, jane, new_contact, parse_body};
+use shared::testing::{JWT_SECRET, Tenant, invocation, jane, new_contact, parse_body};
 use shared::wire::NewActivities;
 use shared::worker::process_batch;
 use tokio::net::TcpListener;
@@ -131,7 +131,8 @@ async fn serve(listener: TcpListener, worker: App, proxy: FaultProxy, kills: usi
             assert_eq!(path, "/2015-03-31/functions/cascade-delete/invocations");
             let body = request.into_body().collect().await.unwrap().to_bytes();
             let batch = serde_json::from_slice(&body).unwrap();
-            let working = process_batch(&worker, &batch, Instant::now() + CALL_TIMEOUT);
+            let invocation = invocation(Instant::now() + CALL_TIMEOUT);
+            let working = process_batch(&worker, &batch, &invocation);
             if killed.load(Ordering::Relaxed) < kills {
                 let mut held = proxy.hold(Operation::BatchWriteItem, HoldPoint::AfterExecution);
                 tokio::select! {

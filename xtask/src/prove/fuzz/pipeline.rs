@@ -13,10 +13,10 @@ use shared::domain::{
 };
 use shared::dynamodb::SortPosition;
 use shared::endpoint::Media;
-use shared::http::{Event, Invocation, serve};
+use shared::http::{Event, serve};
 use shared::repositories::{MAX_RESPONSE_BYTES, Page};
 use shared::testing::tenant::sign_jwt;
-use shared::testing::{JWT_SECRET, TestRequest, TestResponse, app_without_table, jane, parse_body};
+use shared::testing::{JWT_SECRET, TestRequest, TestResponse, app_without_table, invocation, jane, parse_body};
 use shared::wire::{
     BulkQuery, CreatedApiKey, FromBody, FromQuery, ImportIds, ListQuery, NewActivities, NewCampaign, TimelineQuery,
     Upload,
@@ -56,7 +56,7 @@ impl Pipeline {
             assert!(!is_faulty, "the deliberate fault");
             handle(endpoint, ctx, request)
         };
-        let invocation = Invocation { deadline: Instant::now(), request_id: "lambda".to_owned() };
+        let invocation = invocation(Instant::now());
         let response = self.wait(Box::pin(serve(&self.app, endpoint, handler, event, invocation)));
         let response = TestResponse::new(&response);
         check(endpoint, &response)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use serde_json::{Value, json};
-use shared::testing::deadline;
+use shared::testing::{deadline, invocation};
 use shared::worker::{Batch, Outcome, process_batch};
 
 use super::world::World;
@@ -61,7 +61,8 @@ impl<'a> Worker<'a> {
     async fn process(&mut self, batch: &Batch) {
         let app = self.client.app.clone();
         for _ in 0..MAX_ATTEMPTS {
-            let outcome = self.client.run("process the stream", process_batch(&app, batch, deadline())).await;
+            let invocation = invocation(deadline());
+            let outcome = self.client.run("process the stream", process_batch(&app, batch, &invocation)).await;
             let is_repeated = self.rng.u8(..8) == 0;
             if outcome == Some(Outcome::default()) && !is_repeated {
                 return;
