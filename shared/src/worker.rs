@@ -124,18 +124,18 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
             let LambdaEvent { payload, context } = event;
             let deadline = Instant::now() + time_left(context.deadline(), RESERVE).unwrap_or(MAX_DURATION);
             let invocation = Invocation::new(context, deadline);
-            Ok::<_, lambda_runtime::Error>(process_batch(&app, &payload, &invocation).await)
+            Ok::<_, lambda_runtime::Error>(process_batch(&app, &payload, invocation).await)
         }
     }))
     .await
 }
 
 /// Processes a batch until the deadline, and logs one line.
-pub async fn process_batch(app: &App, batch: &Batch, invocation: &Invocation) -> Outcome {
+pub async fn process_batch(app: &App, batch: &Batch, invocation: Invocation) -> Outcome {
     let started = Instant::now();
     let cold_start = is_cold_start();
     let meter = CapacityMeter::default();
-    let ids @ InvocationIds { lambda_request_id, trace_id } = invocation.into();
+    let ids @ InvocationIds { lambda_request_id, trace_id } = InvocationIds::from(&invocation);
     let span = tracing::info_span!("batch", lambda_request_id, trace_id);
     let work = delete_children(app, batch, invocation.deadline, &meter).instrument(span);
     let Progress { deleted, failure } = trace::in_scope(invocation.trace.clone(), work).await;

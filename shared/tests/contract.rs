@@ -1,6 +1,8 @@
 //! The files that must agree with the route table: folders, template, router, example events, `openapi.json`. And the
 //! layers of the crate. Each failure says what to edit.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+// The future of a whole request nests deeper than the compiler's default allows.
+#![recursion_limit = "256"]
 
 #[path = "contract/description.rs"]
 mod description;

@@ -44,7 +44,7 @@ async fn logged_metrics() -> [BTreeSet<String>; 2] {
     let handler = async |_, _| Err(ApiError::NoRoute);
     serve(&app, Endpoint::ListContacts, handler, Event::default(), invocation(deadline())).await;
     let of_request = metrics(&log);
-    process_batch(&app, &Batch::default(), &invocation(deadline())).await;
+    process_batch(&app, &Batch::default(), invocation(deadline())).await;
     [of_request, metrics(&log)]
 }
 

@@ -55,7 +55,7 @@ pub(crate) async fn process_removal(test: &TestApp, key: &Key) {
 pub(crate) async fn process(test: &TestApp, key: &Key, imports: &[ImportId]) {
     let mut record = remove_record(key, 1);
     record["dynamodb"]["OldImage"]["import_ids"] = json!({"SS": imports});
-    assert_eq!(response(&process_batch(&test.app, &batch(&[record]), &unhurried()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch(&[record]), unhurried()).await), succeeded());
 }
 
 fn response(outcome: &Outcome) -> Value {
@@ -120,7 +120,7 @@ async fn the_children_of_a_deleted_contact_are_deleted_and_nothing_else() {
     // A lead written after the deletion.
     test.put_item(&lead, json!({"type": {"S": "lead"}})).await;
     let outcome =
-        process_batch(&test.app, &batch(&[remove_record(&contact_and_tombstone_keys(&test, id)[0], 1)]), &unhurried())
+        process_batch(&test.app, &batch(&[remove_record(&contact_and_tombstone_keys(&test, id)[0], 1)]), unhurried())
             .await;
     assert_eq!(response(&outcome), succeeded());
     let mut after = test.items().await;
@@ -167,7 +167,7 @@ async fn the_memberships_of_a_deleted_import_are_deleted_and_its_contacts_stay()
     let parent = Parent::Import(import);
     for key in [parent.key(test.org.org_id), parent.tombstone(test.org.org_id)] {
         assert_eq!(
-            response(&process_batch(&test.app, &batch(&[remove_record(&key, 1)]), &unhurried()).await),
+            response(&process_batch(&test.app, &batch(&[remove_record(&key, 1)]), unhurried()).await),
             succeeded()
         );
         assert_eq!(test.count_items("membership").await, 1, "the membership of the other import");
@@ -195,7 +195,7 @@ async fn the_children_of_an_existing_parent_are_kept() {
         records.push(remove_record(&parent.key(org), 1));
         records.push(remove_record(&parent.tombstone(org), 1));
     }
-    assert_eq!(response(&process_batch(&test.app, &batch(&records), &unhurried()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch(&records), unhurried()).await), succeeded());
     assert_eq!(test.items().await, before);
 }
 
@@ -211,7 +211,7 @@ async fn the_example_event_deletes_the_memberships_that_its_old_image_names() {
     }
 
     let event: Batch = serde_json::from_str(include_str!("../../../events/cascade-delete.json")).unwrap();
-    assert_eq!(response(&process_batch(&test.app, &event, &unhurried()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &event, unhurried()).await), succeeded());
 
     let memberships = test.items().await.into_iter().filter(|item| item.contains(r#""type":"membership""#));
     let memberships: Vec<_> = memberships.collect();
@@ -232,7 +232,7 @@ async fn records_may_be_repeated_and_in_any_order() {
     let keys = [&tombstone_two, &contact_one, &contact_one, &tombstone_one, &contact_two, &tombstone_two];
     let records: Vec<_> = keys.into_iter().map(|key| remove_record(key, 1)).collect();
     for _ in 0..2 {
-        assert_eq!(response(&process_batch(&test.app, &batch(&records), &unhurried()).await), succeeded());
+        assert_eq!(response(&process_batch(&test.app, &batch(&records), unhurried()).await), succeeded());
         assert_eq!(test.count_items("activity").await, 0);
     }
     assert_eq!(test.count_items("tombstone").await, 2);
@@ -250,7 +250,7 @@ async fn a_killed_worker_is_completed_by_the_next() {
         }
         let mut hold = proxy.hold(Operation::BatchWriteItem, point);
         tokio::select! {
-            outcome = process_batch(&test.app, &batch, &unhurried()) => panic!("kill {kill}: no call was held: {outcome:?}"),
+            outcome = process_batch(&test.app, &batch, unhurried()) => panic!("kill {kill}: no call was held: {outcome:?}"),
             () = hold.reached() => {}
         }
         let now = test.count_items("activity").await;
@@ -258,7 +258,7 @@ async fn a_killed_worker_is_completed_by_the_next() {
         left = now;
     }
     proxy.clear_faults();
-    assert_eq!(response(&process_batch(&test.app, &batch, &unhurried()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch, unhurried()).await), succeeded());
     assert_eq!(test.count_items("activity").await, 0);
 }
 
@@ -270,14 +270,14 @@ async fn a_worker_over_its_deadline_reports_the_rest_as_failed() {
         let hold = proxy.hold(Operation::BatchWriteItem, HoldPoint::BeforeExecution);
         let soon = Instant::now() + Duration::from_millis(300);
         assert_eq!(
-            response(&process_batch(&test.app, &batch, &invocation(soon)).await),
+            response(&process_batch(&test.app, &batch, invocation(soon)).await),
             failed_from(1),
             "round {round}"
         );
         hold.release();
     }
     proxy.clear_faults();
-    assert_eq!(response(&process_batch(&test.app, &batch, &unhurried()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch, unhurried()).await), succeeded());
     assert_eq!(test.count_items("activity").await, 0);
 }
 
@@ -298,7 +298,7 @@ async fn database_faults_leave_no_children_behind() {
                 }
             }
         }
-        assert_eq!(response(&process_batch(&test.app, &batch, &unhurried()).await), succeeded(), "{fault:?}");
+        assert_eq!(response(&process_batch(&test.app, &batch, unhurried()).await), succeeded(), "{fault:?}");
         assert_eq!(test.count_items("activity").await, 0, "{fault:?}");
     }
 }
@@ -314,7 +314,7 @@ async fn a_batch_logs_one_line_with_its_metrics() {
     }
     let log = Log::start();
 
-    process_batch(&test.app, &batch(&records), &unhurried()).await;
+    process_batch(&test.app, &batch(&records), unhurried()).await;
 
     let text = log.take();
     let line: Value = serde_json::from_str(&text).unwrap();
@@ -350,7 +350,7 @@ async fn a_failed_record_is_reported_with_all_that_follow() {
     let holds = [(); 10].map(|()| proxy.hold(Operation::BatchWriteItem, HoldPoint::BeforeExecution));
     let soon = Instant::now() + Duration::from_secs(2);
     let log = Log::start();
-    let outcome = process_batch(&test.app, &batch(&records), &invocation(soon)).await;
+    let outcome = process_batch(&test.app, &batch(&records), invocation(soon)).await;
     assert_eq!(response(&outcome), failed_from(2));
     let line: Value = serde_json::from_str(&log.take()).unwrap();
     assert_eq!((&line["level"], &line["org_id"]), (&json!("ERROR"), &json!(test.org.org_id)));
@@ -390,16 +390,16 @@ async fn a_record_that_is_not_the_removal_of_a_parent_is_ignored() {
         record_with("/dynamodb/Keys/sk/S", json!("TOMBSTONE")),
         remove_record(&child, 1),
     ];
-    assert_eq!(response(&process_batch(&test.app, &batch(&records), &unhurried()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch(&records), unhurried()).await), succeeded());
     for empty in [json!({}), json!({"Records": []}), json!({"other": 1})] {
         let batch: Batch = serde_json::from_value(empty).unwrap();
-        assert_eq!(response(&process_batch(&test.app, &batch, &unhurried()).await), succeeded());
+        assert_eq!(response(&process_batch(&test.app, &batch, unhurried()).await), succeeded());
     }
     assert_eq!(test.items().await, before);
     // Ignored records do not prevent a valid one after them from being processed.
     let mut records = records.to_vec();
     records.push(remove_record(&contact, 2));
-    assert_eq!(response(&process_batch(&test.app, &batch(&records), &unhurried()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch(&records), unhurried()).await), succeeded());
     assert_eq!(test.count_items("activity").await, 0);
 }
 
@@ -466,13 +466,13 @@ async fn a_worker_killed_while_deleting_leads_is_completed_by_the_next() {
         proxy.inject(Operation::BatchWriteItem, Fault::Unprocessed);
         let mut hold = proxy.hold(Operation::BatchWriteItem, HoldPoint::AfterExecution);
         tokio::select! {
-            outcome = process_batch(&test.app, &batch, &unhurried()) => panic!("kill {kill}: no call was held: {outcome:?}"),
+            outcome = process_batch(&test.app, &batch, unhurried()) => panic!("kill {kill}: no call was held: {outcome:?}"),
             () = hold.reached() => {}
         }
         assert_eq!(test.count_items("lead").await, 200 - kill * 25, "kill {kill}");
     }
     proxy.inject_randomly(1, 0.3, fault::FaultKind::ALL);
-    assert_eq!(response(&process_batch(&test.app, &batch, &unhurried()).await), succeeded());
+    assert_eq!(response(&process_batch(&test.app, &batch, unhurried()).await), succeeded());
     proxy.clear_faults();
     assert_eq!(test.count_items("lead").await, 0);
 }

@@ -390,8 +390,8 @@ async fn a_throttled_call_is_counted() {
                     contacts.update(contact.id, &patch, None).await.map(drop).unwrap();
                 }
                 Operation::TransactWriteItems => {
-                    let draft = contacts.draft(new_contact(jane(&format!("{number}@example.com"))));
-                    contacts.create(&draft, None, None).await.unwrap();
+                    let draft = contacts.draft(new_contact(jane(&format!("{number}@example.com"))), None);
+                    contacts.create(&draft, None).await.unwrap();
                 }
                 _ => drop(contacts.get::<Activity>(contact.id, &PAGE).await.unwrap()),
             }
@@ -400,7 +400,7 @@ async fn a_throttled_call_is_counted() {
                 Fault::TransactionCanceled(reasons) => !reasons.contains(&CancellationReason::TransactionConflict),
                 _ => false,
             };
-            assert_eq!(ctx.consumed_capacity().throttles, is_throttled.into(), "{operation:?} {fault:?}");
+            assert_eq!(ctx.consumed_capacity().throttles, u32::from(is_throttled), "{operation:?} {fault:?}");
         }
     }
 }

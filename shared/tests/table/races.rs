@@ -284,7 +284,7 @@ async fn an_activity_recorded_during_the_delete_of_its_contact_is_never_visible_
             direct.request_context(deadline, "test").contacts(&principal).delete(contact.id, None).await.unwrap();
             // The worker processes the deletion before the activity is written.
             let own = Parent::Contact(contact.id).key(test.org.org_id);
-            process_batch(&direct, &removed(&own), &invocation(deadline)).await;
+            process_batch(&direct, &removed(&own), invocation(deadline)).await;
             hold.release();
         };
         let (recorded, ()) = tokio::join!(record, delete);
@@ -298,7 +298,7 @@ async fn an_activity_recorded_during_the_delete_of_its_contact_is_never_visible_
         let patch = parse_body(json!({"metadata": {"opened": true}}));
         let updated = test.ctx().activities(&principal, contact.id).update(&drafted[0].id, &patch).await;
         assert_eq!(updated, Err(Error::NotFound(Kind::Contact)), "{operation:?}");
-        process_batch(&direct, &removed(&tombstone), &invocation(deadline)).await;
+        process_batch(&direct, &removed(&tombstone), invocation(deadline)).await;
         assert_eq!(test.count_items("activity").await, 0, "{operation:?}: removed when the tombstone expires");
     }
 }

@@ -131,8 +131,7 @@ async fn serve(listener: TcpListener, worker: App, proxy: FaultProxy, kills: usi
             assert_eq!(path, "/2015-03-31/functions/cascade-delete/invocations");
             let body = request.into_body().collect().await.unwrap().to_bytes();
             let batch = serde_json::from_slice(&body).unwrap();
-            let invocation = invocation(Instant::now() + CALL_TIMEOUT);
-            let working = process_batch(&worker, &batch, &invocation);
+            let working = process_batch(&worker, &batch, invocation(Instant::now() + CALL_TIMEOUT));
             if killed.load(Ordering::Relaxed) < kills {
                 let mut held = proxy.hold(Operation::BatchWriteItem, HoldPoint::AfterExecution);
                 tokio::select! {

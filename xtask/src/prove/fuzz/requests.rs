@@ -249,7 +249,7 @@ fn batch_target(pipeline: &Arc<Pipeline>, example: Value) -> Target {
     };
     Target::new(WORKER, generate, move |input| {
         let Ok(batch) = serde_json::from_slice::<Batch>(input) else { return Ok(Verdict::Refused) };
-        let outcome = pipeline.wait(process_batch(&pipeline.app, &batch, &invocation(Instant::now())));
+        let outcome = pipeline.wait(process_batch(&pipeline.app, &batch, invocation(Instant::now())));
         let outcome = serde_json::to_value(&outcome)?;
         let failures = outcome["batchItemFailures"].as_array().map_or(0, Vec::len);
         ensure!(failures <= 1, "the batch is delivered again from {failures} records on");

@@ -61,8 +61,8 @@ impl<'a> Worker<'a> {
     async fn process(&mut self, batch: &Batch) {
         let app = self.client.app.clone();
         for _ in 0..MAX_ATTEMPTS {
-            let invocation = invocation(deadline());
-            let outcome = self.client.run("process the stream", process_batch(&app, batch, &invocation)).await;
+            let processing = process_batch(&app, batch, invocation(deadline()));
+            let outcome = self.client.run("process the stream", processing).await;
             let is_repeated = self.rng.u8(..8) == 0;
             if outcome == Some(Outcome::default()) && !is_repeated {
                 return;
