@@ -285,6 +285,7 @@ impl RequestContext {
             request_id: self.request_id.to_string(),
             retention: *audit_retention,
         };
-        OrgTable::new(self.client.clone(), cache.clone(), principal.org_id(), self.now, rng.clone(), audit)
+        let (org, has_migrated_items) = (principal.org_id(), principal.has_migrated_items());
+        OrgTable::new(self.client.clone(), cache.clone(), org, self.now, rng.clone(), audit, has_migrated_items)
     }
 }

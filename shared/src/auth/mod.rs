@@ -12,14 +12,17 @@ use chrono::TimeDelta;
 
 use crate::config;
 use crate::domain::api_key::ApiKeyHash;
-use crate::domain::{ActorType, ApiKey, ApiKeyId, ApiKeySecret, AuditActor, Clock, OrgId, RateLimit, Scope, Scopes};
+use crate::domain::{
+    ActorType, ApiKey, ApiKeyId, ApiKeySecret, AuditActor, Clock, OrgId, Organization, RateLimit, Scope, Scopes,
+};
 use crate::dynamodb::{TableClient, TtlCache};
 use crate::repositories::{self, api_keys, organizations};
 
 /// How long a key is cached: how long a revoked key may still work.
 const KEY_LIFETIME: TimeDelta = TimeDelta::seconds(60);
-/// How long it is cached whether an organization is suspended: how long a suspended one may still be served.
-const SUSPENSION_LIFETIME: TimeDelta = TimeDelta::seconds(60);
+/// How long the state of an organization is cached: how long a suspended one may still be served, and how long lists may lack
+/// the first migrated items.
+const ORGANIZATION_LIFETIME: TimeDelta = TimeDelta::seconds(60);
 /// How long it is cached that there is no such key: how long a new key that was tried too early may still be refused.
 const NO_KEY_LIFETIME: TimeDelta = TimeDelta::seconds(5);
 
@@ -27,8 +30,14 @@ const NO_KEY_LIFETIME: TimeDelta = TimeDelta::seconds(5);
 #[derive(Debug, Clone)]
 pub struct Principal {
     identity: Identity,
-    /// Whether the organization is suspended.
+    organization: OrganizationState,
+}
+
+/// What every request has to know of its organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct OrganizationState {
     is_suspended: bool,
+    has_migrated_items: bool,
 }
 
 /// What a valid credential tells.
@@ -81,7 +90,9 @@ impl Principal {
         let identity_hash = jwt::subject_hash(org_id, identity);
         let scopes = [Scope::Admin].into_iter().collect();
         let identity = Identity { org_id, scopes, actor: Actor::Operator { identity_hash } };
-        Self { identity, is_suspended: false }
+        // A list without migrated items ends with one more read; one that lacks them would be wrong.
+        let organization = OrganizationState { is_suspended: false, has_migrated_items: true };
+        Self { identity, organization }
     }
 
     /// The caller's organization.
@@ -96,7 +107,12 @@ impl Principal {
 
     /// Whether the caller may use an endpoint of this scope. The callers of a suspended organization may use none.
     pub fn may(&self, needed: Scope) -> bool {
-        !self.is_suspended && self.identity.scopes.allow(needed)
+        !self.organization.is_suspended && self.identity.scopes.allow(needed)
+    }
+
+    /// Whether lists of the caller's organization may have migrated items.
+    pub(crate) fn has_migrated_items(&self) -> bool {
+        self.organization.has_migrated_items
     }
 
     /// Whether the caller may create a key with these scopes.
@@ -139,7 +155,7 @@ enum CachedKey {
 #[derive(Debug)]
 pub struct Authenticator {
     keys: TtlCache<ApiKeyHash, CachedKey>,
-    suspensions: TtlCache<OrgId, bool>,
+    organizations: TtlCache<OrgId, OrganizationState>,
     tokens: jwt::Verifier,
     clock: Clock,
 }
@@ -148,7 +164,7 @@ impl Authenticator {
     /// Accepts the API keys in the table and the tokens of the configured issuer.
     pub(crate) fn new(config: &config::Jwt, sdk_config: SdkConfig, clock: Clock) -> Self {
         let tokens = jwt::Verifier::new(config, sdk_config, clock.clone());
-        Self { keys: TtlCache::default(), suspensions: TtlCache::default(), tokens, clock }
+        Self { keys: TtlCache::default(), organizations: TtlCache::default(), tokens, clock }
     }
 
     /// Reads the public keys of the token issuer before the first token arrives.
@@ -172,8 +188,8 @@ impl Authenticator {
             }
             Credentials { api_key: None, authorization: None } => return Err(AuthError::Unauthenticated),
         };
-        let is_suspended = self.is_suspended(identity.org_id, client).await?;
-        Ok(Principal { identity, is_suspended })
+        let organization = self.organization(identity.org_id, client).await?;
+        Ok(Principal { identity, organization })
     }
 
     async fn authenticate_key(&self, key: &str, client: &TableClient) -> Result<Identity, AuthError> {
@@ -201,16 +217,19 @@ impl Authenticator {
         Ok(result)
     }
 
-    /// Whether an organization is suspended, from the cache or the table. One without a profile is not.
-    async fn is_suspended(&self, org: OrgId, client: &TableClient) -> Result<bool, AuthError> {
+    /// The state of an organization, from the cache or the table. One without a profile is in use.
+    async fn organization(&self, org: OrgId, client: &TableClient) -> Result<OrganizationState, AuthError> {
         let now = self.clock.now();
-        if let Some(cached) = self.suspensions.get(&org, now) {
+        if let Some(cached) = self.organizations.get(&org, now) {
             return Ok(cached);
         }
         let found = organizations::find(client, org).await?;
-        let is_suspended = found.is_some_and(|organization| organization.is_suspended());
-        self.suspensions.insert(org, is_suspended, now, SUSPENSION_LIFETIME);
-        Ok(is_suspended)
+        let state = OrganizationState {
+            is_suspended: found.as_ref().is_some_and(Organization::is_suspended),
+            has_migrated_items: found.is_some_and(|organization| organization.has_migrated_items),
+        };
+        self.organizations.insert(org, state, now, ORGANIZATION_LIFETIME);
+        Ok(state)
     }
 }
 

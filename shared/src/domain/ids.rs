@@ -121,6 +121,11 @@ ids! {
     AuditEntryId = "audit_entry_id";
 }
 
+/// `true` for an id whose order among others is the order of their creation.
+pub fn sorts_by_time(id: Uuid) -> bool {
+    id.get_version_num() == uuid::Version::SortRand as usize
+}
+
 /// The smallest version 7 UUID of this millisecond, which is the start of a range of creation times.
 pub fn first_uuid_at(instant: DateTime<Utc>) -> Uuid {
     let mut bytes = [0; 16];

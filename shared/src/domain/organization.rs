@@ -15,6 +15,9 @@ pub struct Organization {
     pub created_at: DateTime<Utc>,
     /// The time of the suspension; `None` for an organization that may use the API.
     pub suspended_at: Option<DateTime<Utc>>,
+    /// `true` if contacts, imports or campaigns with ids of another version than 7 were imported, so that lists have to look for
+    /// them.
+    pub has_migrated_items: bool,
 }
 
 impl Organization {

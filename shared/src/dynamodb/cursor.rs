@@ -3,8 +3,8 @@
 //! **Problem.** A client reads a list page by page while others create and delete rows. The link to the next page must
 //! neither repeat nor skip a row, must not reach another organization, and must stay valid for days.
 //!
-//! **Approach.** A cursor is the position of the last row of a page in the list's own order: an id, a company's folded
-//! name, or a lead's two ids, in URL-safe base64 without padding. The next page begins after that position, whether its row
+//! **Approach.** A cursor is the position of the last row of a page in the list's own order: an id, the creation time and the
+//! id of a migrated item, a company's folded name, or a lead's two ids, in URL-safe base64 without padding. The next page begins after that position, whether its row
 //! still exists or not. The partition is not in the cursor; it is derived from the caller's organization in every request. A
 //! cursor is opaque to clients but neither secret nor signed: an invented one is a position like any other in the caller's
 //! own list. `repositories::listing` reads the pages.
@@ -25,6 +25,7 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Datelike, Utc};
 use uuid::Uuid;
 
 use crate::domain::{CompanyKey, InvalidValue, LeadKey};
@@ -50,6 +51,61 @@ impl SortPosition for Uuid {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Self::from_slice(bytes).ok()
+    }
+}
+
+/// A position in a list by creation, newest first: contacts, imports, campaigns. Migrated items come after the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreationPosition {
+    /// After the item with this id, in a range that is ordered by id.
+    Id(Uuid),
+    /// Before the first migrated item.
+    Migrated,
+    /// After a migrated item.
+    AfterMigrated {
+        /// Its time of creation, to the millisecond.
+        created_at: DateTime<Utc>,
+        /// Its id.
+        id: Uuid,
+    },
+}
+
+impl CreationPosition {
+    /// The id of the item at the position; nil before the first migrated one.
+    pub(crate) fn id(self) -> Uuid {
+        match self {
+            Self::Id(id) | Self::AfterMigrated { id, .. } => id,
+            Self::Migrated => Uuid::nil(),
+        }
+    }
+}
+
+/// The bytes of [`CreationPosition::Migrated`], shorter than any other position.
+const MIGRATED: [u8; 1] = [0];
+
+impl SortPosition for CreationPosition {
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Id(id) => id.to_bytes(),
+            Self::Migrated => MIGRATED.to_vec(),
+            Self::AfterMigrated { created_at, id } => {
+                [created_at.timestamp_millis().to_be_bytes().as_slice(), id.as_bytes()].concat()
+            }
+        }
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes == MIGRATED {
+            return Some(Self::Migrated);
+        }
+        if let Some(id) = <Uuid as SortPosition>::from_bytes(bytes) {
+            return Some(Self::Id(id));
+        }
+        let (millis, id) = bytes.split_first_chunk()?;
+        let created_at = DateTime::from_timestamp_millis(i64::from_be_bytes(*millis))?;
+        // The text of a time has a fixed width within these years only.
+        let is_stored = (1..=9999).contains(&created_at.year());
+        if is_stored { Some(Self::AfterMigrated { created_at, id: Uuid::from_slice(id).ok()? }) } else { None }
     }
 }
 
@@ -108,6 +164,22 @@ mod tests {
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
         for text in ["", "x", "AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAAAA", "ORG#1"] {
             assert!(text.parse::<Cursor<Uuid>>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_by_creation_is_an_id_or_a_migrated_item() {
+        let id = Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001);
+        let created_at = crate::domain::time::parse("2021-03-04T05:06:07.089Z").unwrap();
+        let migrated = CreationPosition::AfterMigrated { created_at, id: Uuid::new_v4() };
+        for position in [CreationPosition::Id(id), CreationPosition::Migrated, migrated] {
+            assert_eq!(Cursor(position).to_string().parse(), Ok(Cursor(position)));
+        }
+        // Clients hold cursors of before.
+        assert_eq!(Cursor(id).to_string().parse(), Ok(Cursor(CreationPosition::Id(id))));
+        for bytes in [vec![], vec![1], vec![0xff; 24], vec![0; 17], vec![0; 25]] {
+            let text = URL_SAFE_NO_PAD.encode(&bytes);
+            assert!(text.parse::<Cursor<CreationPosition>>().is_err(), "{bytes:?}");
         }
     }
 

@@ -99,6 +99,11 @@ pub(crate) fn encode(key: &Key, item_type: ItemType, record: &impl Serialize) ->
     Ok(item)
 }
 
+/// Adds attributes by which an index finds an item.
+pub(crate) fn add_index_attributes(item: &mut Item, attributes: impl IntoIterator<Item = (&'static str, String)>) {
+    item.extend(attributes.into_iter().map(|(name, value)| (name.to_owned(), text(value))));
+}
+
 /// The attributes that a patch changes, by name: the new value, or `None` for an attribute to remove.
 ///
 /// # Errors

@@ -9,13 +9,15 @@
 //!   never from the request. An API key is stored under the hash of its secret, since it is how the organization is found.
 //! - Contacts, companies, imports and campaigns share the organization's partition, distinguished by the prefix of their
 //!   sort key. Ids are version 7 UUIDs, so the order of sort keys is the order of creation, and a list needs no index.
+//! - A contact, import or campaign that was migrated from another platform may have an id of another version, whose order
+//!   says nothing. Its sort key has one more prefix ([`MIGRATED`]), which keeps it out of the range of the others, and
+//!   [`GSI1`] has it in the order of creation. The id alone tells which key it is, so a read by id stays one call.
 //! - The children of a contact or an import have a partition of their own (`ORG#<org>#CONTACT#<contact>`): activities in
 //!   the order of their event times, which are stored with a fixed width, leads by campaign, and the parent's tombstone.
 //! - The lock of an email has its own partition under the hash of the email. A create then costs the organization's
 //!   partition one write, and a log of keys holds no email.
-//! - Two indexes hold keys only: [`GSI1`] finds leads by campaign API keys by organization and the
-//!   organizations, [`GSI2`] finds a lead by its
-//!   id. What they name is read from the table, which is consistent.
+//! - Two indexes hold keys only: [`GSI1`] finds leads by campaign, API keys by organization, migrated items by creation, and
+//!   the organizations; [`GSI2`] finds a lead by its id. What they name is read from the table, which is consistent.
 //!
 //! **Rejected.** A table per type: a transaction over five types is as easy in one table, and one stream feeds one worker.
 //! An index for lists in creation order: it doubles the price of each write and is eventually consistent. The email in
@@ -136,15 +138,15 @@ fn above(prefix: &str) -> String {
 
 /// A contact.
 pub fn contact(org: OrgId, contact: ContactId) -> Key {
-    Key::new(contact_partition(org, contact), format!("{CONTACT}{contact}"))
+    Key::new(contact_partition(org, contact), sort_key_by_creation(CONTACT, contact))
 }
 
 /// The contact whose own item has this key; `None` for any other key.
 pub fn parse_contact(key: &Key) -> Option<(OrgId, ContactId)> {
-    Some((parse_organization(&key.pk)?, parse_id(&key.sk, CONTACT)?))
+    Some((parse_organization(&key.pk)?, parse_sort_key_by_creation(&key.sk, CONTACT)?))
 }
 
-/// The contacts of an organization, or those created after `after`, to the millisecond.
+/// The contacts of an organization that are not migrated, or those created after `after`, to the millisecond.
 pub fn contacts(org: OrgId, after: Option<DateTime<Utc>>) -> Range {
     let mut range = Range::prefix(organization(org), CONTACT);
     if let Some(after) = after {
@@ -188,15 +190,15 @@ pub fn companies(org: OrgId) -> Range {
 
 /// An import.
 pub fn import(org: OrgId, import: ImportId) -> Key {
-    Key::new(organization(org), format!("{IMPORT}{import}"))
+    Key::new(organization(org), sort_key_by_creation(IMPORT, import))
 }
 
 /// The import whose own item has this key; `None` for any other key.
 pub fn parse_import(key: &Key) -> Option<(OrgId, ImportId)> {
-    Some((parse_organization(&key.pk)?, parse_id(&key.sk, IMPORT)?))
+    Some((parse_organization(&key.pk)?, parse_sort_key_by_creation(&key.sk, IMPORT)?))
 }
 
-/// The imports of an organization, oldest first.
+/// The imports of an organization that are not migrated, oldest first.
 pub fn imports(org: OrgId) -> Range {
     Range::prefix(organization(org), IMPORT)
 }
@@ -206,7 +208,7 @@ pub fn membership(org: OrgId, import: ImportId, contact: ContactId) -> Key {
     Key::new(import_children(org, import), format!("{MEMBER}{contact}"))
 }
 
-/// The memberships of an import, in the order in which their contacts were created.
+/// The memberships of an import, in the order of the ids of their contacts: that of their creation, but for migrated ones.
 pub fn memberships(org: OrgId, import: ImportId) -> Range {
     Range::prefix(import_children(org, import), MEMBER)
 }
@@ -218,17 +220,66 @@ pub fn parse_membership_sort_key(sort_key: &str) -> Option<ContactId> {
 
 /// A campaign.
 pub fn campaign(org: OrgId, campaign: CampaignId) -> Key {
-    Key::new(organization(org), format!("{CAMPAIGN}{campaign}"))
+    Key::new(organization(org), sort_key_by_creation(CAMPAIGN, campaign))
 }
 
 /// The campaign whose own item has this key; `None` for any other key.
 pub fn parse_campaign(key: &Key) -> Option<(OrgId, CampaignId)> {
-    Some((parse_organization(&key.pk)?, parse_id(&key.sk, CAMPAIGN)?))
+    Some((parse_organization(&key.pk)?, parse_sort_key_by_creation(&key.sk, CAMPAIGN)?))
 }
 
-/// The campaigns of an organization, oldest first.
+/// The campaigns of an organization that are not migrated, oldest first.
 pub fn campaigns(org: OrgId) -> Range {
     Range::prefix(organization(org), CAMPAIGN)
+}
+
+/// The migrated contacts of an organization in [`GSI1`], oldest first, or those created after `after`, to the millisecond.
+pub fn migrated_contacts(org: OrgId, after: Option<DateTime<Utc>>) -> Range {
+    let range = migrated(org, CONTACT);
+    match after {
+        Some(after) => {
+            let next = time::to_millis(after + chrono::TimeDelta::milliseconds(1));
+            range.starting_at(&format!("{CONTACT}{next}"))
+        }
+        None => range,
+    }
+}
+
+/// The migrated imports of an organization in [`GSI1`], oldest first.
+pub fn migrated_imports(org: OrgId) -> Range {
+    migrated(org, IMPORT)
+}
+
+/// The migrated campaigns of an organization in [`GSI1`], oldest first.
+pub fn migrated_campaigns(org: OrgId) -> Range {
+    migrated(org, CAMPAIGN)
+}
+
+fn migrated(org: OrgId, prefix: &str) -> Range {
+    Range::prefix(migrated_partition(org), prefix)
+}
+
+/// The index attributes of a contact, import or campaign, of which `key` is the key; none for one that is not migrated. The
+/// fixed width of the time makes the order of sort keys the order of creation.
+pub fn migrated_in_index(
+    org: OrgId,
+    key: &Key,
+    created_at: DateTime<Utc>,
+) -> impl Iterator<Item = (&'static str, String)> + use<> {
+    let sk = migrated_index_sort_key(key, created_at);
+    sk.map(|sk| [(GSI1.pk, migrated_partition(org)), (GSI1.sk, sk)]).into_iter().flatten()
+}
+
+/// The sort key in [`GSI1`] of the migrated item with this key in the table.
+pub fn migrated_index_sort_key(key: &Key, created_at: DateTime<Utc>) -> Option<String> {
+    let (kind, id) = key.sk.strip_prefix(MIGRATED)?.split_once('#')?;
+    Some(format!("{kind}#{}#{id}", time::to_millis(created_at)))
+}
+
+/// The creation time and the id of a migrated item, read from its sort key in [`GSI1`]; `None` for any other sort key.
+pub fn parse_migrated_index_sort_key(index_sk: &str) -> Option<(DateTime<Utc>, Uuid)> {
+    let (created_at, id) = index_sk.split_once('#')?.1.split_once('#')?;
+    Some((time::parse_to_millis(created_at).ok()?, ids::parse_uuid(id).ok()?))
 }
 
 /// The lead magnet of a campaign.
@@ -418,6 +469,7 @@ pub(super) fn kind_of_sort_key(sort_key: &str) -> &'static str {
         LEAD,
         LEAD_MAGNET,
         MEMBER,
+        MIGRATED,
         ORGANIZATION,
         PROFILE,
         TOMBSTONE,
@@ -433,6 +485,8 @@ pub(super) const CONTACT: &str = "CONTACT#";
 pub(super) const IMPORT: &str = "IMPORT#";
 pub(super) const CAMPAIGN: &str = "CAMPAIGN#";
 pub(super) const ORG: &str = "ORG#";
+/// The prefix before that of a contact, import or campaign whose id is not of version 7.
+pub(super) const MIGRATED: &str = "MIGRATED#";
 const COMPANY: &str = "COMPANY#";
 const MEMBER: &str = "MEMBER#";
 const ACTIVITY: &str = "ACTIVITY#";
@@ -472,6 +526,21 @@ pub fn owner_of_partition(pk: &str) -> Option<OrgId> {
 /// The id that follows a prefix.
 fn parse_id<T: Id>(key: &str, prefix: &str) -> Option<T> {
     T::parse(key.strip_prefix(prefix)?).ok()
+}
+
+/// The sort key of an entity that is listed in the order of its creation.
+fn sort_key_by_creation(prefix: &str, id: impl Id) -> String {
+    let migrated = if ids::sorts_by_time(id.into()) { "" } else { MIGRATED };
+    format!("{migrated}{prefix}{id}")
+}
+
+/// The id in a key of [`sort_key_by_creation`].
+fn parse_sort_key_by_creation<T: Id>(sk: &str, prefix: &str) -> Option<T> {
+    parse_id(sk.strip_prefix(MIGRATED).unwrap_or(sk), prefix)
+}
+
+fn migrated_partition(org: OrgId) -> String {
+    format!("{}#{}", organization(org), MIGRATED.trim_end_matches('#'))
 }
 
 /// The partition of a contact's own item. Takes the contact, of which a shard could be computed.

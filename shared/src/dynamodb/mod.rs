@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 pub use capacity::{CapacityMeter, ConsumedCapacity};
 pub(crate) use conditional::Conditional;
-pub use cursor::{Cursor, SortPosition};
+pub use cursor::{CreationPosition, Cursor, SortPosition};
 pub(crate) use error::error_chain;
 pub use error::{Error, Result};
 pub(crate) use parent::Children;

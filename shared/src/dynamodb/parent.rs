@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::keys::{self, CAMPAIGN, CONTACT, IMPORT, Key, ORG, Range, TOMBSTONE};
+use super::keys::{self, CAMPAIGN, CONTACT, IMPORT, Key, MIGRATED, ORG, Range, TOMBSTONE};
 use super::schema::{GSI1, Index};
 use crate::domain::{CampaignId, ContactId, Id, ImportId, OrgId};
 
@@ -64,7 +64,7 @@ impl Parent {
         if sk == TOMBSTONE {
             return Self::of_partition(pk);
         }
-        Some((keys::parse_organization(pk)?, Self::parse(sk)?))
+        Some((keys::parse_organization(pk)?, Self::parse(sk.strip_prefix(MIGRATED).unwrap_or(sk))?))
     }
 
     /// The parent that this partition of children or of a tombstone belongs to; `None` for any other partition.
@@ -119,10 +119,11 @@ mod tests {
 
     #[test]
     fn a_parent_is_recognized_by_its_own_key_and_by_its_tombstone() {
-        let id = Uuid::from_u128(7);
-        for parent in [Parent::Contact(id.into()), Parent::Import(id.into()), Parent::Campaign(id.into())] {
-            for key in [parent.key(org()), parent.tombstone(org())] {
-                assert_eq!(Parent::at(&key.pk, &key.sk), Some((org(), parent)), "{key:?}");
+        for id in [Uuid::now_v7(), Uuid::new_v4()] {
+            for parent in [Parent::Contact(id.into()), Parent::Import(id.into()), Parent::Campaign(id.into())] {
+                for key in [parent.key(org()), parent.tombstone(org())] {
+                    assert_eq!(Parent::at(&key.pk, &key.sk), Some((org(), parent)), "{key:?}");
+                }
             }
         }
     }

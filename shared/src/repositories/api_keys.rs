@@ -13,7 +13,7 @@ use super::listing::{self, ListRow, ListRows, Page, PageRow};
 use super::{OrgTable, Result, api_key_uses};
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, AuditAction, Line, NewApiKey, OrgId, RateLimit, Scope, time};
-use crate::dynamodb::item::{Item, ItemType, decode, encode, key_of, text};
+use crate::dynamodb::item::{Item, ItemType, add_index_attributes, decode, encode, key_of, text};
 use crate::dynamodb::keys;
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::QueryOptions;
@@ -171,7 +171,7 @@ pub(super) fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
     let record =
         ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at, rate_limit };
     let mut item = encode(&keys::api_key(hash), ItemType::ApiKey, &record)?;
-    item.extend(keys::api_key_in_index(org_id, id).map(|(name, value)| (name.to_owned(), text(value))));
+    add_index_attributes(&mut item, keys::api_key_in_index(org_id, id));
     Ok(item)
 }
 

@@ -5,21 +5,23 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
+use super::creation_list::{self, CreationRanges, ListedByCreation};
 use super::error::unexpected;
 use super::idempotency::IdempotencyRecord;
-use super::listing::{self, Listed, Page, PageRow, RangeFilter};
+use super::listing::{Listed, Page, PageRow};
 use super::{Error, OrgTable, Result, cascade};
 use crate::domain::{
     AuditAction, Campaign, CampaignDetails, CampaignFilter, CampaignId, CampaignPatch, Kind, LeadMagnet, LeadMagnetId,
     MAX_ACTIVE_CAMPAIGNS, OrgId, time,
 };
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{Item, ItemType, TYPE, decode, encode, key_of, number, text, unreadable};
+use crate::dynamodb::item::{
+    Item, ItemType, TYPE, add_index_attributes, decode, encode, key_of, number, text, unreadable,
+};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::transaction::Transaction;
-use crate::dynamodb::{Backoff, Conditional, Cursor, DeletedParent, Parent};
+use crate::dynamodb::{Backoff, Conditional, CreationPosition, Cursor, DeletedParent, Parent};
 
 const VERSION: &str = "version";
 /// The set in the item of active campaigns.
@@ -119,11 +121,12 @@ impl Campaigns {
         &self,
         filter: &CampaignFilter,
         limit: Option<usize>,
-        cursor: Option<Cursor>,
-    ) -> Result<Page<R>> {
+        cursor: Option<Cursor<CreationPosition>>,
+    ) -> Result<Page<R, CreationPosition>> {
         let shows = |campaign: &Campaign| filter.matches(campaign);
-        let filter = RangeFilter { range: keys::campaigns(self.table.org), is_sparse: !filter.is_empty(), shows };
-        listing::page_of_range(&self.table, limit, cursor, filter).await
+        let org = self.table.org;
+        let ranges = CreationRanges { stored: keys::campaigns(org), migrated: keys::migrated_campaigns(org) };
+        creation_list::page(&self.table, limit, cursor, ranges, !filter.is_empty(), shows).await
     }
 
     /// Changes a campaign and returns it as it is afterwards. A patch that changes nothing writes nothing. The campaign's
@@ -224,15 +227,15 @@ impl Campaigns {
 }
 
 impl Listed for Campaign {
-    type SortPosition = Uuid;
+    type SortPosition = CreationPosition;
     const DESCENDING: bool = true;
 
-    fn key(org: OrgId, position: Uuid) -> Key {
-        keys::campaign(org, position.into())
+    fn key(org: OrgId, position: CreationPosition) -> Key {
+        keys::campaign(org, position.id().into())
     }
 
-    fn position(key: &Key) -> Option<Uuid> {
-        keys::parse_campaign(key).map(|(_, id)| id.into())
+    fn position(key: &Key) -> Option<CreationPosition> {
+        keys::parse_campaign(key).map(|(_, id)| CreationPosition::Id(id.into()))
     }
 
     fn from_item(item: Item) -> Result<Self> {
@@ -241,6 +244,12 @@ impl Listed for Campaign {
         let CampaignItem { details, lead_magnet_id, created_at, updated_at, version } =
             decode(item, ItemType::Campaign)?;
         Ok(Self { id, org_id, details, lead_magnet_id, created_at, updated_at, version })
+    }
+}
+
+impl ListedByCreation for Campaign {
+    fn growing_len(&self) -> usize {
+        0
     }
 }
 
@@ -258,5 +267,8 @@ fn same_version(campaign: &Campaign) -> Condition {
 fn to_item(campaign: &Campaign) -> Result<Item> {
     let Campaign { id, org_id, details, lead_magnet_id, created_at, updated_at, version } = campaign.clone();
     let record = CampaignItem { details, lead_magnet_id, created_at, updated_at, version };
-    Ok(encode(&keys::campaign(org_id, id), ItemType::Campaign, &record)?)
+    let key = keys::campaign(org_id, id);
+    let mut item = encode(&key, ItemType::Campaign, &record)?;
+    add_index_attributes(&mut item, keys::migrated_in_index(org_id, &key, created_at));
+    Ok(item)
 }

@@ -4,21 +4,21 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
+use super::creation_list::{self, CreationRanges, ListedByCreation};
 use super::idempotency::IdempotencyRecord;
-use super::listing::{self, Listed, Page, PageRow, RangeFilter};
+use super::listing::{Listed, Page, PageRow};
 use super::{Error, OrgTable, Result, cascade};
 use crate::domain::{
-    AuditAction, CampaignId, Import, ImportDetails, ImportFilter, ImportId, ImportPatch, Kind, NewImport, OrgId, Patch,
+    AuditAction, CampaignId, Import, ImportDetails, ImportFilter, ImportId, ImportPatch, JsonObject, Kind, NewImport, OrgId, Patch,
     time,
 };
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{
-    Item, ItemType, changed_attributes, decode, encode, key_of, map, unreadable, value_to_object,
+    Item, ItemType, add_index_attributes, changed_attributes, decode, encode, key_of, map, unreadable, value_to_object,
 };
 use crate::dynamodb::keys::{self, Key};
-use crate::dynamodb::{Conditional, Cursor, DeletedParent, Parent};
+use crate::dynamodb::{Conditional, CreationPosition, Cursor, DeletedParent, Parent};
 
 const MAPPING: &str = "mapping";
 
@@ -91,11 +91,12 @@ impl Imports {
         &self,
         filter: &ImportFilter,
         limit: Option<usize>,
-        cursor: Option<Cursor>,
-    ) -> Result<Page<R>> {
+        cursor: Option<Cursor<CreationPosition>>,
+    ) -> Result<Page<R, CreationPosition>> {
         let shows = |import: &Import| filter.matches(import);
-        let filter = RangeFilter { range: keys::imports(self.table.org), is_sparse: !filter.is_empty(), shows };
-        listing::page_of_range(&self.table, limit, cursor, filter).await
+        let org = self.table.org;
+        let ranges = CreationRanges { stored: keys::imports(org), migrated: keys::migrated_imports(org) };
+        creation_list::page(&self.table, limit, cursor, ranges, !filter.is_empty(), shows).await
     }
 
     /// Changes an import and returns it as it is afterwards. A patch that changes nothing writes nothing.
@@ -137,15 +138,15 @@ impl Imports {
 }
 
 impl Listed for Import {
-    type SortPosition = Uuid;
+    type SortPosition = CreationPosition;
     const DESCENDING: bool = true;
 
-    fn key(org: OrgId, position: Uuid) -> Key {
-        keys::import(org, position.into())
+    fn key(org: OrgId, position: CreationPosition) -> Key {
+        keys::import(org, position.id().into())
     }
 
-    fn position(key: &Key) -> Option<Uuid> {
-        keys::parse_import(key).map(|(_, id)| id.into())
+    fn position(key: &Key) -> Option<CreationPosition> {
+        keys::parse_import(key).map(|(_, id)| CreationPosition::Id(id.into()))
     }
 
     fn from_item(mut item: Item) -> Result<Self> {
@@ -157,6 +158,12 @@ impl Listed for Import {
         };
         let ImportItem { details, created_at, updated_at } = decode(item, ItemType::Import)?;
         Ok(Self { id, org_id, details, mapping, created_at, updated_at })
+    }
+}
+
+impl ListedByCreation for Import {
+    fn growing_len(&self) -> usize {
+        self.mapping.as_ref().map_or(0, JsonObject::stored_len)
     }
 }
 
@@ -207,7 +214,9 @@ fn expect_found(item: Option<Item>) -> Result<Import> {
 fn to_item(import: &Import) -> Result<Item> {
     let Import { id, org_id, details, mapping, created_at, updated_at } = import;
     let record = ImportItem { details: details.clone(), created_at: *created_at, updated_at: *updated_at };
-    let mut item = encode(&keys::import(*org_id, *id), ItemType::Import, &record)?;
+    let key = keys::import(*org_id, *id);
+    let mut item = encode(&key, ItemType::Import, &record)?;
+    add_index_attributes(&mut item, keys::migrated_in_index(*org_id, &key, *created_at));
     if let Some(mapping) = mapping {
         item.insert(MAPPING.to_owned(), map(mapping));
     }

@@ -13,7 +13,8 @@ use crate::domain::{
 };
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{
-    Item, ItemType, changed_attributes, decode, encode, key_of, number, sort_key, text, unreadable, value_to_json,
+    Item, ItemType, add_index_attributes, changed_attributes, decode, encode, key_of, number, sort_key, text,
+    unreadable, value_to_json,
 };
 use crate::dynamodb::keys;
 use crate::dynamodb::schema::{GSI1, GSI2};
@@ -185,7 +186,7 @@ impl Leads {
         if let Some(score) = lead_score {
             item.insert(LEAD_SCORE.to_owned(), number(score.as_str()));
         }
-        item.extend(keys::lead_in_indexes(self.table.org, *key).map(|(name, value)| (name.to_owned(), text(value))));
+        add_index_attributes(&mut item, keys::lead_in_indexes(self.table.org, *key));
         item.insert(LINK_ID.to_owned(), text(link_id.to_string()));
         Ok(item)
     }

@@ -197,7 +197,7 @@ pub(super) async fn read_range<T: Listed, R: PageRow<T>>(
     after: Option<T::SortPosition>,
     limits: ReadLimits,
 ) -> Result<ListRows<R, T::SortPosition>> {
-    let mut start = after.map(|position| T::key(table.org, position).sk);
+    let Start::At(mut start) = start::<T>(table, &filter.range, after) else { return Ok(ListRows::none()) };
     let limit = if filter.is_sparse { None } else { limits.rows };
     let options = QueryOptions { descending: T::DESCENDING, limit };
     loop {
@@ -220,6 +220,25 @@ pub(super) async fn read_range<T: Listed, R: PageRow<T>>(
         }
         // No key of this read is a position, but more rows may follow.
         start = Some(last_evaluated_sk);
+    }
+}
+
+/// Where a read of a range begins.
+enum Start {
+    /// After this sort key; at the beginning of the range for `None`.
+    At(Option<String>),
+    /// Behind the end of the range: there is nothing to read.
+    End,
+}
+
+/// The start of a read after a position. DynamoDB refuses one outside of the range, where that of a cursor may be that was made
+/// with another filter.
+fn start<T: Listed>(table: &OrgTable, range: &Range, after: Option<T::SortPosition>) -> Start {
+    let Some(sk) = after.map(|position| T::key(table.org, position).sk) else { return Start::At(None) };
+    match (T::DESCENDING, sk <= range.first, sk >= range.last) {
+        (true, true, _) | (false, _, true) => Start::End,
+        (true, false, true) | (false, true, false) => Start::At(None),
+        (_, false, false) => Start::At(Some(sk)),
     }
 }
 

@@ -12,6 +12,7 @@ mod campaigns;
 pub(crate) mod cascade;
 mod companies;
 mod contacts;
+mod creation_list;
 mod error;
 pub(crate) mod idempotency;
 mod imports;
@@ -71,6 +72,8 @@ pub(crate) struct OrgTable {
     now: DateTime<Utc>,
     rng: Rng,
     audit: AuditContext,
+    /// Whether lists have to look for migrated items.
+    has_migrated_items: bool,
 }
 
 impl OrgTable {
@@ -82,8 +85,9 @@ impl OrgTable {
         now: DateTime<Utc>,
         rng: Rng,
         audit: AuditContext,
+        has_migrated_items: bool,
     ) -> Self {
-        Self { client, cache, org, now, rng, audit }
+        Self { client, cache, org, now, rng, audit, has_migrated_items }
     }
 
     /// An id for a new item, which sorts by the time of the request.

@@ -18,6 +18,8 @@ struct OrganizationItem {
     created_at: DateTime<Utc>,
     #[serde(default, with = "time::optional_millis", skip_serializing_if = "Option::is_none")]
     suspended_at: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    has_migrated_items: bool,
 }
 
 /// Finds an organization; `None` if it has no profile.
@@ -34,8 +36,8 @@ pub(crate) async fn find(client: &TableClient, org: OrgId) -> Result<Option<Orga
 fn from_item(item: Item) -> Result<Organization> {
     let key = key_of(&item).and_then(|key| keys::parse_profile(&key));
     let id = key.ok_or_else(|| unreadable(&item, ItemType::Organization))?;
-    let OrganizationItem { name, created_at, suspended_at } = decode(item, ItemType::Organization)?;
-    Ok(Organization { id, name, created_at, suspended_at })
+    let OrganizationItem { name, created_at, suspended_at, has_migrated_items } = decode(item, ItemType::Organization)?;
+    Ok(Organization { id, name, created_at, suspended_at, has_migrated_items })
 }
 
 #[cfg(feature = "operator")]

@@ -10,7 +10,8 @@ use crate::domain::contact::MAX_WRITE_IDS;
 use crate::domain::{Contact, ContactDetails, ContactId, Email, Enrichment, Id, ImportId, time};
 use crate::dynamodb::expression::Condition;
 use crate::dynamodb::item::{
-    Item, ItemType, decode, encode, key_of, map, number, string, text, unreadable, value_to_object,
+    Item, ItemType, add_index_attributes, decode, encode, key_of, map, number, string, text, unreadable,
+    value_to_object,
 };
 use crate::dynamodb::keys;
 use crate::repositories::Result;
@@ -66,7 +67,9 @@ pub(super) fn to_item(contact: &Contact) -> Result<Item> {
         enrichment_order: contact.enrichment.key_order.clone(),
         import_ids: contact.import_ids.clone(),
     };
-    let mut item = encode(&keys::contact(contact.org_id, contact.id), ItemType::Contact, &record)?;
+    let key = keys::contact(contact.org_id, contact.id);
+    let mut item = encode(&key, ItemType::Contact, &record)?;
+    add_index_attributes(&mut item, keys::migrated_in_index(contact.org_id, &key, contact.created_at));
     item.insert(ENRICHMENT.to_owned(), map(&contact.enrichment.object));
     for (attribute, write_id) in WRITE_IDS.iter().zip(&contact.write_ids) {
         item.insert((*attribute).to_owned(), text(write_id.to_string()));

@@ -10,18 +10,16 @@ use crate::domain::{
     Activity, CampaignId, Contact, ContactFilter, ContactId, Email, ImportId, Kind, OrgId, Timeline, TimelineFilter,
     TimelinePage, TimelinePosition,
 };
-use crate::dynamodb::Cursor;
 use crate::dynamodb::item::{Item, sort_key};
 use crate::dynamodb::keys::{self, Key, Range};
-use crate::dynamodb::table_client::{MAX_CONCURRENT_CALLS, MAX_KEYS_PER_CALL, QueryOptions, QueryPage};
+use crate::dynamodb::table_client::{QueryOptions, QueryPage};
+use crate::dynamodb::{CreationPosition, Cursor};
+use crate::repositories::creation_list::{self, ListedByCreation};
 use crate::repositories::listing::{self, ListRow, ListRows, Listed, Page, PageRow, RangeFilter, ReadLimits};
 use crate::repositories::{Error, OrgTable, ResponseSpace, Result, activities, campaigns};
 
 /// The most bytes of a contact in a response: an item of 400 KB, all of it control characters, which JSON writes as `\u0001`.
 const MAX_CONTACT_LEN: usize = 400_000 * r"\\u0001".len();
-
-/// The stored bytes of the members of an import that are read at once. Numbers take 40 times as much in memory.
-const MAX_BYTES_READ_AT_ONCE: usize = 2_000_000;
 
 impl Contacts {
     /// One contact with a page of its timeline.
@@ -109,8 +107,8 @@ impl Contacts {
         &self,
         filter: &ContactFilter,
         limit: Option<usize>,
-        cursor: Option<Cursor>,
-    ) -> Result<Page<R>> {
+        cursor: Option<Cursor<CreationPosition>>,
+    ) -> Result<Page<R, CreationPosition>> {
         listing::page(&self.table.client, limit, cursor, |after, limits| self.find(filter, after, limits)).await
     }
 
@@ -118,9 +116,9 @@ impl Contacts {
     async fn find<R: PageRow<Contact>>(
         &self,
         filter: &ContactFilter,
-        after: Option<Uuid>,
+        after: Option<CreationPosition>,
         limits: ReadLimits,
-    ) -> Result<ListRows<R>> {
+    ) -> Result<ListRows<R, CreationPosition>> {
         match filter {
             ContactFilter { email: Some(email), .. } => self.find_by_email(filter, email, after).await,
             ContactFilter { import_id: Some(import_id), .. } => {
@@ -134,17 +132,14 @@ impl Contacts {
     async fn find_by_creation<R: PageRow<Contact>>(
         &self,
         filter: &ContactFilter,
-        after: Option<Uuid>,
+        after: Option<CreationPosition>,
         limits: ReadLimits,
-    ) -> Result<ListRows<R>> {
-        let range = keys::contacts(self.table.org, filter.created_after);
-        // A cursor from a list with an earlier `created_after` may be before the range.
-        if after.is_some_and(|after| Contact::key(self.table.org, after).sk <= range.first) {
-            return Ok(ListRows::none());
-        }
+    ) -> Result<ListRows<R, CreationPosition>> {
+        let (org, created_after) = (self.table.org, filter.created_after);
+        let (range, migrated) = (keys::contacts(org, created_after), keys::migrated_contacts(org, created_after));
         let shows = |contact: &Contact| filter.matches(contact);
         let filter = RangeFilter { range, is_sparse: filter.is_sparse(), shows };
-        listing::read_range(&self.table, &filter, after, limits).await
+        creation_list::read(&self.table, &filter, &migrated, after, limits).await
     }
 
     /// Finds the members of an import. A deleted import has none, although its memberships may still be stored.
@@ -152,61 +147,25 @@ impl Contacts {
         &self,
         filter: &ContactFilter,
         import_id: ImportId,
-        after: Option<Uuid>,
+        after: Option<CreationPosition>,
         limits: ReadLimits,
-    ) -> Result<ListRows<R>> {
+    ) -> Result<ListRows<R, CreationPosition>> {
         let OrgTable { client, org, .. } = &self.table;
         let range = keys::memberships(*org, import_id);
-        let start = after.map(|after| keys::membership(*org, import_id, after.into()).sk);
+        let start = after.map(|after| keys::membership(*org, import_id, after.id().into()).sk);
         let options = QueryOptions { descending: true, limit: limits.rows };
         let memberships = async { Ok(client.query(&range, start.as_deref(), options).await?) };
         let (exists, page) = tokio::try_join!(self.table.has_import(import_id), memberships)?;
         if !exists {
             return Ok(ListRows::none());
         }
-        let members: Vec<_> =
-            page.items.iter().filter_map(|item| keys::parse_membership_sort_key(sort_key(item))).collect();
+        let position = |id: ContactId| CreationPosition::Id(id.into());
+        let ids = page.items.iter().filter_map(|item| keys::parse_membership_sort_key(sort_key(item)));
+        let members: Vec<_> = ids.map(|id| (position(id), keys::contact(*org, id))).collect();
         let last = page.last_evaluated_sk.and_then(|last| keys::parse_membership_sort_key(&last));
-        let (rows, last_read) = self.read_members(filter, &members, limits).await?;
-        Ok(ListRows { rows, last_evaluated: last_read.or(last).map(Uuid::from) })
-    }
-
-    /// Reads members of an import until the response is full, and returns the last of them if others have not been read.
-    ///
-    /// The members of one round are read in parallel: at first as many as one call takes, because contacts may be large, and
-    /// then as many as fit into the memory at the average length of the round before, but at most twice as many as in that round.
-    async fn read_members<R: PageRow<Contact>>(
-        &self,
-        filter: &ContactFilter,
-        members: &[ContactId],
-        limits: ReadLimits,
-    ) -> Result<(Vec<ListRow<R>>, Option<ContactId>)> {
-        let client = &self.table.client;
-        let (mut rows, mut len, mut calls, mut unread) = (Vec::with_capacity(members.len()), 0, 1, members);
-        while !unread.is_empty() {
-            let (round, others) = unread.split_at(unread.len().min(calls * MAX_KEYS_PER_CALL));
-            let round_keys: Vec<_> = round.iter().map(|id| keys::contact(self.table.org, *id)).collect();
-            let (mut contacts, mut stored_len) = (Vec::with_capacity(round.len()), 0);
-            for item in client.batch_get(&round_keys).await? {
-                if let Some(contact) = listing::skip_unreadable(from_item(item))? {
-                    stored_len += contact.growing_len();
-                    contacts.push(contact);
-                }
-            }
-            for (id, contact) in listing::in_order(round.iter().copied(), contacts, |contact| contact.id) {
-                let row = ListRow::new(Uuid::from(id), contact.filter(|contact| filter.matches(contact)));
-                len += row.escaped_len;
-                rows.push(row);
-            }
-            unread = others;
-            let is_late = client.time_left() < listing::MIN_TIME_FOR_READ;
-            if !unread.is_empty() && (len > limits.bytes || is_late) {
-                return Ok((rows, round.last().copied()));
-            }
-            let len_per_call = stored_len.div_ceil(round.len()) * MAX_KEYS_PER_CALL;
-            calls = (MAX_BYTES_READ_AT_ONCE / len_per_call.max(1)).clamp(1, MAX_CONCURRENT_CALLS.min(2 * calls));
-        }
-        Ok((rows, None))
+        let shows = |contact: &Contact| filter.matches(contact);
+        let (rows, last_read) = creation_list::read_rows(client, &members, shows, limits).await?;
+        Ok(ListRows { rows, last_evaluated: last_read.or(last.map(position)) })
     }
 
     /// Finds the contact with an email by the lock of the email.
@@ -214,8 +173,8 @@ impl Contacts {
         &self,
         filter: &ContactFilter,
         email: &Email,
-        after: Option<Uuid>,
-    ) -> Result<ListRows<R>> {
+        after: Option<CreationPosition>,
+    ) -> Result<ListRows<R, CreationPosition>> {
         let OrgTable { client, org, .. } = &self.table;
         let Some(lock) = client.get(&keys::email_lock(*org, email)).await? else { return Ok(ListRows::none()) };
         let id = lock_holder(&lock)?;
@@ -235,28 +194,34 @@ impl Contacts {
         let position = Uuid::from(id);
         let is_listed = |contact: &Contact| {
             let is_member = |import_id| import_exists && contact.import_ids.contains(&import_id);
-            let is_after_cursor = after.is_none_or(|after| position < after);
+            let is_after_cursor = after.is_none_or(|after| position < after.id());
             filter.import_id.is_none_or(is_member) && is_after_cursor && filter.matches(contact)
         };
-        let row = ListRow::new(position, contact.filter(is_listed));
+        let row = ListRow::new(CreationPosition::Id(position), contact.filter(is_listed));
         Ok(ListRows { rows: vec![row], last_evaluated: None })
     }
 }
 
 impl Listed for Contact {
-    type SortPosition = Uuid;
+    type SortPosition = CreationPosition;
     const DESCENDING: bool = true;
 
-    fn key(org: OrgId, position: Uuid) -> Key {
-        keys::contact(org, position.into())
+    fn key(org: OrgId, position: CreationPosition) -> Key {
+        keys::contact(org, position.id().into())
     }
 
-    fn position(key: &Key) -> Option<Uuid> {
-        keys::parse_contact(key).map(|(_, id)| id.into())
+    fn position(key: &Key) -> Option<CreationPosition> {
+        keys::parse_contact(key).map(|(_, id)| CreationPosition::Id(id.into()))
     }
 
     fn from_item(item: Item) -> Result<Self> {
         from_item(item)
+    }
+}
+
+impl ListedByCreation for Contact {
+    fn growing_len(&self) -> usize {
+        self.growing_len()
     }
 }
 

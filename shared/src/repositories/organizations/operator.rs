@@ -1,10 +1,12 @@
 //! What operators do with organizations. No function enables this.
 
+use aws_sdk_dynamodb::types::AttributeValue;
+
 use super::{OrganizationItem, find, from_item};
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{ApiKey, AuditAction, Id, Line, OrgId, Organization, time};
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{Item, ItemType, encode, text};
+use crate::dynamodb::item::{Item, ItemType, add_index_attributes, encode, text};
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::transaction::Transaction;
@@ -12,6 +14,7 @@ use crate::dynamodb::{Conditional, keys};
 use crate::repositories::{OrgTable, Result, api_keys, listing};
 
 const SUSPENDED_AT: &str = "suspended_at";
+const HAS_MIGRATED_ITEMS: &str = "has_migrated_items";
 
 /// An organization, for its operator.
 #[derive(Debug)]
@@ -33,7 +36,7 @@ impl Organizations {
     /// # Errors
     /// The database's.
     pub async fn create(&self, name: Line<200>) -> Result<Option<Organization>> {
-        self.commit_new(name, self.table.client.transaction()).await
+        self.commit_new(self.draft(name), self.table.client.transaction()).await
     }
 
     /// Stores the profile of the organization together with a key; `None`, and no key, if it has a profile already.
@@ -49,19 +52,31 @@ impl Organizations {
         let mut transaction = self.table.client.transaction();
         transaction.put_new(TransactionItem::ApiKey, api_keys::to_item(hash, key)?);
         transaction.put(TransactionItem::AuditEntry, self.table.audit_entry(AuditAction::ApiKeyCreated, key.id)?);
-        self.commit_new(name, transaction).await
+        self.commit_new(self.draft(name), transaction).await
     }
 
-    /// Stores the profile of the organization in a transaction.
+    /// Stores a profile that the organization had elsewhere; `None` if it has one already.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn store(&self, organization: &Organization) -> Result<Option<Organization>> {
+        self.commit_new(organization.clone(), self.table.client.transaction()).await
+    }
+
+    /// The profile of the organization, which is new.
+    fn draft(&self, name: Line<200>) -> Organization {
+        let OrgTable { org, now, .. } = self.table;
+        Organization { id: org, name, created_at: now, suspended_at: None, has_migrated_items: false }
+    }
+
+    /// Stores a profile in a transaction.
     async fn commit_new(
         &self,
-        name: Line<200>,
+        organization: Organization,
         mut transaction: Transaction<TransactionItem>,
     ) -> Result<Option<Organization>> {
-        let OrgTable { org, now, .. } = self.table;
-        let organization = Organization { id: org, name, created_at: now, suspended_at: None };
         transaction.put_new(TransactionItem::Organization, to_item(&organization)?);
-        let entry = self.table.audit_entry(AuditAction::OrganizationCreated, org)?;
+        let entry = self.table.audit_entry(AuditAction::OrganizationCreated, organization.id)?;
         transaction.put(TransactionItem::AuditEntry, entry);
         match self.table.client.commit(transaction).await? {
             Conditional::Applied(()) => Ok(Some(organization)),
@@ -98,6 +113,35 @@ impl Organizations {
         update.remove(&[SUSPENDED_AT]);
         let condition = Condition::exists().and_differs(&update);
         self.change(update, condition, AuditAction::OrganizationResumed).await
+    }
+
+    /// Lets lists look for migrated items, within a minute. Returns the organization as it is afterwards; `None` if it has no
+    /// profile.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn expect_migrated_items(&self) -> Result<Option<Organization>> {
+        let mut update = Update::new();
+        update.touch(HAS_MIGRATED_ITEMS, AttributeValue::Bool(true));
+        let profile = keys::profile(self.table.org);
+        match self.table.client.update_if(&profile, update, Condition::exists()).await? {
+            Conditional::Applied(item) => Ok(Some(from_item(item)?)),
+            Conditional::Refused(_) => Ok(None),
+        }
+    }
+
+    /// Records in the audit log that the data of the organization is exported.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn record_export(&self) -> Result<()> {
+        let mut transaction = self.table.client.transaction();
+        let entry = self.table.audit_entry(AuditAction::OrganizationExported, self.table.org)?;
+        transaction.put(TransactionItem::AuditEntry, entry);
+        // A put without a condition cannot be refused.
+        match self.table.client.commit(transaction).await? {
+            Conditional::Applied(()) | Conditional::Refused(_) => Ok(()),
+        }
     }
 
     /// Changes the profile unless it is as wanted.
@@ -137,9 +181,9 @@ impl Organizations {
 }
 
 fn to_item(organization: &Organization) -> Result<Item> {
-    let Organization { id, name, created_at, suspended_at } = organization.clone();
-    let record = OrganizationItem { name, created_at, suspended_at };
+    let Organization { id, name, created_at, suspended_at, has_migrated_items } = organization.clone();
+    let record = OrganizationItem { name, created_at, suspended_at, has_migrated_items };
     let mut item = encode(&keys::profile(id), ItemType::Organization, &record)?;
-    item.extend(keys::profile_in_index(id).map(|(name, value)| (name.to_owned(), text(value))));
+    add_index_attributes(&mut item, keys::profile_in_index(id));
     Ok(item)
 }
