@@ -212,6 +212,12 @@ impl RequestContext {
         repositories::Organizations { table: self.table(principal) }
     }
 
+    /// The data of the caller's organization as records, for its operator.
+    #[cfg(feature = "operator")]
+    pub fn transfer(&self, principal: &Principal) -> repositories::Transfer {
+        repositories::Transfer { table: self.table(principal) }
+    }
+
     /// The idempotency records of the caller's organization.
     pub fn idempotency_records(&self, principal: &Principal) -> IdempotencyRecords {
         IdempotencyRecords { table: self.table(principal) }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::text::choice;
+use super::text::{choice, text_schema};
 use super::{ApiKeyId, InvalidValue, Line, OrgId, RateLimit};
 
 choice! {
@@ -83,8 +84,8 @@ pub struct ApiKeySecret(String);
 pub struct ApiKeyHash(String);
 
 impl ApiKeySecret {
-    const LIVE: &str = "sk_live_";
-    const TEST: &str = "sk_test_";
+    pub(crate) const LIVE: &str = "sk_live_";
+    pub(crate) const TEST: &str = "sk_test_";
     const RANDOM_BYTES: usize = 24;
     const CHECKSUM_CHARS: usize = 8;
     const LENGTH: usize = Self::LIVE.len() + 2 * Self::RANDOM_BYTES + Self::CHECKSUM_CHARS;
@@ -146,6 +147,19 @@ impl fmt::Debug for ApiKeyHash {
         f.write_str("ApiKeyHash(…)")
     }
 }
+
+/// Parses a hash in hexadecimal, in either case.
+impl FromStr for ApiKeyHash {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        const INVALID: InvalidValue = InvalidValue::Rule("must be a SHA-256 hash: 64 hexadecimal digits");
+        let is_hash = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_hash { Ok(Self(text.to_ascii_lowercase())) } else { Err(INVALID) }
+    }
+}
+
+text_schema!(ApiKeyHash, |schema| schema);
 
 impl ApiKeyHash {
     /// The hash, in hexadecimal.

@@ -20,6 +20,8 @@ pub mod locale;
 pub mod organization;
 pub mod patch;
 pub mod rate_limit;
+#[cfg(feature = "operator")]
+pub mod record;
 pub mod text;
 pub mod time;
 pub mod time_of_day;
@@ -55,6 +57,8 @@ pub use locale::Locale;
 pub use organization::Organization;
 pub use patch::Patch;
 pub use rate_limit::{RateLimit, Usage};
+#[cfg(feature = "operator")]
+pub use record::{Record, RecordOutcome, RecordRefusal, RecordType};
 pub use text::{Line, Paragraphs, TextValue};
 pub use time_of_day::TimeOfDay;
 pub use timezone::Timezone;

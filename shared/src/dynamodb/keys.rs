@@ -365,6 +365,16 @@ pub fn api_key(hash: &ApiKeyHash) -> Key {
     Key::new(format!("{KEY}#{}", hash.as_str()), KEY)
 }
 
+/// The hash in the key of an API key; `None` for any other key.
+pub fn parse_api_key(key: &Key) -> Option<ApiKeyHash> {
+    key.pk.strip_prefix(KEY)?.strip_prefix('#')?.parse().ok()
+}
+
+/// The items of a contact's partition that belong to it: its activities, oldest first, and its leads.
+pub fn activities_and_leads(org: OrgId, contact: ContactId) -> Range {
+    Range { pk: contact_children(org, contact), first: ACTIVITY.to_owned(), last: above(LEAD) }
+}
+
 /// The index attributes of an API key's item.
 pub fn api_key_in_index(org: OrgId, id: ApiKeyId) -> [(&'static str, String); 2] {
     [(GSI1.pk, api_key_partition(org)), (GSI1.sk, api_key_index_sort_key(id))]
@@ -455,7 +465,7 @@ pub fn audit_log(org: OrgId) -> Range {
 
 /// The kind of a sort key of the table, for logs: its prefix, and none of its values, which may be personal data.
 pub(super) fn kind_of_sort_key(sort_key: &str) -> &'static str {
-    const PREFIXES: [&str; 17] = [
+    const PREFIXES: [&str; 16] = [
         ACTIVE_CAMPAIGNS,
         ACTIVITY,
         AUDIT,
@@ -469,13 +479,12 @@ pub(super) fn kind_of_sort_key(sort_key: &str) -> &'static str {
         LEAD,
         LEAD_MAGNET,
         MEMBER,
-        MIGRATED,
         ORGANIZATION,
         PROFILE,
         TOMBSTONE,
         USE,
     ];
-    let first_part = sort_key.split('#').next().unwrap_or_default();
+    let first_part = sort_key.strip_prefix(MIGRATED).unwrap_or(sort_key).split('#').next().unwrap_or_default();
     let mut kinds = PREFIXES.into_iter().map(|prefix| prefix.trim_end_matches('#'));
     kinds.find(|kind| *kind == first_part).unwrap_or("unknown")
 }
@@ -686,10 +695,11 @@ mod tests {
 
     #[test]
     fn a_range_contains_its_items_and_no_others() {
-        let contact_id = ContactId::from(Uuid::max());
+        let contact_id = ContactId::from(LAST_V7);
         let holds = |range: &Range, key: &Key| range.pk == key.pk && range.first <= key.sk && key.sk <= range.last;
         assert!(holds(&contacts(org(), None), &contact(org(), contact_id)));
-        assert!(!holds(&contacts(org(), None), &import(org(), ImportId::from(Uuid::max()))));
+        assert!(!holds(&contacts(org(), None), &import(org(), ImportId::from(LAST_V7))));
+        assert!(!holds(&contacts(org(), None), &contact(org(), ContactId::from(Uuid::max()))));
         let activity = activity(org(), contact_id, DateTime::UNIX_EPOCH, &activity_id("zzz"));
         assert!(holds(&activities(org(), contact_id), &activity));
         assert!(!holds(&leads(org(), contact_id), &activity));
@@ -698,6 +708,41 @@ mod tests {
             assert!(holds(&companies(org()), &company), "{name}");
             assert!(!holds(&contacts(org(), None), &company), "{name}");
         }
+    }
+
+    /// The greatest id of version 7.
+    const LAST_V7: Uuid = Uuid::from_u128(0xffff_ffff_ffff_7fff_bfff_ffff_ffff_ffff);
+
+    #[test]
+    fn a_migrated_item_is_indexed_by_its_creation() {
+        let at = |text| time::parse(text).unwrap();
+        let created_at = at("2021-03-04T05:06:07.089Z");
+        let holds = |range: &Range, pk: &str, sk: &str| range.pk == pk && *range.first <= *sk && *sk <= *range.last;
+        let id = Uuid::new_v4();
+        for (key, range, others) in [
+            (contact(org(), id.into()), migrated_contacts(org(), None), migrated_imports(org())),
+            (import(org(), id.into()), migrated_imports(org()), migrated_campaigns(org())),
+            (campaign(org(), id.into()), migrated_campaigns(org()), migrated_contacts(org(), None)),
+        ] {
+            let attributes: Vec<_> = migrated_in_index(org(), &key, created_at).collect();
+            let [(_, pk), (_, sk)] = &attributes[..] else { panic!("{attributes:?}") };
+            assert_eq!(parse_migrated_index_sort_key(sk), Some((created_at, id)));
+            assert!(holds(&range, pk, sk) && !holds(&others, pk, sk), "{sk}");
+            assert_eq!(kinds(pk), [Partition::Organization]);
+        }
+        let [_, (_, sk)] =
+            migrated_in_index(org(), &contact(org(), id.into()), created_at).collect::<Vec<_>>().try_into().unwrap();
+        assert!(migrated_contacts(org(), Some(at("2021-03-04T05:06:07.088Z"))).first <= sk);
+        assert!(migrated_contacts(org(), Some(created_at)).first > sk);
+        assert_eq!(migrated_in_index(org(), &contact(org(), LAST_V7.into()), created_at).count(), 0);
+        assert_eq!(parse_contact(&contact(org(), id.into())), Some((org(), id.into())));
+    }
+
+    #[test]
+    fn the_hash_of_an_api_key_is_read_from_its_key() {
+        let hash = ApiKeySecret::new(true, [7; 24]).hash();
+        assert_eq!(parse_api_key(&api_key(&hash)), Some(hash));
+        assert_eq!(parse_api_key(&contact(org(), LAST_V7.into())), None);
     }
 
     #[test]

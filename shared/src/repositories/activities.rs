@@ -172,7 +172,7 @@ impl Activities {
         keys::activity(self.table.org, self.contact, event_time, id)
     }
 
-    fn to_item(&self, activity: &Activity) -> Result<Item> {
+    pub(super) fn to_item(&self, activity: &Activity) -> Result<Item> {
         let Activity { id, event_time, details, event_text, metadata } = activity;
         let mut item = encode(&self.key(*event_time, id), ItemType::Activity, details)?;
         item.insert(METADATA.to_owned(), map(metadata));

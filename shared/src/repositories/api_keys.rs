@@ -175,7 +175,8 @@ pub(super) fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
     Ok(item)
 }
 
-fn from_item(item: Item) -> Result<ApiKey> {
+/// Reads a key from its item.
+pub(super) fn from_item(item: Item) -> Result<ApiKey> {
     let ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at, rate_limit } =
         decode(item, ItemType::ApiKey)?;
     Ok(ApiKey {

@@ -142,6 +142,18 @@ impl OrgTable {
         Ok(existing)
     }
 
+    /// Stores a company that existed elsewhere; `false` if one of its name is stored already.
+    #[cfg(feature = "operator")]
+    pub(super) async fn restore_company(&self, company: &Company) -> Result<bool> {
+        let Company { id, org_id, name, created_at } = company.clone();
+        let key = name.key();
+        let record = CompanyItem { id, name, created_at };
+        let item = encode(&keys::company(org_id, &key), ItemType::Company, &record)?;
+        let outcome = self.client.put_new(item).await?;
+        self.cache_company(&key);
+        Ok(matches!(outcome, Conditional::Applied(())))
+    }
+
     /// Adds the creation of a company to a transaction.
     pub(super) fn create_company<L: Copy>(
         &self,

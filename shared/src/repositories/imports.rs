@@ -211,7 +211,7 @@ fn expect_found(item: Option<Item>) -> Result<Import> {
     Import::from_item(item.ok_or(Error::NotFound(Kind::Import))?)
 }
 
-fn to_item(import: &Import) -> Result<Item> {
+pub(super) fn to_item(import: &Import) -> Result<Item> {
     let Import { id, org_id, details, mapping, created_at, updated_at } = import;
     let record = ImportItem { details: details.clone(), created_at: *created_at, updated_at: *updated_at };
     let key = keys::import(*org_id, *id);

@@ -72,8 +72,8 @@ pub trait PageRow<T> {
     fn escaped_len(&self) -> usize;
 }
 
-/// Tests list entities. Their length counts as 0, so that only `limit`, time and reads end a page.
-#[cfg(feature = "testing")]
+/// Tests and operators' commands list entities. Their length counts as 0, so that only `limit`, time and reads end a page.
+#[cfg(any(feature = "operator", feature = "testing"))]
 impl<T> PageRow<T> for T {
     fn of(entity: T) -> Self {
         entity

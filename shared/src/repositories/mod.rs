@@ -24,6 +24,8 @@ pub(crate) mod rate_limits;
 #[cfg(feature = "operator")]
 pub mod repair;
 mod response_space;
+#[cfg(feature = "operator")]
+mod transfer;
 mod updated_at;
 
 use std::sync::Arc;
@@ -48,6 +50,8 @@ pub use listing::{Page, PageRow};
 pub use organizations::Organizations;
 pub use rate_limits::LimitedSubject;
 pub use response_space::{MAX_RESPONSE_BYTES, ResponseSpace, escaped_len};
+#[cfg(feature = "operator")]
+pub use transfer::{Exported, Transfer};
 
 use crate::domain::{CompanyKey, Id, ImportId, OrgId};
 use crate::dynamodb::{TableClient, TtlCache};

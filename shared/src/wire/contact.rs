@@ -119,11 +119,11 @@ impl<'a> ContactView<'a> {
 
 /// The enrichment of a contact, with its members in the order in which they were first sent.
 #[derive(Debug)]
-struct EnrichmentView<'a>(&'a Enrichment);
+pub(super) struct EnrichmentView<'a>(&'a Enrichment);
 
 impl<'a> EnrichmentView<'a> {
     /// The view of an enrichment; `None`, which is shown as `null`, for an empty one.
-    fn of(enrichment: &'a Enrichment) -> Option<Self> {
+    pub(super) fn of(enrichment: &'a Enrichment) -> Option<Self> {
         if enrichment.object.is_empty() { None } else { Some(Self(enrichment)) }
     }
 }

@@ -18,6 +18,8 @@ mod lead;
 mod lenient;
 pub mod param;
 mod query;
+#[cfg(feature = "operator")]
+mod record;
 mod values;
 mod view;
 
@@ -35,5 +37,7 @@ pub use import::{ImportView, ImportWithCount, ImportWithCountView};
 pub(crate) use lead::LinkedView;
 pub use lead::{ImportIds, LeadView};
 pub use query::{FromQuery, ListQuery, Query};
+#[cfg(feature = "operator")]
+pub use record::{RecordView, read_record};
 pub(crate) use view::{Detail, Message};
 pub use view::{JsonRow, Resource};

@@ -57,7 +57,7 @@ struct LockItem {
 struct NoAttributes {}
 
 /// The item of a contact.
-pub(super) fn to_item(contact: &Contact) -> Result<Item> {
+pub(in crate::repositories) fn to_item(contact: &Contact) -> Result<Item> {
     let record = ContactItem {
         details: contact.details.clone(),
         created_at: contact.created_at,
@@ -116,13 +116,13 @@ pub(super) fn same_version(contact: &Contact) -> Condition {
 
 impl Contacts {
     /// The item that locks an email for a contact.
-    pub(super) fn lock_item(&self, email: &Email, contact_id: ContactId) -> Result<Item> {
+    pub(in crate::repositories) fn lock_item(&self, email: &Email, contact_id: ContactId) -> Result<Item> {
         let key = keys::email_lock(self.table.org, email);
         Ok(encode(&key, ItemType::EmailLock, &LockItem { contact_id })?)
     }
 
     /// The item that makes a contact a member of an import.
-    pub(super) fn membership_item(&self, import_id: ImportId, contact_id: ContactId) -> Result<Item> {
+    pub(in crate::repositories) fn membership_item(&self, import_id: ImportId, contact_id: ContactId) -> Result<Item> {
         let key = keys::membership(self.table.org, import_id, contact_id);
         Ok(encode(&key, ItemType::Membership, &NoAttributes {})?)
     }
