@@ -465,7 +465,7 @@ pub fn audit_log(org: OrgId) -> Range {
 
 /// The kind of a sort key of the table, for logs: its prefix, and none of its values, which may be personal data.
 pub(super) fn kind_of_sort_key(sort_key: &str) -> &'static str {
-    const PREFIXES: [&str; 16] = [
+    const PREFIXES: [&str; 17] = [
         ACTIVE_CAMPAIGNS,
         ACTIVITY,
         AUDIT,

@@ -13,7 +13,7 @@ use super::listing::{self, ListRow, ListRows, Page, PageRow};
 use super::{OrgTable, Result, api_key_uses};
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, AuditAction, Line, NewApiKey, OrgId, RateLimit, Scope, time};
-use crate::dynamodb::item::{Item, ItemType, add_index_attributes, decode, encode, key_of, text};
+use crate::dynamodb::item::{Item, ItemType, add_index_attributes, decode, encode, key_of};
 use crate::dynamodb::keys;
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::QueryOptions;

@@ -105,6 +105,7 @@ fn read_api_key(fields: &mut Fields<'_>, org: OrgId) -> Option<Record> {
     let rate_limit = fields.object("rate_limit", "Limit of the key's requests.").into_value();
     let (hash, created_at) = (hash?, times?.created_at);
     let key = ApiKey {
+        last_used_at: None,
         id: id.map_or_else(|| derived_key_id(&hash, created_at), Uuid::into),
         org_id: org,
         name: name?,

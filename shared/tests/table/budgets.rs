@@ -3,7 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use chrono::TimeDelta;
 use serde_json::json;
 use shared::RequestContext;
 use shared::domain::{

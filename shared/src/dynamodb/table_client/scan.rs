@@ -9,7 +9,7 @@ use super::read::render_projection;
 use crate::dynamodb::error::Result;
 use crate::dynamodb::item::{Item, key_attributes, key_of};
 use crate::dynamodb::keys::Key;
-use crate::dynamodb::retry::{Failure, is_transient};
+use crate::dynamodb::retry::{Failure, classify};
 
 /// The items that one Scan read.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl TableClient {
             .projection_expression(projection)
             .set_expression_attribute_names(Some(names))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = self.retry("Scan", || scan.clone().send(), is_transient).await.map_err(Failure::into_error)?;
+        let output = self.retry("Scan", || scan.clone().send(), classify).await.map_err(Failure::into_error)?;
         self.meter.add_reads(output.consumed_capacity());
         let last_evaluated = output.last_evaluated_key().and_then(key_of);
         Ok(ScanPage { items: output.items.unwrap_or_default(), last_evaluated })
@@ -60,7 +60,7 @@ impl TableClient {
     /// The database's.
     pub(crate) async fn approximate_item_count(&self) -> Result<u64> {
         let describe = self.client.describe_table().table_name(&*self.table);
-        let describe = self.retry("DescribeTable", || describe.clone().send(), is_transient).await;
+        let describe = self.retry("DescribeTable", || describe.clone().send(), classify).await;
         let table = describe.map_err(Failure::into_error)?.table;
         let count = table.and_then(|table| table.item_count).unwrap_or_default();
         Ok(u64::try_from(count).unwrap_or_default())
