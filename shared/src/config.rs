@@ -13,7 +13,7 @@ pub(crate) const MIN_SECRET_BYTES: usize = 32;
 const CACHE_SECONDS: std::ops::RangeInclusive<u32> = 1..=3600;
 const DEFAULT_CACHE_SECONDS: u32 = 300;
 /// The default of `AUDIT_RETENTION_DAYS`: a year, and a month to look at it.
-const DEFAULT_AUDIT_RETENTION_DAYS: u32 = 400;
+pub const DEFAULT_AUDIT_RETENTION_DAYS: u32 = 400;
 /// The most days that a variable may say: a hundred years.
 const MAX_DAYS: u32 = 36_500;
 

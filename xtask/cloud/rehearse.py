@@ -26,7 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 STACK = "contacts"
 # The AWS CLI takes no endpoint of SQS from the environment.
 ENDPOINT = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }'
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 60
 
 
 def commands(document, heading):
@@ -157,7 +157,7 @@ def redrive_a_dead_letter(runbook, api, table, session):
     sqs = aws(session, "sqs")
     sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"DDBStreamBatchInfo": position}))
 
-    printed = runbook.follow("## Dead letters")
+    printed = runbook.follow("## Re-drive dead letters")
 
     expect(json.loads(printed.splitlines()[-1]), {"batchItemFailures": []}, "the worker's outcome")
     expect(table.activities(partition), [], "the children of the deleted contact")

@@ -13,6 +13,7 @@ use aws_types::SdkConfig;
 use chrono::TimeDelta;
 use serde::Serialize;
 use shared::auth::Principal;
+use shared::config::DEFAULT_AUDIT_RETENTION_DAYS;
 use shared::domain::{AuditActor, OrgId, Organization};
 use shared::{App, RequestContext, http_client};
 use shared::{dynamodb, repositories};
@@ -24,27 +25,24 @@ use crate::dev::{DatabaseUrl, LOCAL_CREDENTIALS};
 /// The time limit of one call to the API's repositories.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// How long entries of the audit log are kept, unless the command says otherwise: the default of the stack.
-const AUDIT_RETENTION_DAYS: u16 = 400;
-
 /// The options that name a table.
 #[derive(clap::Args, Debug, Clone)]
 pub(crate) struct TableOptions {
     /// The name of the table: the output `TableName` of the stack, or contacts-dev for `cargo dev`
     #[arg(long, value_name = "NAME")]
     table: String,
-    /// The profile of the AWS configuration, with static, assumed-role or SSO credentials; otherwise AWS_PROFILE decides
+    /// The AWS profile, with static, assumed-role or SSO credentials; otherwise `AWS_PROFILE` decides
     #[arg(long, value_name = "NAME", conflicts_with = "dynamodb_url")]
     profile: Option<String>,
-    /// The region; otherwise AWS_REGION or the profile decides
+    /// The region; otherwise `AWS_REGION` or the profile decides
     #[arg(long, value_name = "NAME", conflicts_with = "dynamodb_url")]
     region: Option<String>,
     /// Use the local engine at this URL, instead of DynamoDB
     #[arg(long, value_name = "URL")]
     dynamodb_url: Option<DatabaseUrl>,
     /// How long entries of the audit log are kept: the parameter `AuditRetentionDays` of the stack
-    #[arg(long, value_name = "DAYS", default_value_t = AUDIT_RETENTION_DAYS)]
-    audit_retention_days: u16,
+    #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_AUDIT_RETENTION_DAYS)]
+    audit_retention_days: u32,
 }
 
 /// A table, and the operator who works on it.
@@ -76,7 +74,7 @@ impl fmt::Display for AuditReference {
 impl TableOptions {
     /// The options of a rehearsal on this table, with the credentials that the environment names.
     pub(crate) fn new(table: &str, dynamodb_url: Option<DatabaseUrl>) -> Self {
-        let audit_retention_days = AUDIT_RETENTION_DAYS;
+        let audit_retention_days = DEFAULT_AUDIT_RETENTION_DAYS;
         Self { table: table.to_owned(), profile: None, region: None, dynamodb_url, audit_retention_days }
     }
 
@@ -216,6 +214,8 @@ pub(crate) mod tests {
         _engine: Option<Engine>,
         pub(crate) options: TableOptions,
         pub(crate) account: Account,
+        /// The table itself, for items that no operation leaves.
+        pub(crate) table: Table,
         config: Config,
     }
 
@@ -233,10 +233,11 @@ pub(crate) mod tests {
                 name => local_credential(name),
             });
             let config = config.unwrap();
-            Table::new(&config.database, RetryPolicy::default()).create_if_missing(None).await.unwrap();
             let options = TableOptions::new(&table, Some(url.parse().unwrap()));
+            let table = Table::new(&config.database, RetryPolicy::default());
+            table.create_if_missing(None).await.unwrap();
             let account = options.connect().await.unwrap();
-            Self { _engine: engine, options, account, config }
+            Self { _engine: engine, options, account, table, config }
         }
 
         /// The caller of a request with this key, to a function that has cached nothing.

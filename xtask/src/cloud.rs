@@ -256,7 +256,7 @@ fn ensure_variables_are_exact(variables: &BTreeMap<String, BTreeSet<String>>) ->
     Ok(())
 }
 
-/// Fails if no function logs metrics, or if `CloudWatch` would ignore those of a line.
+/// Fails if no function logs metrics, or if CloudWatch would ignore those of a line.
 fn ensure_metrics_are_logged(output: &str) -> Result<()> {
     let mut has_metrics = false;
     for line in output.lines().filter(|line| line.contains("\"_aws\"")) {

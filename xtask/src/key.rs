@@ -10,7 +10,7 @@ use shared::system;
 use shared::wire::{CreatedApiKey, Resource};
 
 use crate::account::{Account, AuditReference, TableOptions};
-use crate::operator::{ConfirmOptions, OutputOptions, TextTable, show_log};
+use crate::operator::{ConfirmOptions, OutputOptions, TextTable, inform, show_log};
 
 /// The rows of one page of keys.
 const PAGE: usize = 100;
@@ -55,7 +55,7 @@ struct KeyOptions {
     /// The days until the key expires
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     expires_in_days: Option<u32>,
-    /// Create a test key, which begins with sk_test_
+    /// Create a test key, which begins with `sk_test_`
     #[arg(long)]
     test: bool,
     /// Limit the requests per second of the key; without it, only the limit of its organization applies
@@ -225,12 +225,12 @@ async fn revoke(account: &Account, org: OrgId, id: ApiKeyId, confirm: ConfirmOpt
     if key.revoked_at.is_some() {
         return Ok(Revoked { id, org_id: org, changed: false, audit: None });
     }
-    let warning = if is_last_admin_key(key, &api_keys, Utc::now()) {
-        " It is the last admin key: without one, only an operator can create keys."
-    } else {
-        ""
-    };
-    confirm.ask(&format!("Revoke {}… ({}) of {org}?{warning}", key.display_prefix, key.name.as_str()))?;
+    if is_last_admin_key(key, &api_keys, Utc::now()) {
+        inform(
+            "warning: this is the last admin key of the organization: without one, only an operator can create keys",
+        );
+    }
+    confirm.ask(&format!("Revoke {}… ({}) of {org}?", key.display_prefix, key.name.as_str()))?;
     let (ctx, operator) = account.call(org);
     // The last admin key may be revoked here, because an operator can create another one.
     account.of_table(ctx.api_keys(&operator).revoke(id).await)?;
@@ -244,7 +244,7 @@ fn is_last_admin_key(key: &ApiKey, all: &[ApiKey], now: DateTime<Utc>) -> bool {
 }
 
 fn scopes(key: &ApiKey) -> String {
-    key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")
+    key.scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn or_dash(text: Option<String>) -> String {

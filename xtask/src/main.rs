@@ -53,8 +53,8 @@ enum Command {
     /// called with --apply, and then it asks first. Ctrl-C ends it at any time and does no harm: call it again. The API
     /// may be in use meanwhile.
     ///
-    /// "Orphans" can be deleted. "Pending" are items that the worker is going to delete by itself. Emails and names are
-    /// neither read nor printed: an email lock is known by the SHA-256 of its email.
+    /// "Orphans" can be deleted. "Pending" are items that the worker is going to delete by itself. No personal
+    /// data is printed: an email lock is known by the SHA-256 of its email.
     Repair(repair::Options),
     /// Writes the files that are generated from the code, the template and the price list
     Sync {

@@ -131,8 +131,9 @@ struct Created {
     audit: AuditReference,
 }
 
+#[expect(clippy::ref_option, reason = "serde calls it with the field")]
 fn as_view<S: serde::Serializer>(key: &Option<CreatedApiKey>, serializer: S) -> Result<S::Ok, S::Error> {
-    key.as_ref().map(|key| key.view()).serialize(serializer)
+    key.as_ref().map(Resource::view).serialize(serializer)
 }
 
 impl fmt::Display for Created {
@@ -267,6 +268,8 @@ fn no_profile(org: OrgId) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use serde_json::json;
     use shared::domain::{ApiKey, AuditAction};
 
@@ -288,7 +291,7 @@ mod tests {
 
         let (ctx, principal) = table.authenticate(secret.in_clear()).await.unwrap();
         assert!(principal.org_id() == org && principal.may(Scope::Admin) && secret.in_clear().starts_with("sk_live_"));
-        assert_eq!(ctx.api_keys(&principal).list::<ApiKey>(None, None).await.unwrap().rows, [key.clone()]);
+        assert_eq!(ctx.api_keys(&principal).list::<ApiKey>(None, None).await.unwrap().rows, slice::from_ref(&key));
         let mut log = table.audit_log(org).await;
         log.sort_by_key(|(action, _)| *action);
         let expected =

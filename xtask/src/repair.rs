@@ -1,8 +1,8 @@
 //! `cargo xtask repair`: finds items of a table whose parents do not exist, and deletes them.
 //!
-//! The rules, and why nothing is deleted by mistake, are in `shared/src/repositories/repair`. This command scans first and
-//! deletes after: the operator is asked once all is known. Results go to standard output; progress, warnings and the
-//! question to standard error, so that the output of `--json` is one value.
+//! The rules, and why nothing is deleted by mistake, are in `shared/src/repositories/repair`. This command scans first
+//! and deletes after: the operator is asked once all is known. Results go to standard output; progress, warnings and
+//! the question to standard error, so that the output of `--json` is one value.
 
 mod progress;
 mod report;
@@ -20,7 +20,8 @@ use self::progress::Progress;
 use self::report::Report;
 use crate::account::TableOptions;
 
-/// The time limit of a call with its retries: longer than a request's, since a throttled table recovers within a minute.
+/// The time limit of a call with its retries: longer than a request's, since a throttled table recovers within a
+/// minute.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The options of `cargo xtask repair`.
@@ -39,8 +40,8 @@ pub(crate) struct Options {
     yes: bool,
     /// The capacity units to consume per second at most, in reads, and later in writes
     ///
-    /// 100 is 3 % of what one partition of the table can read, and reads a million items of 500 bytes, with their parents,
-    /// in about three hours.
+    /// 100 is 3 % of what one partition of the table can read, and reads a million items of 500 bytes, with their
+    /// parents, in about three hours.
     #[arg(long, value_name = "UNITS", default_value = "100")]
     max_read_units: NonZeroU32,
     /// Print the result as one JSON object
@@ -114,7 +115,6 @@ async fn scan_pages(repair: &mut Repair, report: &mut Report) -> Result<()> {
         });
     }
     report.is_complete = true;
-    progress.finish();
     Ok(())
 }
 
@@ -128,7 +128,6 @@ async fn mend(repair: &mut Repair, report: &mut Report) -> Result<()> {
         report.kept += batch.orphans().len() - deleted;
         progress.update(|| format!("{} of {all} items are deleted", report.deleted));
     }
-    progress.finish();
     Ok(())
 }
 

@@ -84,12 +84,16 @@ impl Intercept for PassTrace {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_secretsmanager::Client;
+    use std::time::Duration;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
+    use tokio::time::Instant;
+    use uuid::Uuid;
 
     use super::*;
     use crate::config::Secret;
+    use crate::dynamodb::{CapacityMeter, RetryPolicy, Table, keys};
 
     /// Receives one call per connection, and returns the values of their tracing headers.
     async fn traces_of(listener: TcpListener, calls: usize) -> Vec<Option<String>> {
@@ -110,6 +114,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_carries_the_trace_of_its_own_invocation() {
+        const TIMEOUT: Duration = Duration::from_secs(10);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let database = Database {
             table: "contacts".to_owned(),
@@ -117,19 +122,15 @@ mod tests {
             access_key_id: "local".to_owned(),
             secret_access_key: Secret::new("local"),
             session_token: None,
-            endpoint: None,
+            endpoint: Some(format!("http://{}", listener.local_addr().unwrap())),
         };
-        let config = aws_sdk_secretsmanager::config::Builder::from(&sdk_config(&database))
-            .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
-            .interceptor(PassTrace);
-        let client = Client::from_conf(config.build());
+        let table = Table::new(&database, RetryPolicy::default());
+        let client = table.client(Instant::now() + TIMEOUT, CapacityMeter::default()).with_single_attempt(TIMEOUT);
+        let key = keys::contact(Uuid::nil().into(), Uuid::nil().into());
         let header = |number: u8| format!("Root=1-5759e988-bd862e3fe1be46a9942727{number:02x};Sampled=0");
-        let invocation = |number: u8| {
-            trace::in_scope(Trace::parse(&header(number)), client.get_secret_value().secret_id("secret").send())
-        };
+        let invocation = |number: u8| trace::in_scope(Trace::parse(&header(number)), client.get(&key));
 
-        let outside = client.get_secret_value().secret_id("secret").send();
-        let (mut traces, ..) = tokio::join!(traces_of(listener, 3), invocation(1), invocation(2), outside);
+        let (mut traces, ..) = tokio::join!(traces_of(listener, 3), invocation(1), invocation(2), client.get(&key));
 
         traces.sort();
         assert_eq!(traces, [None, Some(header(1)), Some(header(2))]);

@@ -173,12 +173,12 @@ impl TableClient {
 /// Classifies the refusal of a call that is no transaction.
 pub(super) fn classify(error: &impl ProvideErrorMetadata) -> Refusal {
     match error.code() {
-        // DynamoDB always sends a code, so this response is from an intermediary.
-        None => Refusal::Transient,
         Some("ThrottlingException" | "ProvisionedThroughputExceededException" | "RequestLimitExceeded") => {
             Refusal::Throttled
         }
-        Some(
+        // DynamoDB always sends a code, so a response without one is from an intermediary.
+        None
+        | Some(
             "LimitExceededException"
             | "TransactionConflictException"
             | "TransactionInProgressException"

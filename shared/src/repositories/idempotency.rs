@@ -49,7 +49,7 @@ use crate::dynamodb::schema::TTL;
 use crate::dynamodb::transaction::Transaction;
 
 /// How long a response is stored.
-pub(crate) const RECORD_LIFETIME: TimeDelta = TimeDelta::hours(24);
+pub const RECORD_LIFETIME: TimeDelta = TimeDelta::hours(24);
 /// How long a key is locked at most: longer than a request can run.
 pub(crate) const LOCK_LIFETIME: TimeDelta = TimeDelta::seconds(60);
 

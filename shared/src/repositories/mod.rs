@@ -42,7 +42,9 @@ pub use companies::Companies;
 pub use contacts::ChildCounts;
 pub use contacts::{Contacts, Plan, Row, RowOutcome};
 pub use error::{Error, Result};
-pub use idempotency::{IdempotencyKey, IdempotencyLock, IdempotencyRecord, IdempotencyRecords, StoredResponse};
+pub use idempotency::{
+    IdempotencyKey, IdempotencyLock, IdempotencyRecord, IdempotencyRecords, RECORD_LIFETIME, StoredResponse,
+};
 pub use imports::Imports;
 pub use leads::Leads;
 pub use listing::{Page, PageRow};

@@ -114,10 +114,10 @@ async fn a_line_has_the_metrics_of_its_request() {
 
     app.send(Endpoint::ListCompanies, list_companies, &anonymous).await;
     let refused = last_metrics();
-    assert_eq!([refused["client_errors"], refused["server_errors"]], [1.0, 0.0]);
+    assert_eq!(json!([refused["client_errors"], refused["server_errors"]]), json!([1.0, 0.0]));
     app.send(Endpoint::ListCompanies, panicking, &list).await;
     let failed = last_metrics();
-    assert_eq!([failed["client_errors"], failed["server_errors"]], [0.0, 1.0]);
+    assert_eq!(json!([failed["client_errors"], failed["server_errors"]]), json!([0.0, 1.0]));
 }
 
 #[test]

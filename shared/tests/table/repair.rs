@@ -1,4 +1,4 @@
-//! Repair: every orphan is found and deleted, and nothing else is touched, whatever others write meanwhile.
+//! Repair: every orphan is found and deleted, and nothing else is touched, also while others write.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -127,8 +127,8 @@ async fn populate(test: &TestApp) -> Contact {
     contact
 }
 
-/// A contact, an import and a campaign that have been deleted, with a child of each kind per parent that the worker has never
-/// heard of: the records of the stream are lost, and the tombstones have expired.
+/// A contact, an import and a campaign that have been deleted, with a child of each kind per parent that the worker has
+/// never heard of: the records of the stream are lost, and the tombstones have expired.
 struct Lost {
     contact: ContactId,
     import: ImportId,
@@ -508,7 +508,8 @@ async fn a_lock_that_a_new_contact_has_taken_since_the_scan_is_kept() {
     assert_eq!(test.items().await, before);
 }
 
-/// The lock becomes valid in between: the contact gets the email of the lock, before or after the contact is read again.
+/// The lock becomes valid in between: the contact gets the email of the lock, before or after the contact is read
+/// again.
 #[tokio::test]
 async fn a_lock_that_its_contact_has_needed_again_since_the_scan_is_kept() {
     for point in [HoldPoint::BeforeExecution, HoldPoint::AfterExecution] {
@@ -586,6 +587,8 @@ async fn writers_lose_nothing_to_repairs_that_run_all_the_time() {
 
 #[tokio::test]
 async fn no_more_units_are_consumed_than_the_time_allows() {
+    // One call: the reads of a hundred parents, or a transaction of a hundred items.
+    const LARGEST_CALL: f64 = 200.0;
     let test = TestApp::new().await;
     let import = test.create_import(&test.org).await;
     test.put_contacts(import, 300).await;
@@ -606,8 +609,6 @@ async fn no_more_units_are_consumed_than_the_time_allows() {
         let allowed = clock.lock().unwrap().as_secs_f64() * f64::from(units_per_second.get());
         capacity.read_units + capacity.write_units - allowed
     };
-    // One call: the reads of a hundred parents, or a transaction of a hundred items.
-    const LARGEST_CALL: f64 = 200.0;
 
     let mut orphans = Vec::new();
     while let Some(page) = repair.next_page().await.unwrap() {

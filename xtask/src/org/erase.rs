@@ -6,12 +6,12 @@
 
 use std::fmt;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use shared::domain::{Contact, ContactId, Email, Kind, OrgId, time};
+use shared::domain::{ContactId, Email, OrgId, time};
 use shared::dynamodb::DeletedParent;
-use shared::repositories::{ChildCounts, Error};
+use shared::repositories::{ChildCounts, Error, RECORD_LIFETIME};
 use tokio::time::Instant;
 
 use crate::account::{Account, AuditReference, CALL_TIMEOUT, TableOptions};
@@ -19,8 +19,6 @@ use crate::operator::{ConfirmOptions, OutputOptions, TextTable, inform};
 
 /// How long the stream of a table keeps records.
 const STREAM_RETENTION: TimeDelta = TimeDelta::hours(24);
-/// How long responses are stored under an `Idempotency-Key`, before DynamoDB's TTL may remove them.
-const IDEMPOTENCY_RETENTION: TimeDelta = TimeDelta::hours(24);
 /// How far point-in-time recovery reaches back.
 const RECOVERY_PERIOD: TimeDelta = TimeDelta::days(35);
 
@@ -123,17 +121,14 @@ async fn find(account: &Account, org: OrgId, person: &Person) -> Result<Option<E
     let contacts = ctx.contacts(&operator);
     let found = match person {
         Person::Email(email) => contacts.find_holder(email).await,
-        Person::Contact(id) => contacts.find_stored(*id).await.map(Some),
+        Person::Contact(id) => contacts.find_stored(*id).await,
     };
-    let contact: Contact = match (found, person) {
-        (Ok(Some(contact)), _) => contact,
-        (Ok(None), _) | (Err(Error::NotFound(Kind::Contact)), Person::Contact(_)) => return Ok(None),
-        (Err(Error::NotFound(Kind::Contact)), Person::Email(_)) => {
-            return Err(Error::NotFound(Kind::Contact))
-                .with_context(|| format!("{org} has a lock of this email: `cargo xtask repair` removes it"));
-        }
-        (Err(error), _) => return account.of_table(Err(error)),
-    };
+    if let Err(Error::NotFound(_)) = found {
+        bail!(
+            "the email is locked in {org} by a contact that does not exist: run `cargo xtask repair`, then this again"
+        );
+    }
+    let Some(contact) = account.of_table(found)? else { return Ok(None) };
     let counts = account.of_table(contacts.count_children(contact.id, &contact.import_ids).await)?;
     let ChildCounts { memberships, leads, activities } = counts;
     let audit = account.audit_reference(org);
@@ -172,7 +167,7 @@ fn remains(now: DateTime<Utc>) -> Vec<Remainder> {
         ("records of the table's stream", until(STREAM_RETENTION)),
         (
             "stored responses of requests with an Idempotency-Key, until DynamoDB removes them some days later",
-            until(IDEMPOTENCY_RETENTION),
+            until(RECORD_LIFETIME),
         ),
         ("point-in-time recovery; after a restore, erase the person again", until(RECOVERY_PERIOD)),
         ("tables restored from it, and exports: delete them, or erase the person there", None),
@@ -186,7 +181,7 @@ fn remains(now: DateTime<Utc>) -> Vec<Remainder> {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { searched_organizations, erased, remains } = self;
-        writeln!(f, "Erased {} of {}:\n", contacts(erased.len()), organizations(*searched_organizations))?;
+        writeln!(f, "Erased {}, searched {}:\n", contacts(erased.len()), organizations(*searched_organizations))?;
         for Erasure { org_id, contact_id, memberships, leads, activities, audit } in erased {
             writeln!(f, "{contact_id} of {org_id}, with {}", describe(*memberships, *leads, *activities))?;
             writeln!(f, "  audit log: {audit}")?;
@@ -225,7 +220,8 @@ fn organizations(count: usize) -> String {
 mod tests {
     use serde_json::json;
     use shared::auth::Principal;
-    use shared::domain::{AuditAction, ContactFilter};
+    use shared::domain::{AuditAction, Contact, ContactFilter};
+    use shared::dynamodb::Parent;
     use uuid::Uuid;
 
     use super::*;
@@ -289,6 +285,19 @@ mod tests {
         assert_eq!((report.searched_organizations, report.erased.len()), (1, 1));
         assert_eq!(contacts(&table, org).await.len(), before.len() - 1);
         assert_eq!(contacts(&table, other).await, before);
+    }
+
+    #[tokio::test]
+    async fn a_lock_without_its_contact_does_not_count_as_erased() {
+        let table = TestTable::new().await;
+        let org = organization(&table).await;
+        let held = find(&table.account, org, &person()).await.unwrap().unwrap();
+        table.table.delete_item(&Parent::Contact(held.contact_id).key(org)).await.unwrap();
+
+        let error = erase(&table.account, &person(), None, YES).await.unwrap_err().to_string();
+
+        let expected = format!("the email is locked in {org} by a contact that does not exist: ");
+        assert!(error.starts_with(&expected) && error.contains("cargo xtask repair"), "{error}");
     }
 
     #[tokio::test]

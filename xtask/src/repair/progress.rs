@@ -42,7 +42,7 @@ impl Progress {
         if self.warnings > MAX_WARNINGS {
             return;
         }
-        self.finish();
+        self.clear();
         write(&format!("warning: {text}\n"));
         if self.warnings == MAX_WARNINGS {
             write("warning: further ones are only counted\n");
@@ -50,10 +50,16 @@ impl Progress {
     }
 
     /// Removes the line of a terminal.
-    pub(super) fn finish(&self) {
+    fn clear(&self) {
         if self.is_terminal {
             write("\r\x1b[K");
         }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

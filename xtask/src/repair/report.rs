@@ -103,7 +103,7 @@ impl Report {
         let extent = if self.is_complete { "the whole table" } else { "a part of the table" };
         let mut last = format!("{} items were read, {extent}.", self.scanned);
         if self.unreadable > 0 {
-            last += &format!(" Of these, {} cannot be judged: see the warnings.", self.unreadable);
+            last = format!("{last} Of these, {} cannot be judged: see the warnings.", self.unreadable);
         }
         lines.push(last);
         lines.join("\n")
@@ -114,7 +114,9 @@ impl Report {
         let Self { orphans, deleted, kept, consumed, .. } = self;
         let left = orphans.len().saturating_sub(*deleted + *kept);
         let mut lines = Vec::new();
-        if orphans.is_empty() {
+        if !self.is_complete {
+            lines.push("Nothing was deleted, since the table was not read to its end.".to_owned());
+        } else if orphans.is_empty() {
             lines.push("There is nothing to delete.".to_owned());
         } else if left == orphans.len() {
             lines.push(format!("Nothing was deleted. Delete the {left} orphans with --apply."));

@@ -26,6 +26,7 @@ use crate::system;
 use crate::testing::engine::Engine;
 use crate::testing::tenant::sign_jwt;
 use crate::testing::{Log, RETRY_POLICY};
+use crate::trace::{self, Trace};
 
 const ARN: &str = "arn:aws:secretsmanager:eu-west-3:123456789012:secret:contacts/jwt-a1B2c3";
 /// `JWT_SECRET_CACHE_SECONDS`
@@ -265,9 +266,10 @@ async fn a_secret_that_was_never_rotated_has_no_previous_version() {
 }
 
 #[tokio::test]
-async fn a_call_is_signed_for_the_region_of_the_secret() {
+async fn a_call_is_signed_for_the_region_of_the_secret_and_carries_the_trace() {
+    const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0";
     let bench = Bench::new(SECOND, FIRST).await;
-    bench.verify(SECOND).await.unwrap();
+    trace::in_scope(Trace::parse(TRACE), bench.verify(SECOND)).await.unwrap();
 
     let calls = bench.manager.calls();
     let bodies: Vec<_> = calls.iter().map(|call| call.body.clone()).collect();
@@ -278,6 +280,7 @@ async fn a_call_is_signed_for_the_region_of_the_secret() {
         assert_eq!(header("x-amz-target"), "secretsmanager.GetSecretValue");
         assert_eq!(header("content-type"), "application/x-amz-json-1.1");
         assert_eq!(header("x-amz-security-token"), "session");
+        assert_eq!(header("x-amzn-trace-id"), TRACE);
         let authorization = header("authorization");
         assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"), "{authorization}");
         assert!(authorization.contains("/eu-west-3/secretsmanager/aws4_request"), "{authorization}");

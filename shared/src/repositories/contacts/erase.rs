@@ -35,21 +35,24 @@ impl Contacts {
     /// The contact that holds this email; `None` if no contact does.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if a lock is left of a contact that does not exist, or the database's.
+    /// [`Error::NotFound`] if the contact that holds the lock of the email does not exist, or the database's.
     pub async fn find_holder(&self, email: &Email) -> Result<Option<Contact>> {
-        match self.table.client.get(&keys::email_lock(self.table.org, email)).await? {
-            Some(lock) => self.find_stored(lock_holder(&lock)?).await.map(Some),
-            None => Ok(None),
-        }
+        let Some(lock) = self.table.client.get(&keys::email_lock(self.table.org, email)).await? else {
+            return Ok(None);
+        };
+        let holder = self.find_stored(lock_holder(&lock)?).await?;
+        Ok(Some(holder.ok_or(Error::NotFound(Kind::Contact))?))
     }
 
-    /// The contact with this id, without its timeline.
+    /// The contact with this id, without its timeline; `None` if it does not exist.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
-    pub async fn find_stored(&self, id: ContactId) -> Result<Contact> {
-        let item = self.table.client.get(&keys::contact(self.table.org, id)).await?;
-        from_item(item.ok_or(Error::NotFound(Kind::Contact))?)
+    /// The database's.
+    pub async fn find_stored(&self, id: ContactId) -> Result<Option<Contact>> {
+        match self.table.client.get(&keys::contact(self.table.org, id)).await? {
+            Some(item) => Ok(Some(from_item(item)?)),
+            None => Ok(None),
+        }
     }
 
     /// Counts the children of a contact of these imports, which may be deleted already.

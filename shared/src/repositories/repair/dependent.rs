@@ -84,8 +84,8 @@ pub(super) struct Dependent {
 impl Dependent {
     /// Reads an item; `None` for an item that needs no other one.
     ///
-    /// # Errors
-    /// [`Unreadable`](dynamodb::Error::Unreadable) for an item of an unknown type, or whose key or holder cannot be read.
+    /// # Errors [`Unreadable`](dynamodb::Error::Unreadable) for an item of an unknown type, or whose key or holder
+    /// cannot be read.
     pub(super) fn read(item: &Item) -> dynamodb::Result<Option<Self>> {
         match OrphanKind::of(ItemType::of(item)?) {
             Some(kind) => Self::parse(kind, item).map(Some).ok_or_else(|| unreadable(item, kind.item_type())),

@@ -1,49 +1,54 @@
 //! Repair: email locks, memberships, leads and activities whose parents do not exist.
 //!
-//! **Problem.** The worker deletes the children of a deleted parent when the stream tells it to (see `cascade`). The stream
-//! keeps a record for 24 hours. If the worker fails for longer, the record is lost, and the children stay: hidden from every
-//! response, but stored, paid for, and personal data. A lock that is left behind by a copy of single items, or by a defect,
-//! keeps its email from being used. Nothing in the table names such an *orphan*, so only a scan finds it.
+//! **Problem.** The worker deletes the children of a deleted parent when the stream tells it to (see `cascade`). The
+//! stream keeps a record for 24 hours. If the worker fails for longer, the record is lost, and the children stay:
+//! hidden from every response, but stored, paid for, and personal data. A lock that is left behind by a copy of single
+//! items, or by a defect, keeps its email from being used. Nothing in the table names such an *orphan*, so only a scan
+//! finds it.
 //!
 //! **Approach.** [`Repair::next_page`] scans and judges; it writes nothing. [`Repair::mend`] deletes what was found.
 //! 1. A page of the table is read, with the attributes that decide: keys, type, and the holder of a lock.
-//! 2. The parents of its items are read *after* it, with strong consistency. An item lacks a parent that does not exist; a
-//!    lock also lacks its contact if that has another email. An error is not an absence: it ends the run.
-//! 3. The tombstones of missing parents are read. A child whose tombstone exists is *pending*: the tombstone's removal will
-//!    invoke the worker. The lock of an email is no child, the worker does not know it, so it is never pending.
-//! 4. A deletion is a transaction with the conditions that make the item an orphan: no parent and no tombstone; for a lock,
-//!    that it names this contact, and that the contact does not exist or still has the other email.
+//! 2. The parents of its items are read *after* it, with strong consistency. An item lacks a parent that does not
+//!    exist; a lock also lacks its contact if that has another email. An error is not an absence: it ends the run.
+//! 3. The tombstones of missing parents are read. A child whose tombstone exists is *pending*: the tombstone's removal
+//!    will invoke the worker. The lock of an email is no child, the worker does not know it, so it is never pending.
+//! 4. A deletion is a transaction with the conditions that make the item an orphan: no parent and no tombstone; for a
+//!    lock, that it names this contact, and that the contact does not exist or still has the other email.
 //!
-//! Calls are made one after the other. Before each, [`Repair`] pauses for as long as the units of the previous one take at
-//! the permitted rate, so in no period of time are more units consumed than the rate allows, but for those of one call.
+//! Calls are made one after the other. Before each, [`Repair`] pauses for as long as the units of the previous one take
+//! at the permitted rate, so in no period of time are more units consumed than the rate allows, but for those of one
+//! call.
 //!
-//! **Why nothing is deleted by mistake.** Ids are never reused, and a child is written in the transaction that creates its parent,
-//! or after a read of it. So when a child has been seen, its parents have existed; if one is absent after that, it has been
-//! deleted and stays so, and the child is hidden from every response for good. Two writers are exempt from that rule: a
-//! restore and the import of another platform's data put a parent in place that was absent. They write the parent first, so a
-//! child that they mean to keep has a parent when its deletion commits, and the condition refuses it. A lock can become valid
-//! again: a contact may change its email and change it back. Create, update and delete of a contact write contact and lock
-//! in one transaction, and transactions are serializable: the conditions see both as they were before or as they are after it.
-//! Hence a lock is never deleted under a contact that is being created.
+//! **Why nothing is deleted by mistake.** Ids are never reused, and a child is written in the transaction that creates
+//! its parent, or after a read of it. So when a child has been seen, its parents have existed; if one is absent after
+//! that, it has been deleted and stays so, and the child is hidden from every response for good. Two writers are exempt
+//! from that rule: a restore and the import of another platform's data put a parent in place that was absent. They
+//! write the parent first, so a child that they mean to keep has a parent when its deletion commits, and the condition
+//! refuses it. It also refuses the child that a read has shown in the middle of its transaction, whose parent was not
+//! visible yet. A lock can become valid again: a contact may change its email and change it back. Create, update and
+//! delete of a contact write contact and lock in one transaction, and transactions are serializable: the conditions see
+//! both as they were before or as they are after it. Hence a lock is never deleted under a contact that is being
+//! created.
 //!
-//! What was found may be outdated when it is mended. That does no harm: a refused deletion leaves the items alone, and the next run
-//! judges them again.
+//! What was found may be outdated when it is mended. That does no harm: a refused deletion leaves the items alone, and
+//! the next run judges them again.
 //!
-//! **Left alone.** A membership whose contact and import exist but do not know of each other: it is visible and counted. An
-//! import in a contact's `import_ids` that does not exist: deleting an import leaves it there. Items of other types, items of
-//! unknown types, and items whose key cannot be read or is not in canonical form: they are reported.
+//! **Left alone.** A membership whose contact and import exist but do not know of each other: it is visible and
+//! counted. An import in a contact's `import_ids` that does not exist: deleting an import leaves it there. Items of
+//! other types, items of unknown types, and items whose key cannot be read or is not in canonical form: they are
+//! reported.
 //!
-//! **Rejected.** A consistent scan: twice the price, to find the orphans of the last second, which the next run finds too. A Query per
-//! organization: the partitions of an orphan are those of parents that do not exist, so no item leads there. The
-//! parents remembered from the scan itself, to save their reads: memory for each contact of the table, and an absence
-//! would have to be confirmed by a read all the same. `BatchWriteItem` for children: it has no conditions. An age below which
-//! nothing is deleted: a membership stores no time, and the conditions make it unnecessary. Mending while scanning: the
-//! operator is asked once all is known.
+//! **Rejected.** A consistent scan: twice the price, to find the orphans of the last second, which the next run finds
+//! too. A Query per organization: the partitions of an orphan are those of parents that do not exist, so no item leads
+//! there. The parents remembered from the scan itself, to save their reads: memory for each contact of the table, and
+//! an absence would have to be confirmed by a read all the same. `BatchWriteItem` for children: it has no conditions.
+//! An age below which nothing is deleted: a membership stores no time, and the conditions make it unnecessary. Mending
+//! while scanning: the operator is asked once all is known.
 //!
-//! **If this is changed.** Parents that are read before or with their children make new items look like orphans. Without the
-//! conditions, a lock may be deleted under its contact, and a restored parent may lose children. A writer that puts children before
-//! their parents may lose them to a repair that runs at the same time. A further type of item is decided upon in
-//! [`OrphanKind`].
+//! **If this is changed.** Parents that are read before or with their children make new items look like orphans.
+//! Without the conditions, a lock may be deleted under its contact, and a restored parent may lose children. A writer
+//! that puts children before their parents may lose them to a repair that runs at the same time. A further type of item
+//! is decided upon in [`OrphanKind`].
 
 mod dependent;
 
@@ -67,15 +72,15 @@ use crate::dynamodb::table_client::MAX_KEYS_PER_CALL;
 use crate::dynamodb::transaction::MAX_ITEMS;
 use crate::dynamodb::{CapacityMeter, ConsumedCapacity, Parent, Result, Table, TableClient};
 
-/// The items that one Scan reads. With items of half a kilobyte, some fifteen units: a bound of few units per second is kept
-/// with short pauses.
+/// The items that one Scan reads. With items of half a kilobyte, some fifteen units: a bound of few units per second is
+/// kept with short pauses.
 const ITEMS_PER_PAGE: i32 = 250;
 /// The attributes of an item that are read.
 const ATTRIBUTES: [&str; 4] = [PK, SK, TYPE, CONTACT_ID];
 /// The attributes of a parent that are read.
 const PARENT_ATTRIBUTES: [&str; 4] = [PK, SK, TYPE, EMAIL];
-/// The most children that one transaction deletes, beside the conditions on their parent and its tombstone. An activity has at
-/// most some 25 KB, so they stay within the 4 MB of a transaction.
+/// The most children that one transaction deletes, beside the conditions on their parent and its tombstone. An activity
+/// has at most some 25 KB, so they stay within the 4 MB of a transaction.
 const MAX_CHILDREN: usize = MAX_ITEMS - 2;
 
 /// The limits of a repair.
@@ -193,11 +198,10 @@ impl Repair {
         Ok(Some(findings))
     }
 
-    /// Deletes orphans unless others have changed what made them orphans, and returns the number of those deleted. The items of a batch
-    /// are deleted together or not at all.
+    /// Deletes orphans unless others have changed what made them orphans, and returns the number of those deleted. The
+    /// items of a batch are deleted together or not at all.
     ///
-    /// # Errors
-    /// The database's.
+    /// # Errors The database's.
     pub async fn mend(&mut self, batch: Batch<'_>) -> Result<usize> {
         let Batch(orphans) = batch;
         let Some(first) = orphans.first() else { return Ok(0) };
