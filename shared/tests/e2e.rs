@@ -31,6 +31,8 @@ mod large;
 mod limits;
 #[path = "e2e/links.rs"]
 mod links;
+#[path = "e2e/migrated.rs"]
+mod migrated;
 #[path = "e2e/pages.rs"]
 mod pages;
 #[path = "e2e/protocol.rs"]

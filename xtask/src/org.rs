@@ -1,6 +1,9 @@
 //! `cargo xtask org`: what an operator does with organizations.
 
 mod erase;
+mod export;
+mod import;
+mod records;
 
 use std::fmt;
 
@@ -31,6 +34,10 @@ pub(crate) enum Command {
     Resume(ResumeOptions),
     /// Deletes the contact of a person in one organization or in all, and says what remains where
     ErasePerson(erase::Options),
+    /// Writes the data of an organization to a file
+    Export(export::Options),
+    /// Stores the data of an organization that another platform or an export has written to files
+    Import(import::Options),
 }
 
 /// The options of `cargo xtask org create`.
@@ -101,6 +108,8 @@ pub(crate) async fn run(command: Command) -> Result<()> {
             output.print(&resume(&table.connect().await?, id).await?)
         }
         Command::ErasePerson(options) => erase::run(options).await,
+        Command::Export(options) => export::run(options).await,
+        Command::Import(options) => import::run(options).await,
     }
 }
 
@@ -115,7 +124,7 @@ struct OrganizationView {
 
 impl From<Organization> for OrganizationView {
     fn from(organization: Organization) -> Self {
-        let Organization { id, name, created_at, suspended_at } = organization;
+        let Organization { id, name, created_at, suspended_at, has_migrated_items: _ } = organization;
         let (created_at, suspended_at) = (time::to_seconds(created_at), suspended_at.map(time::to_seconds));
         Self { id, name: name.as_str().to_owned(), created_at, suspended_at }
     }

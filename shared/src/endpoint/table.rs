@@ -121,6 +121,7 @@ endpoints![
             param::UPDATED_AFTER,
         ],
         table: &[Action::BatchGetItem, Action::GetItem, Action::Query],
+        indexes: &[GSI1.name],
         ..Spec::DEFAULT
     },
     BulkUploadContacts = Spec {
@@ -170,7 +171,8 @@ endpoints![
         scope: Scope::Read,
         success: Success::list::<ImportView>(),
         query: &[param::LIMIT.param, param::CURSOR, param::IMPORT_STATUS, param::OF_CAMPAIGN],
-        table: &[Action::Query],
+        table: &[Action::BatchGetItem, Action::Query],
+        indexes: &[GSI1.name],
         ..Spec::DEFAULT
     },
     GetImport = Spec {
@@ -251,7 +253,8 @@ endpoints![
         scope: Scope::Read,
         success: Success::list::<CampaignView>(),
         query: &[param::LIMIT.param, param::CURSOR, param::CAMPAIGN_STATUS, param::ICP_PROFILE_ID],
-        table: &[Action::Query],
+        table: &[Action::BatchGetItem, Action::Query],
+        indexes: &[GSI1.name],
         ..Spec::DEFAULT
     },
     GetCampaign = Spec {

@@ -29,6 +29,14 @@ const EXAMPLE_IMPORT: &str = "01924dd1-4a80-7000-8000-000000000003";
 /// The id of the API key that an example event revokes. It is the revoked key's, so that the event changes nothing.
 const EXAMPLE_KEY_ID: &str = "01924dd1-4a80-7000-8000-000000000004";
 
+/// The ids of a contact, an import and a campaign that look migrated from another platform: random ones (version 4). The
+/// end-to-end tests look for them at the end of the lists.
+const MIGRATED_CONTACT: &str = "3c7a1f52-9d0e-4b6a-8f21-5e4d3c2b1a01";
+const MIGRATED_IMPORT: &str = "3c7a1f52-9d0e-4b6a-8f21-5e4d3c2b1a02";
+const MIGRATED_CAMPAIGN: &str = "3c7a1f52-9d0e-4b6a-8f21-5e4d3c2b1a03";
+/// The time of their creation, years before the platform.
+const MIGRATED_AT: &str = "2021-03-03T11:01:02.003Z";
+
 /// The statuses of the campaigns, one campaign each.
 const CAMPAIGN_STATUSES: [CampaignStatus; 3] =
     [CampaignStatus::Active, CampaignStatus::Paused, CampaignStatus::Archived];
@@ -60,8 +68,27 @@ impl Seeder<'_> {
             self.ctx.contacts(self.principal).create(&contact, None).await?;
             self.record_activities(contact.id, EXAMPLE_ACTIVITIES, &campaigns).await?;
             self.ctx.leads(self.principal).link(parse_id(EXAMPLE_CAMPAIGN)?, &[import.id].into()).await?;
+            self.create_migrated().await?;
         }
         Ok(import.id)
+    }
+
+    /// Gives the organization a profile, and creates what looks migrated from another platform.
+    async fn create_migrated(&self) -> Result<()> {
+        let organizations = self.ctx.organizations(self.principal);
+        organizations.create("Demo".parse()?).await?;
+        organizations.expect_migrated_items().await?;
+        let created_at = time::parse(MIGRATED_AT)?;
+        let (org, new) = (self.principal.org_id(), new_contact(99)?);
+        let import = self.draft_import()?;
+        let import = Import { id: parse_id(MIGRATED_IMPORT)?, created_at, updated_at: created_at, ..import };
+        self.ctx.imports(self.principal).create(&import, None).await?;
+        let contact = Contact::new(parse_id(MIGRATED_CONTACT)?, org, Some(import.id), new, created_at);
+        self.ctx.contacts(self.principal).create(&contact, None).await?;
+        let campaign = self.draft_campaign(CampaignStatus::Archived)?;
+        let campaign = Campaign { id: parse_id(MIGRATED_CAMPAIGN)?, created_at, updated_at: created_at, ..campaign };
+        self.ctx.campaigns(self.principal).create(&campaign, None, None).await?;
+        Ok(())
     }
 
     /// Creates the missing ones of the example objects, because some of the example events delete them.
