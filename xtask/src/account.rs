@@ -72,6 +72,11 @@ impl fmt::Display for AuditReference {
 }
 
 impl TableOptions {
+    /// The name of the table.
+    pub(crate) fn table(&self) -> &str {
+        &self.table
+    }
+
     /// The options of a rehearsal on this table, with the credentials that the environment names.
     pub(crate) fn new(table: &str, dynamodb_url: Option<DatabaseUrl>) -> Self {
         let audit_retention_days = DEFAULT_AUDIT_RETENTION_DAYS;

@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow, bail, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Serialize, Serializer};
 use shared::domain::{ApiKey, ApiKeyId, ApiKeySecret, Line, NewApiKey, OrgId, RateLimit, Scope, time};
+use shared::repositories::LastAdminKey;
 use shared::system;
 use shared::wire::{CreatedApiKey, Resource};
 
@@ -233,7 +234,7 @@ async fn revoke(account: &Account, org: OrgId, id: ApiKeyId, confirm: ConfirmOpt
     confirm.ask(&format!("Revoke {}… ({}) of {org}?", key.display_prefix, key.name.as_str()))?;
     let (ctx, operator) = account.call(org);
     // The last admin key may be revoked here, because an operator can create another one.
-    account.of_table(ctx.api_keys(&operator).revoke(id).await)?;
+    account.of_table(ctx.api_keys(&operator).revoke(id, LastAdminKey::Allow).await)?;
     Ok(Revoked { id, org_id: org, changed: true, audit: Some(account.audit_reference(org)) })
 }
 

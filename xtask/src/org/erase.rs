@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use shared::domain::{ContactId, Email, OrgId, time};
-use shared::dynamodb::DeletedParent;
+use shared::dynamodb::{CapacityMeter, DeletedParent};
 use shared::repositories::{ChildCounts, Error, RECORD_LIFETIME};
 use tokio::time::Instant;
 
@@ -152,7 +152,7 @@ async fn delete_children(account: &Account, id: ContactId, deleted: &DeletedPare
             return Ok(());
         }
         inform(&format!("still to delete: {}", describe(left.memberships, left.leads, left.activities)));
-        let outcome = account.app.delete_children(deleted, Instant::now() + CALL_TIMEOUT).await;
+        let outcome = account.app.delete_children(deleted, Instant::now() + CALL_TIMEOUT, CapacityMeter::default()).await;
         if before == Some(left) {
             outcome?;
         }
