@@ -386,7 +386,7 @@ mod tests {
                 "api_key": {
                     "id": key.id, "org_id": org, "name": "Admin", "display_prefix": key.display_prefix,
                     "scopes": ["admin"], "live": true, "created_at": time::to_seconds(key.created_at),
-                    "expires_at": null, "revoked_at": null, "rate_limit": null, "key": secret.in_clear(),
+                    "expires_at": null, "revoked_at": null, "last_used_at": null, "rate_limit": null, "key": secret.in_clear(),
                 },
                 "audit": audit,
             })

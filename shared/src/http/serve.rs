@@ -133,7 +133,9 @@ pub async fn serve(
     let request = AssertUnwindSafe(handle_event(&ctx, endpoint, handler, event, &caller));
     let InvocationIds { lambda_request_id, trace_id } = ids.invocation;
     let span = tracing::info_span!("request", request_id = ids.request, lambda_request_id, trace_id);
-    let request = trace::in_scope(invocation.trace.clone(), request.catch_unwind().instrument(span));
+    // On the heap, because the futures of a request are nested too deep for the stack of a thread.
+    let request = Box::pin(request.catch_unwind().instrument(span));
+    let request = trace::in_scope(invocation.trace.clone(), request);
     let result = match request.await {
         Ok(result) => result,
         Err(_panic) => Err(ApiError::Internal("panic".to_owned())),

@@ -10,8 +10,8 @@ use super::idempotency::IdempotencyRecord;
 use super::listing::{Listed, Page, PageRow};
 use super::{Error, OrgTable, Result, cascade};
 use crate::domain::{
-    AuditAction, CampaignId, Import, ImportDetails, ImportFilter, ImportId, ImportPatch, JsonObject, Kind, NewImport, OrgId, Patch,
-    time,
+    AuditAction, CampaignId, Import, ImportDetails, ImportFilter, ImportId, ImportPatch, JsonObject, Kind, NewImport,
+    OrgId, Patch, time,
 };
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{

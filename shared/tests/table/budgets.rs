@@ -6,8 +6,8 @@
 use serde_json::json;
 use shared::RequestContext;
 use shared::domain::{
-    Activity, CampaignId, Company, CompanyFilter, CompanyKey, Contact, ContactFilter, Import,
-    ImportFilter, ImportStatus, Lead, LeadFilter, RequiredVersion, Scope, TimelineFilter, TimelinePage,
+    Activity, CampaignId, Company, CompanyFilter, CompanyKey, Contact, ContactFilter, Import, ImportFilter,
+    ImportStatus, Lead, LeadFilter, RequiredVersion, Scope, TimelineFilter, TimelinePage,
 };
 use shared::repositories::LastAdminKey;
 use shared::testing::costs::{Cost, CostCase};

@@ -48,7 +48,11 @@ async fn authentication_caches_api_keys_and_never_reads_a_mistyped_one() {
 
     keys.revoke(created.id, LastAdminKey::Keep).await.unwrap();
     test.advance_clock(TimeDelta::seconds(59));
-    assert_eq!(authenticate(key).await, (true, 1), "a known key is cached for a minute; the organization was read earlier");
+    assert_eq!(
+        authenticate(key).await,
+        (true, 1),
+        "a known key is cached for a minute; the organization was read earlier"
+    );
     test.advance_clock(TimeDelta::seconds(1));
     assert_eq!(authenticate(key).await, (false, 1));
 }

@@ -8,8 +8,8 @@
 use serde_json::{Value, json};
 use shared::auth::Principal;
 use shared::domain::{
-    Activity, ApiKey, ApiKeySecret, AuditEntry, AuditFilter, Campaign, CampaignFilter, Company, CompanyFilter, Contact, ContactFilter, Import,
-    ImportFilter, ImportId, Lead, LeadFilter, NewApiKey, Scope, TimelineFilter, TimelinePage,
+    Activity, ApiKey, ApiKeySecret, AuditEntry, AuditFilter, Campaign, CampaignFilter, Company, CompanyFilter, Contact,
+    ContactFilter, Import, ImportFilter, ImportId, Lead, LeadFilter, NewApiKey, Scope, TimelineFilter, TimelinePage,
 };
 use shared::repositories::{IdempotencyKey, IdempotencyRecord, LastAdminKey};
 use shared::testing::costs::{Cost, CostCase, LOG_LINE_BYTES};

@@ -152,7 +152,8 @@ async fn delete_children(account: &Account, id: ContactId, deleted: &DeletedPare
             return Ok(());
         }
         inform(&format!("still to delete: {}", describe(left.memberships, left.leads, left.activities)));
-        let outcome = account.app.delete_children(deleted, Instant::now() + CALL_TIMEOUT, CapacityMeter::default()).await;
+        let outcome =
+            account.app.delete_children(deleted, Instant::now() + CALL_TIMEOUT, CapacityMeter::default()).await;
         if before == Some(left) {
             outcome?;
         }

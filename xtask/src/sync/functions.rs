@@ -144,7 +144,7 @@ mod tests {
                 - dynamodb:GetItem
               Resource: !GetAtt Table.Arn
               Condition:
-                ForAllValues:StringLike: {"dynamodb:LeadingKeys": ["KEY#*"]}
+                ForAllValues:StringLike: {"dynamodb:LeadingKeys": ["KEY#*", "ORG#*#PROFILE"]}
                 "Null": {"dynamodb:LeadingKeys": "false"}
             - Effect: Allow
               Action:
