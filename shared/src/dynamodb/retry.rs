@@ -82,9 +82,9 @@ pub(super) enum Failure<E> {
     Failed(Error),
 }
 
-/// What a refusal of DynamoDB says about another attempt.
+/// The kind of an error of DynamoDB, by what it says about another attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum ErrorKind {
     /// The call would be refused again.
     Final,
     /// A conflict with another writer, or an error of an intermediary.
@@ -135,7 +135,7 @@ impl TableClient {
         &self,
         operation: &'static str,
         send: impl Fn() -> Fut,
-        classify: fn(&E) -> Refusal,
+        classify: fn(&E) -> ErrorKind,
     ) -> std::result::Result<T, Failure<E>>
     where
         E: ProvideErrorMetadata + Debug,
@@ -155,11 +155,11 @@ impl TableClient {
                     return Err(Failure::Failed(Error::Unexpected(format!("{operation} could not be constructed"))));
                 }
                 Ok(Err(SdkError::ServiceError(refusal))) => match classify(refusal.err()) {
-                    Refusal::Final if !refusal.raw().status().is_server_error() => {
+                    ErrorKind::Final if !refusal.raw().status().is_server_error() => {
                         return Err(Failure::Refused(operation, refusal.into_err()));
                     }
-                    Refusal::Final | Refusal::Transient => {}
-                    Refusal::Throttled => self.meter.add_throttle(),
+                    ErrorKind::Final | ErrorKind::Transient => {}
+                    ErrorKind::Throttled => self.meter.add_throttle(),
                 },
                 // A broken connection, an unreadable response, or none in time.
                 Ok(Err(_)) | Err(_) => {}
@@ -171,10 +171,10 @@ impl TableClient {
 }
 
 /// Classifies the refusal of a call that is no transaction.
-pub(super) fn classify(error: &impl ProvideErrorMetadata) -> Refusal {
+pub(super) fn classify(error: &impl ProvideErrorMetadata) -> ErrorKind {
     match error.code() {
         Some("ThrottlingException" | "ProvisionedThroughputExceededException" | "RequestLimitExceeded") => {
-            Refusal::Throttled
+            ErrorKind::Throttled
         }
         // DynamoDB always sends a code, so a response without one is from an intermediary.
         None
@@ -183,13 +183,13 @@ pub(super) fn classify(error: &impl ProvideErrorMetadata) -> Refusal {
             | "TransactionConflictException"
             | "TransactionInProgressException"
             | "ReplicatedWriteConflictException",
-        ) => Refusal::Transient,
-        Some(_) => Refusal::Final,
+        ) => ErrorKind::Transient,
+        Some(_) => ErrorKind::Final,
     }
 }
 
 /// Classifies the cancellation or the refusal of a transaction.
-pub(super) fn classify_transaction(error: &TransactWriteItemsError) -> Refusal {
+pub(super) fn classify_transaction(error: &TransactWriteItemsError) -> ErrorKind {
     match error {
         TransactWriteItemsError::TransactionCanceledException(cancelled) => {
             transaction::classify(cancelled.cancellation_reasons())

@@ -11,7 +11,7 @@ use super::error::{Error, Result};
 use super::expression::{Condition, Update};
 use super::item::{Item, expect_built, key_attributes};
 use super::keys::Key;
-use super::retry::{Failure, Refusal, classify_transaction};
+use super::retry::{ErrorKind, Failure, classify_transaction};
 use super::table_client::TableClient;
 
 /// The most items that DynamoDB takes in one transaction.
@@ -159,14 +159,14 @@ impl TableClient {
 
 /// Classifies a cancelled transaction: it may have collided with another transaction or with the load. A condition that
 /// failed beside that may have failed because of the other transaction, so it counts only on its own.
-pub(super) fn classify(reasons: &[CancellationReason]) -> Refusal {
+pub(super) fn classify(reasons: &[CancellationReason]) -> ErrorKind {
     if codes(reasons).any(|code| matches!(code, "ThrottlingError" | "ProvisionedThroughputExceeded")) {
-        Refusal::Throttled
+        ErrorKind::Throttled
     // Without reasons the cause is unknown, and another attempt is safe under the same token.
     } else if reasons.is_empty() || codes(reasons).any(|code| code == "TransactionConflict") {
-        Refusal::Transient
+        ErrorKind::Transient
     } else {
-        Refusal::Final
+        ErrorKind::Final
     }
 }
 
