@@ -51,6 +51,7 @@ pub(crate) fn without_retries(sdk_config: &SdkConfig) -> SdkConfig {
 }
 
 /// The HTTP client of AWS's services.
+#[expect(clippy::missing_panics_doc, reason = "it does not: see below")]
 pub fn http_client() -> SharedHttpClient {
     let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
     #[expect(clippy::expect_used, reason = "the only input is compiled in, and a test makes a client of it")]

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::listing::{self, Listed, Page, PageRow, RangeFilter};
 use super::{OrgTable, Result};
-use crate::domain::{ActorType, AuditAction, AuditActor, AuditEntry, AuditEntryId, AuditFilter, OrgId, ids, time};
+use crate::domain::{ActorType, AuditAction, AuditActor, AuditEntry, AuditEntryId, AuditFilter, Id, OrgId, ids, time};
 use crate::dynamodb::Cursor;
 use crate::dynamodb::item::{Item, ItemType, decode, encode, key_of, unreadable};
 use crate::dynamodb::keys::{self, Key};
@@ -77,7 +77,7 @@ impl AuditLog {
 
 impl OrgTable {
     /// The item of a new audit entry, for the transaction of the change that it records.
-    pub(super) fn audit_entry(&self, action: AuditAction, subject_id: impl ToString) -> Result<Item> {
+    pub(super) fn audit_entry(&self, action: AuditAction, subject_id: impl Id) -> Result<Item> {
         let AuditContext { actor: AuditActor { actor_type, id: actor_id }, request_id, retention } = self.audit.clone();
         let record = AuditItem {
             at: self.now,
