@@ -1,8 +1,6 @@
 //! What changes the [declared cost](shared::testing::costs) of an operation, and what does not: caches, filters, sizes, other
 //! campaigns.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use serde_json::json;
 use shared::RequestContext;
 use shared::domain::{

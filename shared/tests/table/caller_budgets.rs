@@ -1,7 +1,5 @@
 //! What finding out who calls costs: the look-up of keys and organizations, the use of keys, and rate limits.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use chrono::TimeDelta;
 use shared::RequestContext;
 use shared::auth::{AuthError, Credentials, Principal};

@@ -1,7 +1,5 @@
 //! Organizations: created, suspended and resumed by an operator, with one audit entry per change.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use chrono::TimeDelta;
 use shared::auth::Principal;
 use shared::domain::{ActorType, ApiKey, AuditAction, AuditEntry, AuditFilter, OrgId, Organization};

@@ -304,6 +304,7 @@ async fn an_activity_recorded_during_the_delete_of_its_contact_is_never_visible_
 }
 
 /// The ids of the organization's admin keys that are neither revoked nor expired.
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 async fn admin_keys(test: &TestApp) -> Vec<ApiKeyId> {
     let (ctx, principal) = (test.ctx(), test.principal(&test.org).await);
     let keys = ctx.api_keys(&principal).list::<ApiKey>(None, None).await.unwrap().rows;

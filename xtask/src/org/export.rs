@@ -128,7 +128,7 @@ pub(super) async fn export(account: &Account, org: OrgId, format: Format, file: 
 /// Where records go.
 enum Sink {
     Ndjson(BufWriter<fs::File>),
-    Csv(csv::Writer<fs::File>),
+    Csv(Box<csv::Writer<fs::File>>),
 }
 
 impl Sink {
@@ -138,7 +138,7 @@ impl Sink {
         let columns = columns().into_iter().map(|column| column.name).filter(|name| *name != "enrichment");
         let header: Vec<_> = ["id"].into_iter().chain(columns).chain(["created_at", "updated_at"]).collect();
         writer.write_record(header)?;
-        Ok(Self::Csv(writer))
+        Ok(Self::Csv(Box::new(writer)))
     }
 
     fn write(&mut self, record: &Record) -> Result<()> {
