@@ -240,8 +240,7 @@ async fn revoke(account: &Account, org: OrgId, id: ApiKeyId, confirm: ConfirmOpt
 
 /// `true` if a valid admin key is the only one of these keys.
 fn is_last_admin_key(key: &ApiKey, all: &[ApiKey], now: DateTime<Utc>) -> bool {
-    let is_admin = |key: &ApiKey| key.is_valid_at(now) && key.scopes.allow(Scope::Admin);
-    is_admin(key) && all.iter().filter(|other| is_admin(other)).count() == 1
+    key.is_admin_key_at(now) && all.iter().filter(|other| other.is_admin_key_at(now)).count() == 1
 }
 
 fn scopes(key: &ApiKey) -> String {

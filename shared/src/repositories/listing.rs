@@ -37,6 +37,8 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
+#[cfg(feature = "operator")]
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -53,6 +55,17 @@ use crate::dynamodb::{self, Cursor, SortPosition, TableClient};
 const MAX_PAGE_READS: usize = 4;
 /// The time that must be left before the deadline for another read, with retries, and for writing the response.
 pub(super) const MIN_TIME_FOR_READ: Duration = Duration::from_secs(5);
+
+/// The number of items that lists of this process have left out.
+#[cfg(feature = "operator")]
+static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
+
+/// The number of items that lists of this process have left out so far because they cannot be read, for a command that must
+/// not pass over any in silence.
+#[cfg(feature = "operator")]
+pub fn left_out_items() -> usize {
+    LEFT_OUT.load(Ordering::Relaxed)
+}
 
 /// A page of a list.
 #[derive(Debug)]
@@ -147,6 +160,8 @@ pub(super) fn skip_unreadable<T>(read: Result<T>) -> Result<Option<T>> {
         Ok(entity) => Ok(Some(entity)),
         Err(Error::Table(error @ dynamodb::Error::Unreadable { .. })) => {
             tracing::error!(error = %error, "a list leaves out an item");
+            #[cfg(feature = "operator")]
+            LEFT_OUT.fetch_add(1, Ordering::Relaxed);
             Ok(None)
         }
         Err(error) => Err(error),

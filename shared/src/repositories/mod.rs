@@ -47,6 +47,8 @@ pub use idempotency::{
 };
 pub use imports::Imports;
 pub use leads::Leads;
+#[cfg(feature = "operator")]
+pub use listing::left_out_items;
 pub use listing::{Page, PageRow};
 #[cfg(feature = "operator")]
 pub use organizations::Organizations;

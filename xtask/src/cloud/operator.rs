@@ -20,6 +20,7 @@ use tokio::time::{Duration, Instant, sleep};
 use super::Progress;
 use super::emulator::{Emulator, output_of};
 use crate::dev::LOCAL_CREDENTIALS;
+use crate::files::remove_if_present;
 
 /// The time within which a function notices that a key is revoked or an organization suspended, and the time of the requests
 /// that observe it.
@@ -30,6 +31,8 @@ const PROFILE: &str = "operator";
 /// The permissions of an operator.
 const POLICY: &str = "docs/operator-policy.json";
 const EMAIL: &str = "erase.me@example.com";
+/// An id that another platform has made: version 4.
+const MIGRATED_CONTACT: &str = "0f3c2b1a-9d8e-4c7b-a6f5-e4d3c2b1a098";
 
 /// The deployed API, and its table.
 pub(super) struct Rehearsal<'a> {
@@ -61,6 +64,8 @@ impl Rehearsal<'_> {
             self.expect("a new key", key, StatusCode::OK, Duration::ZERO).await?;
         }
         self.erase_person(&org, &admin).await?;
+        self.import_and_export(&org, &admin).await?;
+        self.repair().await?;
         self.revoke(&org, &reader_id, &reader).await?;
         self.suspend_and_resume(&org, &admin).await?;
         self.ensure_audit_log(&admin).await?;
@@ -94,6 +99,36 @@ impl Rehearsal<'_> {
         let gone = self.call(Method::GET, &path, admin, None).await?.0;
         ensure!(gone == StatusCode::NOT_FOUND, "an erased contact is a {gone}");
         self.progress.print("operators' commands: a person is erased");
+        Ok(())
+    }
+
+    /// Imports a contact with an id of another platform, reads it over HTTP, and exports the organization.
+    async fn import_and_export(&self, org: &str, admin: &str) -> Result<()> {
+        let created_at = "2021-03-03T11:01:02.003Z";
+        let contact = json!({
+            "type": "contact", "id": MIGRATED_CONTACT, "full_name": "Mi Grated", "email": "mi.grated@example.com",
+            "linkedin_profile": "https://www.linkedin.com/in/migrated", "created_at": created_at, "updated_at": created_at,
+        });
+        let (imported, exported) = (self.directory.join("import.ndjson"), self.directory.join("export.ndjson"));
+        fs::write(&imported, format!("{contact}\n")).context("cannot write the file to import")?;
+        remove_if_present(&exported)?;
+
+        self.xtask(&["org", "import", org, &imported.display().to_string()]).await?;
+        let (status, shown) = self.call(Method::GET, &format!("/contacts/{MIGRATED_CONTACT}"), admin, None).await?;
+        let is_shown = status == StatusCode::OK && shown["created_at"] == "2021-03-03T11:01:02Z";
+        ensure!(is_shown, "an imported contact is a {status}: {shown}");
+        self.xtask(&["org", "export", org, "--output", &exported.display().to_string()]).await?;
+        let lines = fs::read_to_string(&exported).context("cannot read the exported file")?;
+        ensure!(lines.contains(MIGRATED_CONTACT), "the export lacks the imported contact");
+        self.progress.print("operators' commands: a contact is imported, and the organization exported");
+        Ok(())
+    }
+
+    /// Looks for orphans in the table, and deletes what it finds.
+    async fn repair(&self) -> Result<()> {
+        let report = self.xtask(&["repair", "--apply", "--yes", "--max-read-units", "5000"]).await?;
+        ensure!(report["complete"] == true && report["kept"] == 0, "the report of the repair is {report}");
+        self.progress.print(&format!("operators' commands: {} items are scanned for orphans", report["scanned"]));
         Ok(())
     }
 
@@ -133,6 +168,7 @@ impl Rehearsal<'_> {
             AuditAction::OrganizationCreated,
             AuditAction::OrganizationSuspended,
             AuditAction::OrganizationResumed,
+            AuditAction::OrganizationExported,
             AuditAction::PersonErased,
         ] {
             ensure!(actions.contains(&expected.as_str()), "the audit log lacks {expected}; it has {actions:?}");

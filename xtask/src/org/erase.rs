@@ -154,8 +154,8 @@ async fn delete_children(account: &Account, id: ContactId, deleted: &DeletedPare
         inform(&format!("still to delete: {}", describe(left.memberships, left.leads, left.activities)));
         let outcome =
             account.app.delete_children(deleted, Instant::now() + CALL_TIMEOUT, CapacityMeter::default()).await;
-        if before == Some(left) {
-            outcome?;
+        if before == Some(left) && outcome? == 0 {
+            bail!("the contact {id} exists again: it was imported or restored meanwhile, so erase it once more");
         }
         before = Some(left);
     }

@@ -20,7 +20,7 @@ use shared::domain::{
     Campaign, CampaignFilter, CampaignId, Company, CompanyFilter, Contact, ContactFilter, Import, ImportFilter,
     ImportId, OrgId, Record, time,
 };
-use shared::repositories::{Exported, Page};
+use shared::repositories::{Exported, Page, left_out_items};
 use shared::wire::{RecordView, columns};
 
 use super::no_profile;
@@ -90,6 +90,7 @@ pub(super) async fn export(account: &Account, org: OrgId, format: Format, file: 
     let (ctx, operator) = account.call(org);
     let organization = account.of_table(ctx.organizations(&operator).get().await)?;
     let organization = organization.with_context(|| no_profile(org))?;
+    let left_out = left_out_items();
     // Before the first byte: what an interrupted export has written was exported.
     account.of_table(ctx.organizations(&operator).record_export().await)?;
     let mut partial = file.as_os_str().to_owned();
@@ -121,6 +122,12 @@ pub(super) async fn export(account: &Account, org: OrgId, format: Format, file: 
         let _ = fs::remove_file(&partial);
         return Err(error).with_context(context);
     }
+    let left_out = left_out_items() - left_out;
+    ensure!(
+        left_out == 0,
+        "{left_out} items cannot be read, and are not in {}: the lines above name them; repair or delete them first",
+        partial.display()
+    );
     fs::rename(&partial, file).with_context(|| format!("cannot rename {}", partial.display()))?;
     Ok(Report { file: file.to_owned(), records: export.records, audit: account.audit_reference(org) })
 }

@@ -26,7 +26,8 @@ impl TableClient {
     /// The read is eventually consistent, at half the price of a consistent one: it may miss the writes of the last
     /// second, and show items that have been deleted meanwhile.
     ///
-    /// # Errors The database's.
+    /// # Errors
+    /// The database's.
     pub(crate) async fn scan(&self, after: Option<&Key>, limit: i32, attributes: &[&str]) -> Result<ScanPage> {
         let (projection, names) = render_projection(attributes);
         let scan = self

@@ -201,7 +201,8 @@ impl Repair {
     /// Deletes orphans unless others have changed what made them orphans, and returns the number of those deleted. The
     /// items of a batch are deleted together or not at all.
     ///
-    /// # Errors The database's.
+    /// # Errors
+    /// The database's.
     pub async fn mend(&mut self, batch: Batch<'_>) -> Result<usize> {
         let Batch(orphans) = batch;
         let Some(first) = orphans.first() else { return Ok(0) };
