@@ -173,7 +173,7 @@ fn remains(now: DateTime<Utc>) -> Vec<Remainder> {
         ("point-in-time recovery; after a restore, erase the person again", until(RECOVERY_PERIOD)),
         ("tables restored from it, and exports: delete them, or erase the person there", None),
         ("the company, which belongs to the organization", None),
-        ("ids of the contact in the audit log and in logs, which hold no personal data", None),
+        ("ids of the contact in the audit log and in logs, without email, name or content", None),
     ]
     .map(|(what, until)| Remainder { what, until })
     .into()
