@@ -11,12 +11,12 @@
 //! **Rejected.** Sorting the files: it takes their size once more on the disk. A file that tells how far the command was: it
 //! can be wrong, and the table cannot.
 
-use std::collections::BTreeSet;
+mod lines;
+mod rejected;
+
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,16 +28,13 @@ use shared::repositories::Error;
 use shared::wire::{OnError, read_record};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use self::lines::{Batches, Line, Lines};
+use self::rejected::RejectedLines;
 use super::no_profile;
 use super::records::{CountsByType, Progress, RecordsTable};
 use crate::account::{Account, TableOptions};
 use crate::operator::{OutputOptions, inform};
 
-/// The most bytes of a line: more than an item of 400 KB takes, however it is escaped.
-const MAX_LINE_BYTES: u64 = 4_000_000;
-/// The most records and bytes that are stored together.
-const MAX_BATCH: usize = 100;
-const MAX_BATCH_BYTES: usize = 1_000_000;
 /// The most batches that are stored at once.
 const MAX_CONCURRENT_BATCHES: usize = 8;
 /// The attempts to store a batch, each of which retries for 25 seconds.
@@ -117,7 +114,7 @@ impl fmt::Display for Report {
 /// Runs the command.
 pub(super) async fn run(options: Options) -> Result<()> {
     let Options { org, files, dry_run, on_error, max_write_units, table, output } = options;
-    let mut import = Import::new(table.connect().await?, org, files, max_write_units);
+    let mut import = Import::new(table.connect().await?, org, files, max_write_units)?;
     let outcome = import.run(dry_run, on_error).await;
     output.print(&import.report)?;
     outcome
@@ -135,19 +132,11 @@ pub(super) struct Import {
     has_migrated_items: bool,
 }
 
-/// A line of a file, from 1, with its record.
-struct Line {
-    file: usize,
-    number: u64,
-    text: Vec<u8>,
-    record: Record,
-}
-
 impl Import {
-    pub(super) fn new(account: Account, org: OrgId, files: Vec<PathBuf>, max_write_units: NonZeroU32) -> Self {
-        let rejected = files.iter().map(|file| RejectedLines::beside(file)).collect();
+    pub(super) fn new(account: Account, org: OrgId, files: Vec<PathBuf>, max_write_units: NonZeroU32) -> Result<Self> {
+        let rejected = RejectedLines::beside(&files)?;
         let pacer = Pacer::new(max_write_units);
-        Self { account, org, files, rejected, pacer, report: Report::default(), has_migrated_items: false }
+        Ok(Self { account, org, files, rejected, pacer, report: Report::default(), has_migrated_items: false })
     }
 
     /// Validates the files, and stores their records unless it is a dry run.
@@ -307,138 +296,6 @@ fn type_of(text: &[u8]) -> Option<RecordType> {
         r#type: RecordType,
     }
     serde_json::from_slice(text).ok().map(|Typed { r#type }| r#type)
-}
-
-/// The lines of a file.
-struct Lines {
-    file: PathBuf,
-    reader: BufReader<File>,
-    number: u64,
-}
-
-impl Lines {
-    fn open(file: &Path) -> Result<Self> {
-        let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Ok(Self { file: file.to_owned(), reader: BufReader::with_capacity(1 << 16, opened), number: 0 })
-    }
-
-    /// The next line that is not blank, with its number, from 1.
-    fn next_line(&mut self) -> Result<Option<(u64, Vec<u8>)>> {
-        loop {
-            let mut text = Vec::new();
-            let mut limited = self.reader.by_ref().take(MAX_LINE_BYTES + 1);
-            let read = limited.read_until(b'\n', &mut text);
-            let len = read.with_context(|| format!("cannot read {}", self.file.display()))?;
-            if len == 0 {
-                return Ok(None);
-            }
-            self.number += 1;
-            if text.len() as u64 > MAX_LINE_BYTES {
-                bail!("{}: line {} is longer than 4 MB: each line holds one record", self.file.display(), self.number);
-            }
-            let text = text.trim_ascii();
-            if !text.is_empty() {
-                return Ok(Some((self.number, text.to_vec())));
-            }
-        }
-    }
-}
-
-/// The valid records of some types in all files, in batches.
-struct Batches<'a> {
-    files: &'a [PathBuf],
-    org: OrgId,
-    types: BTreeSet<RecordType>,
-    file: usize,
-    lines: Option<Lines>,
-}
-
-impl<'a> Batches<'a> {
-    fn new(files: &'a [PathBuf], org: OrgId, types: &[RecordType]) -> Self {
-        Self { files, org, types: types.iter().copied().collect(), file: 0, lines: None }
-    }
-
-    fn next_of_types(&mut self) -> Result<Option<Line>> {
-        while let Some(path) = self.files.get(self.file) {
-            let lines = match &mut self.lines {
-                Some(lines) => lines,
-                None => self.lines.insert(Lines::open(path)?),
-            };
-            let Some((number, text)) = lines.next_line()? else {
-                self.lines = None;
-                self.file += 1;
-                continue;
-            };
-            // Invalid lines were rejected when all were validated.
-            if let Ok(record) = read_record(&text, self.org)
-                && self.types.contains(&record.record_type())
-            {
-                return Ok(Some(Line { file: self.file, number, text, record }));
-            }
-        }
-        Ok(None)
-    }
-}
-
-impl Iterator for Batches<'_> {
-    type Item = Result<Vec<Line>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while batch.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
-            match self.next_of_types() {
-                Ok(Some(line)) => {
-                    bytes += line.text.len();
-                    batch.push(line);
-                }
-                Ok(None) => break,
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        if batch.is_empty() { None } else { Some(Ok(batch)) }
-    }
-}
-
-/// The lines of a file that are not stored, in a file beside it. They have the reason as one more member, which an import
-/// ignores, so that the file can be corrected and imported.
-struct RejectedLines {
-    path: PathBuf,
-    writer: Option<BufWriter<File>>,
-}
-
-impl RejectedLines {
-    fn beside(file: &Path) -> Self {
-        Self { path: file.with_extension("rejected.ndjson"), writer: None }
-    }
-
-    fn add(&mut self, number: u64, text: &[u8], reason: &str) -> Result<()> {
-        let context = || format!("cannot write {}", self.path.display());
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            None => self.writer.insert(BufWriter::new(File::create(&self.path).with_context(context)?)),
-        };
-        let written = match text.strip_prefix(b"{").map(<[u8]>::trim_ascii_start) {
-            Some(rest) => {
-                let reason = serde_json::to_string(&format!("line {number}: {reason}"))?;
-                let comma = if rest.starts_with(b"}") { "" } else { "," };
-                write!(writer, "{{\"rejected\":{reason}{comma}").and_then(|()| writer.write_all(rest))
-            }
-            None => writer.write_all(text),
-        };
-        written.and_then(|()| writer.write_all(b"\n")).with_context(context)
-    }
-
-    /// The path, if a line was rejected. The file of an earlier run is removed otherwise.
-    fn finish(&mut self) -> Result<Option<PathBuf>> {
-        if let Some(writer) = &mut self.writer {
-            writer.flush().with_context(|| format!("cannot write {}", self.path.display()))?;
-            return Ok(Some(self.path.clone()));
-        }
-        if self.path.exists() {
-            fs::remove_file(&self.path).with_context(|| format!("cannot remove {}", self.path.display()))?;
-        }
-        Ok(None)
-    }
 }
 
 /// Spaces out batches, so that they take no more write units per second than they may.

@@ -1,5 +1,9 @@
 //! The cut-over, rehearsed: what another platform has written is imported, and its clients go on.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use serde_json::{Value, json};
 use shared::RequestContext;
 use shared::auth::Principal;
@@ -102,7 +106,7 @@ impl Platform {
     }
 
     fn import(&self, account: Account, file: &Path) -> Import {
-        Import::new(account, self.org, vec![file.to_owned()], UNLIMITED)
+        Import::new(account, self.org, vec![file.to_owned()], UNLIMITED).unwrap()
     }
 }
 
@@ -297,10 +301,11 @@ async fn an_invalid_line_stops_all_or_is_left_out() {
     assert!(error.starts_with("2 lines are not valid, so nothing is written"), "{error}");
     assert!(table.authenticate(platform.key.in_clear()).await.is_err());
 
+    fs::remove_file(dir.0.join("lines.ndjson.rejected.ndjson")).unwrap();
     let mut skipped = platform.import(table.options.connect().await.unwrap(), &file);
     let error = skipped.run(false, OnError::Skip).await.unwrap_err().to_string();
     assert!(error.starts_with("2 lines are not stored"), "{error}");
-    let rejected = fs::read_to_string(dir.0.join("lines.rejected.ndjson")).unwrap();
+    let rejected = fs::read_to_string(dir.0.join("lines.ndjson.rejected.ndjson")).unwrap();
     let rejected: Vec<_> = rejected.lines().collect();
     assert!(
         rejected[0].starts_with(
@@ -311,6 +316,47 @@ async fn an_invalid_line_stops_all_or_is_left_out() {
     assert!(rejected[0].ends_with(r#","type":"contact","id":"x"}"#) && rejected[1] == "no JSON", "{rejected:?}");
     let total = skipped.report.records.total();
     assert_eq!(total.written, skipped.report.lines - 2);
+}
+
+#[tokio::test]
+async fn rejected_lines_are_written_to_new_files_of_their_own_which_only_the_operator_reads() {
+    let (table, dir) = (TestTable::new().await, TestDir::new());
+    let files = ["leads.001", "leads.002"].map(|name| dir.0.join(name));
+    for file in &files {
+        fs::write(file, file.display().to_string()).unwrap();
+    }
+
+    let mut import = Import::new(table.account, Uuid::new_v4().into(), files.to_vec(), UNLIMITED).unwrap();
+    import.run(false, OnError::Abort).await.unwrap_err();
+
+    for (file, rejected) in files.iter().zip(&import.report.rejected_files) {
+        assert_eq!(*rejected, PathBuf::from(format!("{}.rejected.ndjson", file.display())));
+        assert_eq!(fs::read_to_string(rejected).unwrap(), format!("{}\n", file.display()));
+        assert_eq!(fs::metadata(rejected).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert_eq!(import.report.rejected_files.len(), 2);
+}
+
+#[tokio::test]
+async fn an_import_that_would_overwrite_rejected_lines_does_not_begin() {
+    let (table, dir) = (TestTable::new().await, TestDir::new());
+    let [leads, rejected] = ["leads.ndjson", "leads.ndjson.rejected.ndjson"].map(|name| dir.0.join(name));
+    fs::write(&leads, "").unwrap();
+    fs::write(&rejected, "corrected").unwrap();
+
+    let exists = "exists already: import the lines that it has, then rename or remove it, and run the command again";
+    let both = "has the rejected lines of another file here: import the one without the other";
+    let cases = [
+        (vec![leads.clone()], format!("{} {exists}", rejected.display())),
+        (vec![leads.clone(), rejected.clone()], format!("{} {both}", rejected.display())),
+        (vec![leads.clone(), leads.clone()], format!("{} is named twice: name each file once", leads.display())),
+    ];
+    for (files, expected) in cases {
+        let account = table.options.connect().await.unwrap();
+        let refused = Import::new(account, Uuid::new_v4().into(), files, UNLIMITED).map(|_| ());
+        assert_eq!(refused.unwrap_err().to_string(), expected);
+    }
+    assert_eq!(fs::read_to_string(&rejected).unwrap(), "corrected");
 }
 
 #[tokio::test]
@@ -329,13 +375,13 @@ async fn an_import_overwrites_nothing_and_reports_what_it_refuses() {
     let more = dir.0.join("more.ndjson");
     fs::write(&more, format!("{other}\n{lost}\n")).unwrap();
     let files = vec![file, more];
-    let mut again = Import::new(table.options.connect().await.unwrap(), platform.org, files, UNLIMITED);
+    let mut again = Import::new(table.options.connect().await.unwrap(), platform.org, files, UNLIMITED).unwrap();
     let error = again.run(false, OnError::Abort).await.unwrap_err().to_string();
 
     assert!(error.starts_with("2 lines are not stored"), "{error}");
     let total = again.report.records.total();
     assert_eq!((total.written, total.already_there, total.refused), (0, again.report.lines - 2, 2));
-    let rejected = fs::read_to_string(dir.0.join("more.rejected.ndjson")).unwrap();
+    let rejected = fs::read_to_string(dir.0.join("more.ndjson.rejected.ndjson")).unwrap();
     assert!(rejected.contains("line 1: email belongs to another contact"), "{rejected}");
     assert!(rejected.contains("line 2: contact_id names no contact"), "{rejected}");
     let page = TimelinePage { filter: TimelineFilter::Any, page: 0, limit: 50, after: None };
