@@ -39,6 +39,11 @@ impl OutputOptions {
 }
 
 impl ConfirmOptions {
+    /// Fails if a question could not be answered, for a command that takes its time before it asks.
+    pub(crate) fn ensure_answerable(self) -> Result<()> {
+        self.ensure_answerable_on(io::stdin().is_terminal())
+    }
+
     /// Asks on the terminal whether to go on; anything but `yes` is an error.
     pub(crate) fn ask(self, question: &str) -> Result<()> {
         let stdin = io::stdin();
@@ -50,11 +55,17 @@ impl ConfirmOptions {
         if self.yes {
             return Ok(());
         }
-        ensure!(is_terminal, "nothing is changed: there is no terminal to ask on, so pass --yes to confirm");
+        self.ensure_answerable_on(is_terminal)?;
         inform(&format!("{question} Type yes to confirm:"));
         let mut line = String::new();
         input.read_line(&mut line).context("cannot read from the terminal")?;
         ensure!(line.trim().eq_ignore_ascii_case("yes"), "nothing is changed: it was not confirmed");
+        Ok(())
+    }
+
+    fn ensure_answerable_on(self, is_terminal: bool) -> Result<()> {
+        let is_answerable = self.yes || is_terminal;
+        ensure!(is_answerable, "nothing is changed: there is no terminal to ask on, so pass --yes to confirm");
         Ok(())
     }
 }
@@ -117,8 +128,10 @@ mod tests {
     fn a_script_has_to_confirm_by_an_option() {
         let ask = |yes| ConfirmOptions { yes }.ask_on(&mut "yes\n".as_bytes(), false, "Delete it?");
         assert!(ask(true).is_ok());
+        assert!(ConfirmOptions { yes: true }.ensure_answerable_on(false).is_ok());
         let error = "nothing is changed: there is no terminal to ask on, so pass --yes to confirm";
         assert_eq!(ask(false).unwrap_err().to_string(), error);
+        assert_eq!(ConfirmOptions::default().ensure_answerable_on(false).unwrap_err().to_string(), error);
     }
 
     #[test]

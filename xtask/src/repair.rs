@@ -7,11 +7,10 @@
 mod progress;
 mod report;
 
-use std::io::{self, IsTerminal};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use shared::App;
 use shared::domain::{Id, InvalidValue, OrgId};
 use shared::repositories::repair::{Repair, RepairLimits, batches};
@@ -19,6 +18,7 @@ use shared::repositories::repair::{Repair, RepairLimits, batches};
 use self::progress::Progress;
 use self::report::Report;
 use crate::account::TableOptions;
+use crate::operator::ConfirmOptions;
 
 /// The time limit of a call with its retries: longer than a request's, since a throttled table recovers within a
 /// minute.
@@ -26,6 +26,7 @@ const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The options of `cargo xtask repair`.
 #[derive(clap::Args)]
+#[command(mut_arg("yes", |yes| yes.requires("apply")))]
 pub(crate) struct Options {
     #[command(flatten)]
     table: TableOptions,
@@ -35,9 +36,8 @@ pub(crate) struct Options {
     /// Delete what is found, after a question; without it, nothing is written
     #[arg(long)]
     apply: bool,
-    /// Delete without a question
-    #[arg(long, requires = "apply")]
-    yes: bool,
+    #[command(flatten)]
+    confirm: ConfirmOptions,
     /// The capacity units to consume per second at most, in reads, and later in writes
     ///
     /// 100 is 3 % of what one partition of the table can read, and reads a million items of 500 bytes, with their
@@ -56,10 +56,9 @@ fn parse_org_id(text: &str) -> Result<OrgId, InvalidValue> {
 /// Scans the table, prints what was found, deletes the orphans if that is wanted, and prints what was done.
 #[expect(clippy::print_stdout, reason = "the output of the command")]
 pub(crate) async fn run(options: Options) -> Result<()> {
-    ensure!(
-        !options.apply || options.yes || io::stdin().is_terminal(),
-        "--apply asks before it deletes, and there is no terminal to ask: add --yes"
-    );
+    if options.apply {
+        options.confirm.ensure_answerable()?;
+    }
     let account = options.table.connect().await?;
     let mut repair = start(&account.app, &options);
     let mut report = Report::new(options.table.table());
@@ -68,7 +67,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         println!("{}", report.findings());
     }
     if outcome.is_ok() && options.apply {
-        outcome = apply(&mut repair, &mut report, options.yes, confirm).await;
+        outcome = apply(&mut repair, &mut report, |question| options.confirm.ask(question)).await;
     }
     report.consumed = repair.consumed_capacity();
     println!("{}", if options.json { report.to_json()? } else { report.outcome() });
@@ -85,17 +84,13 @@ async fn scan(repair: &mut Repair, report: &mut Report) -> Result<()> {
     scanned.with_context(|| format!("cannot read the table {} to its end; nothing was deleted", report.table))
 }
 
-/// Deletes the orphans if the operator confirms it. After an error, the report has what was deleted until then.
-async fn apply(
-    repair: &mut Repair,
-    report: &mut Report,
-    is_confirmed: bool,
-    confirm: impl FnOnce(usize, &str) -> Result<bool>,
-) -> Result<()> {
+/// Deletes the orphans, after a question. After an error, the report has what was deleted until then.
+async fn apply(repair: &mut Repair, report: &mut Report, ask: impl FnOnce(&str) -> Result<()>) -> Result<()> {
     let orphans = report.orphans.len();
-    if orphans == 0 || !(is_confirmed || confirm(orphans, &report.table)?) {
+    if orphans == 0 {
         return Ok(());
     }
+    ask(&format!("Delete these {orphans} items of the table {}?", report.table))?;
     let mended = mend(repair, report).await;
     mended.with_context(|| format!("cannot delete all orphans of the table {}; call the command again", report.table))
 }
@@ -131,17 +126,9 @@ async fn mend(repair: &mut Repair, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Asks whether to delete.
-#[expect(clippy::print_stderr, reason = "a question is not part of the output")]
-fn confirm(orphans: usize, table: &str) -> Result<bool> {
-    eprint!("Delete these {orphans} items of the table {table}? Type yes: ");
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).context("cannot read the answer")?;
-    Ok(answer.trim() == "yes")
-}
-
 #[cfg(test)]
 mod tests {
+    use anyhow::bail;
     use clap::Parser;
     use serde_json::{Value, json};
     use shared::domain::{ActivityId, ContactId, Email};
@@ -182,20 +169,22 @@ mod tests {
         test
     }
 
-    /// Scans and deletes with these arguments, and returns the report and the number that was asked about.
-    async fn run(test: &TestApp, arguments: &[&str], answer: bool) -> (Report, Option<usize>) {
+    /// Scans and deletes with these arguments, and returns the report and the question, which is answered by `answer`.
+    async fn run(test: &TestApp, arguments: &[&str], answer: fn() -> Result<()>) -> (Report, Result<Option<String>>) {
         let options = parse(arguments).unwrap();
         let (mut report, mut asked) = (Report::new("contacts"), None);
-        let confirm = |orphans, _: &str| {
-            asked = Some(orphans);
-            Ok(answer)
+        let ask = |question: &str| {
+            asked = Some(question.to_owned());
+            answer()
         };
         let mut repair = start(&test.app, &options);
         scan(&mut repair, &mut report).await.unwrap();
-        if options.apply {
-            apply(&mut repair, &mut report, options.yes, confirm).await.unwrap();
-        }
-        (report, asked)
+        let outcome = if options.apply { apply(&mut repair, &mut report, ask).await } else { Ok(()) };
+        (report, outcome.map(|()| asked))
+    }
+
+    fn confirmed() -> Result<()> {
+        Ok(())
     }
 
     #[tokio::test]
@@ -203,7 +192,7 @@ mod tests {
         let test = test_app().await;
         let before = test.items().await;
 
-        let (report, asked) = run(&test, &[], true).await;
+        let (report, asked) = run(&test, &[], confirmed).await;
 
         let (org, scanned) = (test.org.org_id, before.len());
         let expected = format!(
@@ -223,7 +212,7 @@ activity             2         0
             report.outcome(),
             "Nothing was deleted. Delete the 3 orphans with --apply.\n0.0 read units and 0.0 write units were consumed."
         );
-        assert_eq!(asked, None);
+        assert_eq!(asked.unwrap(), None);
         assert_eq!(test.items().await, before);
     }
 
@@ -232,27 +221,29 @@ activity             2         0
         let test = test_app().await;
         let before = test.items().await;
 
-        let (report, asked) = run(&test, &["--apply"], false).await;
-        assert_eq!((report.deleted, asked), (0, Some(3)));
+        let (report, declined) = run(&test, &["--apply"], || bail!("nothing is changed: it was not confirmed")).await;
+        assert_eq!(declined.unwrap_err().to_string(), "nothing is changed: it was not confirmed");
+        assert!(report.outcome().starts_with("Nothing was deleted."), "{}", report.outcome());
         assert_eq!(test.items().await, before);
 
-        let (report, asked) = run(&test, &["--apply"], true).await;
-        assert_eq!((report.deleted, report.kept, asked), (3, 0, Some(3)));
+        let (report, asked) = run(&test, &["--apply"], confirmed).await;
+        assert_eq!(asked.unwrap().as_deref(), Some("Delete these 3 items of the table contacts?"));
+        assert_eq!((report.deleted, report.kept), (3, 0));
         assert_eq!(test.items().await.len(), before.len() - 3);
         assert!(report.outcome().starts_with("3 orphans were deleted.\n"), "{}", report.outcome());
 
-        let (report, asked) = run(&test, &["--apply"], true).await;
-        assert_eq!((report.orphans.len(), asked), (0, None));
+        let (report, asked) = run(&test, &["--apply"], confirmed).await;
+        assert_eq!((report.orphans.len(), asked.unwrap()), (0, None));
         assert!(report.outcome().starts_with("There is nothing to delete.\n"), "{}", report.outcome());
     }
 
     #[tokio::test]
-    async fn with_yes_nothing_is_asked_and_the_json_has_the_whole_result() {
+    async fn the_json_has_the_whole_result() {
         let test = test_app().await;
         let org = test.org.org_id;
         let scanned = test.items().await.len();
 
-        let (report, asked) = run(&test, &["--apply", "--yes", "--org", &org.to_string()], false).await;
+        let (report, _) = run(&test, &["--apply", "--org", &org.to_string()], confirmed).await;
 
         let contact = absent().to_string();
         let hash = "8c87b489ce35cf2e2f39f80e282cb2e804932a56a213983eeeb428407d43b52d";
@@ -276,7 +267,6 @@ activity             2         0
             "write_units": 0.0,
         });
         assert_eq!(serde_json::from_str::<Value>(&report.to_json().unwrap()).unwrap(), expected);
-        assert_eq!(asked, None);
     }
 
     #[test]
@@ -284,5 +274,6 @@ activity             2         0
         for arguments in [&["--yes"][..], &["--max-read-units", "0"], &["--org", "42"]] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }
+        assert!(parse(&["--apply", "--yes"]).unwrap().confirm.yes);
     }
 }
