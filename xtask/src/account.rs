@@ -245,6 +245,11 @@ pub(crate) mod tests {
             Self { _engine: engine, options, account, table, config }
         }
 
+        /// The options of a table that does not exist.
+        pub(crate) fn nowhere(&self) -> TableOptions {
+            TableOptions { table: "nowhere".to_owned(), ..self.options.clone() }
+        }
+
         /// The caller of a request with this key, to a function that has cached nothing.
         pub(crate) async fn authenticate(&self, key: &str) -> Result<(RequestContext, Principal), AuthError> {
             let app = App::new(&self.config);
@@ -308,8 +313,7 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn a_missing_table_is_named() {
         let table = TestTable::new().await;
-        let nowhere = TableOptions { table: "nowhere".to_owned(), ..table.options };
-        let error = format!("{:#}", nowhere.connect().await.unwrap().all_organizations().await.unwrap_err());
+        let error = format!("{:#}", table.nowhere().connect().await.unwrap().all_organizations().await.unwrap_err());
         assert!(error.starts_with("cannot use the table nowhere: "), "{error}");
         assert!(error.contains("ResourceNotFoundException") && !error.contains('\n'), "{error}");
     }

@@ -105,7 +105,11 @@ impl fmt::Display for Report {
             writeln!(f, "not stored, with the reasons: {}", file.display())?;
         }
         if self.dry_run {
-            writeln!(f, "Nothing was written: this was a dry run.")?;
+            writeln!(f, "Nothing was written: this was a dry run. It did not see which emails stored contacts have,")?;
+            writeln!(
+                f,
+                "nor references to contacts, campaigns and imports that exist neither in the table nor in the files."
+            )?;
         }
         Ok(())
     }
@@ -153,7 +157,12 @@ impl Import {
     }
 
     async fn validate_and_store(&mut self, dry_run: bool, on_error: OnError) -> Result<()> {
+        // Before the files are read, so that a wrong table is noticed at once.
+        let (ctx, operator) = self.account.call(self.org);
+        let stored = self.account.of_table(ctx.organizations(&operator).get().await)?;
         self.validate()?;
+        let is_in_files = self.report.records.0.contains_key(&RecordType::Organization);
+        ensure!(stored.is_some() || is_in_files, no_profile(self.org));
         let invalid = self.report.rejected();
         if dry_run {
             return Ok(());

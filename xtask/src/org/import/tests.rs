@@ -319,14 +319,37 @@ async fn an_invalid_line_stops_all_or_is_left_out() {
 }
 
 #[tokio::test]
+async fn a_dry_run_notices_a_missing_organization_and_a_missing_table() {
+    let (table, dir) = (TestTable::new().await, TestDir::new());
+    let platform = Platform::new(1);
+    let (all, contact) = (platform.write(&dir.0), dir.0.join("contact.ndjson"));
+    fs::write(&contact, platform.contacts[0].to_string()).unwrap();
+
+    let mut complete = platform.import(table.options.connect().await.unwrap(), &all);
+    complete.run(true, OnError::Abort).await.unwrap();
+    let report = complete.report.to_string();
+    assert!(report.contains("It did not see which emails stored contacts have"), "{report}");
+    let unknown = platform.import(table.options.connect().await.unwrap(), &contact).run(true, OnError::Abort).await;
+    let unreachable = platform.import(table.nowhere().connect().await.unwrap(), &all).run(true, OnError::Abort).await;
+
+    assert_eq!(unknown.unwrap_err().to_string(), no_profile(platform.org));
+    assert!(unreachable.unwrap_err().to_string().starts_with("cannot use the table nowhere"));
+    let (ctx, operator) = table.account.call(platform.org);
+    assert_eq!(ctx.organizations(&operator).get().await.unwrap(), None, "a dry run writes nothing");
+}
+
+#[tokio::test]
 async fn rejected_lines_are_written_to_new_files_of_their_own_which_only_the_operator_reads() {
     let (table, dir) = (TestTable::new().await, TestDir::new());
     let files = ["leads.001", "leads.002"].map(|name| dir.0.join(name));
     for file in &files {
         fs::write(file, file.display().to_string()).unwrap();
     }
+    let org: OrgId = Uuid::new_v4().into();
+    let (ctx, operator) = table.account.call(org);
+    ctx.organizations(&operator).create("Acme".parse().unwrap()).await.unwrap();
 
-    let mut import = Import::new(table.account, Uuid::new_v4().into(), files.to_vec(), UNLIMITED).unwrap();
+    let mut import = Import::new(table.account, org, files.to_vec(), UNLIMITED).unwrap();
     import.run(false, OnError::Abort).await.unwrap_err();
 
     for (file, rejected) in files.iter().zip(&import.report.rejected_files) {
