@@ -5,40 +5,33 @@
 //!
 //! **Approach.** Every record becomes the items that the API would have written, on the condition that they do not exist. So a
 //! second run stores what is missing, and changes nothing that a client has changed since. A contact is one transaction with the
-//! lock of its email, its memberships and nothing else; as many contacts as fit share one. Companies exist before their
-//! contacts. An activity or a lead is one conditional put, after a read that its contact and its campaign exist.
+//! lock of its email and its memberships (see `transfer/contacts.rs`). Companies exist before their contacts. An activity or a lead is one
+//! conditional put, after a read that its contact and its campaign exist.
 //!
 //! **Rejected.** Plain puts (`BatchWriteItem`): half the price, but a second run would undo what clients did. A file of what is
 //! done: the table knows it.
 //!
-//! **If this is changed.** The memberships that do not fit into a contact's transaction are written before it: a contact that
-//! exists is taken for complete.
+//! **If this is changed.** A child that is written before its parent is an orphan until then, and a repair at the same time
+//! deletes it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod contacts;
+
+use std::collections::{HashMap, HashSet};
 
 use super::{
-    Activities, Campaigns, Contacts, Error, Leads, OrgTable, Organizations, Result, activities, api_keys, contacts,
-    imports, leads, listing,
+    Activities, Campaigns, Error, Leads, OrgTable, Organizations, Result, activities, api_keys, imports, leads, listing,
 };
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{
-    Activity, ApiKey, AuditAction, Campaign, CompanyName, Contact, ContactId, ImportId, Kind, LeadMagnet, LeadMagnetId,
-    Record, RecordOutcome, RecordRefusal,
+    Activity, ApiKey, AuditAction, Campaign, ContactId, LeadMagnet, LeadMagnetId, Record, RecordOutcome, RecordRefusal,
 };
 use crate::dynamodb::Conditional;
 use crate::dynamodb::item::{Item, ItemType, decode, key_of, sort_key};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::QueryOptions;
-use crate::dynamodb::transaction::MAX_ITEMS;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-/// The most bytes of the contacts of one transaction, below DynamoDB's 4 MB.
-const MAX_TRANSACTION_BYTES: usize = 3_000_000;
-/// The bytes of a contact beside those of [`Contact::growing_len`], at most.
-const OTHER_BYTES: usize = 5_000;
-/// The most memberships in the transaction of their contact.
-const MAX_MEMBERSHIPS: usize = 90;
 /// The most writes that are in flight at once.
 const MAX_CONCURRENT_WRITES: usize = 32;
 
@@ -55,14 +48,6 @@ pub struct Exported {
     pub records: Vec<Record>,
     /// The position after which there may be more; `None` at the end.
     pub next: Option<String>,
-}
-
-/// The items of a contact whose condition can fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Contact,
-    EmailLock,
-    Unconditional,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,105 +152,6 @@ impl Transfer {
         }
     }
 
-    async fn store_contacts(&self, mut contacts: Vec<(usize, &Contact)>) -> Result<Vec<(usize, RecordOutcome)>> {
-        let org = self.table.org;
-        let contact_keys: Vec<_> = contacts.iter().map(|(_, contact)| keys::contact(org, contact.id)).collect();
-        let existing = self.table.client.existing_keys(&contact_keys).await?;
-        let mut outcomes = Vec::with_capacity(contacts.len());
-        contacts.retain(|(index, contact)| {
-            let exists = existing.contains(&keys::contact(org, contact.id));
-            if exists {
-                outcomes.push((*index, RecordOutcome::AlreadyThere));
-            }
-            !exists
-        });
-        let missing = self.missing_imports(contacts.iter().flat_map(|(_, contact)| &contact.import_ids)).await?;
-        contacts.retain(|(index, contact)| {
-            let is_complete = missing.is_disjoint(&contact.import_ids);
-            if !is_complete {
-                outcomes.push((*index, RecordOutcome::Refused(RecordRefusal::NoImport)));
-            }
-            is_complete
-        });
-        let companies: Vec<&CompanyName> =
-            contacts.iter().filter_map(|(_, contact)| contact.details.company.as_ref()).collect();
-        self.table.ensure_companies(companies).await?;
-        while !contacts.is_empty() {
-            let chunk = next_transaction(&mut contacts);
-            self.commit_contacts(chunk, &mut outcomes).await?;
-        }
-        Ok(outcomes)
-    }
-
-    /// Those of these imports that do not exist.
-    async fn missing_imports(&self, ids: impl Iterator<Item = &ImportId>) -> Result<BTreeSet<ImportId>> {
-        let mut missing = BTreeSet::new();
-        for id in ids.copied().collect::<BTreeSet<_>>() {
-            match self.table.ensure_import(id).await {
-                Ok(()) => {}
-                Err(Error::NotFound(Kind::Import)) => {
-                    missing.insert(id);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(missing)
-    }
-
-    /// Stores contacts in one transaction, and again without those that it refuses.
-    async fn commit_contacts(
-        &self,
-        mut chunk: Vec<(usize, &Contact)>,
-        outcomes: &mut Vec<(usize, RecordOutcome)>,
-    ) -> Result<()> {
-        let all_contacts = Contacts { table: self.table.clone() };
-        while !chunk.is_empty() {
-            let mut transaction = self.table.client.transaction();
-            for (index, contact) in &chunk {
-                let memberships = self.fitting_memberships(contact).await?;
-                transaction.put_new((*index, Part::Contact), contacts::to_item(contact)?);
-                let lock = all_contacts.lock_item(&contact.details.email, contact.id)?;
-                transaction.put_new((*index, Part::EmailLock), lock);
-                for membership in memberships {
-                    transaction.put((*index, Part::Unconditional), membership);
-                }
-            }
-            let Conditional::Refused(refused) = self.table.client.commit(transaction).await? else {
-                outcomes.extend(chunk.iter().map(|(index, _)| (*index, RecordOutcome::Written)));
-                return Ok(());
-            };
-            chunk.retain(|(index, _)| {
-                let outcome = if refused.contains(&(*index, Part::Contact)) {
-                    RecordOutcome::AlreadyThere
-                } else if refused.contains(&(*index, Part::EmailLock)) {
-                    RecordOutcome::Refused(RecordRefusal::EmailTaken)
-                } else {
-                    return true;
-                };
-                outcomes.push((*index, outcome));
-                false
-            });
-        }
-        Ok(())
-    }
-
-    /// The memberships of a contact that fit into its transaction, after the others are stored.
-    async fn fitting_memberships(&self, contact: &Contact) -> Result<Vec<Item>> {
-        let contacts = Contacts { table: self.table.clone() };
-        let memberships = contact.import_ids.iter().map(|import_id| contacts.membership_item(*import_id, contact.id));
-        let mut memberships = memberships.collect::<Result<Vec<_>>>()?;
-        let others = memberships.split_off(memberships.len().min(MAX_MEMBERSHIPS));
-        for chunk in others.chunks(MAX_ITEMS) {
-            let mut transaction = self.table.client.transaction();
-            for membership in chunk {
-                transaction.put((), membership.clone());
-            }
-            // Puts without a condition cannot be refused.
-            let (Conditional::Applied(()) | Conditional::Refused(_)) = self.table.client.commit(transaction).await?;
-        }
-        Ok(memberships)
-    }
-
     async fn store_children(&self, children: Vec<Child>) -> Result<Vec<(usize, RecordOutcome)>> {
         let client = &self.table.client;
         let parents: HashSet<_> =
@@ -285,23 +171,6 @@ impl Transfer {
             .try_collect()
             .await
     }
-}
-
-/// Takes the contacts of the next transaction, each with another id and another email.
-fn next_transaction<'a>(contacts: &mut Vec<(usize, &'a Contact)>) -> Vec<(usize, &'a Contact)> {
-    let (mut items, mut bytes, mut count) = (0, 0, 0);
-    let (mut ids, mut emails) = (HashSet::new(), HashSet::new());
-    for (_, contact) in contacts.iter() {
-        items += 2 + contact.import_ids.len().min(MAX_MEMBERSHIPS);
-        bytes += contact.growing_len() + OTHER_BYTES;
-        let is_distinct = ids.insert(contact.id) && emails.insert(contact.details.email.as_str());
-        if count > 0 && (items > MAX_ITEMS || bytes > MAX_TRANSACTION_BYTES || !is_distinct) {
-            break;
-        }
-        count += 1;
-    }
-    let others = contacts.split_off(count);
-    std::mem::replace(contacts, others)
 }
 
 /// Reads.

@@ -13,4 +13,5 @@ mod races;
 mod rate_limits;
 mod repair;
 mod timeline;
+mod transfer;
 mod updated_at;

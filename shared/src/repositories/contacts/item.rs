@@ -78,7 +78,7 @@ pub(in crate::repositories) fn to_item(contact: &Contact) -> Result<Item> {
 }
 
 /// Reads a contact from its item.
-pub(super) fn from_item(mut item: Item) -> Result<Contact> {
+pub(in crate::repositories) fn from_item(mut item: Item) -> Result<Contact> {
     let key = key_of(&item).and_then(|key| keys::parse_contact(&key));
     let (org_id, id) = key.ok_or_else(|| unreadable(&item, ItemType::Contact))?;
     let object = item.remove(ENRICHMENT).as_ref().and_then(value_to_object);
