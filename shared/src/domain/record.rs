@@ -72,6 +72,12 @@ pub enum RecordRefusal {
     /// The key is stored for another organization.
     #[error("sha256 is that of a key of another organization")]
     KeyOfAnotherOrganization,
+    /// Another key has the id.
+    #[error("id is that of another key")]
+    KeyIdTaken,
+    /// A client or an operator has deleted the item within the last minutes.
+    #[error("id names an item that has just been deleted")]
+    Deleted,
     /// The organization has as many active campaigns as it may have.
     #[error("status would be that of one more than 1,000 active campaigns")]
     TooManyActiveCampaigns,

@@ -4,7 +4,8 @@
 //! killed at any point and run again, while clients use what is there already.
 //!
 //! **Approach.** Every record becomes the items that the API would have written, on the condition that they do not exist. So a
-//! second run stores what is missing, and changes nothing that a client has changed since. A contact is one transaction with the
+//! second run stores what is missing, and changes nothing that a client has changed since. What has a tombstone was just deleted
+//! and is refused; once the tombstone is gone, a second run cannot tell it from what was never stored. A contact is one transaction with the
 //! lock of its email and its memberships (see `transfer/contacts.rs`). Companies exist before their contacts. An activity or a lead is one
 //! conditional put, after a read that its contact and its campaign exist.
 //!
@@ -18,19 +19,21 @@ mod contacts;
 
 use std::collections::{HashMap, HashSet};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+
 use super::{
     Activities, Campaigns, Error, Leads, OrgTable, Organizations, Result, activities, api_keys, imports, leads, listing,
 };
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{
-    Activity, ApiKey, AuditAction, Campaign, ContactId, LeadMagnet, LeadMagnetId, Record, RecordOutcome, RecordRefusal,
+    Activity, ApiKey, AuditAction, Campaign, CampaignId, ContactId, LeadMagnet, LeadMagnetId, Record, RecordOutcome,
+    RecordRefusal,
 };
-use crate::dynamodb::Conditional;
 use crate::dynamodb::item::{Item, ItemType, decode, key_of, sort_key};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::QueryOptions;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use crate::dynamodb::{Conditional, Parent};
 
 /// The most writes that are in flight at once.
 const MAX_CONCURRENT_WRITES: usize = 32;
@@ -51,7 +54,7 @@ pub struct Exported {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum KeyPart {
+enum TransactionItem {
     ApiKey,
     AuditEntry,
 }
@@ -111,6 +114,9 @@ impl Transfer {
             }
             Record::ApiKey(hash, key) => return self.store_key(hash, key).await,
             Record::Company(company) => self.table.restore_company(company).await?,
+            Record::Import(import) if self.is_deleted(Parent::Import(import.id)).await? => {
+                return Ok(RecordOutcome::Refused(RecordRefusal::Deleted));
+            }
             Record::Import(import) => {
                 let outcome = self.table.client.put_new(imports::to_item(import)?).await?;
                 matches!(outcome, Conditional::Applied(()))
@@ -126,9 +132,15 @@ impl Transfer {
 
     async fn store_key(&self, hash: &ApiKeyHash, key: &ApiKey) -> Result<RecordOutcome> {
         let client = &self.table.client;
+        // A key is revoked by its id, which must not name two.
+        let same_id = keys::api_key_by_id(self.table.org, key.id);
+        let found = client.query_index(&GSI1, &same_id, None, QueryOptions::default()).await?;
+        if found.entries.iter().any(|entry| entry.key != keys::api_key(hash)) {
+            return Ok(RecordOutcome::Refused(RecordRefusal::KeyIdTaken));
+        }
         let mut transaction = client.transaction();
-        transaction.put_new(KeyPart::ApiKey, api_keys::to_item(hash, key)?);
-        transaction.put(KeyPart::AuditEntry, self.table.audit_entry(AuditAction::ApiKeyCreated, key.id)?);
+        transaction.put_new(TransactionItem::ApiKey, api_keys::to_item(hash, key)?);
+        transaction.put(TransactionItem::AuditEntry, self.table.audit_entry(AuditAction::ApiKeyCreated, key.id)?);
         if let Conditional::Applied(()) = client.commit(transaction).await? {
             return Ok(RecordOutcome::Written);
         }
@@ -142,14 +154,28 @@ impl Transfer {
     }
 
     async fn store_campaign(&self, campaign: &Campaign, lead_magnet: Option<&LeadMagnet>) -> Result<RecordOutcome> {
-        if self.table.client.get(&keys::campaign(self.table.org, campaign.id)).await?.is_some() {
+        if self.has_campaign(campaign.id).await? {
             return Ok(RecordOutcome::AlreadyThere);
+        }
+        if self.is_deleted(Parent::Campaign(campaign.id)).await? {
+            return Ok(RecordOutcome::Refused(RecordRefusal::Deleted));
         }
         match (Campaigns { table: self.table.clone() }).create(campaign, lead_magnet, None).await {
             Ok(()) => Ok(RecordOutcome::Written),
             Err(Error::TooManyActiveCampaigns) => Ok(RecordOutcome::Refused(RecordRefusal::TooManyActiveCampaigns)),
+            // The files hold it twice, and the other one came first.
+            Err(_) if self.has_campaign(campaign.id).await? => Ok(RecordOutcome::AlreadyThere),
             Err(error) => Err(error),
         }
+    }
+
+    async fn has_campaign(&self, id: CampaignId) -> Result<bool> {
+        Ok(self.table.client.get(&keys::campaign(self.table.org, id)).await?.is_some())
+    }
+
+    /// Whether this parent was deleted within the lifetime of its tombstone: the worker may be deleting its children.
+    async fn is_deleted(&self, parent: Parent) -> Result<bool> {
+        Ok(self.table.client.get(&parent.tombstone(self.table.org)).await?.is_some())
     }
 
     async fn store_children(&self, children: Vec<Child>) -> Result<Vec<(usize, RecordOutcome)>> {

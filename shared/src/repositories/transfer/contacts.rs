@@ -12,7 +12,7 @@ use super::Transfer;
 use crate::domain::{CompanyName, Contact, ContactId, ImportId, Kind, RecordOutcome, RecordRefusal};
 use crate::dynamodb::expression::Condition;
 use crate::dynamodb::transaction::MAX_ITEMS;
-use crate::dynamodb::{Conditional, keys};
+use crate::dynamodb::{Conditional, Parent, keys};
 use crate::repositories::{Contacts, Error, Result, contacts};
 
 /// The most bytes of the contacts of one transaction, below DynamoDB's 4 MB.
@@ -24,7 +24,7 @@ const MAX_MEMBERSHIPS: usize = 90;
 
 /// The items of a contact whose condition can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum TransactionItem {
     Contact,
     EmailLock,
     Unconditional,
@@ -36,6 +36,9 @@ impl Transfer {
         let org = self.table.org;
         let contact_keys: Vec<_> = contacts.iter().map(|(_, contact)| keys::contact(org, contact.id)).collect();
         let existing = self.table.client.existing_keys(&contact_keys).await?;
+        let tombstone = |contact: &Contact| Parent::Contact(contact.id).tombstone(org);
+        let tombstones: Vec<_> = contacts.iter().map(|(_, contact)| tombstone(contact)).collect();
+        let deleted = self.table.client.existing_keys(&tombstones).await?;
         let is_stored = |contact: &Contact| existing.contains(&keys::contact(org, contact.id));
         let (stored, mut contacts): (Vec<_>, Vec<_>) =
             contacts.into_iter().partition(|(_, contact)| is_stored(contact));
@@ -43,6 +46,10 @@ impl Transfer {
         self.complete_contacts(stored.into_iter().map(|(_, contact)| contact).collect()).await?;
         let missing = self.missing_imports(contacts.iter().flat_map(|(_, contact)| &contact.import_ids)).await?;
         contacts.retain(|(index, contact)| {
+            if deleted.contains(&tombstone(contact)) {
+                outcomes.push((*index, RecordOutcome::Refused(RecordRefusal::Deleted)));
+                return false;
+            }
             let is_complete = missing.is_disjoint(&contact.import_ids);
             if !is_complete {
                 outcomes.push((*index, RecordOutcome::Refused(RecordRefusal::NoImport)));
@@ -84,12 +91,12 @@ impl Transfer {
         while !chunk.is_empty() {
             let mut transaction = self.table.client.transaction();
             for (index, contact) in &chunk {
-                transaction.put_new((*index, Part::Contact), contacts::to_item(contact)?);
+                transaction.put_new((*index, TransactionItem::Contact), contacts::to_item(contact)?);
                 let lock = all_contacts.lock_item(&contact.details.email, contact.id)?;
-                transaction.put_new((*index, Part::EmailLock), lock);
+                transaction.put_new((*index, TransactionItem::EmailLock), lock);
                 for import_id in contact.import_ids.iter().take(MAX_MEMBERSHIPS) {
                     let membership = all_contacts.membership_item(*import_id, contact.id)?;
-                    transaction.put((*index, Part::Unconditional), membership);
+                    transaction.put((*index, TransactionItem::Unconditional), membership);
                 }
             }
             let Conditional::Refused(refused) = self.table.client.commit(transaction).await? else {
@@ -100,9 +107,9 @@ impl Transfer {
                 return Ok(());
             };
             chunk.retain(|(index, _)| {
-                let outcome = if refused.contains(&(*index, Part::Contact)) {
+                let outcome = if refused.contains(&(*index, TransactionItem::Contact)) {
                     RecordOutcome::AlreadyThere
-                } else if refused.contains(&(*index, Part::EmailLock)) {
+                } else if refused.contains(&(*index, TransactionItem::EmailLock)) {
                     RecordOutcome::Refused(RecordRefusal::EmailTaken)
                 } else {
                     return true;
