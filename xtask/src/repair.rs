@@ -128,7 +128,7 @@ async fn mend(repair: &mut Repair, report: &mut Report) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::bail;
+    use anyhow::anyhow;
     use clap::Parser;
     use serde_json::{Value, json};
     use shared::domain::{ActivityId, ContactId, Email};
@@ -170,12 +170,12 @@ mod tests {
     }
 
     /// Scans and deletes with these arguments, and returns the report and the question, which is answered by `answer`.
-    async fn run(test: &TestApp, arguments: &[&str], answer: fn() -> Result<()>) -> (Report, Result<Option<String>>) {
+    async fn run(test: &TestApp, arguments: &[&str], answer: Result<()>) -> (Report, Result<Option<String>>) {
         let options = parse(arguments).unwrap();
         let (mut report, mut asked) = (Report::new("contacts"), None);
         let ask = |question: &str| {
             asked = Some(question.to_owned());
-            answer()
+            answer
         };
         let mut repair = start(&test.app, &options);
         scan(&mut repair, &mut report).await.unwrap();
@@ -183,16 +183,12 @@ mod tests {
         (report, outcome.map(|()| asked))
     }
 
-    fn confirmed() -> Result<()> {
-        Ok(())
-    }
-
     #[tokio::test]
     async fn without_apply_the_orphans_are_listed_and_kept() {
         let test = test_app().await;
         let before = test.items().await;
 
-        let (report, asked) = run(&test, &[], confirmed).await;
+        let (report, asked) = run(&test, &[], Ok(())).await;
 
         let (org, scanned) = (test.org.org_id, before.len());
         let expected = format!(
@@ -221,18 +217,18 @@ activity             2         0
         let test = test_app().await;
         let before = test.items().await;
 
-        let (report, declined) = run(&test, &["--apply"], || bail!("nothing is changed: it was not confirmed")).await;
-        assert_eq!(declined.unwrap_err().to_string(), "nothing is changed: it was not confirmed");
+        let (report, declined) = run(&test, &["--apply"], Err(anyhow!("it was not confirmed"))).await;
+        assert_eq!(declined.unwrap_err().to_string(), "it was not confirmed");
         assert!(report.outcome().starts_with("Nothing was deleted."), "{}", report.outcome());
         assert_eq!(test.items().await, before);
 
-        let (report, asked) = run(&test, &["--apply"], confirmed).await;
+        let (report, asked) = run(&test, &["--apply"], Ok(())).await;
         assert_eq!(asked.unwrap().as_deref(), Some("Delete these 3 items of the table contacts?"));
         assert_eq!((report.deleted, report.kept), (3, 0));
         assert_eq!(test.items().await.len(), before.len() - 3);
         assert!(report.outcome().starts_with("3 orphans were deleted.\n"), "{}", report.outcome());
 
-        let (report, asked) = run(&test, &["--apply"], confirmed).await;
+        let (report, asked) = run(&test, &["--apply"], Ok(())).await;
         assert_eq!((report.orphans.len(), asked.unwrap()), (0, None));
         assert!(report.outcome().starts_with("There is nothing to delete.\n"), "{}", report.outcome());
     }
@@ -243,7 +239,7 @@ activity             2         0
         let org = test.org.org_id;
         let scanned = test.items().await.len();
 
-        let (report, _) = run(&test, &["--apply", "--org", &org.to_string()], confirmed).await;
+        let (report, _) = run(&test, &["--apply", "--org", &org.to_string()], Ok(())).await;
 
         let contact = absent().to_string();
         let hash = "8c87b489ce35cf2e2f39f80e282cb2e804932a56a213983eeeb428407d43b52d";

@@ -44,12 +44,11 @@ impl RejectedLines {
     /// Adds a line with the reason.
     pub(super) fn add(&mut self, number: u64, text: &[u8], reason: &str) -> Result<()> {
         let context = || format!("cannot write {}", self.path.display());
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            None => {
-                let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path);
-                self.writer.insert(BufWriter::new(created.with_context(context)?))
-            }
+        let writer = if let Some(writer) = &mut self.writer {
+            writer
+        } else {
+            let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path);
+            self.writer.insert(BufWriter::new(created.with_context(context)?))
         };
         let written = match text.strip_prefix(b"{").map(<[u8]>::trim_ascii_start) {
             Some(rest) => {

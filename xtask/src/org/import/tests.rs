@@ -383,6 +383,20 @@ async fn an_import_that_would_overwrite_rejected_lines_does_not_begin() {
 }
 
 #[tokio::test]
+async fn a_file_that_appears_at_the_path_of_rejected_lines_is_kept() {
+    let (table, dir) = (TestTable::new().await, TestDir::new());
+    let [leads, rejected] = ["leads.ndjson", "leads.ndjson.rejected.ndjson"].map(|name| dir.0.join(name));
+    fs::write(&leads, "no JSON").unwrap();
+
+    let mut import = Import::new(table.account, Uuid::new_v4().into(), vec![leads], UNLIMITED).unwrap();
+    fs::write(&rejected, "of another run").unwrap();
+    let error = import.run(false, OnError::Skip).await.unwrap_err();
+
+    assert_eq!(error.to_string(), format!("cannot write {}", rejected.display()));
+    assert_eq!(fs::read_to_string(&rejected).unwrap(), "of another run");
+}
+
+#[tokio::test]
 async fn an_import_overwrites_nothing_and_reports_what_it_refuses() {
     let (table, dir) = (TestTable::new().await, TestDir::new());
     let platform = Platform::new(3);
