@@ -72,6 +72,9 @@ pub enum RecordRefusal {
     /// The key is stored for another organization.
     #[error("sha256 is that of a key of another organization")]
     KeyOfAnotherOrganization,
+    /// Another campaign has the lead magnet.
+    #[error("lead_magnet_id is that of another campaign's lead magnet")]
+    LeadMagnetTaken,
     /// Another key has the id.
     #[error("id is that of another key")]
     KeyIdTaken,

@@ -160,6 +160,11 @@ impl Transfer {
         if self.is_deleted(Parent::Campaign(campaign.id)).await? {
             return Ok(RecordOutcome::Refused(RecordRefusal::Deleted));
         }
+        if let Some(id) = campaign.lead_magnet_id
+            && self.table.client.get(&keys::lead_magnet(self.table.org, id)).await?.is_some()
+        {
+            return Ok(RecordOutcome::Refused(RecordRefusal::LeadMagnetTaken));
+        }
         match (Campaigns { table: self.table.clone() }).create(campaign, lead_magnet, None).await {
             Ok(()) => Ok(RecordOutcome::Written),
             Err(Error::TooManyActiveCampaigns) => Ok(RecordOutcome::Refused(RecordRefusal::TooManyActiveCampaigns)),

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use serde_json::json;
 use shared::auth::Principal;
-use shared::domain::{Contact, Record, RecordOutcome};
+use shared::domain::{ApiKeySecret, Contact, Record, RecordOutcome, RecordRefusal, Scope};
 use shared::dynamodb::keys;
 use shared::testing::fault::{FaultProxy, Hold, HoldPoint, Operation};
-use shared::testing::{TestApp, deadline, jane, new_contact};
+use shared::testing::{TestApp, deadline, jane, new_contact, parse_body};
+use shared::wire::NewCampaign;
 use tokio::task::JoinHandle;
 
 const IMPORTS: usize = 150;
@@ -87,4 +89,55 @@ async fn only_imports_that_exist_and_that_the_stored_contact_names_get_a_members
     assert_eq!(store(&test, &contact).await, RecordOutcome::AlreadyThere);
 
     assert_eq!(test.count_items("membership").await, IMPORTS - 1);
+}
+
+#[tokio::test]
+async fn a_contact_that_was_just_deleted_does_not_come_back() {
+    let test = TestApp::new().await;
+    let contact = test.create_jane("jane@example.com").await;
+    test.ctx().contacts(&test.principal(&test.org).await).delete(contact.id, None).await.unwrap();
+
+    assert_eq!(store(&test, &contact).await, RecordOutcome::Refused(RecordRefusal::Deleted));
+    assert_eq!(test.count_items("contact").await, 0);
+}
+
+#[tokio::test]
+async fn an_id_names_one_key() {
+    let test = TestApp::new().await;
+    let (_, key) = test.create_api_key(&[Scope::Admin]).await;
+    let other = ApiKeySecret::new(true, [7; 24]).hash();
+
+    let transfer = test.ctx().transfer(&Principal::operator(test.org.org_id, "test"));
+    let outcomes = transfer.store(&[Record::ApiKey(other, key)]).await.unwrap();
+
+    assert_eq!(outcomes, [RecordOutcome::Refused(RecordRefusal::KeyIdTaken)]);
+}
+
+#[tokio::test]
+async fn two_lines_of_one_contact_store_it_once() {
+    let test = TestApp::new().await;
+    let contacts = test.ctx().contacts(&test.principal(&test.org).await);
+    let contact = Record::Contact(contacts.draft(new_contact(jane("jane@example.com")), None));
+
+    let transfer = test.ctx().transfer(&Principal::operator(test.org.org_id, "test"));
+    let outcomes = transfer.store(&[contact.clone(), contact]).await.unwrap();
+
+    assert_eq!(outcomes, [RecordOutcome::Written, RecordOutcome::AlreadyThere]);
+}
+
+#[tokio::test]
+async fn a_campaign_does_not_take_the_lead_magnet_of_another() {
+    let test = TestApp::new().await;
+    let lead_magnet = json!({"name": "Guide", "url": "https://example.com/guide.pdf", "content_type": "pdf"});
+    let NewCampaign { details, lead_magnet } = parse_body(json!({"name": "Q1", "lead_magnet": lead_magnet}));
+    let campaigns = test.ctx().campaigns(&test.principal(&test.org).await);
+    let first = campaigns.draft(details.clone(), lead_magnet.as_ref());
+    let mut second = campaigns.draft(details, lead_magnet.as_ref());
+    second.lead_magnet_id = first.lead_magnet_id;
+    let records = [first, second].map(|campaign| Record::Campaign(campaign, lead_magnet.clone()));
+
+    let transfer = test.ctx().transfer(&Principal::operator(test.org.org_id, "test"));
+    let outcomes = transfer.store(&records).await.unwrap();
+
+    assert_eq!(outcomes, [RecordOutcome::Written, RecordOutcome::Refused(RecordRefusal::LeadMagnetTaken)]);
 }

@@ -46,17 +46,19 @@ impl TableClient {
         Ok(items.iter().filter_map(key_of).collect())
     }
 
-    /// Reads these attributes, or all, of the items that exist.
+    /// Reads these attributes, or all, of the items that exist. DynamoDB refuses a key that a call names twice.
     pub(super) async fn batch_get_projected(&self, keys: &[Key], projection: Option<&[&str]>) -> Result<Vec<Item>> {
+        let mut seen = HashSet::with_capacity(keys.len());
+        let distinct: Vec<_> = keys.iter().filter(|key| seen.insert(*key)).collect();
         let calls: Vec<_> =
-            keys.chunks(MAX_KEYS_PER_CALL).map(|chunk| self.batch_get_chunk(chunk, projection)).collect();
+            distinct.chunks(MAX_KEYS_PER_CALL).map(|chunk| self.batch_get_chunk(chunk, projection)).collect();
         stream::iter(calls).buffer_unordered(MAX_CONCURRENT_CALLS).try_concat().await
     }
 
     /// Reads at most 100 items. Keys that DynamoDB leaves unprocessed are sent again; their items are not absent.
-    async fn batch_get_chunk(&self, keys: &[Key], projection: Option<&[&str]>) -> Result<Vec<Item>> {
+    async fn batch_get_chunk(&self, keys: &[&Key], projection: Option<&[&str]>) -> Result<Vec<Item>> {
         let mut items = Vec::with_capacity(keys.len());
-        let mut pending: Vec<_> = keys.iter().map(key_attributes).collect();
+        let mut pending: Vec<_> = keys.iter().map(|key| key_attributes(key)).collect();
         let mut backoff = Backoff::default();
         while !pending.is_empty() {
             let output = self.batch_get_once(pending, projection).await?;

@@ -57,13 +57,25 @@ impl ApiKeys {
     /// # Errors
     /// [`Error::NotFound`], [`Error::LastAdminKey`], or the database's.
     pub async fn revoke(&self, id: ApiKeyId, last_admin_key: LastAdminKey) -> Result<()> {
-        let OrgTable { client, org, now, .. } = &self.table;
+        let OrgTable { client, org, .. } = &self.table;
         let range = keys::api_key_by_id(*org, id);
         let found = client.query_index(&GSI1, &range, None, QueryOptions::default()).await?;
-        let key = found.entries.into_iter().next().ok_or(Error::NotFound(Kind::ApiKey))?.key;
+        if found.entries.is_empty() {
+            return Err(Error::NotFound(Kind::ApiKey));
+        }
+        // One, unless another platform has given two keys one id.
+        for entry in found.entries {
+            self.revoke_stored(id, &entry.key, last_admin_key).await?;
+        }
+        Ok(())
+    }
+
+    /// Revokes the key that is stored here.
+    async fn revoke_stored(&self, id: ApiKeyId, key: &Key, last_admin_key: LastAdminKey) -> Result<()> {
+        let OrgTable { client, org, now, .. } = &self.table;
         let mut backoff = Backoff::default();
         loop {
-            let api_key = from_item(client.get(&key).await?.ok_or(Error::NotFound(Kind::ApiKey))?)?;
+            let api_key = from_item(client.get(key).await?.ok_or(Error::NotFound(Kind::ApiKey))?)?;
             if api_key.org_id != *org {
                 return Err(Error::NotFound(Kind::ApiKey));
             }
@@ -76,7 +88,7 @@ impl ApiKeys {
                 }
                 LastAdminKey::Keep | LastAdminKey::Allow => None,
             };
-            if self.revoke_as_read(id, &key, witness.as_ref()).await?.is_applied() {
+            if self.revoke_as_read(id, key, witness.as_ref()).await?.is_applied() {
                 return Ok(());
             }
             // Another request has revoked this key or the witness since they were read.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use shared::domain::{OrgId, Record, RecordType};
 use shared::wire::read_record;
 
@@ -33,6 +33,8 @@ pub(super) struct Lines {
 impl Lines {
     pub(super) fn open(file: &Path) -> Result<Self> {
         let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+        // The files are read several times.
+        ensure!(opened.metadata()?.is_file(), "{} is not a regular file: store the lines in one first", file.display());
         Ok(Self { file: file.to_owned(), reader: BufReader::with_capacity(1 << 16, opened), number: 0 })
     }
 
