@@ -100,6 +100,12 @@ impl App {
         }))
     }
 
+    /// Caches that an organization is in use, for tests without a table.
+    #[cfg(feature = "testing")]
+    pub fn assume_in_use(&self, org: crate::domain::OrgId) {
+        self.0.authenticator.assume_in_use(org);
+    }
+
     /// Opens the connection to the table by a cheap read of an item that does not exist, but that the function may read. A
     /// failure shows at the first request.
     pub async fn connect(&self, unused: &Key) {

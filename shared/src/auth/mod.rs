@@ -217,6 +217,13 @@ impl Authenticator {
         Ok(result)
     }
 
+    /// Caches that an organization is in use, for tests without a table.
+    #[cfg(feature = "testing")]
+    pub(crate) fn assume_in_use(&self, org: OrgId) {
+        let state = OrganizationState { is_suspended: false, has_migrated_items: false };
+        self.organizations.insert(org, state, self.clock.now(), ORGANIZATION_LIFETIME);
+    }
+
     /// The state of an organization, from the cache or the table. One without a profile is in use.
     async fn organization(&self, org: OrgId, client: &TableClient) -> Result<OrganizationState, AuthError> {
         let now = self.clock.now();

@@ -24,11 +24,12 @@ use shared::wire::{
 use shared::{ApiError, App, Endpoint, Request, RequestContext, Response};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
+use uuid::{Uuid, uuid};
 
 use super::FAULTY_BYTE;
 
 /// The organization of all requests.
-pub(super) const ORG: &str = "123e4567-e89b-12d3-a456-426614174000";
+pub(super) const ORG: Uuid = uuid!("123e4567-e89b-12d3-a456-426614174000");
 
 /// The API without a table. Its clock stands still and its ids are all equal, so equal requests get equal responses.
 pub(super) struct Pipeline {
@@ -40,7 +41,9 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     pub(super) fn new(runtime: Handle) -> Self {
-        Self { app: app_without_table(now()), runtime, faulty_byte: None }
+        let app = app_without_table(now());
+        app.assume_in_use(ORG.into());
+        Self { app, runtime, faulty_byte: None }
     }
 
     /// The same API with the deliberate fault.
