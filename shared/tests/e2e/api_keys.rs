@@ -56,8 +56,10 @@ fn a_key_works_until_its_revocation_and_is_listed_without_its_secret() {
 fn functions_that_know_a_key_refuse_it_within_a_minute_after_its_revocation() {
     let created = new_api_key(&["read"]).json();
     let key = created["key"].as_str().unwrap();
-    let statuses = || concurrently(PROCESSES, |_| get("/contacts/?limit=1").key(key).send().status);
-    assert_eq!(statuses(), [200; PROCESSES]);
+    // Not a list: an emulated cloud goes through all contacts for one row, and this test sends many requests.
+    let contact = format!("/contacts/{}", Uuid::now_v7());
+    let statuses = || concurrently(PROCESSES, |_| get(&contact).key(key).send().status);
+    assert_eq!(statuses(), [404; PROCESSES]);
 
     delete(&format!("/api-keys/{}", created["id"].as_str().unwrap())).send().expect(200);
 
