@@ -8,7 +8,7 @@ use crate::client::{
     put, rows, with_local_table,
 };
 
-/// More than fit into one call of the worker, and few enough for an emulated cloud that other tests load.
+/// Many batches of deletes, and few enough for an emulated cloud that other tests load.
 const ACTIVITIES: usize = 500;
 const ACTIVITIES_PER_REQUEST: usize = 50;
 const MEMBERS: usize = 40;
