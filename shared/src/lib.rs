@@ -50,7 +50,6 @@ pub mod wire;
 pub mod worker;
 
 pub use app::{App, RequestContext};
-#[cfg(feature = "operator")]
 pub use aws::http_client;
 pub use endpoint::Endpoint;
 pub use http::{ApiError, Request, Response, run};

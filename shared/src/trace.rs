@@ -4,8 +4,8 @@
 //! X-Ray. The SDK passes it on by itself, but takes it from an environment variable, and a process that serves several
 //! invocations at once has one environment. A call to a token issuer is not made by the SDK at all.
 //!
-//! **Approach.** The future of an invocation runs in the scope of its trace ([`in_scope`]), and what sends a call asks for the
-//! [`Trace::current`] one. A task that continues behind a request gets the scope of that request.
+//! **Approach.** The future of an invocation runs in the scope of its trace (`in_scope`), and what sends a call asks for the
+//! `Trace::current` one. A task that continues behind a request gets the scope of that request.
 //!
 //! **Rejected.**
 //! - A parameter of every function on the way to a call: it would pass through all repositories, which have no use for it.

@@ -4,6 +4,7 @@ FUNCTION_LOG: the file for what functions print.
 ACCESS_LOG:   the file for the permissions that functions used, one JSON object per line, each only once.
 """
 
+import functools
 import json
 import os
 import re
@@ -91,6 +92,23 @@ def enable_time_to_live(table, properties):
 
 after_creation("AWS::Lambda::Function", reserve_concurrency)
 after_creation("AWS::DynamoDB::Table", enable_time_to_live)
+
+# --- MiniStack evaluates the condition of a Query for every item of a partition, and parses and checks its text each time,
+# which is nine tenths of the work. The same text needs that once.
+
+checked = set()
+tokens = functools.cache(dynamodb._tokenize)
+
+
+def evaluate_checked(original, expression, item, values, names, slot="ConditionExpression"):
+    if (expression, slot) in checked:
+        return dynamodb._ExprEval(tokens(expression), item, values, names).evaluate()
+    result = original(expression, item, values, names, slot=slot)
+    checked.add((expression, slot))
+    return result
+
+
+wrap(dynamodb, "_evaluate_condition", evaluate_checked)
 
 # --- What functions print, for the developer and for the search for secrets. MiniStack shows it through its API only.
 

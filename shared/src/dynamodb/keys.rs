@@ -10,7 +10,7 @@
 //! - Contacts, companies, imports and campaigns share the organization's partition, distinguished by the prefix of their
 //!   sort key. Ids are version 7 UUIDs, so the order of sort keys is the order of creation, and a list needs no index.
 //! - A contact, import or campaign that was migrated from another platform may have an id of another version, whose order
-//!   says nothing. Its sort key has one more prefix ([`MIGRATED`]), which keeps it out of the range of the others, and
+//!   says nothing. Its sort key has one more prefix (`MIGRATED`), which keeps it out of the range of the others, and
 //!   [`GSI1`] has it in the order of creation. The id alone tells which key it is, so a read by id stays one call.
 //! - The children of a contact or an import have a partition of their own (`ORG#<org>#CONTACT#<contact>`): activities in
 //!   the order of their event times, which are stored with a fixed width, leads by campaign, and the parent's tombstone.

@@ -69,7 +69,7 @@ impl ApiKeys {
     /// Stores a new key under the hash of its secret, in one transaction with the audit entry and the idempotency record.
     ///
     /// # Errors
-    /// [`Error::AlreadyCompleted`], or the database's.
+    /// [`Error::AlreadyCompleted`](super::Error::AlreadyCompleted), or the database's.
     pub async fn create(
         &self,
         hash: &ApiKeyHash,

@@ -5,8 +5,8 @@
 //! kind of a key, never a message of DynamoDB, which may quote values, and never a key, which may contain a name. A panic is
 //! known by its location, and a token's subject by a hash.
 //!
-//! [`RequestLine`] and [`BatchLine`] are the lines: their members are those of the JSON. `tracing` cannot write them, because
-//! its fields do not nest; it passes them on ([`WholeLines`]), so that there is one way to the output.
+//! `RequestLine` and `BatchLine` are the lines: their members are those of the JSON. `tracing` cannot write them, because
+//! its fields do not nest; it passes them on (`WholeLines`), so that there is one way to the output.
 
 mod line;
 mod metrics;

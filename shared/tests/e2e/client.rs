@@ -22,7 +22,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// The time within which an index and the worker have caught up with the table. An emulated cloud on two cores is slow while
 /// other tests load it.
-pub(crate) const PROPAGATION_TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const PROPAGATION_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The API under test.
 pub(crate) static API: LazyLock<Api> = LazyLock::new(Api::from_env);
