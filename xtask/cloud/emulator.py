@@ -64,7 +64,7 @@ def throttled_response(original, result):
 
 wrap(lambda_svc, "lambda_execute_result_to_api_proxy_response", throttled_response)
 
-# --- Its CloudFormation ignores these properties; its services do not.
+# --- Its CloudFormation ignores or mistakes these properties; its services do not.
 
 
 def after_creation(resource_type, complete):
@@ -90,8 +90,15 @@ def enable_time_to_live(table, properties):
         dynamodb._update_ttl({"TableName": table, "TimeToLiveSpecification": setting})
 
 
+def count_in_numbers(table, _properties):
+    """CloudFormation passes the index's throughput on as text, and DescribeTable would respond with text, which no SDK reads."""
+    for index in dynamodb._tables[table]["GlobalSecondaryIndexes"]:
+        index["OnDemandThroughput"] = {name: int(units) for name, units in index["OnDemandThroughput"].items()}
+
+
 after_creation("AWS::Lambda::Function", reserve_concurrency)
 after_creation("AWS::DynamoDB::Table", enable_time_to_live)
+after_creation("AWS::DynamoDB::Table", count_in_numbers)
 
 # --- MiniStack evaluates the condition of a Query for every item of a partition, and parses and checks its text each time,
 # which is nine tenths of the work. The same text needs that once.

@@ -103,7 +103,8 @@ pub(crate) fn new_canary() -> String {
 /// Runs the tests, with `args` for the test binary.
 pub(crate) async fn run_tests(root: &Path, target: &Target<'_>, args: &[String]) -> Result<()> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["test", "--package", "shared", "--features", "e2e", "--test", "e2e", "--"]).args(args);
+    // With the features of the whole workspace, Cargo reuses what it has compiled for xtask, such as the SDK.
+    cargo.args(["test", "--workspace", "--test", "e2e", "--"]).args(args);
     if target.faults {
         cargo.arg(TESTS_WITH_FAULTS);
     }
