@@ -178,10 +178,12 @@ pub(crate) fn own_package_variables() -> impl Iterator<Item = OsString> {
     env::vars_os().map(|(name, _)| name).filter(describes_package)
 }
 
-/// Compiles a Cargo subcommand from its published source.
+/// Compiles a Cargo subcommand from its published source, with few optimizations: they take longer than they save.
 fn compile(tool: &str, version: &str, home: &Path) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.args(["install", tool, "--locked", "--version", version, "--root"]).arg(home);
+    cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_LTO", "off");
+    cargo.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     with_progress(&mut cargo)
 }
 
