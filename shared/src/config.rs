@@ -1,11 +1,15 @@
 //! The configuration, which is read from environment variables once at the start of the process.
 
+mod page;
+
 use std::fmt;
 use std::str::FromStr;
 
 use chrono::TimeDelta;
 
 use crate::domain::RateLimit;
+
+pub use page::PageConfig;
 
 /// The shortest shared secret, in bytes (RFC 7518 §3.2).
 pub(crate) const MIN_SECRET_BYTES: usize = 32;

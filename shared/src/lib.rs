@@ -8,6 +8,7 @@
 //! - [`http`]: the pipeline from the gateway's event to the response, and the only layer that maps errors to status codes.
 //!   [`worker`] stands beside it: the function on the table's stream, which deletes the children of deleted parents.
 //! - [`endpoint`]: the route table. The pipeline, `openapi.json`, `template.yaml` and the tests derive from it.
+//! - [`page`]: the table of the pages, which are served without a credential.
 //! - [`wire`]: the JSON of the API, which is the bodies, queries and views of each entity.
 //! - [`app`]: the state of a process ([`App`]) and the context of one request ([`RequestContext`]), which gives access to
 //!   the repositories.
@@ -39,6 +40,7 @@ pub mod http;
 pub mod invocation;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+pub mod page;
 pub mod rate_limiter;
 pub mod repositories;
 pub mod system;
@@ -52,8 +54,9 @@ pub mod worker;
 pub use app::{App, RequestContext};
 pub use aws::http_client;
 pub use endpoint::Endpoint;
-pub use http::{ApiError, Request, Response, run};
+pub use http::{ApiError, Request, Response, run, run_page};
 pub use lambda_runtime::Error as RuntimeError;
+pub use page::{Page, PageContent};
 
 // A dependency on the checkout's path, which Cargo does not track by itself: see `CHECKOUT_DIR` in .cargo/config.toml.
 const _: Option<&str> = option_env!("CHECKOUT_DIR");

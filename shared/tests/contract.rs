@@ -25,7 +25,7 @@ use serde_json::{Map, Value, json};
 use shared::dynamodb::Parent;
 use shared::endpoint::Spec;
 use shared::testing::costs::CostCase;
-use shared::{Endpoint, endpoint, openapi};
+use shared::{Endpoint, Page, endpoint, openapi};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -40,9 +40,11 @@ fn specs() -> impl Iterator<Item = &'static Spec> + Clone {
     Endpoint::ALL.iter().map(|endpoint| endpoint.spec())
 }
 
-/// The names of all functions: the endpoints' and the worker's.
+/// The names of all functions: those of the endpoints and pages, and the worker's.
 fn functions() -> impl Iterator<Item = String> {
-    Endpoint::ALL.iter().map(|endpoint| endpoint.name()).chain([endpoint::WORKER]).map(str::to_owned)
+    let endpoints = Endpoint::ALL.iter().map(|endpoint| endpoint.name());
+    let pages = Page::ALL.iter().map(|page| page.name());
+    endpoints.chain(pages).chain([endpoint::WORKER]).map(str::to_owned)
 }
 
 fn with_and_without_slash(path: &str) -> [String; 2] {
@@ -85,10 +87,12 @@ fn assert_same<T: PartialEq + Debug>(
 }
 
 #[test]
-fn every_endpoint_has_its_own_route() {
-    let routes = specs().map(|spec| format!("{} {}", spec.method.as_str(), spec.path));
+fn every_endpoint_and_page_has_its_own_route() {
+    let of_endpoints = specs().map(|spec| format!("{} {}", spec.method.as_str(), spec.path));
+    let of_pages = Page::ALL.iter().map(|page| format!("GET {}", page.path()));
+    let routes = of_endpoints.chain(of_pages);
     let distinct: BTreeSet<_> = routes.clone().collect();
-    assert_same(distinct, routes, "shared/src/endpoint/table.rs: give each endpoint a route of its own");
+    assert_same(distinct, routes, "shared/src/endpoint/table.rs, shared/src/page.rs: give each a route of its own");
 }
 
 #[test]
@@ -96,7 +100,7 @@ fn every_function_has_a_folder_a_package_and_a_binary() {
     assert_same(
         functions(),
         stems("functions"),
-        "functions/: one folder for each Endpoint, the worker's, and no other",
+        "functions/: one folder for each Endpoint and Page, the worker's, and no other",
     );
 
     let metadata = cargo_metadata();
@@ -139,7 +143,11 @@ fn the_workers_example_event_is_the_removal_of_a_parent() {
 
 #[test]
 fn every_function_has_an_example_event() {
-    assert_same(functions(), stems("events"), "events/: one <name>.json for each Endpoint, the worker's, and no other");
+    assert_same(
+        functions(),
+        stems("events"),
+        "events/: one <name>.json for each Endpoint and Page, the worker's, and no other",
+    );
 
     for endpoint in Endpoint::ALL {
         let spec = endpoint.spec();
@@ -171,13 +179,40 @@ fn every_function_has_an_example_event() {
 }
 
 #[test]
-fn the_local_router_routes_as_the_route_table_says() {
+fn the_example_event_of_a_page_is_a_request_for_it() {
+    for page in Page::ALL {
+        let file = format!("events/{}.json", page.name());
+        let event: Value = serde_json::from_str(&text(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let route = format!("GET {}", page.path());
+        for (pointer, wanted) in [
+            ("/version", "2.0"),
+            ("/rawPath", page.path()),
+            ("/routeKey", &route),
+            ("/requestContext/routeKey", &route),
+            ("/requestContext/http/method", "GET"),
+            ("/requestContext/http/path", page.path()),
+        ] {
+            assert_eq!(
+                event.pointer(pointer),
+                Some(&json!(wanted)),
+                "{file}: set {pointer} as shared/src/page.rs has it"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_local_router_routes_as_the_tables_say() {
     let mut wanted = Map::new();
-    for endpoint in Endpoint::ALL {
+    let of_endpoints = Endpoint::ALL.iter().map(|endpoint| {
         let spec = endpoint.spec();
-        for path in with_and_without_slash(spec.path) {
+        (spec.path, spec.method.as_str(), endpoint.name())
+    });
+    let of_pages = Page::ALL.iter().map(|page| (page.path(), "GET", page.name()));
+    for (path, method, function) in of_endpoints.chain(of_pages) {
+        for path in with_and_without_slash(path) {
             let routes = wanted.entry(path).or_insert_with(|| json!([])).as_array_mut().unwrap();
-            routes.push(json!({"method": spec.method.as_str(), "function": endpoint.name()}));
+            routes.push(json!({"method": method, "function": function}));
         }
     }
     let router = cargo_metadata().pointer("/metadata/lambda/watch/router").cloned().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! `cargo xtask sync`: writes what is generated from the code, the template and the price list.
 //!
 //! Four files hold generated text: `shared/openapi.json` as a whole, `Cargo.toml` the router of `cargo lambda watch`,
-//! `template.yaml` the functions of the endpoints, and `docs/operations.md` the tables of parameters and of prices. Everything
+//! `template.yaml` the functions of the endpoints and pages, and `docs/operations.md` the tables of parameters and of prices. Everything
 //! else in the three latter is written by hand and keeps its bytes.
 
 mod functions;

@@ -29,7 +29,7 @@ pub struct PathValues(Vec<(&'static str, String)>);
 
 impl PathValues {
     /// Reads the values from the path of a request; `None` if that is not a path of this `template`.
-    pub(super) fn parse(template: &'static str, path: &str) -> Option<Self> {
+    pub(crate) fn parse(template: &'static str, path: &str) -> Option<Self> {
         let (wanted, sent) = (template.split('/'), without_trailing_slash(path).split('/'));
         if wanted.clone().count() != sent.clone().count() {
             return None;

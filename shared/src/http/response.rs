@@ -67,6 +67,11 @@ impl Response {
         Self::json(status, &Detail { detail })
     }
 
+    /// A response without a body.
+    pub(super) fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: None }
+    }
+
     /// The response as a 304: the client has its content already (RFC 9110 §15.4.5).
     pub(super) fn not_modified(self) -> Self {
         Self {

@@ -21,11 +21,12 @@
 //! prefixes fits, even if a stage has the name of a resource (`/contacts/contacts`).
 
 use crate::config::BasePath;
-use crate::endpoint::{Endpoint, PathValues};
+use crate::endpoint::PathValues;
 
+use super::error::ApiError;
 use super::event::Event;
 
-/// The parts of the path of a request to an endpoint.
+/// The parts of the path of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Route {
     /// The path of the client's base URL: blank, or like `/v1`.
@@ -35,17 +36,22 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// The route of a request to this endpoint; `None` for the path of another endpoint.
-    pub(super) fn find(endpoint: Endpoint, event: &Event, domain_path: &BasePath) -> Option<Self> {
+    /// The route of a request to the endpoint or page with this path; `None` for another path.
+    pub(super) fn find(own_path: &'static str, event: &Event, domain_path: &BasePath) -> Option<Self> {
         let gateway = &event.request_context;
         let stage = gateway.stage_path();
         let (prefix, path_values) = ["", &stage, domain_path.as_str()].into_iter().find_map(|prefix| {
             let path = event.raw_path.strip_prefix(prefix)?;
-            Some((prefix, endpoint.path_values(path)?))
+            Some((prefix, PathValues::parse(own_path, path)?))
         })?;
         let base_path = if gateway.has_custom_domain() { domain_path.as_str() } else { prefix };
         Some(Self { base_path: base_path.to_owned(), path_values })
     }
+}
+
+/// Refuses every method but the one of the route.
+pub(super) fn check_method(event: &Event, allowed: &'static str) -> Result<(), ApiError> {
+    if event.request_context.http.method == allowed { Ok(()) } else { Err(ApiError::MethodNotAllowed { allowed }) }
 }
 
 #[cfg(test)]
@@ -65,7 +71,7 @@ mod tests {
     /// The base path of a request to the list of contacts; `None` for the path of another endpoint.
     fn base_path(event: &Event, custom_domain: &str) -> Option<String> {
         let custom_domain = custom_domain.parse().unwrap();
-        Route::find(Endpoint::ListContacts, event, &custom_domain).map(|route| route.base_path)
+        Route::find("/contacts", event, &custom_domain).map(|route| route.base_path)
     }
 
     #[test]
@@ -131,7 +137,7 @@ mod tests {
     fn a_stage_with_the_name_of_a_resource_shifts_no_value() {
         let event = event(GATEWAY, "contacts", "/contacts/contacts/42");
 
-        let route = Route::find(Endpoint::GetContact, &event, &BasePath::default()).unwrap();
+        let route = Route::find("/contacts/{contact_id}", &event, &BasePath::default()).unwrap();
 
         assert_eq!((route.base_path.as_str(), route.path_values.get("contact_id")), ("/contacts", Some("42")));
     }

@@ -52,7 +52,7 @@ use crate::app::{App, RequestContext};
 use crate::auth::{Credentials, Principal};
 use crate::config::Config;
 use crate::domain::{ActivityId, ValidationErrors, ids};
-use crate::endpoint::{ACTIVITY_ID, Endpoint, MAX_REQUEST_ID, PathValues};
+use crate::endpoint::{ACTIVITY_ID, Endpoint, MAX_REQUEST_ID, PathValues, Spec};
 use crate::invocation::{Invocation, time_left};
 use crate::rate_limiter::Admission;
 use crate::telemetry::{self, CommonMetrics, InvocationIds, RequestIds, RequestLine, RequestMetrics, is_cold_start};
@@ -64,7 +64,7 @@ use super::event::Event;
 use super::headers::{Headers, is_visible_ascii};
 use super::request::Request;
 use super::response::Response;
-use super::route::Route;
+use super::route::{Route, check_method};
 use super::{idempotency, rate_limit};
 
 /// The longest that a request may run. The gateway gives up after 30 s.
@@ -163,7 +163,7 @@ pub async fn serve(
 }
 
 /// The ids of a request. The client knows its own id if that is short visible ASCII, or else the gateway's.
-fn request_ids<'a>(event: &Event, invocation: &'a Invocation) -> RequestIds<'a> {
+pub(super) fn request_ids<'a>(event: &Event, invocation: &'a Invocation) -> RequestIds<'a> {
     let gateway = event.request_context.request_id.clone();
     let request = match event.header("x-request-id") {
         Some(id) if is_visible_ascii(id, MAX_REQUEST_ID) => id.to_owned(),
@@ -226,9 +226,10 @@ async fn respond_to_caller(
 
 /// The route of a request to this endpoint.
 fn match_route(ctx: &RequestContext, endpoint: Endpoint, event: &Event) -> Result<Route, ApiError> {
-    let route = Route::find(endpoint, event, ctx.base_path()).ok_or(ApiError::NoRoute)?;
-    let allowed = endpoint.spec().method.as_str();
-    if event.request_context.http.method == allowed { Ok(route) } else { Err(ApiError::MethodNotAllowed { allowed }) }
+    let Spec { path, method, .. } = endpoint.spec();
+    let route = Route::find(path, event, ctx.base_path()).ok_or(ApiError::NoRoute)?;
+    check_method(event, method.as_str())?;
+    Ok(route)
 }
 
 /// Authenticates the caller. A blank `X-API-Key`, which some clients send with a token, counts as not sent.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Tenant;
 use crate::endpoint::Endpoint;
 use crate::http::Event;
+use crate::page::Page;
 
 /// A request: the endpoint's example event, changed by the methods of a builder.
 #[derive(Debug, Clone)]
@@ -20,9 +21,18 @@ impl TestRequest {
 
     /// The example request of an endpoint, unchanged from `events/`.
     pub fn example(endpoint: Endpoint) -> Self {
-        let file = format!("{}.json", endpoint.name());
+        Self::example_of_function(endpoint.name())
+    }
+
+    /// The example request of a page, unchanged from `events/`.
+    pub fn example_of_page(page: Page) -> Self {
+        Self::example_of_function(page.name())
+    }
+
+    fn example_of_function(name: &str) -> Self {
+        let file = format!("{name}.json");
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(file);
-        let text = std::fs::read_to_string(&file).expect("every endpoint has an example event");
+        let text = std::fs::read_to_string(&file).expect("every function has an example event");
         Self(serde_json::from_str(&text).expect("an example event is JSON"))
     }
 

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::template::template;
+use shared::Page;
+
 use super::{assert_same, root, specs, text};
 
 /// The Markdown files of the project, by their paths from the root.
@@ -133,6 +135,12 @@ fn the_api_document_lists_every_endpoint() {
         route.contains(" /").then(|| (route, scope.clone(), success.clone()))
     });
     assert_same(wanted, listed, "docs/api.md, Endpoints: one row per endpoint with its route, scope and status");
+}
+
+#[test]
+fn the_api_document_lists_every_page() {
+    let wanted = Page::ALL.iter().map(|page| format!("GET {}", page.path()));
+    assert_same(wanted, names(&text("docs/api.md"), "## Pages"), "docs/api.md, Pages: one row per page with its route");
 }
 
 #[test]

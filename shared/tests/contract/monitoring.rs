@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use chrono::DateTime;
 use serde_json::{Value, json};
-use shared::Endpoint;
 use shared::auth::UNREADABLE_KEYS_ALARM;
 use shared::http::{ApiError, Event, serve};
 use shared::testing::{Log, app_without_table, deadline, emf, invocation};
 use shared::worker::{Batch, process_batch};
+use shared::{Endpoint, Page};
 
 use super::documents::anchors_under;
 use super::template::{if_set, template};
@@ -134,7 +134,8 @@ async fn the_dashboard_shows_every_alarm_and_every_metric() {
 async fn the_runbook_states_the_number_of_metrics() {
     let [of_request, of_batch] = logged_metrics().await;
     let of_filters = resources(&template(), "AWS::Logs::MetricFilter").len();
-    let count = Endpoint::ALL.len() * of_request.len() + of_batch.len() + of_filters;
+    let operations = Endpoint::ALL.len() + Page::ALL.len();
+    let count = operations * of_request.len() + of_batch.len() + of_filters;
     let wanted = format!("{count} custom metrics");
     assert!(text(RUNBOOK).contains(&wanted), "{RUNBOOK}, Metrics and dashboard: there are {wanted}");
 }

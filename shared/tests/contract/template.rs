@@ -11,7 +11,7 @@ use shared::domain::{ActivityId, ContactId, ImportId, OrgId, RateLimit, Scope};
 use shared::dynamodb::keys::Partition;
 use shared::dynamodb::{Parent, keys, schema};
 use shared::testing::variables_of_config;
-use shared::{Endpoint, endpoint, openapi};
+use shared::{Endpoint, Page, endpoint, openapi};
 use uuid::Uuid;
 
 use super::{assert_same, specs, text, with_and_without_slash};
@@ -102,11 +102,12 @@ fn every_endpoint_has_a_function_with_its_routes_and_its_own_policy() {
     let template = template();
     let resources = template["Resources"].as_object().unwrap();
     let functions = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function");
-    let names = Endpoint::ALL.iter().map(|endpoint| endpoint.logical_id()).chain([WORKER.to_owned()]);
+    let endpoints = Endpoint::ALL.iter().map(|endpoint| endpoint.logical_id());
+    let names = endpoints.chain(Page::ALL.iter().map(|page| page.logical_id())).chain([WORKER.to_owned()]);
     assert_same(
         names,
         functions.map(|(name, _)| name.clone()),
-        "template.yaml: run `cargo xtask sync`; the worker's is the only function beside those of the endpoints",
+        "template.yaml: run `cargo xtask sync`; the worker's is the only function beside those of endpoints and pages",
     );
 
     for endpoint in Endpoint::ALL {
@@ -154,6 +155,26 @@ fn every_endpoint_has_a_function_with_its_routes_and_its_own_policy() {
     let shared = &template["Globals"]["Function"];
     assert!(shared.get("Policies").is_none(), "template.yaml: give policies to functions, not to all in Globals");
     assert!(shared.get("Role").is_none(), "template.yaml: give no role to all functions in Globals");
+}
+
+#[test]
+fn every_page_has_a_function_with_its_routes_and_no_policy() {
+    let template = template();
+    for page in Page::ALL {
+        let function = &template["Resources"][page.logical_id()];
+        let run = format!("template.yaml: run `cargo xtask sync`: {}", page.logical_id());
+
+        let wanted = json!({"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": page.name()}});
+        assert_eq!(function["Metadata"], wanted, "{run}.Metadata");
+        let events = with_and_without_slash(page.path()).map(
+            |path| json!({"Type": "HttpApi", "Properties": {"ApiId": {"Ref": "Api"}, "Method": "GET", "Path": path}}),
+        );
+        let properties = function["Properties"].as_object().unwrap();
+        assert_same(events, properties["Events"].as_object().unwrap().values().cloned(), &format!("{run}.Events"));
+        for name in ["Policies", "Role", "Environment"] {
+            assert!(!properties.contains_key(name), "{run}: a page needs no {name}");
+        }
+    }
 }
 
 /// Whether a statement of a function allows an action on an item of the table, by the rules of IAM as far as the template

@@ -10,7 +10,7 @@ use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use shared::Endpoint;
+use shared::{Endpoint, Page};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
@@ -69,10 +69,17 @@ impl Gateway {
         let url = self.url();
         let all_respond = async {
             for endpoint in Endpoint::ALL {
-                // Without a key a function responds as soon as it runs, and does nothing.
-                wait_for_status(&url, *endpoint, None, StatusCode::UNAUTHORIZED).await?;
+                let spec = endpoint.spec();
+                // Without a valid key, the values of path parameters do not matter: `/contacts/{contact_id}` is
+                // `/contacts/contact_id`. Without any key a function responds as soon as it runs, and does nothing.
+                let url = format!("{url}{}/", spec.path.replace(['{', '}'], ""));
+                wait_for_status(spec.method.as_str(), &url, None, StatusCode::UNAUTHORIZED).await?;
             }
-            wait_for_status(&url, Endpoint::ListContacts, Some(admin_key), StatusCode::OK).await
+            for page in Page::ALL {
+                wait_for_status("GET", &format!("{url}{}", page.path()), None, StatusCode::OK).await?;
+            }
+            let contacts = format!("{url}{}/", Endpoint::ListContacts.spec().path);
+            wait_for_status("GET", &contacts, Some(admin_key), StatusCode::OK).await
         };
         tokio::select! {
             ready = timeout(START_TIMEOUT, all_respond) => {
@@ -102,13 +109,10 @@ impl Gateway {
 }
 
 /// Repeats a request until the response has this status.
-async fn wait_for_status(url: &str, endpoint: Endpoint, api_key: Option<&str>, expected: StatusCode) -> Result<()> {
+async fn wait_for_status(method: &str, url: &str, api_key: Option<&str>, expected: StatusCode) -> Result<()> {
     let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(HttpConnector::new());
-    let spec = endpoint.spec();
-    // Without a valid key, the values of path parameters do not matter: `/contacts/{contact_id}` is `/contacts/contact_id`.
-    let path = spec.path.replace(['{', '}'], "");
     loop {
-        let mut request = Request::builder().method(spec.method.as_str()).uri(format!("{url}{path}/"));
+        let mut request = Request::builder().method(method).uri(url);
         if let Some(api_key) = api_key {
             request = request.header("x-api-key", api_key);
         }

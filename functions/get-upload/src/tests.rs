@@ -1,0 +1,5 @@
+//! Requests through the server of the page.
+
+use super::{CONTENT, PAGE};
+
+shared::every_page!(PAGE, CONTENT);
