@@ -58,6 +58,8 @@ enum Step {
     E2eFaults,
     /// Lints openapi.json, generates clients from it, and calls the API through each
     Clients,
+    /// Tests the pages in headless Chromium
+    Browser,
     /// Runs the randomized tests, and each once with its deliberate fault
     Prove,
     /// Runs the tests of `tests` on DynamoDB Local
@@ -118,6 +120,7 @@ impl Step {
             Self::Cloud => cargo(root, &["xtask", "cloud", "--parameter", "ApiStageName=v1"]),
             Self::E2eFaults => cargo(root, &["xtask", "e2e", "--faults"]),
             Self::Clients => cargo(root, &["xtask", "clients"]),
+            Self::Browser => cargo(root, &["xtask", "browser"]),
             Self::Prove => prove(root),
             Self::DynamodbLocal => test_on_dynamodb_local(root),
             Self::ReleaseBuild => template::build(root, &RELEASED).map(|()| TestCounts::default()),

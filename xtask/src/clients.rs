@@ -4,7 +4,6 @@
 //! The configuration and the three programs that use the clients (`walk…`) are in `xtask/clients`. They are copied to
 //! `target/clients`, where everything is generated.
 
-use std::fs;
 use std::os::unix;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +14,7 @@ use tokio::task::spawn_blocking;
 
 use crate::dev::{Database, Output, Setup, with_server};
 use crate::e2e::{INTERRUPTED, free_port};
-use crate::files::create_empty_dir;
+use crate::files::{copy, copy_files, create_empty_dir};
 use crate::{tools, workspace};
 
 /// A check, which is one run of a program.
@@ -167,11 +166,7 @@ impl BuildDirectory {
         let python = tools::client_python(root)?;
         let path = workspace::local_dir(root, "clients");
         create_empty_dir(&path).with_context(|| format!("cannot empty {}", path.display()))?;
-        let sources = root.join("xtask/clients");
-        for file in fs::read_dir(&sources).with_context(|| format!("cannot read {}", sources.display()))? {
-            let file = file?;
-            copy(&file.path(), &path.join(file.file_name()))?;
-        }
+        copy_files(&root.join("xtask/clients"), &path)?;
         copy(&root.join("shared/openapi.json"), &path.join("openapi.json"))?;
         // Node.js looks for packages beside the program.
         unix::fs::symlink(&node_modules, path.join("node_modules")).context("cannot link node_modules")?;
@@ -216,10 +211,6 @@ fn result_line(counts: &Counts, seconds: u64) -> String {
     let Counts { passed, failed } = counts;
     let result = if *failed == 0 { "ok" } else { "FAILED" };
     format!("test result: {result}. {passed} passed; {failed} failed; finished in {seconds} s")
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to).map(drop).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
 }
 
 #[expect(clippy::print_stdout, reason = "the output of the command")]

@@ -32,6 +32,20 @@ pub(crate) fn create_empty_dir(directory: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Copies the files of a directory, which has no others below it.
+pub(crate) fn copy_files(from: &Path, to: &Path) -> Result<()> {
+    for file in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let file = file.with_context(|| format!("cannot read {}", from.display()))?;
+        copy(&file.path(), &to.join(file.file_name()))?;
+    }
+    Ok(())
+}
+
+/// Copies a file.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).map(drop).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
+}
+
 /// An empty directory that is removed when this is dropped.
 #[cfg(test)]
 pub(crate) struct TempDir(pub(crate) std::path::PathBuf);

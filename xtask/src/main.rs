@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod browser;
 mod ci;
 mod clients;
 mod cloud;
@@ -36,6 +37,8 @@ enum Command {
     E2e(e2e::Options),
     /// Generates clients from openapi.json, compiles them, and walks through a temporary API with each
     Clients,
+    /// Tests the pages in headless Chromium, against a temporary API
+    Browser(browser::Options),
     /// Deploys template.yaml to an emulated cloud or to AWS, and runs the end-to-end tests against it
     Cloud(cloud::Options),
     /// Creates, lists, suspends and resumes organizations, and erases persons
@@ -93,6 +96,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Dev(options) => dev::run(&root, options).await,
         Command::E2e(options) => e2e::run(&root, options).await,
         Command::Clients => clients::run(&root).await,
+        Command::Browser(options) => browser::run(&root, &options).await,
         Command::Cloud(options) => cloud::run(&root, options).await,
         Command::Org(command) => org::run(command).await,
         Command::Key(command) => key::run(command).await,

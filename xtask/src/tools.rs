@@ -1,6 +1,8 @@
 //! The external tools of the commands, each at one pinned version. A missing one is installed under `target/tools`,
 //! and nowhere else on the machine.
 
+mod chromium;
+
 use std::{
     env,
     ffi::{OsStr, OsString},
@@ -11,6 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
+pub(crate) use self::chromium::{BrowserTools, browser};
 use crate::files::create_empty_dir;
 use crate::workspace;
 
@@ -23,7 +26,7 @@ const ZIG: &str = "0.17.1";
 const DYNAMODB_LOCAL: &str = "2.9.30";
 /// The oldest Java version that runs DynamoDB Local.
 const JAVA: u32 = 17;
-/// The oldest Node.js version that runs the packages of `xtask/clients/package.json`.
+/// The oldest Node.js version that runs the packages of `xtask/clients/package.json` and `xtask/browser/package.json`.
 const NODE: u32 = 20;
 /// The oldest minor version of Python 3 that runs cargo-lambda and the packages of `xtask/requirements.txt`.
 const PYTHON: u32 = 10;
@@ -105,21 +108,8 @@ pub(crate) fn client_python(root: &Path) -> Result<PathBuf> {
 /// The directory with the packages of `xtask/clients/package-lock.json`: the linters of `openapi.json`, the generators of
 /// TypeScript clients, and the compiler.
 pub(crate) fn client_node_modules(root: &Path) -> Result<PathBuf> {
-    ensure!(
-        node_version() >= Some(NODE),
-        "Node.js {NODE} or newer and npm are needed: install them and run this again"
-    );
-    let (package, lock) = (root.join("xtask/clients/package.json"), root.join("xtask/clients/package-lock.json"));
-    let pins = fs::read_to_string(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
-    let tool = Tool { name: "client-npm", pin: &pins, description: "OpenAPI linters and generators (0.2 GB)" };
-    let home = tool.ensure_installed(root, |home| {
-        fs::copy(package, home.join("package.json"))?;
-        fs::copy(lock, home.join("package-lock.json"))?;
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(home);
-        quietly(&mut npm).map(drop)
-    })?;
-    Ok(home.join("node_modules"))
+    let description = "OpenAPI linters and generators (0.2 GB)";
+    Ok(npm_packages(root, "client-npm", "xtask/clients", description, |_| Ok(()))?.join("node_modules"))
 }
 
 /// The directory of AWS's DynamoDB Local, which has to run in it:
@@ -265,6 +255,29 @@ fn python_packages(root: &Path, name: &str, list: &str, minor: u32, description:
         create_virtual_environment(python(minor)?, home, &[OsStr::new("--requirement"), list.as_os_str()])
     })?;
     Ok(home.join("bin"))
+}
+
+/// The directory `name` with the packages of the `package-lock.json` in a folder of the checkout. `finish` completes it.
+fn npm_packages(
+    root: &Path,
+    name: &str,
+    folder: &str,
+    description: &str,
+    finish: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    ensure!(
+        node_version() >= Some(NODE),
+        "Node.js {NODE} or newer and npm are needed: install them and run this again"
+    );
+    let lock = root.join(folder).join("package-lock.json");
+    let pins = fs::read_to_string(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
+    Tool { name, pin: &pins, description }.ensure_installed(root, |home| {
+        fs::copy(root.join(folder).join("package.json"), home.join("package.json"))?;
+        fs::copy(lock, home.join("package-lock.json"))?;
+        let mut npm = Command::new("npm");
+        quietly(npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(home))?;
+        finish(home)
+    })
 }
 
 /// Creates a virtual environment in `home`, and runs `pip install` with the arguments `packages` in it.
