@@ -41,6 +41,8 @@ mod protocol;
 mod races;
 #[path = "e2e/refusals.rs"]
 mod refusals;
+#[path = "e2e/static_pages.rs"]
+mod static_pages;
 #[path = "e2e/timeline.rs"]
 mod timeline;
 #[path = "e2e/under_load.rs"]

@@ -2,6 +2,7 @@
 //!
 //! Nothing here names an endpoint: parameters, statuses, headers and bodies follow from each [`Spec`](crate::endpoint::Spec).
 
+mod example;
 mod operation;
 mod parameter;
 mod response;
@@ -47,11 +48,13 @@ const TAGS: [(&str, &str); 8] = [
     ("audit-log", "Who did what, for administrators and auditors"),
 ];
 
-/// The document.
+/// The document. Only its text, [`text`], has the examples of requests and of the platform's documentation.
 pub fn document() -> OpenApi {
     let info = InfoBuilder::new().title("Contacts API").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT));
     let license = LicenseBuilder::new().name(env!("CARGO_PKG_LICENSE")).identifier(Some(env!("CARGO_PKG_LICENSE")));
     let contact = ContactBuilder::new().name(Some("The operator of this deployment"));
+    // Relative to the URL of this document, so that requests go to the stage or the custom domain that has served it.
+    let server = ServerBuilder::new().url(".").description(Some("The API that serves this document"));
     let tags = TAGS.map(|(name, description)| TagBuilder::new().name(name).description(Some(description)).build());
     let mut paths = Paths::new();
     for endpoint in Endpoint::ALL {
@@ -60,7 +63,7 @@ pub fn document() -> OpenApi {
     }
     OpenApiBuilder::new()
         .info(info.contact(Some(contact.build())).license(Some(license.build())).build())
-        .servers(Some([ServerBuilder::new().url("/").description(Some("The host that serves this API")).build()]))
+        .servers(Some([server.build()]))
         .tags(Some(tags))
         .paths(paths)
         .components(Some(components()))
@@ -72,7 +75,7 @@ pub fn document() -> OpenApi {
 /// # Errors
 /// A bug in the generator: JSON can represent every part of the document.
 pub fn text() -> serde_json::Result<String> {
-    Ok(document().to_pretty_json()? + "\n")
+    Ok(example::fill(&document().to_pretty_json()?) + "\n")
 }
 
 fn components() -> Components {

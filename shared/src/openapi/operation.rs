@@ -6,7 +6,7 @@ use utoipa::openapi::schema::{Array, KnownFormat, ObjectBuilder, OneOf, Schema, 
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required};
 
-use super::{API_KEY, BEARER, REQUEST_ID, parameter, response, string};
+use super::{API_KEY, BEARER, REQUEST_ID, example, parameter, response, string};
 use crate::domain::json::JSON_OBJECT;
 use crate::domain::{InvalidValue, Kind, ids};
 use crate::endpoint::{BodySpec, Conflict, Endpoint, Header, Media, Repeat, Shape, Spec};
@@ -26,25 +26,25 @@ pub(super) fn of(endpoint: Endpoint) -> Operation {
         .tag(spec.resource())
         // The scope is in the description: only requirements of OAuth 2 may list scopes.
         .securities(Some([API_KEY, BEARER].map(|scheme| SecurityRequirement::new(scheme, NO_SCOPES))))
-        .parameters(Some(spec.path_ids().map(parameter::in_path)))
+        .parameters(Some(spec.path_ids().map(|name| parameter::in_path(name, example::path_value(endpoint, name)))))
         .parameters(Some(spec.query.iter().map(parameter::in_query)))
         .parameters(Some(spec.headers.iter().map(|header| parameter::in_header(*header))))
         .parameter_ref(Ref::new(format!("#/components/parameters/{REQUEST_ID}")))
-        .request_body(spec.body.as_ref().map(request_body));
+        .request_body(spec.body.as_ref().map(|body| request_body(endpoint, body)));
     for error in errors(spec) {
-        let (status, response) = response::error(&error);
+        let (status, response) = response::error(endpoint, &error);
         operation = operation.response(status.to_string(), response);
     }
     if spec.headers.contains(&Header::IfNoneMatch) {
         operation = operation.response("304", response::not_modified());
     }
     for status in [spec.success.status].iter().chain(spec.success.also) {
-        operation = operation.response(status.to_string(), response::success(spec, *status));
+        operation = operation.response(status.to_string(), response::success(endpoint, *status));
     }
     operation.build()
 }
 
-fn request_body(body: &BodySpec) -> RequestBody {
+fn request_body(endpoint: Endpoint, body: &BodySpec) -> RequestBody {
     let mut described = RequestBodyBuilder::new()
         .description(Some(format!("At most {} bytes", body.limit)))
         .required(Some(Required::True));
@@ -55,7 +55,9 @@ fn request_body(body: &BodySpec) -> RequestBody {
             Media::Multipart => ObjectBuilder::new().property("file", file()).required("file").into(),
             Media::Csv => string().into(),
         };
-        described = described.content(media.as_str(), ContentBuilder::new().schema(Some(schema)).build());
+        let example = if *media == Media::Json { Some(example::request(endpoint)) } else { None };
+        let content = ContentBuilder::new().schema(Some(schema)).example(example);
+        described = described.content(media.as_str(), content.build());
     }
     described.build()
 }

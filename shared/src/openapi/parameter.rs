@@ -14,9 +14,10 @@ use crate::wire::param::{IntegerRange, Param, ParamKind};
 /// A UUID in hyphenated form.
 const UUID: &str = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$";
 
-pub(super) fn in_path(name: &str) -> Parameter {
+pub(super) fn in_path(name: &str, example: Option<Value>) -> Parameter {
     let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
-    parameter.schema(Some(if name == ACTIVITY_ID { ActivityId::text_schema() } else { uuid().into() })).build()
+    let schema = if name == ACTIVITY_ID { ActivityId::text_schema() } else { uuid().into() };
+    parameter.schema(Some(schema)).example(example).build()
 }
 
 pub(super) fn in_query(param: &Param) -> Parameter {

@@ -6,7 +6,7 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{Array, Schema};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, Ref, RefOr};
 
-use super::{REQUEST_ID, string};
+use super::{REQUEST_ID, example, string};
 use crate::endpoint::{Endpoint, Media, Method, Repeat, Spec};
 use crate::http::{ApiError, Response as ApiResponse};
 use crate::wire::Detail;
@@ -34,7 +34,8 @@ pub(super) fn header(description: &str) -> Header {
     HeaderBuilder::new().schema(Some(string())).description(Some(description)).build()
 }
 
-pub(super) fn success(spec: &Spec, status: u16) -> Response {
+pub(super) fn success(endpoint: Endpoint, status: u16) -> Response {
+    let spec = endpoint.spec();
     let mut headers = QUOTA_HEADERS.to_vec();
     if spec.success.has_etag {
         headers.push("ETag");
@@ -50,7 +51,7 @@ pub(super) fn success(spec: &Spec, status: u16) -> Response {
     }
     let schema = Ref::from_schema_name((spec.success.describe)().name);
     let schema: RefOr<Schema> = if spec.success.is_list { Array::new(schema).into() } else { schema.into() };
-    let content = ContentBuilder::new().schema(Some(schema)).build();
+    let content = ContentBuilder::new().schema(Some(schema)).example(example::response(endpoint, status)).build();
     with_headers(described(status).content(Media::Json.as_str(), content), &headers)
 }
 
@@ -67,11 +68,13 @@ pub(super) fn not_modified() -> Response {
     with_headers(described(304), &[["ETag"].as_slice(), &QUOTA_HEADERS].concat())
 }
 
-/// The response to an error, with the error itself as the example. Gives its status, too.
-pub(super) fn error(error: &ApiError) -> (u16, Response) {
+/// The response to an error, with the error itself as the example unless the documentation has another one. Gives its
+/// status, too.
+pub(super) fn error(endpoint: Endpoint, error: &ApiError) -> (u16, Response) {
     let response: ApiResponse = error.clone().into_response();
     let schema = Ref::from_schema_name(Detail::name());
-    let example = response.body.as_deref().and_then(|body| serde_json::from_str(body).ok());
+    let derived = response.body.as_deref().and_then(|body| serde_json::from_str(body).ok());
+    let example = example::response(endpoint, response.status).or(derived);
     let content = ContentBuilder::new().schema(Some(schema)).example(example).build();
     let mut headers = Vec::new();
     for name in ["Retry-After", "WWW-Authenticate"] {

@@ -6,7 +6,7 @@ use shared::openapi;
 use super::specs;
 
 fn description() -> Value {
-    serde_json::to_value(openapi::document()).unwrap()
+    serde_json::from_str(&openapi::text().unwrap()).unwrap()
 }
 
 /// Calls `check` with a JSON value and every value in it, each with its path.
@@ -82,6 +82,56 @@ fn every_operation_has_a_description_and_a_described_tag() {
         assert!(operation["description"].is_string(), "{name}");
         let is_described = |tag: &Value| tag["name"] == operation["tags"][0] && tag["description"].is_string();
         assert!(tags.iter().any(is_described), "{name}: shared/src/openapi/mod.rs, TAGS: describe the path's segment");
+    }
+}
+
+#[test]
+fn every_operation_accepts_both_credentials_and_describes_their_refusal() {
+    let description = description();
+    for (name, operation) in operations(&description) {
+        assert_eq!(operation["security"], json!([{"ApiKeyAuth": []}, {"BearerAuth": []}]), "{name}");
+        for status in ["400", "401", "403", "429", "500", "503"] {
+            assert!(operation["responses"][status].is_object(), "{name} can respond {status}");
+        }
+    }
+}
+
+#[test]
+fn every_request_and_every_error_has_an_example() {
+    let description = description();
+    for (name, operation) in operations(&description) {
+        if let Some(body) = operation["requestBody"]["content"].get("application/json") {
+            assert!(body["example"].is_object() || body["example"].is_array(), "{name}: its event has no JSON body");
+        }
+        for parameter in operation["parameters"].as_array().unwrap() {
+            assert!(parameter["in"] != "path" || parameter["example"].is_string(), "{name}: {parameter}");
+        }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            if status.starts_with(['4', '5']) {
+                let detail = &response["content"]["application/json"]["example"]["detail"];
+                assert!(detail.is_string(), "{name} has no example of a {status}");
+            }
+        }
+    }
+}
+
+/// The examples of the platform's own documentation, whose members are in the order of the schema.
+#[test]
+fn the_operations_of_a_contact_have_the_examples_of_the_documentation() {
+    let text = openapi::text().unwrap();
+    for example in [
+        r#""example": {"full_name": "John Doe", "email": "john.doe@example.com", "linkedin_profile": "#,
+        r#""example": { "id": "550e8400-e29b-41d4-a716-446655440000", "org_id": "123e4567-e89b-12d3-a456-426614174000", "full_name": "#,
+        r#""example": { "id": "b8d3d3a2-4c0d-4c1e-bc4b-5f6c12345678", "#,
+        r#""enrichment": { "source": "website", "campaign": "Q1-2024", "updated_source": "crm_sync" }"#,
+        r#""example": {"locale": "es-ES", "timezone": "Europe/Madrid", "metadata": {"updated_source": "crm_sync"}}"#,
+        r#""message": "Contacto 550e8400-e29b-41d4-a716-446655440000 eliminado""#,
+        r#""detail": "Validation error: email field is required""#,
+        r#""detail": "Contact with email 'john.doe@example.com' already exists""#,
+        r#""detail": "Contact not found""#,
+        r#""detail": "You do not have permission to access this resource""#,
+    ] {
+        assert!(text.contains(example), "shared/src/openapi/examples, events: {example}");
     }
 }
 
