@@ -60,6 +60,8 @@ enum Step {
     Clients,
     /// Tests the pages in headless Chromium
     Browser,
+    /// Runs the Postman collection twice against a temporary API
+    Postman,
     /// Runs the randomized tests, and each once with its deliberate fault
     Prove,
     /// Runs the tests of `tests` on DynamoDB Local
@@ -121,6 +123,7 @@ impl Step {
             Self::E2eFaults => cargo(root, &["xtask", "e2e", "--faults"]),
             Self::Clients => cargo(root, &["xtask", "clients"]),
             Self::Browser => cargo(root, &["xtask", "browser"]),
+            Self::Postman => cargo(root, &["xtask", "postman"]),
             Self::Prove => prove(root),
             Self::DynamodbLocal => test_on_dynamodb_local(root),
             Self::ReleaseBuild => template::build(root, &RELEASED).map(|()| TestCounts::default()),

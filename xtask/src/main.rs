@@ -14,6 +14,7 @@ mod key;
 mod load;
 mod operator;
 mod org;
+mod postman;
 mod prove;
 mod repair;
 mod sbom;
@@ -39,6 +40,8 @@ enum Command {
     Clients,
     /// Tests the pages in headless Chromium, against a temporary API
     Browser(browser::Options),
+    /// Runs the Postman collection against a temporary API, twice in a row
+    Postman,
     /// Deploys template.yaml to an emulated cloud or to AWS, and runs the end-to-end tests against it
     Cloud(cloud::Options),
     /// Creates, lists, suspends and resumes organizations, and erases persons
@@ -97,6 +100,7 @@ async fn run(command: Command) -> Result<()> {
         Command::E2e(options) => e2e::run(&root, options).await,
         Command::Clients => clients::run(&root).await,
         Command::Browser(options) => browser::run(&root, &options).await,
+        Command::Postman => postman::run(&root).await,
         Command::Cloud(options) => cloud::run(&root, options).await,
         Command::Org(command) => org::run(command).await,
         Command::Key(command) => key::run(command).await,

@@ -1,11 +1,13 @@
 //! `cargo xtask sync`: writes what is generated from the code, the template and the price list.
 //!
-//! Four files hold generated text: `shared/openapi.json` as a whole, `Cargo.toml` the router of `cargo lambda watch`,
-//! `template.yaml` the functions of the endpoints and pages, and `docs/operations.md` the tables of parameters and of prices. Everything
-//! else in the three latter is written by hand and keeps its bytes.
+//! Three files are generated as a whole: `shared/openapi.json`, and the Postman collection and environment in `docs/postman`. Three
+//! others hold generated text: `Cargo.toml` the router of `cargo lambda watch`, `template.yaml` the functions of the endpoints
+//! and pages, and `docs/operations.md` the tables of parameters and of prices. Everything else in them is written by hand and
+//! keeps its bytes.
 
 mod functions;
 mod operations;
+pub(crate) mod postman;
 mod router;
 
 use std::{fs, path::Path};
@@ -22,8 +24,11 @@ pub(crate) fn sync(root: &Path, check: bool) -> Result<()> {
     let read = |name: &str| fs::read_to_string(root.join(name)).with_context(|| format!("cannot read {name}"));
     let template = read("template.yaml")?;
     let operations = operations::write_into(&read(OPERATIONS)?, &template, &read(cost::PRICES)?)?;
+    let [collection, environment] = postman::files(root)?;
     let generated = [
         ("shared/openapi.json", openapi::text()?),
+        collection,
+        environment,
         ("Cargo.toml", router::write_into(&read("Cargo.toml")?)?),
         ("template.yaml", functions::write_into(&template)?),
         (OPERATIONS, operations),
@@ -44,12 +49,17 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::workspace;
 
-    /// A folder with the hand-written parts of the generated files, and without generated text.
+    /// A folder with the hand-written parts of the generated files and the example events, and without generated text.
     fn unsynced(name: &str) -> PathBuf {
         let root = std::env::temp_dir().join(format!("sync-{name}-{}", std::process::id()));
-        for folder in ["shared", "docs", "xtask"] {
+        for folder in ["shared", "docs/postman", "xtask", "events"] {
             fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        for event in fs::read_dir(workspace::find_root().unwrap().join("events")).unwrap() {
+            let event = event.unwrap();
+            fs::copy(event.path(), root.join("events").join(event.file_name())).unwrap();
         }
         let values = "Parameters: {Stage: {Description: create-contact}}\nGlobals: {Function: {MemorySize: 256}}";
         let template = format!("{values}\nResources:\n{}\n{}\n", functions::BEGIN, functions::END);
@@ -82,6 +92,8 @@ mod tests {
         sync(&root, true).unwrap();
         for (name, generated) in [
             ("shared/openapi.json", "create_contact"),
+            (postman::COLLECTION, "Create a contact"),
+            (postman::ENVIRONMENT, "sk_test_example"),
             ("Cargo.toml", "create-contact"),
             ("template.yaml", "Binary: create-contact"),
             (OPERATIONS, "`create_contact` |"),

@@ -26,7 +26,7 @@ const ZIG: &str = "0.17.1";
 const DYNAMODB_LOCAL: &str = "2.9.30";
 /// The oldest Java version that runs DynamoDB Local.
 const JAVA: u32 = 17;
-/// The oldest Node.js version that runs the packages of `xtask/clients/package.json` and `xtask/browser/package.json`.
+/// The oldest Node.js version that runs the packages of the files `package.json` below `xtask`.
 const NODE: u32 = 20;
 /// The oldest minor version of Python 3 that runs cargo-lambda and the packages of `xtask/requirements.txt`.
 const PYTHON: u32 = 10;
@@ -110,6 +110,12 @@ pub(crate) fn client_python(root: &Path) -> Result<PathBuf> {
 pub(crate) fn client_node_modules(root: &Path) -> Result<PathBuf> {
     let description = "OpenAPI linters and generators (0.2 GB)";
     Ok(npm_packages(root, "client-npm", "xtask/clients", description, |_| Ok(()))?.join("node_modules"))
+}
+
+/// The path of newman, at the version of `xtask/postman/package-lock.json`.
+pub(crate) fn newman(root: &Path) -> Result<PathBuf> {
+    let description = "newman, the runner of Postman collections (70 MB)";
+    Ok(npm_packages(root, "newman", "xtask/postman", description, |_| Ok(()))?.join("node_modules/.bin/newman"))
 }
 
 /// The directory of AWS's DynamoDB Local, which has to run in it:

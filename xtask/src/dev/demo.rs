@@ -67,10 +67,10 @@ pub(super) struct Urls {
 #[expect(clippy::struct_field_names, reason = "the names in session.json")]
 pub(crate) struct Org {
     pub(crate) org_id: OrgId,
-    pub(super) admin_key: String,
+    pub(crate) admin_key: String,
     read_key: String,
     revoked_key: String,
-    jwt: String,
+    pub(crate) jwt: String,
     previous_jwt: String,
     expired_jwt: String,
     pub(super) import_id: ImportId,
