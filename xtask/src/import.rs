@@ -1,0 +1,349 @@
+//! `cargo xtask import`: loads the contacts of a CSV file into an organization, over the API.
+//!
+//! **Problem.** The files of sales teams come from many programs: any encoding, any delimiter, any headers, some wrong rows, up to
+//! a million of them. A wrong mapping or a lost row is noticed late. The command may be killed, the network fails, and the API
+//! limits its callers.
+//!
+//! **Approach.** The file is read several times, a row at a time, never held in memory:
+//! 1. its bytes, for encoding, size and SHA-256 (`source.rs`), then the header, for delimiter and mapping (`mapping.rs`);
+//! 2. the dry run (`check.rs`): each row is validated by the code of the API, and what is invalid goes into the file of refused
+//!    rows, before anything is sent;
+//! 3. the load (`load.rs`): the valid rows, in chunks, several at a time, each noted in the journal (`journal.rs`) when the API
+//!    has it;
+//! 4. if the API has refused rows, those once more, for the file of refused rows.
+//!
+//! **Rejected.** Sending the file as it is: it may be too long, in another encoding, and with other headers. Asking the API for a
+//! dry run: a file of a million rows would be sent twice, and the rules are in `shared` anyway.
+//!
+//! `cargo xtask org import` is another command: operators move whole organizations with it, directly in the table.
+
+mod api;
+mod check;
+mod journal;
+mod load;
+mod mapping;
+mod progress;
+mod records;
+mod rejected;
+mod report;
+mod rows;
+mod source;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use encoding_rs::Encoding;
+use indicatif::HumanCount;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use shared::domain::CampaignId;
+
+use self::api::Api;
+use self::check::{Checked, Input};
+use self::journal::{Journal, Load};
+use self::load::{Batches, CONCURRENCY, send_rows};
+use self::mapping::Choice;
+use self::progress::Progress;
+use self::rejected::RejectedRows;
+use self::report::Report;
+use crate::operator::{ConfirmOptions, OutputOptions, inform};
+use crate::workspace::local_dir;
+
+/// The options of `cargo xtask import`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The file: CSV with a header, in UTF-8, UTF-16 or another encoding, separated by `,`, `;`, tab or `|`
+    #[arg(value_name = "FILE.csv")]
+    file: PathBuf,
+    /// Link the import to this campaign, given by its id or its name: each contact becomes a lead
+    #[arg(long, value_name = "CAMPAIGN")]
+    campaign: Option<String>,
+    /// The URL of the API; without URL and key, the API that `cargo dev` runs, with the key of its first organization
+    #[arg(long, value_name = "URL", env = "CONTACTS_API_URL")]
+    api: Option<String>,
+    /// The API key, with the scope `write`. Other users of this machine can see the command line (ps): prefer the environment
+    #[arg(long, value_name = "KEY", env = "CONTACTS_API_KEY", hide_env_values = true)]
+    key: Option<String>,
+    /// Take a column for a field: "Work Email=email"; without a field, leave the column out. Can be given several times
+    #[arg(long = "map", value_name = "COLUMN=FIELD")]
+    choices: Vec<Choice>,
+    /// The encoding of the file, if it is not detected: a label of the WHATWG, such as windows-1252
+    #[arg(long, value_name = "LABEL", value_parser = encoding)]
+    encoding: Option<&'static Encoding>,
+    /// Only check the file, without the API: show the mapping, and write the refused rows
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on where an earlier run of the same command has stopped
+    #[arg(long, conflicts_with = "dry_run")]
+    resume: bool,
+    #[command(flatten)]
+    confirm: ConfirmOptions,
+    #[command(flatten)]
+    output: OutputOptions,
+}
+
+/// The files beside the file.
+struct Paths {
+    rejected: PathBuf,
+    journal: PathBuf,
+}
+
+/// The API to load into, and the campaign to link to.
+struct Target {
+    api: Api,
+    campaign: Option<CampaignId>,
+}
+
+/// Runs the command.
+pub(crate) async fn run(root: &Path, options: Options) -> Result<ExitCode> {
+    let root = root.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let report = import(&root, &options)?;
+        options.output.print(&report)?;
+        Ok(report.exit_code())
+    })
+    .await?
+}
+
+fn import(root: &Path, options: &Options) -> Result<Report> {
+    let paths = Paths::beside(&options.file)?;
+    if options.dry_run {
+        let input = Input::open(&options.file, options.encoding, &options.choices)?;
+        input.show()?;
+        let checked = input.check(&paths.rejected)?;
+        return Ok(dry_run_report(options.file.clone(), checked));
+    }
+    let journal = open_journal(options, &paths)?;
+    if journal.is_none() {
+        options.confirm.ensure_answerable()?;
+    }
+    let input = Input::open(&options.file, options.encoding, &options.choices)?;
+    if let Some(journal) = &journal {
+        journal.load.ensure_same_file(input.source.bytes, &input.source.sha256, &options.file, &paths.journal)?;
+        if journal.is_finished {
+            let rejected = Some(paths.rejected).filter(|path| path.exists());
+            return Report::of(journal, options.file.clone(), rejected, true);
+        }
+    }
+    let target = Target::connect(root, options)?;
+    if journal.is_none() {
+        input.show()?;
+    }
+    let checked = input.check(&paths.rejected)?;
+    ensure!(checked.rows > checked.invalid, "{}: no row can be loaded", options.file.display());
+    let load = load_of(&input, &checked, &target);
+    let (journal, is_resumed) = match journal {
+        Some(journal) => {
+            journal.load.ensure_same(&load, &paths.journal)?;
+            (journal, true)
+        }
+        None => {
+            options.confirm.ask(&question(&checked, &target))?;
+            (Journal::begin(&paths.journal, load)?, false)
+        }
+    };
+    Import { input, checked, target, journal, paths, is_resumed }.run()
+}
+
+/// The journal of an earlier run, if this run is to resume it.
+fn open_journal(options: &Options, paths: &Paths) -> Result<Option<Journal>> {
+    let Some(journal) = Journal::open(&paths.journal)? else { return Ok(None) };
+    if options.resume {
+        return Ok(Some(journal));
+    }
+    let (file, shown) = (options.file.display(), paths.journal.display());
+    let import = journal.import.map(|id| format!(" as import {id}")).unwrap_or_default();
+    if journal.is_finished {
+        bail!("{file} is loaded already{import}: to load it once more, remove {shown}");
+    }
+    let (sent, rows) = (HumanCount(journal.sent()), HumanCount(journal.load.rows - journal.load.invalid));
+    bail!(
+        "an earlier run has loaded {sent} of {rows} rows of {file}{import}: pass --resume to go on, or remove {shown} to \
+         load from the start"
+    )
+}
+
+fn load_of(input: &Input, checked: &Checked, target: &Target) -> Load {
+    Load {
+        bytes: input.source.bytes,
+        sha256: input.source.sha256.clone(),
+        encoding: input.source.encoding.name().to_owned(),
+        delimiter: input.header.delimiter.into(),
+        mapping: input.header.mapping.by_column(),
+        api: target.api.base().to_owned(),
+        campaign_id: target.campaign,
+        rows: checked.rows,
+        invalid: checked.invalid,
+    }
+}
+
+fn question(checked: &Checked, target: &Target) -> String {
+    let rows = HumanCount(checked.rows - checked.invalid);
+    let campaign = target.campaign.map(|id| format!(" and link them to the campaign {id}")).unwrap_or_default();
+    format!("Load {rows} rows into {}{campaign}?", target.api.base())
+}
+
+fn dry_run_report(file: PathBuf, checked: Checked) -> Report {
+    Report {
+        file,
+        dry_run: true,
+        rows: checked.rows,
+        valid: Some(checked.rows - checked.invalid),
+        created: 0,
+        updated: 0,
+        refused: checked.invalid,
+        rejected_file: checked.rejected.map(|written| written.path),
+        import_id: None,
+        campaign: None,
+        resumed: false,
+    }
+}
+
+/// A load that has begun.
+struct Import {
+    input: Input,
+    checked: Checked,
+    target: Target,
+    journal: Journal,
+    paths: Paths,
+    is_resumed: bool,
+}
+
+impl Import {
+    /// Sends what is not sent yet, links and completes the import, and completes the file of refused rows.
+    fn run(mut self) -> Result<Report> {
+        let total = self.checked.rows - self.checked.invalid;
+        let loaded = self.load(total).with_context(|| {
+            let sent = HumanCount(self.journal.sent());
+            format!("{sent} of {} rows are loaded; repeat the command with --resume to go on", HumanCount(total))
+        });
+        loaded?;
+        let before = self.checked.rejected.take();
+        let rejected = if self.journal.chunks.values().any(|chunk| !chunk.refused.is_empty()) {
+            self.write_rejected(before.as_ref())?
+        } else {
+            before
+        };
+        let (file, rejected) = (self.input.source.path.clone(), rejected.map(|written| written.path));
+        let report = Report::of(&self.journal, file, rejected, self.is_resumed)?;
+        self.journal.note_finished()?;
+        Ok(report)
+    }
+
+    fn load(&mut self, total: u64) -> Result<()> {
+        let Target { api, campaign } = &self.target;
+        let key = self.journal.id.to_string();
+        let import = match self.journal.import {
+            Some(import) => import,
+            None => {
+                let import = api.create_import(&self.import_body(), &key)?;
+                self.journal.note_import(import)?;
+                import
+            }
+        };
+        let progress = Progress::new("loading", "rows", self.journal.sent(), total)?;
+        let batches = Batches::new(self.input.rows()?);
+        let sent = send_rows(api, &mut self.journal, import, batches, &progress);
+        progress.finish();
+        sent?;
+        // Fails if a row is lost, before the import counts as completed.
+        Report::of(&self.journal, PathBuf::new(), None, false)?;
+        api.complete_import(import, self.checked.rows)?;
+        if let (Some(campaign), None) = (campaign, self.journal.linked) {
+            inform(&format!("linking the import to the campaign {campaign}"));
+            let linked = api.link(*campaign, import, &key)?;
+            self.journal.note_linked(linked)?;
+        }
+        Ok(())
+    }
+
+    /// The body of `POST /imports/`. It is the same whenever the load is resumed.
+    fn import_body(&self) -> Value {
+        let columns = self.input.header.mapping.by_column().into_iter();
+        let mapping: Map<_, _> = columns
+            .map(|(column, field)| (self.input.header.columns[column].trim().to_owned(), field.into()))
+            .collect();
+        let name = self.input.source.path.file_name().map(|name| name.to_string_lossy());
+        json!({
+            "source": "csv", "file_name": name, "status": "processing", "total_rows": self.checked.rows,
+            "mapping_json": mapping,
+        })
+    }
+
+    /// Writes the file of refused rows once more, with those that the API has refused.
+    fn write_rejected(&self, before: Option<&rejected::Written>) -> Result<Option<rejected::Written>> {
+        let mut rejected =
+            RejectedRows::create(&self.paths.rejected, self.input.header.delimiter, &self.input.header.columns)?;
+        let mut rows = self.input.rows()?;
+        while let Some(row) = rows.next_row()? {
+            let refused = self.journal.chunk_of(row.number).and_then(|chunk| chunk.refused.get(&row.number));
+            if let Some(reason) = row.fields.as_ref().err().or(refused) {
+                rejected.add(row.number, reason, &row.cells)?;
+            }
+        }
+        rejected.finish(before)
+    }
+}
+
+impl Paths {
+    /// `leads.rejected.csv` and `leads.import.ndjson` for `leads.csv`; other extensions are kept.
+    fn beside(file: &Path) -> Result<Self> {
+        let name = file.file_name().with_context(|| format!("{} is no file", file.display()))?;
+        let is_csv = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+        let stem = if is_csv { file.file_stem().unwrap_or(name) } else { name };
+        let beside = |suffix: &str| {
+            let mut name = stem.to_owned();
+            name.push(suffix);
+            file.with_file_name(name)
+        };
+        Ok(Self { rejected: beside(".rejected.csv"), journal: beside(".import.ndjson") })
+    }
+}
+
+impl Target {
+    /// Connects to the API, and finds the campaign.
+    fn connect(root: &Path, options: &Options) -> Result<Self> {
+        let given = |option: &Option<String>| option.clone().filter(|text| !text.trim().is_empty());
+        let (url, key) = match (given(&options.api), given(&options.key)) {
+            (Some(url), Some(key)) => (url, key),
+            (None, None) => local_api(root)?,
+            (None, Some(_)) => bail!("the URL of the API is missing: pass --api, or set CONTACTS_API_URL"),
+            (Some(_), None) => bail!("the API key is missing: set CONTACTS_API_KEY"),
+        };
+        let api = Api::new(&url, &key, CONCURRENCY, Box::new(inform))?;
+        api.check_access()?;
+        let campaign = match &options.campaign {
+            Some(campaign) => Some(api.find_campaign(campaign)?),
+            None => None,
+        };
+        Ok(Self { api, campaign })
+    }
+}
+
+/// The URL and an API key of the API that `cargo dev` runs.
+fn local_api(root: &Path) -> Result<(String, String)> {
+    #[derive(Deserialize)]
+    struct Session {
+        base_url: String,
+        orgs: Vec<Org>,
+    }
+    #[derive(Deserialize)]
+    struct Org {
+        admin_key: String,
+    }
+    const ADVICE: &str = "set CONTACTS_API_URL and CONTACTS_API_KEY, or start `cargo dev` to load into a local API";
+    let file = local_dir(root, "dev").join("session.json");
+    let text = fs::read_to_string(&file).map_err(|_| anyhow!("no API is given: {ADVICE}"))?;
+    let session: Session = serde_json::from_str(&text).with_context(|| format!("cannot read {}", file.display()))?;
+    let org = session.orgs.into_iter().next().with_context(|| format!("{} has no organization", file.display()))?;
+    inform(&format!("no API is given: using the one of `cargo dev` at {}", session.base_url));
+    Ok((session.base_url, org.admin_key))
+}
+
+/// Finds an encoding by its label.
+fn encoding(label: &str) -> Result<&'static Encoding, String> {
+    Encoding::for_label(label.as_bytes())
+        .ok_or_else(|| "not an encoding: such as utf-8, utf-16le or windows-1252".to_owned())
+}

@@ -1,0 +1,120 @@
+//! The dry run: shows how a file is understood, and validates every row of it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use encoding_rs::Encoding;
+use indicatif::HumanCount;
+
+use super::mapping::Choice;
+use super::progress::Progress;
+use super::rejected::{RejectedRows, Written};
+use super::rows::{Row, Rows};
+use super::source::{Header, Source};
+use crate::operator::{TextTable, inform};
+
+/// The rows that the preview shows.
+const PREVIEW_ROWS: usize = 3;
+/// The most characters of a cell in the preview.
+const MAX_CELL: usize = 24;
+/// The most refused rows that are named on the terminal. The file of refused rows has all.
+const MAX_TOLD: u64 = 20;
+/// The rows after which the progress is told.
+const STEP: u64 = 1_000;
+
+/// A file that was read and understood.
+pub(super) struct Input {
+    pub(super) source: Source,
+    pub(super) header: Header,
+}
+
+/// The result of the dry run.
+pub(super) struct Checked {
+    pub(super) rows: u64,
+    /// The rows that are refused.
+    pub(super) invalid: u64,
+    /// The file of these rows.
+    pub(super) rejected: Option<Written>,
+}
+
+impl Input {
+    /// Reads a file once, and maps its columns.
+    pub(super) fn open(path: &Path, encoding: Option<&'static Encoding>, choices: &[Choice]) -> Result<Self> {
+        inform(&format!("reading {}", path.display()));
+        let source = Source::open(path, encoding)?;
+        let header = source.header(choices)?;
+        Ok(Self { source, header })
+    }
+
+    /// The rows of the file.
+    pub(super) fn rows(&self) -> Result<Rows<'_, impl std::io::BufRead + use<>>> {
+        let Header { delimiter, columns, mapping } = &self.header;
+        Ok(Rows::new(self.source.rows(*delimiter)?, mapping, columns.len()))
+    }
+
+    /// Shows the encoding, the delimiter, the mapping and the first rows.
+    pub(super) fn show(&self) -> Result<()> {
+        let delimiter = match self.header.delimiter {
+            b'\t' => "tabs".to_owned(),
+            delimiter => format!("\"{}\"", char::from(delimiter)),
+        };
+        let (path, encoding) = (self.source.path.display(), self.source.encoding.name());
+        inform(&format!("{path}: {encoding}, separated by {delimiter}\n\n{}", self.preview()?));
+        Ok(())
+    }
+
+    /// Validates every row, names the first refused ones, and writes the file of all refused ones.
+    pub(super) fn check(&self, rejected: &Path) -> Result<Checked> {
+        let Header { delimiter, columns, .. } = &self.header;
+        let mut rejected = RejectedRows::create(rejected, *delimiter, columns)?;
+        let progress = Progress::new("checking", "lines", 0, self.source.lines)?;
+        let (mut count, mut invalid) = (0, 0);
+        let mut rows = self.rows()?;
+        while let Some(row) = rows.next_row().with_context(|| self.source.path.display().to_string())? {
+            count += 1;
+            if let Err(reason) = &row.fields {
+                invalid += 1;
+                if invalid <= MAX_TOLD {
+                    progress.tell(&format!("row {} (line {}): {reason}", row.number, row.line));
+                }
+                rejected.add(row.number, reason, &row.cells)?;
+            }
+            if count % STEP == 0 {
+                progress.set(row.line);
+            }
+        }
+        progress.set(self.source.lines);
+        progress.finish();
+        let rejected = rejected.finish(None)?;
+        let files = rejected.iter().map(|written| format!(", see {}", written.path.display())).collect::<String>();
+        let (valid, count_shown) = (HumanCount(count - invalid), HumanCount(count));
+        inform(&format!("{count_shown} rows: {valid} valid, {} refused{files}", HumanCount(invalid)));
+        Ok(Checked { rows: count, invalid, rejected })
+    }
+
+    fn preview(&self) -> Result<String> {
+        let mut shown = Vec::new();
+        let mut rows = self.rows()?;
+        while shown.len() < PREVIEW_ROWS
+            && let Some(Row { cells, .. }) = rows.next_row().with_context(|| self.source.path.display().to_string())?
+        {
+            shown.push(cells);
+        }
+        let mut table = TextTable::new(["column", "field", "row 1", "row 2", "row 3"]);
+        for (column, name) in self.header.columns.iter().enumerate() {
+            let field = self.header.mapping.field(column).unwrap_or("-");
+            let cell =
+                |row: usize| shown.get(row).and_then(|cells: &Vec<String>| cells.get(column)).map(|cell| short(cell));
+            let [first, second, third] = [0, 1, 2].map(|row| cell(row).unwrap_or_default());
+            table.push([short(name), field.to_owned(), first, second, third]);
+        }
+        Ok(table.to_string())
+    }
+}
+
+/// The beginning of a cell in one line, without characters that a terminal would obey.
+fn short(cell: &str) -> String {
+    let mut chars = cell.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
+    let beginning: String = chars.by_ref().take(MAX_CELL).collect();
+    if chars.next().is_some() { format!("{beginning}…") } else { beginning }
+}

@@ -1,0 +1,211 @@
+//! The rows of a file that are refused, in a file beside it, ready to be corrected and imported.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use csv::{Writer, WriterBuilder};
+use sha2::{Digest as _, Sha256};
+
+use crate::operator::inform;
+
+/// A SHA-256.
+type Digest = [u8; 32];
+
+/// The columns that are added, before the columns of the file: a row may have more or fewer of those than the header.
+const COLUMNS: [&str; 2] = ["row", "reason"];
+/// A byte order mark, by which spreadsheet programs recognize UTF-8.
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// The refused rows of a file. They are as they were, in UTF-8 and with the delimiter of the file: text that a spreadsheet program
+/// would take for a formula is not changed either, or it would come back changed.
+///
+/// The file appears under its name when it is complete. One that was there is kept under another name, because it may have been
+/// edited.
+pub(super) struct RejectedRows {
+    path: PathBuf,
+    temporary: PathBuf,
+    writer: Writer<BufWriter<File>>,
+    /// The columns of an earlier `row` and `reason`, which are left out.
+    ignored: Vec<usize>,
+    count: u64,
+}
+
+/// A file of refused rows that is complete.
+pub(super) struct Written {
+    pub(super) path: PathBuf,
+    digest: Digest,
+}
+
+impl RejectedRows {
+    /// Begins the file with the refused rows of a file with this header.
+    pub(super) fn create(path: &Path, delimiter: u8, header: &[String]) -> Result<Self> {
+        let temporary = path.with_extension("csv.tmp");
+        let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).clone();
+        let begun = options.open(&temporary).map(BufWriter::new).and_then(|mut file| {
+            file.write_all(BOM)?;
+            Ok(file)
+        });
+        let file = begun.with_context(|| format!("cannot write {}", temporary.display()))?;
+        let writer = WriterBuilder::new().delimiter(delimiter).flexible(true).from_writer(file);
+        let mut rows = Self { path: path.to_owned(), temporary, writer, ignored: ignored(header), count: 0 };
+        rows.write(COLUMNS, header)?;
+        Ok(rows)
+    }
+
+    /// Adds a row.
+    pub(super) fn add(&mut self, number: u64, reason: &str, cells: &[String]) -> Result<()> {
+        self.count += 1;
+        self.write([&number.to_string(), reason], cells)
+    }
+
+    /// Completes the file, which replaces the one that this run wrote `before`. `None` if there are no refused rows.
+    pub(super) fn finish(mut self, before: Option<&Written>) -> Result<Option<Written>> {
+        let context = || format!("cannot write {}", self.path.display());
+        self.writer.flush().with_context(context)?;
+        let digest = digest(&self.temporary).with_context(context)?;
+        let replaceable = [Some(&digest), before.map(|before| &before.digest)];
+        if self.path.exists() && !replaceable.contains(&Some(&self::digest(&self.path).with_context(context)?)) {
+            let kept = unused_name(&self.path);
+            fs::rename(&self.path, &kept).with_context(context)?;
+            inform(&format!("{} of an earlier run is now {}", self.path.display(), kept.display()));
+        }
+        if self.count == 0 {
+            fs::remove_file(&self.temporary).with_context(context)?;
+            return Ok(None);
+        }
+        fs::rename(&self.temporary, &self.path).with_context(context)?;
+        Ok(Some(Written { path: self.path, digest }))
+    }
+
+    fn write(&mut self, added: [&str; 2], cells: &[String]) -> Result<()> {
+        let is_kept = |(index, _): &(usize, &String)| !self.ignored.contains(index);
+        let cells = cells.iter().enumerate().filter(is_kept).map(|(_, cell)| cell.as_str());
+        let record = added.into_iter().chain(cells);
+        self.writer.write_record(record).with_context(|| format!("cannot write {}", self.temporary.display()))
+    }
+}
+
+/// The columns `row` and `reason` of a file that was written here or by the upload page: the first two, or the last two.
+fn ignored(header: &[String]) -> Vec<usize> {
+    let last = header.len().saturating_sub(COLUMNS.len());
+    let is_added = |first: &usize| header[*first..].iter().take(COLUMNS.len()).map(|cell| cell.trim()).eq(COLUMNS);
+    let first = [0, last].into_iter().find(is_added);
+    first.map(|first| (first..first + COLUMNS.len()).collect()).unwrap_or_default()
+}
+
+/// The SHA-256 of a file.
+fn digest(path: &Path) -> io::Result<Digest> {
+    let mut hash = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hash)?;
+    Ok(hash.finalize().into())
+}
+
+/// `leads.rejected.1.csv` for `leads.rejected.csv`, or the next number that is not used.
+fn unused_name(path: &Path) -> PathBuf {
+    let mut number = 1_u32;
+    loop {
+        let name = path.with_extension(format!("{number}.csv"));
+        if !name.exists() {
+            return name;
+        }
+        number += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::TempDir;
+
+    fn cells(cells: &[&str]) -> Vec<String> {
+        cells.iter().map(|&cell| cell.to_owned()).collect()
+    }
+
+    fn write(path: &Path, header: &[&str], rows: &[&[&str]]) -> Option<PathBuf> {
+        let mut rejected = RejectedRows::create(path, b';', &cells(header)).unwrap();
+        for (number, row) in (1..).zip(rows) {
+            rejected.add(number, "email must not be blank", &cells(row)).unwrap();
+        }
+        rejected.finish(None).unwrap().map(|written| written.path)
+    }
+
+    fn read(path: &Path) -> String {
+        fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn rows_are_as_they_were_with_their_numbers_and_reasons() {
+        let directory = TempDir::new("rejected");
+        let path = directory.0.join("leads.rejected.csv");
+
+        let written = write(&path, &["Email", "Name"], &[&["=1+1", "a;b"], &["short"], &["x", "y", "z\n"]]);
+
+        assert_eq!(written.as_ref(), Some(&path));
+        assert_eq!(
+            read(&path),
+            "\u{FEFF}row;reason;Email;Name\n\
+             1;email must not be blank;=1+1;\"a;b\"\n\
+             2;email must not be blank;short\n\
+             3;email must not be blank;x;y;\"z\n\"\n"
+        );
+        assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_row_and_the_reason_of_an_earlier_refusal_are_replaced() {
+        let directory = TempDir::new("rejected-again");
+        let path = directory.0.join("leads.rejected.csv");
+        for (header, row) in
+            [(["row", "reason", "Email"], ["9", "old", "a"]), (["Email", "row", "reason"], ["a", "9", "old"])]
+        {
+            write(&path, &header, &[&row]);
+            assert_eq!(read(&path), "\u{FEFF}row;reason;Email\n1;email must not be blank;a\n");
+        }
+        write(&path, &["Email", "reason"], &[&["a", "kept"]]);
+        assert_eq!(read(&path), "\u{FEFF}row;reason;Email;reason\n1;email must not be blank;a;kept\n");
+    }
+
+    #[test]
+    fn a_file_that_was_there_is_kept() {
+        let directory = TempDir::new("rejected-kept");
+        let path = directory.0.join("leads.rejected.csv");
+        let names = || {
+            let mut names: Vec<_> = fs::read_dir(&directory.0).unwrap().map(|file| file.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        write(&path, &["Email"], &[&["a"]]);
+        write(&path, &["Email"], &[&["a"]]);
+        assert_eq!(names(), ["leads.rejected.csv"]);
+        fs::write(&path, "corrected").unwrap();
+        write(&path, &["Email"], &[&["a"]]);
+        assert_eq!(names(), ["leads.rejected.1.csv", "leads.rejected.csv"]);
+        assert_eq!(read(&directory.0.join("leads.rejected.1.csv")), "corrected");
+        assert_eq!(write(&path, &["Email"], &[]), None);
+        assert_eq!(names(), ["leads.rejected.1.csv", "leads.rejected.2.csv"]);
+    }
+
+    #[test]
+    fn a_run_replaces_its_own_file_unless_it_was_edited() {
+        let directory = TempDir::new("rejected-own");
+        let path = directory.0.join("leads.rejected.csv");
+        let write = |rows: u64, before: Option<&Written>| {
+            let mut rejected = RejectedRows::create(&path, b',', &cells(&["Email"])).unwrap();
+            for row in 1..=rows {
+                rejected.add(row, "reason", &cells(&["a"])).unwrap();
+            }
+            rejected.finish(before).unwrap()
+        };
+        let count = || fs::read_dir(&directory.0).unwrap().count();
+
+        let first = write(1, None);
+        let second = write(2, first.as_ref());
+        assert_eq!(count(), 1);
+        fs::write(&path, "edited").unwrap();
+        write(3, second.as_ref());
+        assert_eq!(count(), 2);
+    }
+}

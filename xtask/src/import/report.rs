@@ -1,0 +1,111 @@
+//! The result of an import.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use indicatif::HumanCount;
+use serde::Serialize;
+use shared::domain::{CampaignId, ImportId};
+
+use super::journal::{Journal, Linked};
+
+/// The exit code of an import some of whose rows are refused.
+const SOME_REFUSED: u8 = 3;
+
+/// The result of an import.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Report {
+    pub(super) file: PathBuf,
+    pub(super) dry_run: bool,
+    /// The rows of the file: the sum of those that are created, updated and refused; in a dry run, of valid and refused ones.
+    pub(super) rows: u64,
+    /// The rows that would be sent; `null` after a load.
+    pub(super) valid: Option<u64>,
+    pub(super) created: u64,
+    pub(super) updated: u64,
+    /// The rows that are invalid, and those that the API has refused.
+    pub(super) refused: u64,
+    /// The file that has the refused rows with the reasons.
+    pub(super) rejected_file: Option<PathBuf>,
+    pub(super) import_id: Option<ImportId>,
+    pub(super) campaign: Option<LinkedCampaign>,
+    /// `true` if rows may have been sent twice. A contact that the first attempt has created counts as updated then.
+    pub(super) resumed: bool,
+}
+
+/// The campaign that the import is linked to.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct LinkedCampaign {
+    pub(super) campaign_id: CampaignId,
+    #[serde(flatten)]
+    pub(super) linked: Linked,
+}
+
+impl Report {
+    /// The result that a journal describes.
+    ///
+    /// # Errors
+    /// The counts are not those of the rows of the file.
+    pub(super) fn of(journal: &Journal, file: PathBuf, rejected_file: Option<PathBuf>, resumed: bool) -> Result<Self> {
+        let chunks = journal.chunks.values();
+        let (mut created, mut updated, mut refused) = (0, 0, journal.load.invalid);
+        for chunk in chunks {
+            created += chunk.created;
+            updated += chunk.updated;
+            refused += chunk.refused.len() as u64;
+        }
+        let rows = journal.load.rows;
+        ensure!(
+            created + updated + refused == rows,
+            "{created} created, {updated} updated and {refused} refused rows are not the {rows} rows of the file: this is \
+             an error of the command"
+        );
+        let campaign = match (journal.load.campaign_id, journal.linked) {
+            (Some(campaign_id), Some(linked)) => Some(LinkedCampaign { campaign_id, linked }),
+            _ => None,
+        };
+        let import_id = journal.import;
+        let (dry_run, valid) = (false, None);
+        Ok(Self { file, dry_run, rows, valid, created, updated, refused, rejected_file, import_id, campaign, resumed })
+    }
+
+    /// The exit code of the command.
+    pub(super) fn exit_code(&self) -> ExitCode {
+        if self.refused > 0 { ExitCode::from(SOME_REFUSED) } else { ExitCode::SUCCESS }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [rows, created, updated, refused] = [self.rows, self.created, self.updated, self.refused].map(HumanCount);
+        let file = self.file.display();
+        if let Some(valid) = self.valid {
+            writeln!(f, "{file}: {rows} rows, {} valid, {refused} refused", HumanCount(valid))?;
+        } else {
+            writeln!(f, "{file}: {rows} rows, {created} created, {updated} updated, {refused} refused")?;
+        }
+        if let Some(import) = self.import_id {
+            writeln!(f, "import: {import}")?;
+        }
+        if let Some(LinkedCampaign { campaign_id, linked }) = self.campaign {
+            let (leads, contacts) = (HumanCount(linked.inserted_leads), HumanCount(linked.considered_contacts));
+            writeln!(f, "campaign {campaign_id}: {leads} new leads of {contacts} contacts")?;
+        }
+        if self.resumed && self.updated > 0 {
+            writeln!(f, "Some rows may have been sent twice: what the first attempt created counts as updated.")?;
+        }
+        if let Some(rejected) = &self.rejected_file {
+            writeln!(
+                f,
+                "Correct the refused rows in {0}, then import that file: cargo xtask import {0}",
+                rejected.display()
+            )?;
+        }
+        if self.dry_run {
+            writeln!(f, "Nothing was sent: this was a dry run.")?;
+        }
+        Ok(())
+    }
+}

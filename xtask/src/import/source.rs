@@ -1,0 +1,336 @@
+//! A file as it is on the disk: its identity, its encoding, its delimiter.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::str;
+
+use anyhow::{Context, Result, bail, ensure};
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs_io::DecodeReaderBytesBuilder;
+use sha2::{Digest, Sha256};
+use shared::domain::is_blank;
+
+use super::mapping::{Choice, Mapping};
+use super::records::{Record, Records};
+
+/// The delimiters of cells. In a tie the last one wins: a file without a delimiter is read as comma-separated.
+const DELIMITERS: [u8; 4] = [b'|', b'\t', b';', b','];
+/// The bytes that are read at once.
+const BLOCK: usize = 1 << 16;
+/// How the files of spreadsheet programs begin: ZIP, and the older compound file.
+const WORKBOOKS: [&[u8]; 2] = [b"PK\x03\x04", b"\xD0\xCF\x11\xE0"];
+
+/// A file that was read once.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
+    /// The SHA-256 of the content, in hexadecimal.
+    pub(super) sha256: String,
+    /// At least the number of records.
+    pub(super) lines: u64,
+    pub(super) encoding: &'static Encoding,
+}
+
+/// The header of a file, and how it is read.
+#[derive(Debug)]
+pub(super) struct Header {
+    pub(super) delimiter: u8,
+    pub(super) columns: Vec<String>,
+    pub(super) mapping: Mapping,
+}
+
+/// What one pass over the bytes of a file finds.
+#[derive(Default)]
+struct Scan {
+    beginning: Vec<u8>,
+    bytes: u64,
+    hash: Sha256,
+    line_feeds: u64,
+    utf8: Utf8Scan,
+}
+
+/// Whether the bytes are UTF-8.
+#[derive(Default)]
+struct Utf8Scan {
+    /// The first bytes of a character that is not complete yet.
+    rest: Vec<u8>,
+    has_letters_beyond_ascii: bool,
+    /// The line of the first byte that is not UTF-8.
+    invalid_line: Option<u64>,
+}
+
+impl Source {
+    /// Reads a file. `label` is the name of its encoding, if that is known.
+    ///
+    /// # Errors
+    /// The file cannot be read, is empty or no text, or its encoding cannot be told.
+    pub(super) fn open(path: &Path, label: Option<&'static Encoding>) -> Result<Self> {
+        let context = || format!("cannot read {}", path.display());
+        let mut file = File::open(path).with_context(context)?;
+        ensure!(
+            file.metadata().with_context(context)?.is_file(),
+            "{} is not a regular file: it is read several times, so store it first",
+            path.display()
+        );
+        let mut scan = Scan::default();
+        let mut block = vec![0; BLOCK];
+        loop {
+            let read = file.read(&mut block).with_context(context)?;
+            if read == 0 {
+                break;
+            }
+            scan.add(&block[..read]);
+        }
+        let encoding = match label {
+            Some(encoding) => encoding,
+            None => scan.encoding(path)?,
+        };
+        ensure!(scan.bytes > 0, "{} is empty", path.display());
+        let Scan { bytes, hash, line_feeds, .. } = scan;
+        let sha256 = hex::encode(hash.finalize());
+        Ok(Self { path: path.to_owned(), bytes, sha256, lines: line_feeds + 1, encoding })
+    }
+
+    /// Finds the delimiter and maps the columns.
+    ///
+    /// # Errors
+    /// The header cannot be read, a choice does not fit it, or a required field has no column.
+    pub(super) fn header(&self, choices: &[Choice]) -> Result<Header> {
+        let candidates = (0..).zip(DELIMITERS).filter_map(|(priority, delimiter)| {
+            let columns = self.first_record(delimiter).ok()?.cells;
+            let fields = Mapping::of(&columns, choices).map_or(0, |mapping| mapping.len());
+            Some((fields, columns.len(), priority, delimiter))
+        });
+        let delimiter = candidates.max().map_or(b',', |(.., delimiter): (_, _, u8, _)| delimiter);
+        let columns = self.first_record(delimiter)?.cells;
+        let mapping = Mapping::of(&columns, choices).with_context(|| self.shown())?;
+        let missing = mapping.missing();
+        if let Some(field) = missing.first() {
+            let names: Vec<_> = columns.iter().map(|column| format!("\"{}\"", column.trim())).collect();
+            bail!(
+                "{}: no column for {}; the columns are {}: name the right one with --map \"COLUMN={field}\"",
+                self.shown(),
+                missing.join(", "),
+                names.join(", "),
+            );
+        }
+        Ok(Header { delimiter, columns, mapping })
+    }
+
+    /// The records after the header.
+    pub(super) fn rows(&self, delimiter: u8) -> Result<Records<impl BufRead + use<>>> {
+        let mut records = self.records(delimiter)?;
+        self.header_of(&mut records)?;
+        Ok(records)
+    }
+
+    fn first_record(&self, delimiter: u8) -> Result<Record> {
+        self.header_of(&mut self.records(delimiter)?)
+    }
+
+    /// The header: the first record that is not blank.
+    fn header_of(&self, records: &mut Records<impl BufRead>) -> Result<Record> {
+        loop {
+            let record = records.next_record().with_context(|| self.shown())?;
+            let record = record.with_context(|| format!("{} has no header", self.shown()))?;
+            if !record.cells.iter().all(|cell| is_blank(cell)) {
+                return Ok(record);
+            }
+        }
+    }
+
+    fn records(&self, delimiter: u8) -> Result<Records<impl BufRead + use<>>> {
+        let file = File::open(&self.path).with_context(|| format!("cannot read {}", self.shown()))?;
+        let decoder = DecodeReaderBytesBuilder::new().encoding(Some(self.encoding)).strip_bom(true).build(file);
+        let mut reader = BufReader::with_capacity(BLOCK, decoder);
+        // A file that was joined from several files can begin with more than one byte order mark.
+        while reader.fill_buf().with_context(|| format!("cannot read {}", self.shown()))?.starts_with(b"\xEF\xBB\xBF") {
+            reader.consume(3);
+        }
+        Ok(Records::new(reader, delimiter))
+    }
+
+    fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+impl Scan {
+    fn add(&mut self, block: &[u8]) {
+        if self.bytes == 0 {
+            self.beginning = block[..block.len().min(4)].to_vec();
+        }
+        self.utf8.add(block, self.line_feeds + 1);
+        self.bytes += block.len() as u64;
+        self.hash.update(block);
+        self.line_feeds += block.iter().filter(|byte| **byte == b'\n').count() as u64;
+    }
+
+    /// The encoding: that of the byte order mark, or else UTF-8 if the file is valid, or else the one that its letters are
+    /// most likely in.
+    fn encoding(&self, path: &Path) -> Result<&'static Encoding> {
+        let shown = path.display();
+        let is_workbook = WORKBOOKS.iter().any(|beginning| self.beginning.starts_with(beginning));
+        ensure!(!is_workbook, "{shown} is a workbook, not CSV: open it and save it as CSV UTF-8");
+        if let Some((encoding, _)) = Encoding::for_bom(&self.beginning) {
+            return Ok(encoding);
+        }
+        // The first letter of a header is nearly always an ASCII one.
+        match self.beginning[..] {
+            [first, 0, ..] if first != 0 => return Ok(UTF_16LE),
+            [0, second, ..] if second != 0 => return Ok(UTF_16BE),
+            _ => {}
+        }
+        let ends_within_a_character = if self.utf8.rest.is_empty() { None } else { Some(self.line_feeds + 1) };
+        let Some(line) = self.utf8.invalid_line.or(ends_within_a_character) else { return Ok(UTF_8) };
+        ensure!(
+            !self.utf8.has_letters_beyond_ascii,
+            "{shown}: line {line} is not UTF-8, but earlier lines are: correct that line, or name the encoding of the file \
+             with --encoding"
+        );
+        detect(path)
+    }
+}
+
+impl Utf8Scan {
+    /// Adds a block that begins on this line.
+    fn add(&mut self, block: &[u8], line: u64) {
+        if self.invalid_line.is_some() {
+            return;
+        }
+        let joined = [&std::mem::take(&mut self.rest), block].concat();
+        match str::from_utf8(&joined) {
+            Ok(_) => self.has_letters_beyond_ascii |= !joined.is_ascii(),
+            Err(error) => {
+                let (valid, rest) = joined.split_at(error.valid_up_to());
+                self.has_letters_beyond_ascii |= !valid.is_ascii();
+                if error.error_len().is_none() {
+                    self.rest = rest.to_vec();
+                } else {
+                    self.invalid_line = Some(line + valid.iter().filter(|byte| **byte == b'\n').count() as u64);
+                }
+            }
+        }
+    }
+}
+
+/// The encoding that the letters of a file are most likely in.
+fn detect(path: &Path) -> Result<&'static Encoding> {
+    let context = || format!("cannot read {}", path.display());
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    let mut reader = BufReader::with_capacity(BLOCK, File::open(path).with_context(context)?);
+    loop {
+        let block = reader.fill_buf().with_context(context)?;
+        let len = block.len();
+        detector.feed(block, len == 0);
+        if len == 0 {
+            return Ok(detector.guess(None, Utf8Detection::Deny));
+        }
+        reader.consume(len);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use encoding_rs::WINDOWS_1252;
+
+    use super::*;
+    use crate::files::TempDir;
+
+    const TEXT: &str = "Correo;Nombre;LinkedIn\njose@example.com;José Doe;in/josedoe\n";
+
+    fn utf16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(to_bytes).collect()
+    }
+
+    fn open(content: &[u8], label: Option<&'static Encoding>) -> Result<Source> {
+        let directory = TempDir::new(&format!("source-{}", uuid::Uuid::new_v4()));
+        let file = directory.0.join("leads.csv");
+        fs::write(&file, content).unwrap();
+        let source = Source::open(&file, label)?;
+        let header = source.header(&[])?;
+        let row = source.rows(header.delimiter)?.next_record()?.unwrap();
+        assert_eq!((header.delimiter, row.line), (b';', 2));
+        assert_eq!(row.cells, ["jose@example.com", "José Doe", "in/josedoe"]);
+        Ok(source)
+    }
+
+    #[test]
+    fn the_encoding_is_detected() {
+        let windows_1252 = WINDOWS_1252.encode(TEXT).0.into_owned();
+        let bom = |text| format!("\u{FEFF}{text}");
+        for (content, encoding) in [
+            (TEXT.as_bytes().to_vec(), UTF_8),
+            (bom(TEXT).into_bytes(), UTF_8),
+            (bom(&bom(TEXT)).into_bytes(), UTF_8),
+            (utf16(TEXT, u16::to_le_bytes), UTF_16LE),
+            (utf16(TEXT, u16::to_be_bytes), UTF_16BE),
+            (utf16(&bom(TEXT), u16::to_le_bytes), UTF_16LE),
+            (utf16(&bom(TEXT), u16::to_be_bytes), UTF_16BE),
+            (windows_1252, WINDOWS_1252),
+        ] {
+            assert_eq!(open(&content, None).unwrap().encoding, encoding);
+        }
+    }
+
+    #[test]
+    fn the_user_may_name_the_encoding() {
+        let latin_2 = Encoding::for_label(b"iso-8859-2").unwrap();
+        assert_eq!(open(&latin_2.encode(TEXT).0, Some(latin_2)).unwrap().encoding, latin_2);
+    }
+
+    #[test]
+    fn a_character_may_be_in_two_blocks() {
+        let text = "é".repeat(BLOCK);
+        for block_len in [1, 2, 3, 7] {
+            let mut scan = Utf8Scan::default();
+            for block in text.as_bytes().chunks(block_len) {
+                scan.add(block, 1);
+            }
+            assert!(scan.invalid_line.is_none() && scan.rest.is_empty() && scan.has_letters_beyond_ascii);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_an_error() {
+        let mixed = [TEXT.as_bytes(), b"x;y\xE9;z\n"].concat();
+        let cut_off = &TEXT.as_bytes()[..=TEXT.find('é').unwrap()];
+        let twice = [TEXT.as_bytes(), cut_off].concat();
+        for (content, error) in [
+            (&b""[..], "is empty"),
+            (b"\n\n", "has no header"),
+            (b"PK\x03\x04...", "is a workbook, not CSV: open it and save it as CSV UTF-8"),
+            (&mixed, "line 3 is not UTF-8, but earlier lines are: correct that line, or name the encoding"),
+            (&twice, "line 4 is not UTF-8, but earlier lines are"),
+            (b"\"Email;Nombre\n", "line 1: a quoted value is never closed"),
+            (b"Email;Phone\n", "no column for full_name, linkedin_profile; the columns are \"Email\", \"Phone\": name"),
+        ] {
+            let found = format!("{:#}", open(content, None).unwrap_err());
+            assert!(found.contains(error) && found.contains("leads.csv"), "{found}");
+        }
+    }
+
+    #[test]
+    fn the_delimiter_is_the_one_with_the_most_known_columns() {
+        let directory = TempDir::new("delimiter");
+        let file = directory.0.join("leads.csv");
+        for (header, choices, delimiter) in [
+            ("Email,Name,LinkedIn", &[][..], b','),
+            ("Email;Name;LinkedIn", &[], b';'),
+            ("Email\tName\tLinkedIn", &[], b'\t'),
+            ("Email|Name|LinkedIn", &[], b'|'),
+            ("\"Notes, a, b, c\";Email;Name;LinkedIn", &[], b';'),
+            ("A,b,c,d;P;Q;R", &["P=email", "Q=full_name", "R=linkedin_profile"], b';'),
+        ] {
+            fs::write(&file, header).unwrap();
+            let choices: Vec<Choice> = choices.iter().map(|choice| choice.parse().unwrap()).collect();
+            let found = Source::open(&file, None).unwrap().header(&choices).unwrap();
+            assert_eq!(found.delimiter, delimiter, "{header}");
+        }
+    }
+}
