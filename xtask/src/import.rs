@@ -19,6 +19,7 @@
 
 mod api;
 mod check;
+mod connection;
 mod journal;
 mod load;
 mod mapping;
@@ -43,7 +44,7 @@ use shared::domain::CampaignId;
 use self::api::Api;
 use self::check::{Checked, Input};
 use self::journal::{Journal, Load};
-use self::load::{Batches, CONCURRENCY, send_rows};
+use self::load::{Batches, CONCURRENCY, MAX_ROWS, send_rows};
 use self::mapping::Choice;
 use self::progress::Progress;
 use self::rejected::RejectedRows;
@@ -72,6 +73,9 @@ pub(crate) struct Options {
     /// The encoding of the file, if it is not detected: a label of the WHATWG, such as windows-1252
     #[arg(long, value_name = "LABEL", value_parser = encoding)]
     encoding: Option<&'static Encoding>,
+    /// The most rows of one request: fewer if the API needs too long for them
+    #[arg(long, value_name = "ROWS", default_value_t = MAX_ROWS, value_parser = clap::value_parser!(u64).range(1..=MAX_ROWS))]
+    chunk_rows: u64,
     /// Only check the file, without the API: show the mapping, and write the refused rows
     #[arg(long)]
     dry_run: bool,
@@ -144,12 +148,18 @@ fn import(root: &Path, options: &Options) -> Result<Report> {
             (Journal::begin(&paths.journal, load)?, false)
         }
     };
-    Import { input, checked, target, journal, paths, is_resumed }.run()
+    let chunk_rows = usize::try_from(options.chunk_rows)?;
+    Import { input, checked, target, journal, paths, chunk_rows, is_resumed }.run()
 }
 
 /// The journal of an earlier run, if this run is to resume it.
 fn open_journal(options: &Options, paths: &Paths) -> Result<Option<Journal>> {
-    let Some(journal) = Journal::open(&paths.journal)? else { return Ok(None) };
+    let Some(journal) = Journal::open(&paths.journal)? else {
+        if options.resume {
+            inform(&format!("{} does not exist: loading from the start", paths.journal.display()));
+        }
+        return Ok(None);
+    };
     if options.resume {
         return Ok(Some(journal));
     }
@@ -208,6 +218,7 @@ struct Import {
     target: Target,
     journal: Journal,
     paths: Paths,
+    chunk_rows: usize,
     is_resumed: bool,
 }
 
@@ -233,18 +244,19 @@ impl Import {
     }
 
     fn load(&mut self, total: u64) -> Result<()> {
-        let Target { api, campaign } = &self.target;
+        let Target { api, campaign } = &mut self.target;
         let key = self.journal.id.to_string();
         let import = match self.journal.import {
             Some(import) => import,
             None => {
-                let import = api.create_import(&self.import_body(), &key)?;
+                let import = api.create_import(&import_body(&self.input, self.checked.rows), &key)?;
                 self.journal.note_import(import)?;
                 import
             }
         };
         let progress = Progress::new("loading", "rows", self.journal.sent(), total)?;
-        let batches = Batches::new(self.input.rows()?);
+        api.tell = progress.teller();
+        let batches = Batches::new(self.input.rows()?, self.chunk_rows);
         let sent = send_rows(api, &mut self.journal, import, batches, &progress);
         progress.finish();
         sent?;
@@ -257,19 +269,6 @@ impl Import {
             self.journal.note_linked(linked)?;
         }
         Ok(())
-    }
-
-    /// The body of `POST /imports/`. It is the same whenever the load is resumed.
-    fn import_body(&self) -> Value {
-        let columns = self.input.header.mapping.by_column().into_iter();
-        let mapping: Map<_, _> = columns
-            .map(|(column, field)| (self.input.header.columns[column].trim().to_owned(), field.into()))
-            .collect();
-        let name = self.input.source.path.file_name().map(|name| name.to_string_lossy());
-        json!({
-            "source": "csv", "file_name": name, "status": "processing", "total_rows": self.checked.rows,
-            "mapping_json": mapping,
-        })
     }
 
     /// Writes the file of refused rows once more, with those that the API has refused.
@@ -285,6 +284,17 @@ impl Import {
         }
         rejected.finish(before)
     }
+}
+
+/// The body of `POST /imports/`. It is the same whenever the load is resumed.
+fn import_body(input: &Input, rows: u64) -> Value {
+    let columns = input.header.mapping.by_column().into_iter();
+    let mapping: Map<_, _> =
+        columns.map(|(column, field)| (input.header.columns[column].trim().to_owned(), field.into())).collect();
+    let name = input.source.path.file_name().and_then(|name| name.to_str());
+    json!({
+        "source": "csv", "file_name": name, "status": "processing", "total_rows": rows, "mapping_json": mapping,
+    })
 }
 
 impl Paths {
@@ -312,7 +322,7 @@ impl Target {
             (None, Some(_)) => bail!("the URL of the API is missing: pass --api, or set CONTACTS_API_URL"),
             (Some(_), None) => bail!("the API key is missing: set CONTACTS_API_KEY"),
         };
-        let api = Api::new(&url, &key, CONCURRENCY, Box::new(inform))?;
+        let api = Api::new(&url, &key, CONCURRENCY)?;
         api.check_access()?;
         let campaign = match &options.campaign {
             Some(campaign) => Some(api.find_campaign(campaign)?),

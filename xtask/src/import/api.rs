@@ -1,24 +1,22 @@
 //! The API as an import calls it: what is retried, how long the client waits, and what an error means for the user.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use rustls::crypto::ring;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared::domain::{CampaignId, Id, ImportId};
 use ureq::http::{self, Uri};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Error, Proxy};
 use uuid::Uuid;
 
+use super::connection::{base_url, tls};
 use super::journal::{Chunk, Linked};
+use crate::operator::inform;
 
 /// The time limit of a request: twice that of API Gateway.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -39,7 +37,7 @@ pub(super) struct Api {
     /// Waits between two attempts.
     pause: Box<dyn Fn(Duration) + Send + Sync>,
     /// Tells the user why the client waits.
-    tell: Box<dyn Fn(&str) + Send + Sync>,
+    pub(super) tell: Box<dyn Fn(&str) + Send + Sync>,
     /// Set when the run has failed, so that no request is sent again.
     pub(super) is_stopped: AtomicBool,
 }
@@ -118,7 +116,7 @@ impl Api {
     ///
     /// # Errors
     /// The URL is not one of HTTPS or of this machine, the key cannot be sent, or there are no root certificates.
-    pub(super) fn new(url: &str, key: &str, connections: usize, tell: Box<dyn Fn(&str) + Send + Sync>) -> Result<Self> {
+    pub(super) fn new(url: &str, key: &str, connections: usize) -> Result<Self> {
         let (base, is_local) = base_url(url)?;
         ensure!(
             !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic()),
@@ -142,7 +140,7 @@ impl Api {
             base,
             key: key.to_owned(),
             pause: Box::new(thread::sleep),
-            tell,
+            tell: Box::new(inform),
             is_stopped: AtomicBool::new(false),
         })
     }
@@ -389,34 +387,222 @@ fn describe(error: &Error) -> String {
     error.to_string().replace('\n', " ")
 }
 
-/// The URL without its last slash, and whether it is one of this machine.
-fn base_url(url: &str) -> Result<(String, bool)> {
-    let base = url.trim().trim_end_matches('/');
-    let uri: Uri = base.parse().ok().with_context(|| format!("{base} is no URL: write https://HOST"))?;
-    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let is_local = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    ensure!(
-        uri.query().is_none() && !base.contains(['@', '#']),
-        "the URL of the API has a user, a query or a fragment: write https://HOST, and pass the key as CONTACTS_API_KEY"
-    );
-    match uri.scheme_str() {
-        Some("https") => Ok((base.to_owned(), false)),
-        Some("http") if is_local => Ok((base.to_owned(), true)),
-        Some("http") => bail!("http:// would send the API key unencrypted: write https://"),
-        _ => bail!("{base} is no URL of an API: write https://HOST"),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+    use std::sync::{Arc, Mutex};
+    use std::thread::JoinHandle;
 
-/// Trusts the root certificates of this machine, which include those of a company's own proxy.
-fn tls() -> Result<TlsConfig> {
-    let found = rustls_native_certs::load_native_certs();
-    ensure!(
-        !found.certs.is_empty(),
-        "this machine has no root certificates: install them (ca-certificates), or name their file in SSL_CERT_FILE"
-    );
-    let roots = found.certs.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
-    Ok(TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-        .root_certs(RootCerts::Specific(Arc::new(roots)))
-        .build())
+    use super::*;
+
+    const IMPORT: Uuid = Uuid::from_u128(7);
+    const KEY: &str = "sk_test_secret";
+
+    /// A request that a server has received.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    struct Received {
+        line: String,
+        headers: BTreeMap<String, String>,
+        body: String,
+    }
+
+    /// A client, the pauses that it makes, and a server that sends these responses; it drops the connection instead of an empty
+    /// one.
+    struct Served {
+        api: Api,
+        pauses: Arc<Mutex<Vec<Duration>>>,
+        server: JoinHandle<Vec<Received>>,
+    }
+
+    impl Served {
+        fn new(responses: &[(u16, &'static str, &str)]) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}/base/", listener.local_addr().unwrap());
+            let responses: Vec<_> =
+                responses.iter().map(|(status, header, body)| (*status, *header, (*body).to_owned())).collect();
+            let server = thread::spawn(move || responses.iter().map(|response| respond(&listener, response)).collect());
+            let mut api = Api::new(&url, KEY, 1).unwrap();
+            let pauses = Arc::new(Mutex::new(Vec::new()));
+            let made = pauses.clone();
+            api.tell = Box::new(|_| ());
+            api.pause = Box::new(move |pause| made.lock().unwrap().push(pause));
+            Self { api, pauses, server }
+        }
+
+        fn pauses(&self) -> Vec<u64> {
+            self.pauses.lock().unwrap().iter().map(Duration::as_secs).collect()
+        }
+
+        fn received(self) -> Vec<Received> {
+            self.server.join().unwrap()
+        }
+    }
+
+    fn respond(listener: &TcpListener, (status, header, body): &(u16, &str, String)) -> Received {
+        let (stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(&stream);
+        let mut lines = reader.by_ref().lines().map(Result::unwrap);
+        let line = lines.next().unwrap();
+        let headers: BTreeMap<_, _> = lines
+            .take_while(|line| !line.is_empty())
+            .map(|line| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned())).unwrap())
+            .collect();
+        let mut received = vec![0; headers.get("content-length").map_or(0, |len| len.parse().unwrap())];
+        reader.read_exact(&mut received).unwrap();
+        if *status > 0 {
+            let len = body.len();
+            write!(&stream, "HTTP/1.1 {status} x\r\n{header}content-length: {len}\r\nconnection: close\r\n\r\n{body}")
+                .unwrap();
+        }
+        Received { line, headers, body: String::from_utf8(received).unwrap() }
+    }
+
+    fn rows(count: u64) -> Vec<(u64, String)> {
+        (1..=count).map(|number| (number * 10, format!("{{\"row\":{number}}}"))).collect()
+    }
+
+    fn report(created: u64, updated: u64, skipped: &str) -> String {
+        let count = skipped.matches("row").count();
+        format!(r#"{{"created":{created},"updated":{updated},"skipped":[{skipped}],"skipped_count":{count}}}"#)
+    }
+
+    fn upload(served: &Served, count: u64) -> Result<Chunk> {
+        served.api.upload(IMPORT.into(), "load", &rows(count))
+    }
+
+    #[test]
+    fn an_upload_names_its_import_and_the_rows_that_are_refused() {
+        let skipped = r#"{"row":2,"email":null,"detail":"Validation error: metadata would grow the contact"}"#;
+        let served = Served::new(&[(201, "", &report(1, 1, skipped))]);
+
+        let chunk = upload(&served, 3).unwrap();
+
+        let refused = BTreeMap::from([(20, "metadata would grow the contact".to_owned())]);
+        assert_eq!(chunk, Chunk { first: 10, last: 30, created: 1, updated: 1, refused });
+        let received = &served.received()[0];
+        assert_eq!(received.line, "POST /base/contacts/bulk?on_error=skip HTTP/1.1");
+        assert_eq!(received.body, r#"[{"row":1},{"row":2},{"row":3}]"#);
+        for (name, value) in [
+            ("x-api-key", KEY),
+            ("x-import-id", &IMPORT.to_string()),
+            ("idempotency-key", "load-10-30"),
+            ("content-type", "application/json"),
+        ] {
+            assert_eq!(received.headers[name], value);
+        }
+    }
+
+    #[test]
+    fn a_request_that_may_succeed_later_is_sent_again_when_the_api_says_with_the_same_key() {
+        let served = Served::new(&[
+            (429, "retry-after: 7\r\n", r#"{"detail":"Too many requests"}"#),
+            (503, "retry-after: 1\r\n", ""),
+            (409, "retry-after: 40\r\n", ""),
+            (0, "", ""),
+            (502, "", "<html>"),
+            (429, "retry-after: 9999\r\n", ""),
+            (201, "", &report(1, 0, "")),
+        ]);
+
+        upload(&served, 1).unwrap();
+
+        let pauses = served.pauses();
+        assert_eq!((&pauses[..3], pauses[5]), (&[7, 1, 40][..], MAX_RETRY_AFTER.as_secs()));
+        assert!((4..=8).contains(&pauses[3]) && (8..=16).contains(&pauses[4]), "{pauses:?}");
+        let received = served.received();
+        assert_eq!(received.len(), 7);
+        assert!(received.iter().all(|request| *request == received[0]), "{received:?}");
+    }
+
+    #[test]
+    fn a_request_is_not_sent_for_ever_and_not_after_another_has_failed() {
+        let served = Served::new(&[(503, "retry-after: 0\r\n", r#"{"detail":"try again"}"#); MAX_ATTEMPTS as usize]);
+        let error = upload(&served, 1).unwrap_err().to_string();
+        assert_eq!(error, "POST /contacts/bulk?on_error=skip: the API is not available (503, try again), 12 times");
+        served.received();
+
+        let served = Served::new(&[(503, "", "")]);
+        served.api.is_stopped.store(true, Ordering::Relaxed);
+        assert!(upload(&served, 1).is_err());
+        assert_eq!(served.received().len(), 1);
+    }
+
+    #[test]
+    fn rows_that_are_too_much_for_one_call_are_sent_in_halves() {
+        let too_large = r#"{"detail":"Request body must be at most 4000000 bytes"}"#;
+        let served = Served::new(&[
+            (413, "", too_large),
+            (201, "", &report(1, 0, "")),
+            (400, "", too_large),
+            (201, "", &report(0, 1, "")),
+            (201, "", &report(0, 0, r#"{"row":1,"detail":"x"}"#)),
+        ]);
+
+        let chunk = upload(&served, 3).unwrap();
+
+        let refused = BTreeMap::from([(30, "x".to_owned())]);
+        assert_eq!(chunk, Chunk { first: 10, last: 30, created: 1, updated: 1, refused });
+        let keys: Vec<_> =
+            served.received().into_iter().map(|mut request| request.headers.remove("idempotency-key")).collect();
+        let expected = ["load-10-30", "load-10-10", "load-20-30", "load-20-20", "load-30-30"];
+        assert_eq!(keys.into_iter().flatten().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_response_that_is_no_success_says_what_to_do_and_not_the_key() {
+        for (status, body, expected) in [
+            (401, r#"{"detail":"Invalid"}"#, "the API does not accept the key (401): check --key, or CONTACTS_API_KEY"),
+            (301, "", "redirects (301): pass its final URL with --api"),
+            (403, r#"{"detail":"You do not have permission"}"#, "(403, You do not have permission): use a key with"),
+            (404, r#"{"message":"Not found"}"#, "there is no contacts API at http://127.0.0.1"),
+            (400, "{\"detail\":\"a\u{1b}[31m\"}", "the API refuses the request (400): "),
+            (207, "", "does not exist any more: remove the journal to load from the start"),
+            (201, "<html>", "responds with unknown JSON: check its URL"),
+            (201, &report(0, 0, ""), "0 created, 0 updated and 0 skipped rows of 1: this is an error of the API"),
+        ] {
+            let served = Served::new(&[(status, "location: http://127.0.0.1:1/\r\n", body)]);
+            let error = format!("{:#}", upload(&served, 1).unwrap_err());
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains(KEY) && !error.contains(char::is_control), "{error}");
+            served.received();
+        }
+    }
+
+    #[test]
+    fn a_campaign_is_found_by_its_name_on_any_page_or_by_its_id() {
+        let page = |name: &str, id: u128| format!(r#"[{{"id":"{}","name":"{name}"}}]"#, Uuid::from_u128(id));
+        let next = "link: </base/campaigns/?limit=1000&cursor=c>; rel=\"next\"\r\n";
+        let found = |responses: &[(u16, &'static str, &str)], name: &str| {
+            let served = Served::new(responses);
+            let found = served.api.find_campaign(name).map_err(|error| error.to_string());
+            (found, served.received().into_iter().map(|request| request.line).collect::<Vec<_>>())
+        };
+
+        let (id, lines) = found(&[(200, next, &page("Q1", 1)), (200, "", &page("Q2", 2))], "Q2");
+        assert_eq!(id, Ok(Uuid::from_u128(2).into()));
+        assert_eq!(lines[1], "GET /base/campaigns/?limit=1000&cursor=c HTTP/1.1");
+        let (twice, _) = found(&[(200, next, &page("Q2", 1)), (200, "", &page("Q2", 2))], "Q2");
+        assert!(twice.unwrap_err().starts_with("several campaigns are named \"Q2\": pass the id of one of them: 0000"));
+        let (none, _) = found(&[(200, "", "[]")], "Q2");
+        assert!(none.unwrap_err().starts_with("there is no campaign named \"Q2\""));
+        let id = IMPORT.to_string();
+        assert_eq!(found(&[(200, "", "{}")], &id).0, Ok(IMPORT.into()));
+        assert!(found(&[(404, "", "{}")], &id).0.unwrap_err().starts_with("there is no campaign with the id"));
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_sent_is_an_error_without_the_key() {
+        for key in ["", "sk test", "sk_test\n", "sk_tést"] {
+            let error = Api::new("http://localhost", key, 1).err().unwrap().to_string();
+            assert!(error.starts_with("the API key is empty, or has characters"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_pause_doubles_up_to_a_limit() {
+        let pauses = |random| [1, 2, 3, 6, 11].map(|attempts| backoff(attempts, random).as_millis());
+        assert_eq!(pauses(0.0), [1_000, 2_000, 4_000, 30_000, 30_000]);
+        assert_eq!(pauses(1.0), [500, 1_000, 2_000, 15_000, 15_000]);
+    }
 }

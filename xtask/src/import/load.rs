@@ -28,7 +28,7 @@ use super::rows::{Row, Rows, ValidRow};
 /// The chunks that are on their way at once.
 pub(super) const CONCURRENCY: usize = 4;
 /// The most rows of a chunk. The API names 1,000 of the rows that it refuses.
-const MAX_ROWS: usize = 1_000;
+pub(super) const MAX_ROWS: u64 = 1_000;
 /// The most bytes of a chunk's JSON. The API takes 4,000,000.
 const MAX_BYTES: usize = 3_000_000;
 
@@ -44,13 +44,16 @@ pub(super) struct Batch {
 /// Cuts the rows of a file that are valid and not noted into batches.
 pub(super) struct Batches<'a, R> {
     rows: Rows<'a, R>,
+    /// The most rows of a batch.
+    max_rows: usize,
     /// The row that begins the next batch.
     next: Option<(u64, ValidRow)>,
 }
 
 impl<'a, R: BufRead> Batches<'a, R> {
-    pub(super) fn new(rows: Rows<'a, R>) -> Self {
-        Self { rows, next: None }
+    /// The batches of at most so many rows.
+    pub(super) fn new(rows: Rows<'a, R>, max_rows: usize) -> Self {
+        Self { rows, max_rows, next: None }
     }
 
     /// The next batch. It does not go beyond rows that are noted.
@@ -67,7 +70,7 @@ impl<'a, R: BufRead> Batches<'a, R> {
                 break;
             }
             let Ok(row) = fields else { continue };
-            if batch.is_full() {
+            if batch.rows.len() >= self.max_rows || batch.bytes >= MAX_BYTES {
                 self.next = Some((number, row));
                 break;
             }
@@ -85,10 +88,6 @@ impl Batch {
         self.rows.push((number, json));
         self.emails.insert(row.email);
         Ok(())
-    }
-
-    fn is_full(&self) -> bool {
-        self.rows.len() >= MAX_ROWS || self.bytes >= MAX_BYTES
     }
 }
 
@@ -187,5 +186,76 @@ impl<R: BufRead> Coordinator<'_, '_, R> {
         self.journal.note_chunk(outcome?)?;
         self.progress.set(self.journal.sent());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::files::TempDir;
+    use crate::import::journal::tests::load;
+    use crate::import::mapping::Mapping;
+    use crate::import::records::Records;
+
+    const HEADER: [&str; 4] = ["Email", "Name", "LinkedIn", "Metadata"];
+
+    /// The numbers of the rows of each batch of a file. A row is invalid if its name is empty.
+    fn batches(names: &[&str], journal: &Journal) -> Vec<Vec<u64>> {
+        let rows = (1..).zip(names).map(|(row, name)| format!("{row}@example.com;{name};in/jane;\n"));
+        let text: String = rows.collect();
+        let mapping = Mapping::of(&HEADER.map(str::to_owned), &[]).unwrap();
+        let rows = Rows::new(Records::new(text.as_bytes(), b';'), &mapping, HEADER.len());
+        let mut batches = Batches::new(rows, 3);
+        let mut numbers = Vec::new();
+        while let Some(batch) = batches.next_batch(journal).unwrap() {
+            assert_eq!(batch.emails.len(), batch.rows.len());
+            numbers.push(batch.rows.iter().map(|(number, _)| *number).collect());
+        }
+        numbers
+    }
+
+    fn journal(directory: &TempDir, noted: &[(u64, u64)]) -> Journal {
+        let path = directory.0.join(format!("{}.ndjson", uuid::Uuid::new_v4()));
+        let mut journal = Journal::begin(&path, load()).unwrap();
+        for &(first, last) in noted {
+            let chunk = Chunk { first, last, created: 0, updated: 0, refused: BTreeMap::new() };
+            journal.note_chunk(chunk).unwrap();
+        }
+        journal
+    }
+
+    #[test]
+    fn a_resumed_run_cuts_the_batches_of_the_first_one() {
+        let directory = TempDir::new("batches");
+        let names = ["a", "", "b", "c", "d", "", "e", "f", "g", "h"];
+        let whole = batches(&names, &journal(&directory, &[]));
+        assert_eq!(whole, [vec![1, 3, 4], vec![5, 7, 8], vec![9, 10]]);
+        let ranges = [(1, 4), (5, 8), (9, 10)];
+        for noted in 0..8_u32 {
+            let is_noted = |index: &usize| noted & (1 << index) != 0;
+            let (done, left): (Vec<_>, Vec<_>) = (0..3).partition(is_noted);
+            let done: Vec<_> = done.into_iter().map(|index| ranges[index]).collect();
+            let left: Vec<_> = left.into_iter().map(|index| whole[index].clone()).collect();
+            assert_eq!(batches(&names, &journal(&directory, &done)), left, "{done:?}");
+        }
+    }
+
+    #[test]
+    fn a_batch_has_a_limited_size() {
+        let directory = TempDir::new("batch-size");
+        let mapping = Mapping::of(&HEADER.map(str::to_owned), &[]).unwrap();
+        let row = format!("jane@example.com;Jane{};in/jane;\n", " ".repeat(1_000_000));
+        let text = row.repeat(7);
+        let rows = Rows::new(Records::new(text.as_bytes(), b';'), &mapping, HEADER.len());
+        let mut batches = Batches::new(rows, 1_000);
+        let journal = journal(&directory, &[]);
+        let mut lens = Vec::new();
+        while let Some(batch) = batches.next_batch(&journal).unwrap() {
+            assert!(batch.bytes < 4_000_000);
+            lens.push(batch.rows.len());
+        }
+        assert_eq!(lens, [3, 3, 1]);
     }
 }

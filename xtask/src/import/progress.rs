@@ -67,9 +67,17 @@ impl Progress {
 
     /// Shows a line beside the progress.
     pub(super) fn tell(&self, text: &str) {
+        self.teller()(text);
+    }
+
+    /// Shows lines beside the progress, from any thread.
+    pub(super) fn teller(&self) -> Box<dyn Fn(&str) + Send + Sync> {
         match self {
-            Self::Bar(bar) => bar.suspend(|| inform(text)),
-            Self::Lines(_) => inform(text),
+            Self::Bar(bar) => {
+                let bar = bar.clone();
+                Box::new(move |text| bar.suspend(|| inform(text)))
+            }
+            Self::Lines(_) => Box::new(inform),
         }
     }
 

@@ -77,7 +77,7 @@ impl RejectedRows {
             return Ok(None);
         }
         fs::rename(&self.temporary, &self.path).with_context(context)?;
-        Ok(Some(Written { path: self.path, digest }))
+        Ok(Some(Written { path: self.path.clone(), digest }))
     }
 
     fn write(&mut self, added: [&str; 2], cells: &[String]) -> Result<()> {
@@ -85,6 +85,13 @@ impl RejectedRows {
         let cells = cells.iter().enumerate().filter(is_kept).map(|(_, cell)| cell.as_str());
         let record = added.into_iter().chain(cells);
         self.writer.write_record(record).with_context(|| format!("cannot write {}", self.temporary.display()))
+    }
+}
+
+impl Drop for RejectedRows {
+    fn drop(&mut self) {
+        // It is there only if the file was not completed.
+        let _ = fs::remove_file(&self.temporary);
     }
 }
 
