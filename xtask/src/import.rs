@@ -138,15 +138,13 @@ fn import(root: &Path, options: &Options) -> Result<Report> {
     let checked = input.check(&paths.rejected)?;
     ensure!(checked.rows > checked.invalid, "{}: no row can be loaded", options.file.display());
     let load = load_of(&input, &checked, &target);
-    let (journal, is_resumed) = match journal {
-        Some(journal) => {
-            journal.load.ensure_same(&load, &paths.journal)?;
-            (journal, true)
-        }
-        None => {
-            options.confirm.ask(&question(&checked, &target))?;
-            (Journal::begin(&paths.journal, load)?, false)
-        }
+    let is_resumed = journal.is_some();
+    let journal = if let Some(journal) = journal {
+        journal.load.ensure_same(&load, &paths.journal)?;
+        journal
+    } else {
+        options.confirm.ask(&question(&checked, &target))?;
+        Journal::begin(&paths.journal, load)?
     };
     let chunk_rows = usize::try_from(options.chunk_rows)?;
     Import { input, checked, target, journal, paths, chunk_rows, is_resumed }.run()
@@ -246,13 +244,12 @@ impl Import {
     fn load(&mut self, total: u64) -> Result<()> {
         let Target { api, campaign } = &mut self.target;
         let key = self.journal.id.to_string();
-        let import = match self.journal.import {
-            Some(import) => import,
-            None => {
-                let import = api.create_import(&import_body(&self.input, self.checked.rows), &key)?;
-                self.journal.note_import(import)?;
-                import
-            }
+        let import = if let Some(import) = self.journal.import {
+            import
+        } else {
+            let import = api.create_import(&import_body(&self.input, self.checked.rows), &key)?;
+            self.journal.note_import(import)?;
+            import
         };
         let progress = Progress::new("loading", "rows", self.journal.sent(), total)?;
         api.tell = progress.teller();

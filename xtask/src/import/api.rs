@@ -19,12 +19,12 @@ use super::journal::{Chunk, Linked};
 use crate::operator::inform;
 
 /// The time limit of a request: twice that of API Gateway.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// The most times that a request is sent.
 const MAX_ATTEMPTS: u32 = 12;
 /// The longest pause that the client chooses, and the longest that it lets the API choose.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
 /// The most characters of an error that are shown.
 const MAX_SHOWN: usize = 300;
 

@@ -86,9 +86,9 @@ impl Input {
         progress.set(self.source.lines);
         progress.finish();
         let rejected = rejected.finish(None)?;
-        let files = rejected.iter().map(|written| format!(", see {}", written.path.display())).collect::<String>();
+        let file = rejected.as_ref().map(|written| format!(", see {}", written.path.display())).unwrap_or_default();
         let (valid, count_shown) = (HumanCount(count - invalid), HumanCount(count));
-        inform(&format!("{count_shown} rows: {valid} valid, {} refused{files}", HumanCount(invalid)));
+        inform(&format!("{count_shown} rows: {valid} valid, {} refused{file}", HumanCount(invalid)));
         Ok(Checked { rows: count, invalid, rejected })
     }
 

@@ -114,8 +114,8 @@ impl Mapping {
 
     /// The required fields that have no column.
     pub(super) fn missing(&self) -> Vec<&'static str> {
-        let has_name = NAME_PARTS.iter().any(|part| self.has(part));
-        let is_missing = |name: &&str| !self.has(name) && !(*name == FULL_NAME && has_name);
+        let has_parts = NAME_PARTS.iter().any(|part| self.has(part));
+        let is_missing = |name: &&str| !self.has(name) && (*name != FULL_NAME || !has_parts);
         columns().iter().filter(|column| column.required).map(|column| column.name).filter(is_missing).collect()
     }
 

@@ -166,7 +166,7 @@ impl Scan {
         self.utf8.add(block, self.line_feeds + 1);
         self.bytes += block.len() as u64;
         self.hash.update(block);
-        self.line_feeds += block.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.line_feeds += line_feeds(block);
     }
 
     /// The encoding: that of the byte order mark, or else UTF-8 if the file is valid, or else the one that its letters are
@@ -210,11 +210,16 @@ impl Utf8Scan {
                 if error.error_len().is_none() {
                     self.rest = rest.to_vec();
                 } else {
-                    self.invalid_line = Some(line + valid.iter().filter(|byte| **byte == b'\n').count() as u64);
+                    self.invalid_line = Some(line + line_feeds(valid));
                 }
             }
         }
     }
+}
+
+/// The number of line feeds.
+fn line_feeds(bytes: &[u8]) -> u64 {
+    bytes.split(|byte| *byte == b'\n').skip(1).count() as u64
 }
 
 /// The encoding that the letters of a file are most likely in.

@@ -1,4 +1,5 @@
 //! `cargo xtask import` as a process of its own, which is killed for real, against the API's repositories behind a small server.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod server;
 
@@ -117,12 +118,12 @@ fn random_leads(rng: &mut Rng, rows: u64) -> Leads {
         let mut email = format!("jane.{}@example.com", rng.u64(..rows / 2));
         let company = format!("Company {row}");
         if rng.u8(..10) == 0 {
-            email = "jane".to_owned();
+            "jane".clone_into(&mut email);
             leads.invalid.insert(row);
         } else {
             leads.companies.insert(email.clone(), company.clone());
         }
-        leads.text += &format!("{email};Jane Doe;in/janedoe;{company}\n");
+        leads.text.extend([&email, ";Jane Doe;in/janedoe;", &company, "\n"]);
     }
     leads
 }

@@ -158,7 +158,9 @@ impl State {
         }
         let segments: Vec<_> = request.path.split('/').filter(|segment| !segment.is_empty()).collect();
         match (request.method.as_str(), &segments[..]) {
-            ("GET", ["imports" | "campaigns"]) => (200, self.campaigns(&segments)),
+            ("GET", ["imports"]) => (200, json!([])),
+            // It is created when it is linked.
+            ("GET", ["campaigns"]) => (200, json!([{"id": CAMPAIGN, "name": "Q1-2024"}])),
             ("POST", ["imports"]) => (201, self.create_import(&request.idempotency_key, body).await),
             ("PUT", ["imports", id]) => {
                 locked(&self.completed).push(serde_json::from_slice(body).unwrap());
@@ -168,11 +170,6 @@ impl State {
             ("POST", ["campaign-imports", campaign, "imports"]) => (201, self.link(campaign, body).await),
             _ => (404, json!({"detail": "Not found"})),
         }
-    }
-
-    fn campaigns(&self, segments: &[&str]) -> Value {
-        // The one campaign is created by the link.
-        if segments == ["campaigns"] { json!([{"id": CAMPAIGN, "name": "Q1-2024"}]) } else { json!([]) }
     }
 
     async fn create_import(&self, idempotency_key: &str, body: &[u8]) -> Value {
