@@ -3,6 +3,7 @@
 mod database;
 mod demo;
 mod gateway;
+mod log;
 mod process;
 mod seed;
 mod server;
@@ -11,10 +12,12 @@ mod stream;
 use std::convert::Infallible;
 use std::path::Path;
 
+use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 
 pub(crate) use self::database::{Database, DatabaseUrl, LOCAL_CREDENTIALS, local_credential};
 pub(crate) use self::demo::{DeployedTable, Session, new_jwt_secret};
+use self::log::LogFormat;
 pub(crate) use self::process::{Output, ProcessGroup, termination_signal};
 use self::seed::EXAMPLE_CONTACT;
 #[cfg(test)]
@@ -22,11 +25,19 @@ pub(crate) use self::seed::Seeder;
 pub(crate) use self::server::{Faults, Server, Setup, build_functions, lock};
 use crate::{tools, workspace};
 
+/// How the text begins that `cargo dev` prints when the API accepts requests.
+pub(crate) const READY: &str = "The API is ready at";
+/// The last line of `cargo dev` after Ctrl-C.
+pub(crate) const STOPPED: &str = "The API has stopped.";
+
+const TITLE: Style = Style::new().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
 /// The options of `cargo dev`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The port of the API on 127.0.0.1
-    #[arg(long, default_value_t = 9000)]
+    #[arg(long, default_value_t = 9000, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// Use the database at this URL instead of the embedded one: another local engine, or DynamoDB
     ///
@@ -40,11 +51,16 @@ pub(crate) struct Options {
     /// Build the functions with optimizations
     #[arg(long)]
     release: bool,
+    /// Print the log of the functions as JSON lines, and nothing else, to standard output
+    ///
+    /// This is the default if standard output is no terminal. On a terminal, each request is a short line.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the API until a signal ends it.
 pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
-    let Options { port, dynamodb_url, memory, release } = options;
+    let Options { port, dynamodb_url, memory, release, json } = options;
     let database = match dynamodb_url {
         Some(url) => Database::External(url),
         None if memory => Database::Memory,
@@ -53,20 +69,14 @@ pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
     // Before the signal handlers are installed, so that Ctrl-C ends a download at once.
     let cargo_lambda = &tools::cargo_lambda(root)?;
     let directory = &workspace::local_dir(root, "dev");
-    let setup =
-        Setup { root, directory, cargo_lambda, port, database, release, output: Output::Terminal, faults: None };
+    let output = Output::Terminal(LogFormat::for_stdout(json));
+    let setup = Setup { root, directory, cargo_lambda, port, database, release, output, faults: None };
     match with_server(&setup, serve).await? {
-        // A signal.
-        None => print_stopped(),
+        // A signal. The line begins below the `^C` of the terminal.
+        None => print(&format!("\n{STOPPED}")),
         Some(never) => match never {},
     }
     Ok(())
-}
-
-/// Prints the last line. It begins below the `^C` of the terminal.
-#[expect(clippy::print_stdout, reason = "the output of the command")]
-fn print_stopped() {
-    println!("\nThe API has stopped.");
 }
 
 /// Runs an API, calls `work` with it, and stops it however `work` ends. `None` if a signal comes first.
@@ -89,64 +99,45 @@ pub(crate) async fn with_server<T>(
 }
 
 /// Waits until the API is ready, prints how to use it, and returns only if it exits by itself.
-#[expect(clippy::print_stdout, reason = "the output of the command")]
 async fn serve(server: &mut Server) -> Result<Infallible> {
-    let session = server.wait_until_ready().await?;
-    println!("{}", welcome(session));
+    print(&welcome(server.wait_until_ready().await?));
     Err(server.exited().await)
 }
 
+/// Prints a text of the command itself. Standard output belongs to the log of the functions.
+fn print(text: &str) {
+    anstream::eprintln!("{text}");
+}
+
 /// Prints a warning for the developer.
-#[expect(clippy::print_stderr, reason = "warnings go to standard error")]
 fn warn(text: &str) {
-    eprintln!("warning: {text}");
+    print(&format!("{WARNING}warning{WARNING:#}: {text}"));
 }
 
-/// The URL of the API, and commands to try first.
+/// The URLs of the API, a key, and commands to try first: less than a screen.
 fn welcome(session: &Session) -> String {
-    let Session { base_url, dynamodb_url, orgs, .. } = session;
-    let examples = orgs.first().map(|org| example_commands(base_url, &org.admin_key, &org.import_id.to_string()));
-    let examples = examples.unwrap_or_default();
-    format!(
-        "
-The API is ready at {base_url} (database: {dynamodb_url}). Examples:
-{examples}
-All credentials are in target/dev/session.json. Press Ctrl-C to stop.
-"
-    )
-}
-
-/// `curl` commands for the first requests of a client.
-fn example_commands(base_url: &str, admin_key: &str, import_id: &str) -> String {
+    let Session { base_url, dynamodb_url, .. } = session;
+    let key = session.demo_key();
+    let header = format!("-H 'X-API-Key: {key}'");
     // Unique for each start, because a persistent database still has the contacts of earlier ones.
     let email = format!("john.doe.{}@example.com", chrono::Utc::now().timestamp());
-    let key = format!("-H 'X-API-Key: {admin_key}'");
-    let json = "-H 'Content-Type: application/json'";
     format!(
         r#"
-curl -i '{base_url}/imports/' {key} {json} \
-  -d '{{"source": "csv", "file_name": "leads.csv", "status": "processing"}}'
+{READY} {TITLE}{base_url}{TITLE:#}
 
-curl -i '{base_url}/contacts/' {key} -H 'X-Import-ID: {import_id}' {json} \
-  -d '{{"full_name": "John Doe", "email": "{email}", "linkedin_profile": "https://linkedin.com/in/johndoe",
-       "company": "Tech Corp", "locale": "en-US", "timezone": "America/New_York",
-       "metadata": {{"source": "website", "campaign": "Q1-2024"}}}}'
+  {TITLE}reference{TITLE:#}    {base_url}/docs
+  {TITLE}CSV upload{TITLE:#}   {base_url}/upload
+  {TITLE}API key{TITLE:#}      {key}
+  {TITLE}database{TITLE:#}     {dynamodb_url}
 
-curl -i '{base_url}/contacts/{EXAMPLE_CONTACT}' {key}
+Create a contact, list the contacts, get one with its timeline:
 
-curl -i '{base_url}/contacts/{EXAMPLE_CONTACT}?campaign_id=all&page=1&limit=20' {key}
+curl -i '{base_url}/contacts/' {header} -H 'Content-Type: application/json' \
+  -d '{{"full_name": "John Doe", "email": "{email}", "linkedin_profile": "linkedin.com/in/johndoe"}}'
+curl -i '{base_url}/contacts/?limit=10' {header}
+curl -i '{base_url}/contacts/{EXAMPLE_CONTACT}?campaign_id=all' {header}
 
-curl -i '{base_url}/campaigns/' {key}
-
-curl -i '{base_url}/contacts/?import_id={import_id}&limit=10' {key}
-
-curl -i '{base_url}/contacts/bulk?dry_run=true&on_error=skip' {key} -H 'Content-Type: text/csv' \
-  --data-binary 'email,full_name,linkedin_profile
-jane.smith@example.com,Jane Smith,linkedin.com/in/janesmith
-invalid,Invalid Row,linkedin.com/in/invalid
-'
-
-curl -i '{base_url}/campaign-leads/?limit=10' {key}
+Other keys and tokens are in target/dev/session.json, more to try in docs/testing.md. Ctrl-C stops the API.
 "#
     )
 }

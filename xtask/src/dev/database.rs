@@ -13,6 +13,9 @@ use shared::testing::engine::Engine;
 pub(crate) const LOCAL_CREDENTIALS: [(&str, &str); 3] =
     [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")];
 
+/// The file of the embedded engine.
+const DATABASE_FILE: &str = "contacts.sqlite";
+
 /// Where the data of an API is.
 #[derive(Debug)]
 pub(crate) enum Database {
@@ -45,9 +48,16 @@ impl Database {
         let engine = match self {
             Self::External(url) => return Ok(RunningDatabase { url: url.clone(), engine: None }),
             Self::Memory => Engine::in_memory().await,
-            Self::File => Engine::in_file(&directory.join("contacts.sqlite"), 0).await,
+            Self::File => Engine::in_file(&directory.join(DATABASE_FILE), 0).await,
         };
-        let engine = engine.map_err(|error| anyhow!("cannot start the embedded engine: {error}"))?;
+        let engine = engine.map_err(|error| match self {
+            Self::File => anyhow!(
+                "cannot open the database {}: delete {} to start with new demo data: {error}",
+                directory.join(DATABASE_FILE).display(),
+                directory.display(),
+            ),
+            _ => anyhow!("cannot start the embedded engine: {error}"),
+        })?;
         Ok(RunningDatabase { url: DatabaseUrl(engine.url()), engine: Some(Arc::new(engine)) })
     }
 

@@ -16,7 +16,8 @@ use shared::testing::Tenant;
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
-use super::seed::{self, Seeder};
+use super::database::DatabaseUrl;
+use super::seed::{self, EXAMPLE_KEY, Seeder};
 
 /// The time limit of each operation on the demo data: the one of a request to the API.
 const TIME_LIMIT: Duration = Duration::from_secs(25);
@@ -157,6 +158,14 @@ impl Session {
         let demo = demo.with_context(|| format!("cannot create organizations in the table {name}"))?;
         let urls = Urls { base: base_url, lambda: None, dynamodb: dynamodb_url.unwrap_or_default() };
         Ok(demo.into_session(previous_secret, urls, name))
+    }
+
+    /// An admin key of the first organization: the one in the documents, which only a local engine has.
+    pub(super) fn demo_key(&self) -> &str {
+        if self.dynamodb_url.parse().is_ok_and(|url: DatabaseUrl| url.is_local()) {
+            return EXAMPLE_KEY;
+        }
+        self.orgs.first().map_or("", |org| &org.admin_key)
     }
 
     /// The credentials of all organizations.

@@ -14,6 +14,7 @@ use shared::{Endpoint, Page};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
+use super::log::START_REQUEST_ID;
 use super::process::{Output, ProcessGroup};
 
 /// Processes per function. More than one, so that local tests meet the races of the deployed API.
@@ -39,6 +40,7 @@ pub(super) struct GatewayOptions<'a> {
 /// The running gateway, with the functions as its child processes.
 pub(super) struct Gateway {
     port: u16,
+    output: Output,
     group: ProcessGroup,
 }
 
@@ -56,7 +58,8 @@ impl Gateway {
         if *release {
             command.arg("--release");
         }
-        Ok(Self { port: *port, group: ProcessGroup::spawn_piped(command, output).await? })
+        let group = ProcessGroup::spawn_piped(command, output).await?;
+        Ok(Self { port: *port, output: (*output).clone(), group })
     }
 
     /// The base URL of the API.
@@ -84,15 +87,15 @@ impl Gateway {
         tokio::select! {
             ready = timeout(START_TIMEOUT, all_respond) => {
                 let seconds = START_TIMEOUT.as_secs();
-                ready.with_context(|| format!("the API at {url} is not ready after {seconds} s; see its output"))?
+                ready.with_context(|| format!("the API at {url} is not ready after {seconds} s; {}", self.output))?
             }
-            error = Self::exit_error(&mut self.group) => Err(error),
+            error = Self::exit_error(&mut self.group, &self.output) => Err(error),
         }
     }
 
     /// Waits until the gateway exits by itself, and returns that as an error.
     pub(super) async fn exited(&mut self) -> Error {
-        Self::exit_error(&mut self.group).await
+        Self::exit_error(&mut self.group, &self.output).await
     }
 
     /// Stops the gateway and the functions.
@@ -100,9 +103,9 @@ impl Gateway {
         self.group.stop().await;
     }
 
-    async fn exit_error(group: &mut ProcessGroup) -> Error {
+    async fn exit_error(group: &mut ProcessGroup, output: &Output) -> Error {
         match group.wait().await {
-            Ok(status) => anyhow!("cargo lambda watch exited unexpectedly ({status}); see its output"),
+            Ok(status) => anyhow!("cargo lambda watch exited unexpectedly ({status}); {output}"),
             Err(error) => Error::new(error).context("cannot wait for cargo lambda watch"),
         }
     }
@@ -112,7 +115,7 @@ impl Gateway {
 async fn wait_for_status(method: &str, url: &str, api_key: Option<&str>, expected: StatusCode) -> Result<()> {
     let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(HttpConnector::new());
     loop {
-        let mut request = Request::builder().method(method).uri(url);
+        let mut request = Request::builder().method(method).uri(url).header("x-request-id", START_REQUEST_ID);
         if let Some(api_key) = api_key {
             request = request.header("x-api-key", api_key);
         }

@@ -1,5 +1,6 @@
 //! Child processes that do not outlive their owner.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::log::{LogFormat, LogPrinter};
 use crate::tools;
 
 /// How long a process may take to exit after SIGTERM, before it is killed.
@@ -37,9 +39,20 @@ pub(crate) fn termination_signal() -> Result<impl Future<Output = ()>> {
 /// The destination of a process's output.
 #[derive(Debug, Clone)]
 pub(crate) enum Output {
-    Terminal,
+    /// Standard output and standard error of this process.
+    Terminal(LogFormat),
     /// One file for standard output and standard error.
     File(PathBuf),
+}
+
+/// Tells where to look for the output, at the end of an error.
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Terminal(_) => f.write_str("its output is above"),
+            Self::File(path) => write!(f, "its output is in {}", path.display()),
+        }
+    }
 }
 
 /// A process in its own process group, which is terminated when this is dropped.
@@ -73,17 +86,17 @@ impl ProcessGroup {
     pub(crate) async fn spawn_piped(mut command: Command, output: &Output) -> Result<Self> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let group = match output {
-            Output::Terminal => {
+            Output::Terminal(format) => {
                 let group = Self::spawn(command)?;
                 let muted = group.muted.clone();
-                group.copy_output(stdout(), stderr(), &muted)
+                group.copy_output(stdout(), stderr(), *format, &muted)
             }
             Output::File(path) => {
                 let error = || format!("cannot write {}", path.display());
                 File::create(path).await.with_context(error)?;
                 let file = File::options().append(true).open(path).await.with_context(error)?;
                 let clone = file.try_clone().await.with_context(error)?;
-                Self::spawn(command)?.copy_output(file, clone, &Arc::default())
+                Self::spawn(command)?.copy_output(file, clone, LogFormat::Json, &Arc::default())
             }
         };
         Ok(group)
@@ -94,6 +107,11 @@ impl ProcessGroup {
         let status = self.leader.wait().await;
         self.id = None;
         status
+    }
+
+    /// Sends what Ctrl-C sends to the processes of a terminal.
+    pub(crate) fn interrupt(&self) {
+        self.signal_group(Signal::INT);
     }
 
     /// Terminates the process, kills the group if it takes too long, and waits until all descendants have exited. What they
@@ -117,13 +135,14 @@ impl ProcessGroup {
         mut self,
         stdout: impl AsyncWrite + Send + Unpin + 'static,
         stderr: impl AsyncWrite + Send + Unpin + 'static,
+        format: LogFormat,
         muted: &Arc<AtomicBool>,
     ) -> Self {
         if let Some(source) = self.leader.stdout.take() {
-            self.output_copies.spawn(copy_unless_muted(source, stdout, muted.clone()));
+            self.output_copies.spawn(copy_unless_muted(source, stdout, format, muted.clone()));
         }
         if let Some(source) = self.leader.stderr.take() {
-            self.output_copies.spawn(copy_unless_muted(source, stderr, muted.clone()));
+            self.output_copies.spawn(copy_unless_muted(source, stderr, format, muted.clone()));
         }
         self
     }
@@ -146,16 +165,22 @@ impl Drop for ProcessGroup {
 async fn copy_unless_muted(
     mut source: impl AsyncRead + Unpin,
     mut destination: impl AsyncWrite + Unpin,
+    format: LogFormat,
     muted: Arc<AtomicBool>,
 ) {
-    let mut chunk = vec![0; 8 * 1024];
-    while let Ok(length @ 1..) = source.read(&mut chunk).await {
+    let mut printer = LogPrinter::new(format);
+    let mut print = async |text: Vec<u8>| {
         if !muted.load(Ordering::Relaxed) {
             // A closed terminal or a full disk does not stop the API.
-            let _ = destination.write_all(&chunk[..length]).await;
+            let _ = destination.write_all(&text).await;
             let _ = destination.flush().await;
         }
+    };
+    let mut chunk = vec![0; 8 * 1024];
+    while let Ok(length @ 1..) = source.read(&mut chunk).await {
+        print(printer.print(&chunk[..length])).await;
     }
+    print(printer.finish()).await;
 }
 
 #[cfg(test)]
@@ -169,7 +194,7 @@ mod tests {
         let (mut process, source) = duplex(64);
         let (destination, mut terminal) = duplex(64);
         let muted = Arc::<AtomicBool>::default();
-        let copy = tokio::spawn(copy_unless_muted(source, destination, muted.clone()));
+        let copy = tokio::spawn(copy_unless_muted(source, destination, LogFormat::Json, muted.clone()));
         let mut shown = [0; 8];
 
         process.write_all(b"started\n").await.unwrap();

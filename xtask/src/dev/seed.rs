@@ -19,7 +19,7 @@ use shared::system;
 use shared::wire::{FromBody, NewActivities, NewCampaign};
 
 /// The API key of the example events.
-const EXAMPLE_KEY: &str = "sk_test_example";
+pub(super) const EXAMPLE_KEY: &str = "sk_test_example";
 /// The contact of the example events.
 pub(super) const EXAMPLE_CONTACT: &str = "01924dd1-4a80-7000-8000-000000000001";
 /// The campaign of the example events.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use shared::Endpoint;
 use shared::app::App;
 use shared::config::Config;
 use shared::dynamodb::{RetryPolicy, Table, schema};
@@ -22,7 +23,7 @@ use super::demo::{Demo, Session, Urls, new_jwt_secret};
 use super::gateway::{Gateway, GatewayOptions};
 use super::process::{Output, ProcessGroup};
 use super::stream::{EventSourceMapping, remove_expired_items};
-use super::warn;
+use super::{print, warn};
 use crate::files::{remove_if_present, write_atomically};
 
 /// The name of the table. A deployed table has another one, so the demo data cannot get into it by accident.
@@ -84,8 +85,10 @@ impl Server {
         let lock = lock(directory)?;
         let session_file = directory.join("session.json");
         remove_if_present(&session_file)?;
+        print("Building the functions ...");
         build_functions(root, *release).await?;
 
+        print("Starting the database ...");
         let demo_file = database.demo_file(directory);
         let database = database.start(directory).await?;
         let (demo, mut variables) = prepare_demo(&database, demo_file.as_deref()).await?;
@@ -120,6 +123,7 @@ impl Server {
 
     /// Waits until all functions respond, and writes the session file.
     pub(crate) async fn wait_until_ready(&mut self) -> Result<&Session> {
+        print(&format!("Starting {} functions ...", Endpoint::ALL.len()));
         let admin_key = self.session.orgs.first().map(|org| org.admin_key.as_str()).unwrap_or_default();
         self.gateway.wait_until_ready(admin_key).await?;
         if let Some(event_source) = self.event_source.take() {
@@ -224,7 +228,9 @@ fn ensure_port_is_free(port: u16) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             bail!("port {port} is in use: stop the process that listens on it, or choose another port with --port")
         }
-        Err(error) => Err(error).with_context(|| format!("cannot listen on port {port}")),
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot listen on port {port}: choose another one with --port"))
+        }
     }
 }
 
