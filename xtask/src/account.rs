@@ -122,7 +122,7 @@ impl TableOptions {
 
     /// Fails unless there are credentials, which may be expired.
     async fn ensure_credentials(&self, config: &SdkConfig) -> Result<()> {
-        let provider = config.credentials_provider().context("no AWS credentials are configured")?;
+        let provider = config.credentials_provider().with_context(|| self.sign_in("there are no AWS credentials"))?;
         provider.provide_credentials().await.map(drop).with_context(|| self.sign_in("there are no AWS credentials"))
     }
 
@@ -188,7 +188,10 @@ impl Account {
         result.map_err(|error| {
             // Credentials that have expired, and cannot be read again, count as a connection that failed.
             let advice = match &error {
-                repositories::Error::Table(dynamodb::Error::Unavailable) => ", check network and credentials",
+                repositories::Error::Table(dynamodb::Error::Unavailable) => " (check network and credentials)",
+                repositories::Error::Table(dynamodb::Error::Unexpected(_)) => {
+                    " (check --table, --region, and what the credentials permit)"
+                }
                 _ => "",
             };
             Error::new(error).context(format!("cannot use the table {}{advice}", self.table))
@@ -323,7 +326,7 @@ pub(crate) mod tests {
     async fn a_missing_table_is_named() {
         let table = TestTable::new().await;
         let error = format!("{:#}", table.nowhere().connect().await.unwrap().all_organizations().await.unwrap_err());
-        assert!(error.starts_with("cannot use the table nowhere: "), "{error}");
+        assert!(error.starts_with("cannot use the table nowhere (check --table, "), "{error}");
         assert!(error.contains("ResourceNotFoundException") && !error.contains('\n'), "{error}");
     }
 }

@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn an_advisory_is_an_error_that_says_what_to_do() {
         let expected = "update the crates above; if an advisory does not concern this project, ignore it in deny.toml, with a \
-                        reason: cargo-deny failed (exit status: 1)";
+                        reason: cargo-deny failed (exit status: 1); its output is above";
         assert_eq!(error_if_it_cannot("advisories"), expected);
     }
 }

@@ -58,7 +58,7 @@ pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
     let Options { url, session, faults, args } = options;
     let Some(session) = session else { return test_temporary_api(root, faults, &args).await };
     // The tests have another current directory.
-    let session = &session.canonicalize().with_context(|| format!("cannot read {}", session.display()))?;
+    let session = &session.canonicalize().with_context(|| no_session(&session))?;
     let target = Target { session, url, canary: None, faults, variables: &[] };
     let signal = termination_signal()?;
     tokio::select! {
@@ -86,13 +86,19 @@ async fn test_temporary_api(root: &Path, faults: bool, args: &[String]) -> Resul
         let mut secrets = secrets(server.wait_until_ready().await?);
         let session = &directory.join("session.json");
         let target = Target { session, url: None, canary: Some(&canary), faults, variables: &[] };
-        run_tests(root, &target, args).await?;
+        let tested = run_tests(root, &target, args).await;
+        tested.with_context(|| format!("the log of the functions is in {}", log.display()))?;
         secrets.push(canary);
         Ok(secrets)
     });
     let secrets = tested.await?.context(INTERRUPTED)?;
     let output = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
     ensure_no_secret_is_logged(&output, &secrets)
+}
+
+/// The error of a session file that cannot be read.
+pub(crate) fn no_session(file: &Path) -> String {
+    format!("{} is no session file: `cargo dev` writes target/dev/session.json while it runs", file.display())
 }
 
 /// A text that nothing contains by chance.

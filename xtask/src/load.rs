@@ -31,6 +31,7 @@ use self::report::{Report, Tally};
 use self::traffic::{Client, Schedule, send_at_rate, send_without_restraint};
 use crate::account::TableOptions;
 use crate::dev::DatabaseUrl;
+use crate::e2e::no_session;
 use crate::org;
 
 /// The organizations with a steady load.
@@ -73,8 +74,8 @@ struct Session {
 /// Creates ten organizations, sends the load, prints a table, and fails unless each of the nine got every response it expects.
 pub(crate) async fn run(options: &Options) -> Result<()> {
     let file = &options.session;
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let session: Session = serde_json::from_str(&text).with_context(|| format!("cannot parse {}", file.display()))?;
+    let text = fs::read_to_string(file).with_context(|| no_session(file))?;
+    let session: Session = serde_json::from_str(&text).with_context(|| no_session(file))?;
     let mut steady_keys = Vec::new();
     for _ in 0..STEADY {
         steady_keys.push(create_organization(&session).await?);

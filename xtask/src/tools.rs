@@ -161,7 +161,7 @@ fn with_progress(command: &mut Command) -> Result<()> {
 pub(crate) fn visibly(command: &mut Command) -> Result<()> {
     let name = name(command);
     let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot run {name}: install it"))?;
-    ensure!(status.success(), "{name} failed ({status})");
+    ensure!(status.success(), "{name} failed ({status}); its output is above");
     Ok(())
 }
 
@@ -248,8 +248,9 @@ fn cargo_lambda_on_path() -> Option<PathBuf> {
 /// A Python of at least this minor version that can create virtual environments.
 fn python(minor: u32) -> Result<&'static str> {
     let check = format!("import sys, venv, ensurepip; sys.exit(sys.version_info < (3, {minor}))");
-    quietly(Command::new("python3").args(["-c", &check]))
-        .with_context(|| format!("Python 3.{minor} or newer with the venv module is needed"))?;
+    quietly(Command::new("python3").args(["-c", &check])).with_context(|| {
+        format!("Python 3.{minor} or newer with the venv module is needed: install it and run this again")
+    })?;
     Ok("python3")
 }
 
