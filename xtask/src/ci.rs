@@ -66,6 +66,8 @@ enum Step {
     Prove,
     /// Runs the tests of `tests` on DynamoDB Local
     DynamodbLocal,
+    /// Runs the commands of the first screen of README.md on a clean clone
+    FirstScreen,
     /// Builds and packages two functions for release
     ReleaseBuild,
 }
@@ -126,6 +128,8 @@ impl Step {
             Self::Postman => cargo(root, &["xtask", "postman"]),
             Self::Prove => prove(root),
             Self::DynamodbLocal => test_on_dynamodb_local(root),
+            // After the other steps that test: a build of the clone replaces that of this checkout.
+            Self::FirstScreen => cargo(root, &["xtask", "first-screen"]),
             Self::ReleaseBuild => template::build(root, &RELEASED).map(|()| TestCounts::default()),
         }
     }

@@ -10,6 +10,7 @@ mod cost;
 mod dev;
 mod e2e;
 mod files;
+mod first_screen;
 mod import;
 mod key;
 mod load;
@@ -37,6 +38,8 @@ enum Command {
     Dev(dev::Options),
     /// Runs the end-to-end tests against a temporary local API or a deployed one
     E2e(e2e::Options),
+    /// Does what the first screen of README.md says, on a clean clone of the last commit
+    FirstScreen,
     /// Generates clients from openapi.json, compiles them, and walks through a temporary API with each
     Clients,
     /// Tests the pages in headless Chromium, against a temporary API
@@ -108,6 +111,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Import(options) => return import::run(&root, options).await,
         Command::Dev(options) => dev::run(&root, options).await,
         Command::E2e(options) => e2e::run(&root, options).await,
+        Command::FirstScreen => first_screen::run(&root).await,
         Command::Clients => clients::run(&root).await,
         Command::Browser(options) => browser::run(&root, &options).await,
         Command::Postman => postman::run(&root).await,
