@@ -14,6 +14,7 @@ use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
+use shared::Page;
 
 pub(crate) use self::database::{Database, DatabaseUrl, LOCAL_CREDENTIALS, local_credential};
 pub(crate) use self::demo::{DeployedTable, Session, new_jwt_secret};
@@ -117,6 +118,7 @@ fn warn(text: &str) {
 /// The URLs of the API, a key, and commands to try first: less than a screen.
 fn welcome(session: &Session) -> String {
     let Session { base_url, dynamodb_url, .. } = session;
+    let (docs, upload) = (Page::GetDocs.path(), Page::GetUpload.path());
     let key = session.demo_key();
     let header = format!("-H 'X-API-Key: {key}'");
     // Unique for each start, because a persistent database still has the contacts of earlier ones.
@@ -125,8 +127,8 @@ fn welcome(session: &Session) -> String {
         r#"
 {READY} {TITLE}{base_url}{TITLE:#}
 
-  {TITLE}reference{TITLE:#}    {base_url}/docs
-  {TITLE}CSV upload{TITLE:#}   {base_url}/upload
+  {TITLE}reference{TITLE:#}    {base_url}{docs}
+  {TITLE}CSV upload{TITLE:#}   {base_url}{upload}
   {TITLE}API key{TITLE:#}      {key}
   {TITLE}database{TITLE:#}     {dynamodb_url}
 

@@ -13,7 +13,7 @@ use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use serde::Deserialize;
-use shared::Endpoint;
+use shared::{Endpoint, Page};
 
 /// The `X-Request-ID` of the requests by which the command learns whether the functions have started. Their lines are not for
 /// people.
@@ -158,8 +158,11 @@ impl LogLine<'_> {
 
 /// The method and the path of an operation. One without a route, the worker's, is shown by its name.
 fn route(operation: &str) -> (&str, &str) {
-    let endpoint = Endpoint::ALL.iter().find(|endpoint| endpoint.operation_id() == operation);
-    endpoint.map_or(("", operation), |endpoint| (endpoint.spec().method.as_str(), endpoint.spec().path))
+    if let Some(endpoint) = Endpoint::ALL.iter().find(|endpoint| endpoint.operation_id() == operation) {
+        return (endpoint.spec().method.as_str(), endpoint.spec().path);
+    }
+    let page = Page::ALL.iter().find(|page| page.operation_id() == operation);
+    page.map_or(("", operation), |page| ("GET", page.path()))
 }
 
 fn extend(line: &mut String, text: std::fmt::Arguments<'_>) {
@@ -263,6 +266,8 @@ mod tests {
             let colored = printed(LogFormat::Short { color: true }, &line(status));
             assert!(colored.contains(&format!("\u{1b}[{color}m{status}\u{1b}[0m")), "{colored:?}");
         }
+        let page = printed(PLAIN, &line(200).replace("create_contact", "get_docs"));
+        assert!(page.starts_with("10:15:00Z GET    /docs "), "{page}");
         let path = format!("{:<PATH_WIDTH$}", "/contacts");
         let plain = format!("10:15:00Z POST   {path} 201    12.3 ms  1.5 R    8 W  2 throttles\n");
         assert_eq!(printed(PLAIN, &line(201)), plain);

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
-use shared::Endpoint;
 use shared::app::App;
 use shared::config::Config;
 use shared::dynamodb::{RetryPolicy, Table, schema};
 use shared::testing::engine::Engine;
 use shared::testing::fault::{FaultKind, FaultProxy};
+use shared::{Endpoint, Page};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
@@ -123,7 +123,7 @@ impl Server {
 
     /// Waits until all functions respond, and writes the session file.
     pub(crate) async fn wait_until_ready(&mut self) -> Result<&Session> {
-        print(&format!("Starting {} functions ...", Endpoint::ALL.len()));
+        print(&format!("Starting {} functions ...", Endpoint::ALL.len() + Page::ALL.len()));
         let admin_key = self.session.orgs.first().map(|org| org.admin_key.as_str()).unwrap_or_default();
         self.gateway.wait_until_ready(admin_key).await?;
         if let Some(event_source) = self.event_source.take() {
