@@ -48,6 +48,8 @@ enum Step {
     Tests,
     /// Checks that the generated files are up to date
     GeneratedFiles,
+    /// Type-checks and tests the upload page, and checks that its bundle is up to date
+    UploadPage,
     /// Lints template.yaml, as written and expanded, and checks its permissions
     Template,
     /// Runs the end-to-end tests
@@ -118,6 +120,7 @@ impl Step {
             Self::Sbom => sbom::run(root, &sbom::Options::default()).map(|()| TestCounts::default()),
             Self::Tests => cargo(root, &TESTS),
             Self::GeneratedFiles => sync::sync(root, true).map(|()| TestCounts::default()),
+            Self::UploadPage => cargo(root, &["xtask", "upload-page", "--check"]),
             Self::Template => template::check(root).map(|()| TestCounts::default()),
             Self::E2e => cargo(root, &["xtask", "e2e"]),
             // The other end-to-end tests have a base URL without a path.

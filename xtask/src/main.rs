@@ -23,6 +23,7 @@ mod sbom;
 mod sync;
 mod template;
 mod tools;
+mod upload_page;
 mod workspace;
 
 use std::process::ExitCode;
@@ -80,6 +81,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Type-checks, tests and bundles the page that loads CSV files
+    UploadPage(upload_page::Options),
     /// Prints what a million calls of each operation cost
     Cost(cost::Options),
     /// Calls a running API as ten organizations at once, one of them without restraint
@@ -120,6 +123,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Key(command) => key::run(command).await,
         Command::Repair(options) => repair::run(options).await,
         Command::Sync { check } => sync::sync(&root, check),
+        Command::UploadPage(options) => upload_page::run(&root, &options),
         Command::Cost(options) => cost::run(&root, &options),
         Command::Load(options) => load::run(&options).await,
         Command::Prove(options) => prove::run(&root, &options).await,

@@ -118,6 +118,12 @@ pub(crate) fn newman(root: &Path) -> Result<PathBuf> {
     Ok(npm_packages(root, "newman", "xtask/postman", description, |_| Ok(()))?.join("node_modules/.bin/newman"))
 }
 
+/// The directory with the packages of `xtask/upload-page/package-lock.json`: the compiler and the bundler of the upload page.
+pub(crate) fn upload_page_node_modules(root: &Path) -> Result<PathBuf> {
+    let description = "TypeScript and esbuild (40 MB)";
+    Ok(npm_packages(root, "upload-page-npm", "xtask/upload-page", description, |_| Ok(()))?.join("node_modules"))
+}
+
 /// The directory of AWS's DynamoDB Local, which has to run in it:
 /// `java -Djava.library.path=./DynamoDBLocal_lib -jar DynamoDBLocal.jar -inMemory -sharedDb -port PORT`.
 pub(crate) fn dynamodb_local(root: &Path) -> Result<PathBuf> {

@@ -1,0 +1,54 @@
+// Work that can be paused by the person, by a failure, or by a missing key, and goes on where it was.
+
+import { type Api, ApiError } from './api.ts';
+
+/** The end of a job that was stopped before it was done. */
+export class Stopped extends Error {}
+
+export class Job {
+  private resumed: Promise<void> = Promise.resolve();
+  private open: () => void = () => {};
+  private isStopped = false;
+  isPaused = false;
+
+  constructor(
+    /** The API with the current key. Throws an `ApiError` without one. */
+    private readonly api: () => Api,
+    /** Is told of a failure that paused the job. */
+    private readonly onFailure: (error: ApiError) => void,
+  ) {}
+
+  pause(): void {
+    if (this.isPaused) return;
+    this.isPaused = true;
+    this.resumed = new Promise((resolve) => {
+      this.open = resolve;
+    });
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    this.open();
+  }
+
+  /** Ends the job before its next call. */
+  stop(): void {
+    this.isStopped = true;
+    this.resume();
+  }
+
+  /** Makes a call as often as it takes: a failure pauses the job, and the call is made again when it goes on. */
+  async call<T>(make: (api: Api) => Promise<T>): Promise<T> {
+    for (;;) {
+      while (this.isPaused) await this.resumed;
+      if (this.isStopped) throw new Stopped();
+      try {
+        return await make(this.api());
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        this.pause();
+        this.onFailure(error);
+      }
+    }
+  }
+}

@@ -1,0 +1,112 @@
+// Loads the rows that passed the check, under one import.
+
+import { ApiError, newIdempotencyKey } from './api.ts';
+import { type Outcome, sendChunk } from './bulk.ts';
+import type { Check } from './check.ts';
+import { type Chunk, chunksOf, sendInOrder } from './chunks.ts';
+import type { Job } from './job.ts';
+import { type Mapping, toContact } from './mapping.ts';
+import { type Source, rowsOf } from './source.ts';
+
+/** What was loaded. `created` + `updated` + `reasons.size` is the number of the file's rows. */
+export interface Loaded {
+  importId: string;
+  created: number;
+  updated: number;
+  /** The reasons of the rows that were refused, by the check or while loading. */
+  reasons: Map<number, string>;
+  warning: string | undefined;
+}
+
+/** Leads that linking the import to a campaign created, or why there are none. */
+export type Linked = { inserted_leads: number; excluded_contacts: number } | { refusal: string };
+
+/** Loads a checked file. `onProgress` is told the state after every chunk. Throws a `FileError`. */
+export async function loadFile(
+  job: Job,
+  source: Source,
+  mapping: Mapping,
+  check: Check,
+  onProgress: (loaded: Loaded) => void,
+): Promise<Loaded> {
+  const loaded: Loaded = {
+    importId: await createImport(job, source, mapping, check.rows),
+    created: 0,
+    updated: 0,
+    reasons: new Map(check.refused.map(({ number, reason }) => [number, reason])),
+    warning: undefined,
+  };
+  const send = (chunk: Chunk): Promise<Outcome> =>
+    job.call((api) => sendChunk(api, chunk, { dryRun: false, importId: loaded.importId }));
+  const receive = (_: Chunk, outcome: Outcome): void => {
+    loaded.created += outcome.created;
+    loaded.updated += outcome.updated;
+    for (const { number, reason } of outcome.refused) loaded.reasons.set(number, reason);
+    loaded.warning ??= outcome.warning;
+    onProgress(loaded);
+  };
+  const isRefused = new Set(loaded.reasons.keys());
+  const chunks = (repeated: boolean): AsyncIterable<Chunk> =>
+    chunksOf(rowsOf(source), ({ number, cells }) =>
+      isRefused.has(number) || check.repeated.has(number) !== repeated ? undefined : toContact(cells, mapping),
+    );
+  await finishImport(job, loaded.importId, async () => {
+    await sendInOrder(chunks(false), send, receive);
+    // Rows that repeat an email come last, one call at a time, so that the later row wins, as within one call.
+    if (check.repeated.size > 0) await sendInOrder(chunks(true), send, receive, 1);
+  });
+  return loaded;
+}
+
+/** Links an import to a campaign. A large import takes several calls; their numbers are those of the last one. */
+export async function linkImport(job: Job, importId: string, campaignId: string): Promise<Linked> {
+  const request = {
+    method: 'POST',
+    path: `campaign-imports/${campaignId}/imports`,
+    body: { import_ids: [importId] },
+    headers: { 'Idempotency-Key': newIdempotencyKey() },
+  };
+  return job.call(async (api) => {
+    try {
+      return (await api.send(request)) as Linked;
+    } catch (error) {
+      // A campaign that was deleted meanwhile does not come back.
+      if (error instanceof ApiError && error.status === 404) return { refusal: error.detail };
+      throw error;
+    }
+  });
+}
+
+async function createImport(job: Job, { file, header }: Source, mapping: Mapping, rows: number): Promise<string> {
+  const names = [...mapping].map(([field, index]) => [field, header[index]]);
+  const body = {
+    source: 'csv',
+    file_name: file.name.replace(/\p{Cc}/gu, '').slice(0, 255),
+    status: 'processing',
+    total_rows: rows,
+    mapping_json: Object.fromEntries(names),
+  };
+  const headers = { 'Idempotency-Key': newIdempotencyKey() };
+  const created = await job.call((api) => api.send({ method: 'POST', path: 'imports/', body, headers }));
+  return (created as { id: string }).id;
+}
+
+/** Does the work of an import and records how it ended. */
+async function finishImport(job: Job, importId: string, work: () => Promise<void>): Promise<void> {
+  const finish = (status: string): Promise<void> =>
+    job.call(async (api) => {
+      try {
+        await api.send({ method: 'PUT', path: `imports/${importId}`, body: { status } });
+      } catch (error) {
+        // The import was deleted meanwhile; the report of the rows has a warning then.
+        if (!(error instanceof ApiError && error.status === 404)) throw error;
+      }
+    });
+  try {
+    await work();
+  } catch (error) {
+    await finish('failed');
+    throw error;
+  }
+  await finish('completed');
+}

@@ -1,0 +1,101 @@
+//! `cargo xtask upload-page`: type-checks, tests and bundles the page of `GET /upload`.
+//!
+//! The sources in `functions/get-upload/page` become one file beside them, `upload.html`. It is committed, so that the function
+//! builds with Rust alone. The compiler and the bundler are npm packages, and find each other and the sources in a mirror of
+//! the checkout under `target/upload-page`.
+
+use std::fs;
+use std::os::unix;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::files::{copy_files, create_empty_dir, write_atomically};
+use crate::{tools, workspace};
+
+/// The options of `cargo xtask upload-page`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Only compare: write nothing, and fail if the page is out of date
+    #[arg(long)]
+    check: bool,
+}
+
+/// The sources of the page.
+const PAGE: &str = "functions/get-upload/page";
+/// The configuration of the compiler and the bundler.
+const BUILD: &str = "xtask/upload-page";
+/// The directories that are mirrored.
+const MIRRORED: [&str; 3] = [PAGE, "shared/csv-import", BUILD];
+/// The page, in the directory of its sources and of what is built.
+const OUTPUT: &str = "upload.html";
+
+/// Checks the sources, and writes the page or compares it.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    let mirror = Mirror::create(root)?;
+    let (build, built) = (mirror.0.join(BUILD), mirror.0.join("built"));
+    let run = |command: &mut Command, directory: &Path| tools::quietly(command.current_dir(directory));
+    run(Command::new(mirror.0.join("node_modules/.bin/tsc")).args(["--project", "tsconfig.json"]), &build)?;
+    run(Command::new("node").arg("build.mjs").arg(mirror.0.join(PAGE)).arg(&built), &build)?;
+    let results = run(Command::new("node").args(["--test", "--test-reporter=tap"]), &built.join("tests"))?;
+    let passed = passed(&results).context("node --test has printed no number of tests")?;
+    // In the form of a Rust test binary, so that `cargo xtask ci` counts the tests.
+    print_line(&format!("test result: ok. {passed} passed; 0 failed"));
+    let page = fs::read_to_string(built.join(OUTPUT)).context("cannot read the page that was built")?;
+    let committed = root.join(PAGE).join(OUTPUT);
+    if fs::read_to_string(&committed).is_ok_and(|text| text == page) {
+        print_line(&format!("{PAGE}/{OUTPUT} is up to date"));
+        return Ok(());
+    }
+    ensure!(!options.check, "{PAGE}/{OUTPUT} is out of date: run `cargo xtask upload-page` and commit it");
+    write_atomically(&committed, &page)?;
+    print_line(&format!("wrote {PAGE}/{OUTPUT}"));
+    Ok(())
+}
+
+/// A directory with the sources at the paths that they have in the checkout, and the npm packages.
+struct Mirror(PathBuf);
+
+impl Mirror {
+    fn create(root: &Path) -> Result<Self> {
+        let node_modules = tools::upload_page_node_modules(root)?;
+        let path = workspace::local_dir(root, "upload-page");
+        create_empty_dir(&path).with_context(|| format!("cannot empty {}", path.display()))?;
+        // Node.js looks for packages in the directories above the program.
+        unix::fs::symlink(&node_modules, path.join("node_modules")).context("cannot link node_modules")?;
+        for directory in MIRRORED {
+            let to = path.join(directory);
+            fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
+            copy_files(&root.join(directory), &to)?;
+        }
+        Ok(Self(path))
+    }
+}
+
+/// The number of passed tests, at the end of the results; `None` if no test was run, or one was skipped.
+fn passed(results: &str) -> Option<u32> {
+    let number = |name: &str| -> Option<u32> {
+        let line = results.lines().rev().find_map(|line| line.strip_prefix(&format!("# {name} ")))?;
+        line.trim().parse().ok()
+    };
+    number("pass").filter(|passed| *passed > 0 && number("tests") == Some(*passed))
+}
+
+#[expect(clippy::print_stdout, reason = "the output of the command")]
+fn print_line(line: &str) {
+    println!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_counted_if_all_of_them_were_run() {
+        assert_eq!(passed("# Subtest: a\nok 1 - a\n# tests 2\n# pass 2\n# fail 0\n"), Some(2));
+        assert_eq!(passed("# tests 2\n# pass 1\n# skipped 1\n"), None);
+        assert_eq!(passed("# tests 0\n# pass 0\n"), None);
+        assert_eq!(passed(""), None);
+    }
+}
