@@ -463,7 +463,7 @@ mod tests {
     }
 
     fn report(created: u64, updated: u64, skipped: &str) -> String {
-        let count = skipped.matches("row").count();
+        let count = skipped.matches("\"row\"").count();
         format!(r#"{{"created":{created},"updated":{updated},"skipped":[{skipped}],"skipped_count":{count}}}"#)
     }
 
