@@ -51,7 +51,7 @@ async fn follow(root: &Path) -> Result<()> {
     for page in &screen.pages {
         checks.check_page(page)?;
     }
-    checks.check_log(terminal.shown())?;
+    checks.check_log(&terminal.shown())?;
     terminal.interrupt();
     let last_words = terminal.wait_for_exit().await?;
     ensure!(

@@ -14,7 +14,7 @@ use crate::tools;
 
 /// The key in the document, with which the checks read what the commands have written.
 const KEY: &str = "sk_test_example";
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Runs the commands of the second terminal, and checks their effects.
 pub(super) struct Checks<'a> {
@@ -67,7 +67,7 @@ impl<'a> Checks<'a> {
     }
 
     /// Checks that the terminal with the API has shown the requests, in the form for people.
-    pub(super) fn check_log(&mut self, shown: String) -> Result<()> {
+    pub(super) fn check_log(&mut self, shown: &str) -> Result<()> {
         let is_created = |line: &str| line.contains(" POST   /contacts ") && line.contains(" 201 ");
         let count = shown.lines().filter(|line| is_created(line)).count();
         ensure!(count == 1, "README.md: `cargo dev` shows {count} lines about the new contact; its output is above");
