@@ -55,7 +55,7 @@ const ABOUT: &str = "Requests by use case. Import this collection and the enviro
 
 /// The collection and the environment, each with its file.
 pub(super) fn files(root: &Path) -> Result<[(&'static str, String); 2]> {
-    let sources = Sources { root, document: serde_json::to_value(openapi::document())? };
+    let sources = Sources { root, document: serde_json::from_str(&openapi::text()?)? };
     Ok([(COLLECTION, text(&sources.collection()?)?), (ENVIRONMENT, text(&sources.environment()?)?)])
 }
 
@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn sources(root: &Path) -> Sources<'_> {
-        Sources { root, document: serde_json::to_value(openapi::document()).unwrap() }
+        Sources { root, document: serde_json::from_str(&openapi::text().unwrap()).unwrap() }
     }
 
     /// The error of a step.
