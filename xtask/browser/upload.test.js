@@ -71,6 +71,14 @@ async function shownReasons(page) {
   );
 }
 
+/** Waits until every request is answered and two frames of the page bring no other. */
+async function untilSilent(page, requests, finished) {
+  for (let sent = -1; sent !== requests.length || finished() < sent;) {
+    sent = requests.length;
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  }
+}
+
 /** Downloads the rows that a loaded file has left. */
 async function downloaded(page) {
   const button = page.locator('#load-result').getByRole('button', { name: 'Download the refused rows' });
@@ -104,7 +112,9 @@ test('a file of 20,000 rows is checked, loaded with a pause, and its refused row
   });
   await withPage('/upload', async (page) => {
     const requests = [];
+    let finished = 0;
     page.on('request', (request) => requests.push(`${request.method()} ${request.url()}`));
+    page.on('requestfinished', () => (finished += 1));
     await enterKey(page);
     await choose(page, file('leads.csv', leads(...rows)));
 
@@ -118,16 +128,13 @@ test('a file of 20,000 rows is checked, loaded with a pause, and its refused row
     const bar = page.locator('#load-progress');
     await page.waitForFunction(() => document.querySelector('#load-progress').value > 0);
     await page.getByRole('button', { name: 'Pause' }).click();
-    await page.waitForLoadState('networkidle');
+    await untilSilent(page, requests, () => finished);
     const paused = await bar.evaluate((element) => element.value);
-    assert.ok(paused > 0 && paused < 19_900, String(paused));
-    const sent = requests.length;
+    assert.ok(paused > 0 && paused < 10_000, `${paused} rows: those that were on their way, and no others`);
     assert.match(
       await page.locator('#load-pace').innerText(),
       /^[\d,]+ of 19,900 rows, [\d,]+ rows per second, .+ left$/,
     );
-    await page.waitForTimeout(500);
-    assert.equal(requests.length, sent, 'a paused load sends nothing');
     await page.getByRole('button', { name: 'Continue' }).click();
     const [created, updated, refused, total] = await loaded(page);
 
@@ -183,7 +190,7 @@ test('rows are refused for the reasons of the shared vectors', async () => {
 
 test('a file in Windows-1252 with Spanish headers is mapped by itself', async () => {
   const text =
-    'Correo electrónico;Nombre;Apellidos;Perfil de LinkedIn;Compañía\njose@example.com;José;Núñez;in/jose;Año € S.L.\n';
+    'Correo electrónico;Nombre;Apellidos;Perfil de LinkedIn;Compañía\njane@example.com;Jané;Doñe;in/janedoe;Año € S.L.\n';
   const bytes = Buffer.from(Array.from(text, (character) => (character === '€' ? 0x80 : character.charCodeAt(0))));
   await withPage('/upload', async (page) => {
     await choose(page, file('clientes.csv', bytes));
@@ -257,18 +264,20 @@ test('the key is in the memory of the tab only, and it is forgotten on demand', 
     await enterKey(page);
     await page.getByText('The API accepts the key.').waitFor();
     const traces = () =>
-      page.evaluate(() =>
-        JSON.stringify([
+      page.evaluate(() => {
+        const values = (storage) =>
+          Array.from({ length: storage.length }, (_, index) => storage.getItem(storage.key(index)));
+        return JSON.stringify([
           location.href,
           document.cookie,
-          { ...localStorage },
-          { ...sessionStorage },
+          values(localStorage),
+          values(sessionStorage),
           history.state,
           document.documentElement.outerHTML,
           [...document.querySelectorAll('input')].map(({ value }) => value),
           performance.getEntriesByType('resource').map(({ name }) => name),
-        ]),
-      );
+        ]);
+      });
     assert.ok(!(await traces()).includes(key));
     assert.deepEqual(await page.evaluate(() => indexedDB.databases()), []);
     await page.getByRole('button', { name: 'Forget key' }).click();

@@ -33,14 +33,14 @@ test('rows are counted from 1, without the header and blank lines', async () => 
 });
 
 test('a file of many slices is read as a whole, wherever a slice ends', async () => {
-  const row = 'José,"a ""quoted"" cell\r\nof two lines",3\r\n';
+  const row = 'Jané,"a ""quoted"" cell\r\nof two lines",3\r\n';
   const bytes = new TextEncoder().encode(row).length;
   for (const shift of Array.from({ length: bytes }, (_, index) => index)) {
     const header = `${'h'.repeat(shift + 1)},b,c\r\n`;
     const count = Math.ceil(SLICE / bytes) + 1;
     const rows = await read(new Blob([header, row.repeat(count)]));
     assert.equal(rows.length, count);
-    for (const { cells } of rows) assert.deepEqual(cells, ['José', 'a "quoted" cell\nof two lines', '3']);
+    for (const { cells } of rows) assert.deepEqual(cells, ['Jané', 'a "quoted" cell\nof two lines', '3']);
   }
 });
 
@@ -66,7 +66,7 @@ test('delimiters are detected', async () => {
 
 test('encodings are detected and decoded', async () => {
   // Without the characters from 0x80 to 0x9F, which Node.js 20 reads as ISO-8859-1. The browser tests have one.
-  const text = 'correo;nombre\njosé@example.com;José Ñúñez\n';
+  const text = 'correo;nombre\njané@example.com;Jané Doñe\n';
   const utf16 = Buffer.from(text, 'utf16le');
   const latin = Uint8Array.from(text, (character) => character.charCodeAt(0));
   const files: [Encoding, Uint8Array[]][] = [
@@ -83,7 +83,7 @@ test('encodings are detected and decoded', async () => {
     assert.equal(await detectEncoding(file), encoding);
     const { header, rows } = await preview(file, { encoding, delimiter: ';' }, 5);
     assert.deepEqual(header, ['correo', 'nombre']);
-    assert.deepEqual(rows[0]?.cells, ['josé@example.com', 'José Ñúñez']);
+    assert.deepEqual(rows[0]?.cells, ['jané@example.com', 'Jané Doñe']);
   }
 });
 

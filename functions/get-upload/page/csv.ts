@@ -94,7 +94,7 @@ async function* recordsOf(
   for await (const { text, bytesRead, isLast } of texts(file, encoding)) {
     const input = rest + text;
     const { data, errors, meta } = parser.parse(input, 0, !isLast) as Papa.ParseResult<string[]>;
-    // An error in a record that goes on in the next slice may be none.
+    // An error in a record that goes on in the next slice may not be one.
     const error = errors.find(({ row }) => isLast || (row ?? 0) < data.length);
     if (error) throw quoteError(error, line + lineBreaks(input.slice(0, error.index)));
     const end = isLast ? input.length : meta.cursor;
