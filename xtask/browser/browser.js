@@ -33,9 +33,13 @@ export async function withPage(path, use) {
   try {
     const page = await browser.newPage();
     const problems = watch(page);
-    await page.goto(session.base_url + path);
-    await use(page);
-    assert.deepEqual(problems, [], 'what the page reported');
+    try {
+      await page.goto(session.base_url + path);
+      await use(page);
+    } finally {
+      // Also if `use` has failed: what the page reports is often the reason.
+      assert.deepEqual(problems, [], 'what the page reported');
+    }
   } finally {
     await browser.close();
   }
