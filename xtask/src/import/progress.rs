@@ -1,11 +1,12 @@
 //! The progress of long work, for people.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use indicatif::{FormattedDuration, HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{FormattedDuration, HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::operator::inform;
 
@@ -13,7 +14,7 @@ use crate::operator::inform;
 const INTERVAL: Duration = Duration::from_secs(2);
 /// The time between two drawings of the bar when nothing advances.
 const TICK: Duration = Duration::from_millis(250);
-const TEMPLATE: &str = "{prefix} {bar:30} {human_pos} of {human_len} {msg}, {per_sec}, {eta} left";
+const TEMPLATE: &str = "{prefix} {bar:30} {human_pos} of {human_len} {msg}, {rate}, {eta} left";
 
 /// How far the work is: a bar on a terminal, otherwise a line every few seconds. The first one comes at once.
 pub(super) enum Progress {
@@ -37,7 +38,7 @@ impl Progress {
     /// The progress of work of which `done` is done already: `checking`, 7 of 100 `lines`.
     pub(super) fn new(what: &'static str, unit: &'static str, done: u64, total: u64) -> Result<Self> {
         if io::stderr().is_terminal() {
-            let style = ProgressStyle::with_template(TEMPLATE)?;
+            let style = ProgressStyle::with_template(TEMPLATE)?.with_key("rate", write_rate);
             let bar = ProgressBar::new(total).with_style(style).with_prefix(what).with_message(unit);
             bar.set_position(done);
             bar.reset_eta();
@@ -91,6 +92,11 @@ impl Progress {
             }
         }
     }
+}
+
+/// Writes the rate without decimals. An error of the writer is one of the terminal.
+fn write_rate(state: &ProgressState, writer: &mut dyn fmt::Write) {
+    let _ = write!(writer, "{:.0}/s", state.per_sec());
 }
 
 impl Lines {
