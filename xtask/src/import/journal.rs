@@ -101,7 +101,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Opens the journal of an earlier run. `None` if there is none, or it ends within its first line: nothing was sent then.
+    /// Opens the journal of an earlier run. `None` if it is missing, or ends within its first line: nothing was sent then.
     ///
     /// # Errors
     /// It cannot be read, another run uses it, or it is damaged.

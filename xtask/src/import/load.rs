@@ -1,7 +1,7 @@
 //! Sends the valid rows of a file to the API, in chunks, several at a time.
 //!
-//! **Problem.** The rows of one email have to be merged in the order of the file, and a killed run must go on where it was, whatever
-//! was on its way. Rows that were sent and not noted in the journal are sent again, and the sums have to be right.
+//! **Problem.** The rows of one email have to be merged in the order of the file, and a killed run must go on where it was, with chunks
+//! on their way. Rows that were sent and not noted in the journal are sent again, and the sums have to be right.
 //!
 //! **Approach.** One thread reads the file, cuts chunks, and alone writes the journal; a few others send. A chunk waits while one
 //! that shares an email with it is on its way, so that the later row always comes second; within a chunk, the API keeps the order.
