@@ -145,7 +145,10 @@ impl TableOptions {
     fn sign_in(&self, problem: &str) -> String {
         match &self.profile {
             Some(profile) => format!("{problem}: run `aws sso login --profile {profile}`, or correct that profile"),
-            None => format!("{problem}: run `aws sso login`, pass --profile, or set the AWS_* variables"),
+            None => format!(
+                "{problem}: run `aws sso login`, pass --profile, set the AWS_* variables, or pass the URL of a local engine \
+                 with --dynamodb-url"
+            ),
         }
     }
 }

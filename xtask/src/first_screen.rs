@@ -50,6 +50,8 @@ async fn follow(root: &Path) -> Result<()> {
     }
     for page in &screen.pages {
         checks.check_page(page)?;
+        let path = page.trim_start_matches(&screen.base_url());
+        terminal.wait_for(&format!(" {path} ")).await?;
     }
     checks.check_log(&terminal.shown())?;
     terminal.interrupt();

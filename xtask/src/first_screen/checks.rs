@@ -134,3 +134,92 @@ impl<'a> Checks<'a> {
         print_line(&format!("ok: {effect}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::files::TempDir;
+
+    const CREATED: &str = "HTTP/1.1 201 Created\r\n\r\n{\"email\":\"jane@example.com\"}";
+
+    /// The URL of an API that gives one response to all requests.
+    fn serve(status: &'static str, body: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 8192]).unwrap();
+                let length = body.len();
+                write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+                    .unwrap();
+            }
+        });
+        url
+    }
+
+    /// Checks a command whose program prints this text, against an API with this list of contacts.
+    async fn check(name: &str, command: &str, output: &str, contacts: &'static str) -> Result<()> {
+        let directory = TempDir::new(&format!("checks-{name}"));
+        fs::write(directory.0.join("output"), output).unwrap();
+        fs::write(directory.0.join("two.csv"), "Mail\njane@example.com\njohn@example.com\n").unwrap();
+        // Written by another process: a file that this one had open for writing may be refused as "busy" when it is run.
+        let write =
+            "for program in curl cargo; do printf '#!/bin/sh\\ncat output\\n' > $program; chmod +x $program; done";
+        tools::quietly(std::process::Command::new("sh").args(["-c", write]).current_dir(&directory.0)).unwrap();
+        let path = tools::path_with(&[&directory.0]).unwrap();
+        let environment = [("PATH".to_owned(), path.into())];
+        Checks::new(&directory.0, &environment, serve("200 OK", contacts)).check_command(command).await
+    }
+
+    #[tokio::test]
+    async fn a_command_without_its_effect_is_an_error() {
+        check("created", "curl -i", CREATED, "[{}]").await.unwrap();
+        check("imported", "cargo xtask import two.csv", "2 rows", "[{}]").await.unwrap();
+        for (name, command, output, contacts, expected) in [
+            (
+                "conflict",
+                "curl -i",
+                "HTTP/1.1 409 Conflict\r\n\r\n{}",
+                "[{}]",
+                "the status is \"HTTP/1.1 409 Conflict\"",
+            ),
+            ("lost", "curl -i", CREATED, "[]", "the API has no contact jane@example.com"),
+            ("rows", "cargo xtask import two.csv", "12 rows", "[{}]", "does not tell that the file has 2 rows"),
+            ("unloaded", "cargo xtask import two.csv", "2 rows", "[]", "the API has no contact jane@example.com"),
+            ("no-file", "cargo xtask import three.csv", "2 rows", "[]", "cannot read three.csv"),
+            ("failed", "false", "", "[]", "the command fails (exit status: 1): false"),
+            ("other", "true", "", "[]", "add to xtask/src/first_screen/checks.rs what is expected of\ntrue"),
+        ] {
+            let error = format!("{:#}", check(name, command, output, contacts).await.unwrap_err());
+            assert!(error.contains(expected) && error.starts_with("README.md: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_leads_to_no_page_is_an_error() {
+        let check = |status, body| {
+            let url = serve(status, body);
+            Checks::new(Path::new("/"), &[], url.clone()).check_page(&url)
+        };
+        check("200 OK", "<html><title>Reference</title>").unwrap();
+        for (status, body) in [("404 Not Found", "<title>Not found</title>"), ("200 OK", "{}")] {
+            let error = check(status, body).unwrap_err().to_string();
+            assert!(error.contains("is no page with a title"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_terminal_shows_one_line_for_the_new_contact_and_no_json() {
+        let check = |shown: &str| Checks::new(Path::new("/"), &[], String::new()).check_log(shown);
+        let line = "10:15:00Z POST   /contacts     201    12.3 ms\n";
+        check(line).unwrap();
+        for shown in ["", &line.repeat(2), &format!("{line}{{\"timestamp\":\"2026-11-26T10:15:00Z\"}}\n")] {
+            assert!(check(shown).unwrap_err().to_string().contains("`cargo dev` shows"), "{shown}");
+        }
+    }
+}
