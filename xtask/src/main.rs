@@ -20,6 +20,7 @@ mod postman;
 mod prove;
 mod repair;
 mod sbom;
+mod spreadsheet;
 mod sync;
 mod template;
 mod tools;

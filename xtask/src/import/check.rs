@@ -49,7 +49,7 @@ impl Input {
     /// The rows of the file.
     pub(super) fn rows(&self) -> Result<Rows<'_, impl std::io::BufRead + use<>>> {
         let Header { delimiter, columns, mapping } = &self.header;
-        Ok(Rows::new(self.source.rows(*delimiter)?, mapping, columns.len()))
+        Ok(Rows::new(self.source.rows(*delimiter)?, mapping, columns))
     }
 
     /// Shows the encoding, the delimiter, the mapping and the first rows.

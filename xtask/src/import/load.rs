@@ -206,7 +206,7 @@ mod tests {
         let rows = (1..).zip(names).map(|(row, name)| format!("{row}@example.com;{name};in/jane;\n"));
         let text: String = rows.collect();
         let mapping = Mapping::of(&HEADER.map(str::to_owned), &[]).unwrap();
-        let rows = Rows::new(Records::new(text.as_bytes(), b';'), &mapping, HEADER.len());
+        let rows = Rows::new(Records::new(text.as_bytes(), b';'), &mapping, &HEADER.map(str::to_owned));
         let mut batches = Batches::new(rows, 3);
         let mut numbers = Vec::new();
         while let Some(batch) = batches.next_batch(journal).unwrap() {
@@ -248,7 +248,7 @@ mod tests {
         let mapping = Mapping::of(&HEADER.map(str::to_owned), &[]).unwrap();
         let row = format!("jane@example.com;Jane{};in/jane;\n", " ".repeat(1_000_000));
         let text = row.repeat(7);
-        let rows = Rows::new(Records::new(text.as_bytes(), b';'), &mapping, HEADER.len());
+        let rows = Rows::new(Records::new(text.as_bytes(), b';'), &mapping, &HEADER.map(str::to_owned));
         let mut batches = Batches::new(rows, 1_000);
         let journal = journal(&directory, &[]);
         let mut lens = Vec::new();

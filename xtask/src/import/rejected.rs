@@ -1,5 +1,6 @@
 //! The rows of a file that are refused, in a file beside it, ready to be corrected and imported.
 
+use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,6 +11,7 @@ use csv::{Writer, WriterBuilder};
 use sha2::{Digest as _, Sha256};
 
 use crate::operator::inform;
+use crate::spreadsheet::protected;
 
 /// A SHA-256.
 type Digest = [u8; 32];
@@ -19,8 +21,8 @@ const COLUMNS: [&str; 2] = ["row", "reason"];
 /// A byte order mark, by which spreadsheet programs recognize UTF-8.
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// The refused rows of a file. They are as they were, in UTF-8 and with the delimiter of the file: text that a spreadsheet program
-/// would take for a formula is not changed either, or it would come back changed.
+/// The refused rows of a file, in UTF-8 and with the delimiter of the file. What a spreadsheet program would run as a formula is
+/// protected, which is undone when the file comes back ([`is_rejected`]).
 ///
 /// The file appears under its name when it is complete. One that was there is kept under another name, because it may have been
 /// edited.
@@ -82,9 +84,9 @@ impl RejectedRows {
 
     fn write(&mut self, added: [&str; 2], cells: &[String]) -> Result<()> {
         let is_kept = |(index, _): &(usize, &String)| !self.ignored.contains(index);
-        let cells = cells.iter().enumerate().filter(is_kept).map(|(_, cell)| cell.as_str());
-        let record = added.into_iter().chain(cells);
-        self.writer.write_record(record).with_context(|| format!("cannot write {}", self.temporary.display()))
+        let cells = cells.iter().enumerate().filter(is_kept).map(|(_, cell)| protected(cell));
+        let record = added.into_iter().map(Cow::Borrowed).chain(cells);
+        self.writer.write_record(record.map(Cow::into_owned)).with_context(|| format!("cannot write {}", self.temporary.display()))
     }
 }
 
@@ -93,6 +95,11 @@ impl Drop for RejectedRows {
         // It is there only if the file was not completed.
         let _ = fs::remove_file(&self.temporary);
     }
+}
+
+/// Whether a file with this header was written here or by the upload page, so that its cells are protected.
+pub(super) fn is_rejected(header: &[String]) -> bool {
+    header.iter().take(COLUMNS.len()).map(|cell| cell.trim()).eq(COLUMNS)
 }
 
 /// The columns `row` and `reason` of a file that was written here or by the upload page: the first two, or the last two.
@@ -144,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_as_they_were_with_their_numbers_and_reasons() {
+    fn rows_have_their_numbers_and_reasons_and_no_formulas() {
         let directory = TempDir::new("rejected");
         let path = directory.0.join("leads.rejected.csv");
 
@@ -154,7 +161,7 @@ mod tests {
         assert_eq!(
             read(&path),
             "\u{FEFF}row;reason;Email;Name\n\
-             1;email must not be blank;=1+1;\"a;b\"\n\
+             1;email must not be blank;'=1+1;\"a;b\"\n\
              2;email must not be blank;short\n\
              3;email must not be blank;x;y;\"z\n\"\n"
         );

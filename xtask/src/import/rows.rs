@@ -8,6 +8,8 @@ use shared::wire::{Cells, Fields, FromFields, Purpose};
 
 use super::mapping::Mapping;
 use super::records::{Record, Records};
+use super::rejected::is_rejected;
+use crate::spreadsheet::unprotected;
 
 /// A row of a file.
 pub(super) struct Row {
@@ -15,7 +17,7 @@ pub(super) struct Row {
     pub(super) number: u64,
     /// The line on which the row begins, from 1.
     pub(super) line: u64,
-    /// The cells, as they are in the file.
+    /// The cells, without the protection that a file of refused rows gives them.
     pub(super) cells: Vec<String>,
     /// The fields of a valid row, or the reason why the row is invalid.
     pub(super) fields: Result<ValidRow, String>,
@@ -33,13 +35,15 @@ pub(super) struct Rows<'a, R> {
     mapping: &'a Mapping,
     /// The number of columns of the header.
     width: usize,
+    /// Whether the cells are protected.
+    is_rejected: bool,
     number: u64,
 }
 
 impl<'a, R: BufRead> Rows<'a, R> {
-    /// The rows after a header of so many columns.
-    pub(super) fn new(records: Records<R>, mapping: &'a Mapping, width: usize) -> Self {
-        Self { records, mapping, width, number: 0 }
+    /// The rows after a header.
+    pub(super) fn new(records: Records<R>, mapping: &'a Mapping, header: &[String]) -> Self {
+        Self { records, mapping, width: header.len(), is_rejected: is_rejected(header), number: 0 }
     }
 
     /// The next row.
@@ -47,7 +51,10 @@ impl<'a, R: BufRead> Rows<'a, R> {
     /// # Errors
     /// The file cannot be read, or a quote in it is missing or superfluous.
     pub(super) fn next_row(&mut self) -> Result<Option<Row>> {
-        while let Some(Record { line, cells }) = self.records.next_record()? {
+        while let Some(Record { line, mut cells }) = self.records.next_record()? {
+            if self.is_rejected {
+                cells = cells.into_iter().map(unprotected).collect();
+            }
             if cells.iter().all(|cell| is_blank(cell)) {
                 continue;
             }
@@ -124,9 +131,9 @@ mod tests {
     }
 
     fn rows(text: &str) -> Vec<(u64, u64, Result<(), String>)> {
-        let mapping = ["Email", "Name", "LinkedIn"].map(str::to_owned);
-        let mapping = Mapping::of(&mapping, &[]).unwrap();
-        let mut rows = Rows::new(Records::new(text.as_bytes(), b','), &mapping, 3);
+        let header = ["Email", "Name", "LinkedIn"].map(str::to_owned);
+        let mapping = Mapping::of(&header, &[]).unwrap();
+        let mut rows = Rows::new(Records::new(text.as_bytes(), b','), &mapping, &header);
         let mut read = Vec::new();
         while let Some(row) = rows.next_row().unwrap() {
             read.push((row.number, row.line, row.fields.map(drop)));
@@ -139,5 +146,16 @@ mod tests {
         let text = "\n,,\njane.doe@example.com,Jane Doe,in/janedoe\n \njane,Jane Doe\n,,in/janedoe,\n";
         let wrong = |found: &str| Err(format!("has {found} instead of 3"));
         assert_eq!(rows(text), [(1, 3, Ok(())), (2, 5, wrong("2 columns")), (3, 6, wrong("4 columns"))]);
+    }
+
+    #[test]
+    fn the_cells_of_refused_rows_lose_their_protection() {
+        for (first, name) in [("row", "=Jane"), ("number", "'=Jane")] {
+            let header = [first, "reason", "Email", "Name", "LinkedIn"].map(str::to_owned);
+            let mapping = Mapping::of(&header, &[]).unwrap();
+            let text = "1,invalid,jane,'=Jane,in/jane\n";
+            let mut rows = Rows::new(Records::new(text.as_bytes(), b','), &mapping, &header);
+            assert_eq!(rows.next_row().unwrap().unwrap().cells[3], name);
+        }
     }
 }

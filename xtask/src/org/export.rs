@@ -27,13 +27,12 @@ use super::no_profile;
 use super::records::{CountsByType, Progress};
 use crate::account::{Account, AuditReference, TableOptions};
 use crate::operator::{OutputOptions, TextTable};
+use crate::spreadsheet::protected;
 
 /// The rows of a page: contacts may be large.
 const PAGE: Option<usize> = Some(100);
 /// The contacts whose activities and leads are read at once.
 const MAX_CONCURRENT_READS: usize = 16;
-/// The first characters by which a spreadsheet takes a cell for a formula (OWASP, "CSV Injection").
-const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// The options of `cargo xtask org export`.
 #[derive(clap::Args)]
@@ -178,17 +177,12 @@ fn cells(contact: &Contact) -> Result<Vec<String>> {
     for column in columns().into_iter().filter(|column| column.name != "enrichment") {
         cells.push(match &view[column.name] {
             serde_json::Value::Null => String::new(),
-            serde_json::Value::String(text) => guarded(text),
+            serde_json::Value::String(text) => protected(text).into_owned(),
             other => other.to_string(),
         });
     }
     cells.extend([contact.created_at, contact.updated_at].map(time::to_exact));
     Ok(cells)
-}
-
-/// The text of a cell that no spreadsheet takes for a formula.
-fn guarded(text: &str) -> String {
-    if text.starts_with(FORMULA_STARTS) { format!("'{text}") } else { text.to_owned() }
 }
 
 /// An export in progress.
@@ -317,18 +311,5 @@ impl Export<'_> {
         self.records.of(record.record_type()).written += 1;
         self.progress.advance(1);
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_is_no_formula() {
-        for (text, cell) in [("=1+1", "'=1+1"), ("+34", "'+34"), ("@x", "'@x"), ("-", "'-"), ("Jane", "Jane"), ("", "")]
-        {
-            assert_eq!(guarded(text), cell);
-        }
     }
 }
