@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::openapi;
 
-use super::specs;
+use super::{assert_same, specs};
 
 fn description() -> Value {
     serde_json::from_str(&openapi::text().unwrap()).unwrap()
@@ -115,24 +115,40 @@ fn every_request_and_every_error_has_an_example() {
     }
 }
 
-/// The examples of the platform's own documentation, whose members are in the order of the schema.
+/// The examples of the platform's own documentation.
 #[test]
 fn the_operations_of_a_contact_have_the_examples_of_the_documentation() {
-    let text = openapi::text().unwrap();
-    for example in [
-        r#""example": {"full_name": "John Doe", "email": "john.doe@example.com", "linkedin_profile": "#,
-        r#""example": { "id": "550e8400-e29b-41d4-a716-446655440000", "org_id": "123e4567-e89b-12d3-a456-426614174000", "full_name": "#,
-        r#""example": { "id": "b8d3d3a2-4c0d-4c1e-bc4b-5f6c12345678", "#,
-        r#""enrichment": { "source": "website", "campaign": "Q1-2024", "updated_source": "crm_sync" }"#,
-        r#""example": {"locale": "es-ES", "timezone": "Europe/Madrid", "metadata": {"updated_source": "crm_sync"}}"#,
-        r#""message": "Contacto 550e8400-e29b-41d4-a716-446655440000 eliminado""#,
-        r#""detail": "Validation error: email field is required""#,
-        r#""detail": "Contact with email 'john.doe@example.com' already exists""#,
-        r#""detail": "Contact not found""#,
-        r#""detail": "You do not have permission to access this resource""#,
+    let description = description();
+    let example = |path: &str, method: &str, status: &str| {
+        description["paths"][path][method]["responses"][status]["content"]["application/json"]["example"].clone()
+    };
+    let one = "/contacts/{contact_id}";
+    for (found, schema) in [
+        (example("/contacts", "post", "201"), "Contact"),
+        (example(one, "get", "200"), "ContactWithTimeline"),
+        (example(one, "put", "200"), "Contact"),
     ] {
-        assert!(text.contains(example), "shared/src/openapi/examples, events: {example}");
+        let members = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        let declared = &description["components"]["schemas"][schema]["properties"];
+        assert_same(members(declared), members(&found), "shared/src/openapi/examples: a contact has these members");
     }
+    for (found, detail) in [
+        (example("/contacts", "post", "400"), "Validation error: email field is required"),
+        (example("/contacts", "post", "401"), "Invalid or missing authentication credentials"),
+        (example("/contacts", "post", "409"), "Contact with email 'john.doe@example.com' already exists"),
+        (example(one, "get", "404"), "Contact not found"),
+        (example(one, "delete", "403"), "You do not have permission to access this resource"),
+    ] {
+        assert_eq!(found, json!({"detail": detail}), "shared/src/openapi/examples");
+    }
+    let deleted = "Contacto 550e8400-e29b-41d4-a716-446655440000 eliminado";
+    assert_eq!(example(one, "delete", "200"), json!({"message": deleted}), "shared/src/openapi/examples");
+}
+
+#[test]
+fn an_example_keeps_the_order_of_its_members() {
+    let example = r#""example": {"full_name": "John Doe", "email": "john.doe@example.com", "linkedin_profile": "#;
+    assert!(openapi::text().unwrap().contains(example), "shared/src/openapi/example.rs");
 }
 
 #[test]
