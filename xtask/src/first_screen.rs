@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use tokio::process::Command as ShellCommand;
 use tokio::time::Instant;
 
 use self::checks::Checks;
@@ -87,6 +88,19 @@ fn environment(root: &Path, repository: &str) -> Result<Vec<(String, PathBuf)>> 
     ])
 }
 
+/// A shell that runs commands as the reader's does, and stops at the first one that fails.
+fn shell(commands: &str, directory: &Path, environment: &[(String, PathBuf)]) -> ShellCommand {
+    // An API that the developer works with is not that of the document, and must not get its contacts.
+    const OTHER_API: [&str; 2] = ["CONTACTS_API_URL", "CONTACTS_API_KEY"];
+    // Jobs in the background are started with SIGINT ignored, which a shell hands on to all that it starts.
+    let mut shell = ShellCommand::new("env");
+    for variable in tools::own_package_variables().chain(OTHER_API.map(Into::into)) {
+        shell.env_remove(variable);
+    }
+    shell.args(["--default-signal=INT", "sh", "-e", "-c", commands]).current_dir(directory).envs(environment.iter().map(|(n, v)| (n, v)));
+    shell
+}
+
 /// The commands name the port, so there is no other choice.
 fn ensure_port_is_free(port: u16) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
@@ -133,6 +147,15 @@ mod tests {
         process.kill().unwrap();
         process.wait().unwrap();
         assert!(error.contains(&format!("/proc/{}: sleep 60", process.id())), "{error}");
+    }
+
+    #[test]
+    fn commands_do_not_learn_of_another_api() {
+        let shell = shell("true", Path::new("/"), &[]);
+        let removed: Vec<_> = shell.as_std().get_envs().filter(|(_, value)| value.is_none()).collect();
+        for name in ["CONTACTS_API_URL", "CONTACTS_API_KEY"] {
+            assert!(removed.contains(&(name.as_ref(), None)), "{name}");
+        }
     }
 
     #[test]

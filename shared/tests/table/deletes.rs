@@ -133,7 +133,7 @@ async fn a_delete_that_cannot_reach_the_table_has_deleted_nothing() {
         for _ in 0..500 {
             proxy.inject(Operation::TransactWriteItems, Fault::InternalServerError);
         }
-        let ctx = test.app.request_context(Instant::now() + Duration::from_secs(1), "test");
+        let ctx = test.app.request_context(Instant::now() + Duration::from_secs(5), "test");
         let outcome = ctx.contacts(&principal).delete(contact, None).await;
         proxy.clear_faults();
         if outcome.is_ok() {

@@ -6,15 +6,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use shared::testing::http_client;
-use tokio::process::Command;
+use tokio::time::timeout;
 use ureq::Agent;
 
-use super::print_line;
-use crate::tools;
+use super::{print_line, shell};
 
 /// The key in the document, with which the checks read what the commands have written.
 const KEY: &str = "sk_test_example";
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+/// Some commands are compiled first.
+const COMMAND_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// Runs the commands of the second terminal, and checks their effects.
 pub(super) struct Checks<'a> {
@@ -79,12 +80,10 @@ impl<'a> Checks<'a> {
 
     /// Runs a command to its end, and returns what it prints to standard output.
     async fn run(&self, command: &str) -> Result<String> {
-        let mut shell = Command::new("sh");
-        for variable in tools::own_package_variables() {
-            shell.env_remove(variable);
-        }
-        shell.args(["-c", command]).current_dir(self.directory).envs(self.environment.iter().map(|(n, v)| (n, v)));
-        let output = shell.kill_on_drop(true).output().await.context("cannot run sh")?;
+        let mut shell = shell(command, self.directory, self.environment);
+        let output = timeout(COMMAND_TIMEOUT, shell.kill_on_drop(true).output()).await;
+        let output = output.with_context(|| format!("README.md: the command does not end: {command}"))?;
+        let output = output.context("cannot run sh")?;
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         ensure!(
             output.status.success(),
@@ -143,6 +142,7 @@ mod tests {
 
     use super::*;
     use crate::files::TempDir;
+    use crate::tools;
 
     const CREATED: &str = "HTTP/1.1 201 Created\r\n\r\n{\"email\":\"jane@example.com\"}";
 

@@ -6,14 +6,19 @@ use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use anstream::adapter::strip_str;
 use anyhow::{Context, Result, bail};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
 
+use super::shell;
 use crate::dev::ProcessGroup;
+
+/// The longest that the commands may print nothing: each crate that is compiled is a line.
+const MAX_SILENCE: Duration = Duration::from_mins(10);
 
 /// A pseudo-terminal with a shell.
 pub(super) struct Terminal {
@@ -28,8 +33,7 @@ impl Terminal {
     /// Starts commands, and shows here what they print.
     pub(super) fn start(commands: &str, directory: &Path, environment: &[(String, PathBuf)]) -> Result<Self> {
         let (mut controller, terminal) = open().context("cannot open a terminal")?;
-        let mut shell = Command::new("sh");
-        shell.args(["-e", "-c", commands]).current_dir(directory).envs(environment.iter().map(|(n, v)| (n, v)));
+        let mut shell = shell(commands, directory, environment);
         shell.stdout(terminal.try_clone()?).stderr(terminal);
         // Closes this process's copies of the terminal with the command.
         let group = ProcessGroup::spawn(shell)?;
@@ -52,10 +56,11 @@ impl Terminal {
     /// Waits until the commands have printed a text.
     pub(super) async fn wait_for(&mut self, text: &str) -> Result<()> {
         while !self.shown().contains(text) {
-            let Some(piece) = self.output.recv().await else {
-                bail!("README.md: the first block ends before it prints {text:?}; its output is above")
-            };
-            self.bytes.extend(piece);
+            match timeout(MAX_SILENCE, self.output.recv()).await {
+                Ok(Some(piece)) => self.bytes.extend(piece),
+                Ok(None) => bail!("README.md: the first block ends before it prints {text:?}; its output is above"),
+                Err(_) => bail!("README.md: the first block does not print {text:?}; its output is above"),
+            }
         }
         Ok(())
     }
