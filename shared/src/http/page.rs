@@ -69,7 +69,8 @@ impl PageServer {
         let cold_start = is_cold_start();
         let ids = request_ids(event, invocation);
         let response = match self.check_route(event) {
-            Ok(()) => self.respond(event, &ids.request),
+            // Caches give this response to other clients, so it has no id that one of them has chosen.
+            Ok(()) => self.respond(event, ids.gateway.as_deref().unwrap_or(&ids.request)),
             Err(error) => error.into_response().with_common_headers(&ids.request).into(),
         };
         let status = u16::try_from(response.status_code).unwrap_or_default();
