@@ -11,9 +11,10 @@
 //! with each report that it makes itself.
 //!
 //! - *When.* A process makes at most one report per organization in a second (`REPORT_INTERVAL`), and none for usage below a
-//!   free share, unless it knows that others use more than that of the bucket (`Bucket::is_due`). A report goes along with a request, beside its handler, and delays its response by
-//!   no more than `REPORT_TIMEOUT`. Of several buckets of one organization (its own, and those of its keys) the one is
-//!   reported whose last report is the longest ago, so that they take turns.
+//!   free share, unless it knows that others use more than that of the bucket (`Bucket::is_due`). A report goes along with a
+//!   request, beside its handler, and delays its response by no more than `REPORT_TIMEOUT`. Of several buckets of one
+//!   organization (its own, and those of its keys) the one is reported whose last report is the longest ago, so that they
+//!   take turns.
 //! - *How.* The usage of a second is a function `max(full_at + cost, own_full_at)` of the stored number
 //!   ([`Usage`]). DynamoDB cannot take a maximum, so the process expects one of the two: that the bucket was in use, and the
 //!   cost is added; or that it was full, and the number is replaced. The condition of the write is that expectation. If it

@@ -3,11 +3,11 @@
 //! **Problem.** A client reads a list page by page while others create and delete rows. The link to the next page must
 //! neither repeat nor skip a row, must not reach another organization, and must stay valid for days.
 //!
-//! **Approach.** A cursor is the position of the last row of a page in the list's own order: an id, the creation time and the
-//! id of a migrated item, a company's folded name, or a lead's two ids, in URL-safe base64 without padding. The next page begins after that position, whether its row
-//! still exists or not. The partition is not in the cursor; it is derived from the caller's organization in every request. A
-//! cursor is opaque to clients but neither secret nor signed: an invented one is a position like any other in the caller's
-//! own list. `repositories::listing` reads the pages.
+//! **Approach.** A cursor is the position of the last row of a page in the list's own order: an id, the creation time and
+//! the id of a migrated item, a company's folded name, or a lead's two ids, in URL-safe base64 without padding. The next
+//! page begins after that position, whether its row still exists or not. The partition is not in the cursor; it is derived
+//! from the caller's organization in every request. A cursor is opaque to clients but neither secret nor signed: an invented
+//! one is a position like any other in the caller's own list. `repositories::listing` reads the pages.
 //!
 //! **Rejected.**
 //! - Page numbers and offsets: a row that is deleted meanwhile makes the next page skip one, and DynamoDB would read and

@@ -19,9 +19,9 @@ pub struct Grant {
 impl Spec {
     /// The statements of its function's policy.
     ///
-    /// Every endpoint looks up the API key and the organization of a request, and counts requests. An action stands in one statement, with all
-    /// partitions that it is allowed on: DynamoDB's documentation does not say whether the keys of a transaction are
-    /// compared one by one or all together, and no combination of two statements would allow them together.
+    /// Every endpoint looks up the API key and the organization of a request, and counts requests. An action stands in one
+    /// statement, with all partitions that it is allowed on: DynamoDB's documentation does not say whether the keys of a
+    /// transaction are compared one by one or all together, and no combination of two statements would allow them together.
     pub fn grants(&self) -> Vec<Grant> {
         let of_organization = self.table.iter().map(|action| (*action, Partition::Organization));
         let of_api_key = self.api_keys.iter().map(|action| (*action, Partition::ApiKey));

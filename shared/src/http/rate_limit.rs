@@ -1,9 +1,9 @@
 //! Rate limits in responses: the 429, and the headers `RateLimit-Policy` and `RateLimit`
 //! (draft-ietf-httpapi-ratelimit-headers-10).
 //!
-//! A policy's `q` is its burst and `w` the seconds in which the bucket fills, rounded up, so that `q` per `w` is no more than
-//! the limit in the long run. `r` is the number of requests that are left, and `t` the seconds until the bucket is full. If nothing is left, `t` is
-//! the time until the next request is admitted, as in `Retry-After`.
+//! A policy's `q` is its burst and `w` the seconds in which the bucket fills, rounded up, so that `q` per `w` is no more
+//! than the limit in the long run. `r` is the number of requests that are left, and `t` the seconds until the bucket is
+//! full. If nothing is left, `t` is the time until the next request is admitted, as in `Retry-After`.
 
 use chrono::TimeDelta;
 

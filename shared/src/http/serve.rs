@@ -23,12 +23,13 @@
 //! Every response, of success or of any check, then gets its request id and the headers for caches and browsers
 //! (`Response::with_common_headers`).
 //!
-//! The order is part of the API, and `testing/rules/order.rs` pins it. The credential comes before every check whose error could
-//! tell something: a caller without one learns which routes exist and nothing else. The rate limits come next: every further
-//! check costs something, and a client that sends forbidden or invalid requests is limited like any other. The scope comes
-//! before the content, which is irrelevant to a forbidden request. The form comes before idempotency, so that a malformed request neither takes a key nor
-//! gets the response of another request. Idempotency comes before the content: the stored response is found without parsing
-//! a body, and it is right even if the same request would fail by now, such as one whose import has been deleted since.
+//! The order is part of the API, and `testing/rules/order.rs` pins it. The credential comes before every check whose error
+//! could tell something: a caller without one learns which routes exist and nothing else. The rate limits come next: every
+//! further check costs something, and a client that sends forbidden or invalid requests is limited like any other. The scope
+//! comes before the content, which is irrelevant to a forbidden request. The form comes before idempotency, so that a
+//! malformed request neither takes a key nor gets the response of another request. Idempotency comes before the content: the
+//! stored response is found without parsing a body, and it is right even if the same request would fail by now, such as one
+//! whose import has been deleted since.
 //!
 //! Idempotency wraps the handler (`idempotency.rs`) without being hidden from it, because the response is stored in the
 //! same transaction as the changes that it describes. So a handler renders its response first, and passes it to the

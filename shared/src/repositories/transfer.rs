@@ -3,11 +3,11 @@
 //! **Problem.** An import brings the data of another platform, with its ids and timestamps: millions of records. It may be
 //! killed at any point and run again, while clients use what is there already.
 //!
-//! **Approach.** Every record becomes the items that the API would have written, on the condition that they do not exist. So a
-//! second run stores what is missing, and changes nothing that a client has changed since. What has a tombstone was just deleted
-//! and is refused; once the tombstone is gone, a second run cannot tell it from what was never stored. A contact is one transaction with the
-//! lock of its email and its memberships (see `transfer/contacts.rs`). Companies exist before their contacts. An activity or a lead is one
-//! conditional put, after a read that its contact and its campaign exist.
+//! **Approach.** Every record becomes the items that the API would have written, on the condition that they do not exist. So
+//! a second run stores what is missing, and changes nothing that a client has changed since. What has a tombstone was just
+//! deleted and is refused; once the tombstone is gone, a second run cannot tell it from what was never stored. A contact is
+//! one transaction with the lock of its email and its memberships (see `transfer/contacts.rs`). Companies exist before their
+//! contacts. An activity or a lead is one conditional put, after a read that its contact and its campaign exist.
 //!
 //! **Rejected.** Plain puts (`BatchWriteItem`): half the price, but a second run would undo what clients did. A file of what is
 //! done: the table knows it.

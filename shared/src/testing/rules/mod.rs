@@ -1,4 +1,5 @@
-//! The rules that hold for every endpoint, and those for every page ([`pages`]), as checks that the tests of each endpoint run on its handler.
+//! The rules that hold for every endpoint, and those for every page ([`pages`]), as checks that the tests of each endpoint
+//! run on its handler.
 //!
 //! A rule takes the endpoint and its handler, and panics with the request that got a wrong response. No rule names an
 //! endpoint: what applies follows from the route table, and a valid request from the endpoint's example event
