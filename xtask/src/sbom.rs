@@ -6,6 +6,8 @@
 //! ([`manifests`]), in which only the functions and their dependencies are left. It also writes into this copy, because it puts
 //! each document beside a manifest. What it wrote is compared with `cargo tree` ([`contents`]), which resolves as a build does.
 //!
+//! A page also has files that no Cargo package is: `page/third-party.json` of its function lists them.
+//!
 //! Two runs write the same bytes, on any machine: with `SOURCE_DATE_EPOCH` a document has neither time nor serial number, and
 //! the path of the copy is cut out.
 
@@ -20,6 +22,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
+use serde_json::Value;
 
 use self::contents::{Package, findings, packages};
 use self::manifests::Function;
@@ -68,7 +71,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let directory = workspace::local_dir(root, "sbom");
     create_empty_dir(&directory).with_context(|| format!("cannot empty {}", directory.display()))?;
     for function in &functions {
-        let document = read_document(&copy, function)?;
+        let document = with_third_parties(&read_document(&copy, function)?, &root.join(&function.directory))?;
         let file = directory.join(format!("{}.cdx.json", function.name));
         fs::write(&file, document).with_context(|| format!("cannot write {}", file.display()))?;
     }
@@ -93,6 +96,21 @@ fn read_document(copy: &Path, function: &Function) -> Result<String> {
     let file = copy.join(&function.directory).join(format!("{}_bin.cdx.json", function.name));
     let document = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(document.replace(&format!("path+file://{}", copy.display()), "path+file://"))
+}
+
+/// The document with what a page has from other places than Cargo: `page/third-party.json` lists it.
+fn with_third_parties(document: &str, function: &Path) -> Result<String> {
+    let list = function.join("page/third-party.json");
+    if !list.exists() {
+        return Ok(document.to_owned());
+    }
+    let text = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+    let third_parties: Vec<Value> =
+        serde_json::from_str(&text).with_context(|| format!("{} is not JSON", list.display()))?;
+    let mut document: Value = serde_json::from_str(document).context("cargo-cyclonedx wrote no JSON")?;
+    let components = document["components"].as_array_mut().context("cargo-cyclonedx wrote no components")?;
+    components.extend(third_parties);
+    Ok(serde_json::to_string_pretty(&document)?)
 }
 
 /// Compares the documents with the dependencies that Cargo builds.

@@ -89,7 +89,22 @@ fn print_line(line: &str) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+
+    #[test]
+    fn the_bill_of_materials_has_the_version_of_the_parser() {
+        let root = workspace::find_root().unwrap();
+        let json = |file: &str| -> Value {
+            serde_json::from_str(&std::fs::read_to_string(root.join(file)).unwrap()).unwrap()
+        };
+        let locked = json("xtask/upload-page/package-lock.json");
+        let listed = json("functions/get-upload/page/third-party.json");
+        assert_eq!(listed[0]["version"], locked["packages"]["node_modules/papaparse"]["version"]);
+        let version = listed[0]["version"].as_str().unwrap();
+        assert_eq!(listed[0]["purl"], format!("pkg:npm/papaparse@{version}"));
+    }
 
     #[test]
     fn tests_are_counted_if_all_of_them_were_run() {

@@ -44,9 +44,10 @@ fn components(document: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn missing_members(component: &Value) -> Vec<&'static str> {
-    // The packages of the workspace have no archive and thus no checksum.
+    // The packages of the workspace, and what is no package of Cargo, have no archive in the lock file and thus no checksum.
     let is_member = text(component, "bom-ref").starts_with("path+file:");
-    let required: &[&str] = if is_member { &["licenses", "purl"] } else { &["licenses", "purl", "hashes"] };
+    let has_checksum = text(component, "purl").starts_with("pkg:cargo/") && !is_member;
+    let required: &[&str] = if has_checksum { &["licenses", "purl", "hashes"] } else { &["licenses", "purl"] };
     required.iter().copied().filter(|member| component.get(member).is_none()).collect()
 }
 
