@@ -97,7 +97,10 @@ fn shell(commands: &str, directory: &Path, environment: &[(String, PathBuf)]) ->
     for variable in tools::own_package_variables().chain(OTHER_API.map(Into::into)) {
         shell.env_remove(variable);
     }
-    shell.args(["--default-signal=INT", "sh", "-e", "-c", commands]).current_dir(directory).envs(environment.iter().map(|(n, v)| (n, v)));
+    shell
+        .args(["--default-signal=INT", "sh", "-e", "-c", commands])
+        .current_dir(directory)
+        .envs(environment.iter().map(|(n, v)| (n, v)));
     shell
 }
 

@@ -96,9 +96,8 @@ mod tests {
     #[test]
     fn the_bill_of_materials_has_the_version_of_the_parser() {
         let root = workspace::find_root().unwrap();
-        let json = |file: &str| -> Value {
-            serde_json::from_str(&std::fs::read_to_string(root.join(file)).unwrap()).unwrap()
-        };
+        let json =
+            |file: &str| -> Value { serde_json::from_str(&std::fs::read_to_string(root.join(file)).unwrap()).unwrap() };
         let locked = json("xtask/upload-page/package-lock.json");
         let listed = json("functions/get-upload/page/third-party.json");
         assert_eq!(listed[0]["version"], locked["packages"]["node_modules/papaparse"]["version"]);

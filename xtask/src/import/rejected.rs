@@ -86,7 +86,9 @@ impl RejectedRows {
         let is_kept = |(index, _): &(usize, &String)| !self.ignored.contains(index);
         let cells = cells.iter().enumerate().filter(is_kept).map(|(_, cell)| protected(cell));
         let record = added.into_iter().map(Cow::Borrowed).chain(cells);
-        self.writer.write_record(record.map(Cow::into_owned)).with_context(|| format!("cannot write {}", self.temporary.display()))
+        self.writer
+            .write_record(record.map(Cow::into_owned))
+            .with_context(|| format!("cannot write {}", self.temporary.display()))
     }
 }
 

@@ -27,6 +27,9 @@ const STEPS: &[Step] = &[
         note: "The error names every invalid field at once.",
         body: Body::Json("{}"),
         status: Some(400),
+        detail: Some(
+            "Validation error: full_name field is required; email field is required; linkedin_profile field is required",
+        ),
         ..Step::to(Endpoint::CreateContact)
     },
     Step {
