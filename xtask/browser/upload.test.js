@@ -196,9 +196,10 @@ test('a file in Windows-1252 with Spanish headers is mapped by itself', async ()
     await choose(page, file('clientes.csv', bytes));
     assert.equal(await page.getByLabel('Encoding').inputValue(), 'windows-1252');
     assert.equal(await page.getByLabel('Separator').inputValue(), ';');
-    const selected = (label) => page.getByLabel(label).evaluate((select) => select.selectedOptions[0].text);
+    const selected = (label) =>
+      page.getByLabel(label, { exact: true }).evaluate((select) => select.selectedOptions[0].text);
     assert.equal(await selected('Email (required)'), 'Correo electrónico');
-    assert.equal(await selected('Full name (required)'), 'No column');
+    assert.equal(await selected('Full name (or first and last name)'), 'No column');
     assert.equal(await selected('First name'), 'Nombre');
     assert.equal(await selected('Last name'), 'Apellidos');
     assert.equal(await selected('Company'), 'Compañía');
@@ -295,7 +296,7 @@ test('a column that is missing is asked for', async () => {
     await page.getByRole('button', { name: 'Check the file' }).click();
     await page
       .getByRole('alert')
-      .filter({ hasText: 'Choose a column in step 3 for: Email, LinkedIn profile.' })
+      .filter({ hasText: 'Choose a column in step 3 for: Email; LinkedIn profile.' })
       .waitFor();
     await page.getByLabel('Email (required)').selectOption('Address');
     await page.getByLabel('LinkedIn profile (required)').selectOption('Profile');
@@ -309,7 +310,7 @@ test('the contacts of a file become leads of a campaign', async () => {
     await enterKey(page);
     await choose(page, file('leads.csv', leads(row(`lead.1.${run}@example.com`), row(`lead.2.${run}@example.com`))));
     await check(page);
-    await page.getByLabel('Campaign that the contacts become leads of').selectOption(`Campaign ${run} (active)`);
+    await page.getByLabel('Add the contacts as leads to a campaign').selectOption(`Campaign ${run} (active)`);
     await load(page);
     await page.getByText('2 new leads in the campaign.').waitFor();
     assert.equal((await api(`/campaign-leads/?campaign_id=${campaign.id}`)).length, 2);

@@ -12,6 +12,8 @@ import { currentApi, explain, setBusy, state } from './state.ts';
 
 /** The refused rows that are shown at once. */
 const SHOWN = 100;
+/** The button that repeats a call which has failed. */
+const TRY_AGAIN = 'Try again';
 
 let job: Job | undefined;
 let result: Check | undefined;
@@ -58,8 +60,8 @@ export async function downloadRefused(source: Source, reasons: ReadonlyMap<numbe
 async function run(source: Source, onCheck: (check: Check) => void): Promise<void> {
   open();
   job = new Job(currentApi, (error) => {
-    setText('check-error', explain(error));
-    button('check').textContent = 'Try again';
+    setText('check-error', explain(error, TRY_AGAIN));
+    button('check').textContent = TRY_AGAIN;
     show('check', true);
     button('check').focus();
   });

@@ -1,11 +1,12 @@
 // Step 3: the column of each field.
 
 import { any, option, show } from './dom.ts';
-import { FIELD_NAMES, autoMap, choose, isRequired, missingFields } from './mapping.ts';
+import { FIELD_NAMES, autoMap, choosableFields, choose, isRequired, missingFields } from './mapping.ts';
 import type { Source } from './source.ts';
 import { state } from './state.ts';
 
 const NONE = '';
+const FULL_NAME = 'full_name';
 
 const selects = new Map<string, HTMLSelectElement>();
 
@@ -14,7 +15,7 @@ export function open(source: Source, onChange: () => void): void {
   state.mapping = autoMap(source.header);
   selects.clear();
   any('columns').replaceChildren(
-    ...Object.entries(FIELD_NAMES).map(([field, name]) => fieldOf(field, name, source, onChange)),
+    ...choosableFields(state.mapping).map((field) => fieldOf(field, source, onChange)),
   );
   showMapping(source);
   show('columns-step', true);
@@ -30,10 +31,10 @@ export function requireColumns(): string | undefined {
   const [first] = missing;
   if (first === undefined) return undefined;
   selects.get(first)?.focus();
-  return `Choose a column in step 3 for: ${missing.map((field) => FIELD_NAMES[field]).join(', ')}.`;
+  return `Choose a column in step 3 for: ${missing.map((field) => (field === FULL_NAME ? 'Full name, or First name and Last name' : FIELD_NAMES[field])).join('; ')}.`;
 }
 
-function fieldOf(field: string, name: string, source: Source, onChange: () => void): HTMLElement {
+function fieldOf(field: string, source: Source, onChange: () => void): HTMLElement {
   const container = document.createElement('div');
   const label = document.createElement('label');
   const select = document.createElement('select');
@@ -41,7 +42,7 @@ function fieldOf(field: string, name: string, source: Source, onChange: () => vo
   container.className = 'field';
   select.id = `column-${field}`;
   label.htmlFor = select.id;
-  label.textContent = `${name}${isRequired(field) ? ' (required)' : ''}`;
+  label.textContent = `${FIELD_NAMES[field]}${hintOf(field)}`;
   example.id = `example-${field}`;
   example.className = 'hint';
   select.setAttribute('aria-describedby', example.id);
@@ -58,6 +59,12 @@ function fieldOf(field: string, name: string, source: Source, onChange: () => vo
   selects.set(field, select);
   container.append(label, select, example);
   return container;
+}
+
+/** A required name can be in one column or in two. */
+function hintOf(field: string): string {
+  if (field === FULL_NAME) return ' (or first and last name)';
+  return isRequired(field) ? ' (required)' : '';
 }
 
 function showMapping(source: Source): void {

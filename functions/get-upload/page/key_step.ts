@@ -42,7 +42,7 @@ async function useKey(): Promise<void> {
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     return fail(
-      error.status === 401 ? 'The API does not accept this key. Check it and enter it again.' : explain(error),
+      error.status === 401 ? 'The API does not accept this key. Check it and enter it again.' : explain(error, 'Use key'),
     );
   } finally {
     button('use-key').disabled = false;

@@ -18,8 +18,8 @@ export interface Loaded {
   warning: string | undefined;
 }
 
-/** Leads that linking the import to a campaign created, or why there are none. */
-export type Linked = { inserted_leads: number; excluded_contacts: number } | { refusal: string };
+/** Leads that linking the import to a campaign created, unless the campaign was deleted meanwhile. */
+export type Linked = { inserted_leads: number; excluded_contacts: number } | 'deleted';
 
 /** Loads a checked file. `onProgress` is told the state after every chunk. Throws a `FileError`. */
 export async function loadFile(
@@ -58,7 +58,7 @@ export async function loadFile(
   return loaded;
 }
 
-/** Links an import to a campaign. A large import takes several calls; their numbers are those of the last one. */
+/** Links an import to a campaign. A large import takes several calls: then the leads of all but the last one count as excluded. */
 export async function linkImport(job: Job, importId: string, campaignId: string): Promise<Linked> {
   const request = {
     method: 'POST',
@@ -71,7 +71,7 @@ export async function linkImport(job: Job, importId: string, campaignId: string)
       return (await api.send(request)) as Linked;
     } catch (error) {
       // A campaign that was deleted meanwhile does not come back.
-      if (error instanceof ApiError && error.status === 404) return { refusal: error.detail };
+      if (error instanceof ApiError && error.status === 404) return 'deleted';
       throw error;
     }
   });

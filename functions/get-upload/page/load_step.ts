@@ -12,6 +12,9 @@ import { Stopwatch, duration, pace } from './progress.ts';
 import type { Source } from './source.ts';
 import { currentApi, explain, setBusy, state } from './state.ts';
 
+/** The button of a paused load. */
+const CONTINUE = 'Continue';
+
 let check: Check | undefined;
 let job: Job | undefined;
 let loaded: Loaded | undefined;
@@ -71,7 +74,7 @@ async function listCampaigns(): Promise<void> {
 async function run(source: Source, checked: Check): Promise<void> {
   const campaign = select('campaign').value;
   job = new Job(currentApi, (error) => {
-    setText('load-error', explain(error));
+    setText('load-error', explain(error, CONTINUE));
     showPaused();
   });
   stopwatch = new Stopwatch();
@@ -115,7 +118,7 @@ function setRunning(isRunning: boolean, { created, updated }: Check): void {
 function showPaused(): void {
   stopwatch.pause();
   setText('load-status', 'Paused');
-  button('pause').textContent = 'Continue';
+  button('pause').textContent = CONTINUE;
   button('pause').focus();
   announce('Paused.');
 }
@@ -160,8 +163,12 @@ function showResult(checked: Check, result: Loaded, linked: Linked | undefined):
 }
 
 function linkedText(linked: Linked): string {
-  if ('refusal' in linked) return `The contacts are no leads: ${linked.refusal}.`;
+  if (linked === 'deleted') {
+    return 'The contacts are loaded, but no leads were created: the campaign was deleted. Load the file again and choose another.';
+  }
   const { inserted_leads: inserted, excluded_contacts: excluded } = linked;
-  const others = ` ${count(excluded, 'contact')} were leads already, of it or of a campaign that shares an account.`;
-  return `${count(inserted, 'new lead')} in the campaign.${excluded > 0 ? others : ''}`;
+  const leads = `${count(inserted, 'new lead')} in the campaign.`;
+  if (excluded === 0) return leads;
+  const skipped = excluded === 1 ? '1 contact was skipped: it is' : `${number(excluded)} contacts were skipped: they are`;
+  return `${leads} ${skipped} already in this campaign, or in an active campaign that uses the same account.`;
 }

@@ -7,6 +7,7 @@ import {
   FIELD_NAMES,
   type Mapping,
   autoMap,
+  choosableFields,
   choose,
   missingFields,
   normalizeHeader,
@@ -31,6 +32,16 @@ test('aliases are stored in the form in which headers are compared', () => {
 
 test('every field has a name', () => {
   assert.deepEqual(Object.keys(FIELD_NAMES).sort(), FIELDS.map(({ field }) => field).sort());
+});
+
+test('of the two names of the metadata those that the file has are shown', () => {
+  const synonyms = (...headers: string[]) =>
+    choosableFields(autoMap(headers)).filter((field) => ['metadata', 'enrichment'].includes(field));
+  assert.deepEqual(synonyms('Email'), ['metadata']);
+  assert.deepEqual(synonyms('Metadata'), ['metadata']);
+  assert.deepEqual(synonyms('Enrichment'), ['enrichment']);
+  assert.deepEqual(synonyms('Metadata', 'Enrichment'), ['metadata', 'enrichment']);
+  assert.equal(choosableFields(new Map()).length, FIELDS.length - 1);
 });
 
 test('a full name excludes its parts, and a part the full name', () => {

@@ -21,6 +21,9 @@ export const FIELD_NAMES: Record<string, string> = {
   enrichment: 'Enrichment (JSON)',
 };
 
+/** Two names of one field of the API, which refuses a contact that has both with different content. */
+const SYNONYMS = ['metadata', 'enrichment'];
+
 /** The index of the column of each mapped field. */
 export type Mapping = Map<string, number>;
 
@@ -67,6 +70,13 @@ function isFullName(header = ''): boolean {
 
 function without(mapping: Mapping, fields: string[]): Mapping {
   return new Map([...mapping].filter(([field]) => !fields.includes(field)));
+}
+
+/** The fields whose column can be chosen. Of two synonyms it is the one that a header has named, or else the first. */
+export function choosableFields(mapping: Mapping): string[] {
+  const named = SYNONYMS.filter((field) => mapping.has(field));
+  const shown = named.length > 0 ? named : SYNONYMS.slice(0, 1);
+  return Object.keys(FIELD_NAMES).filter((field) => !SYNONYMS.includes(field) || shown.includes(field));
 }
 
 /** The required fields that no column is mapped to. */

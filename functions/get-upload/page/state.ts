@@ -35,22 +35,22 @@ export function setBusy(isBusy: boolean): void {
   }
 }
 
-/** What happened, and what to do, for the person who waits. */
-export function explain(error: ApiError): string {
-  if (error instanceof NoKey) return 'There is no API key. Enter it in step 1, then continue.';
+/** What happened, and what to do, for the person who waits. `button` is the name of the one that repeats the call. */
+export function explain(error: ApiError, button: string): string {
+  if (error instanceof NoKey) return `There is no API key. Enter it in step 1, then press ${button}.`;
   switch (error.status) {
     case 0:
-      return `${error.detail} Check the network connection, then try again.`;
+      return `${error.detail} Check the network connection, then press ${button}.`;
     case 401:
-      return 'The API does not accept the key: it is mistyped, expired or revoked. Enter another one in step 1.';
+      return `The API no longer accepts the key. In step 1 press Forget key, enter another key, then press ${button}.`;
     case 403:
-      return 'The API refuses this: the key lacks the scope, or the organization is suspended. Ask your administrator.';
+      return 'The key lacks the scope write, or the organization is suspended: ask your administrator.';
     case 429:
     case 503:
-      return 'The API is busy. Wait a minute, then try again.';
+      return `The API is busy. Wait a minute, then press ${button}.`;
     default: {
       const request = error.requestId ? ` (request ${error.requestId})` : '';
-      return `The API responded with ${error.status}: ${error.detail}${request}. Try again, or ask your administrator.`;
+      return `The API responded with ${error.status}: ${error.detail}${request}. Press ${button}, or ask your administrator.`;
     }
   }
 }
