@@ -41,14 +41,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use shared::domain::CampaignId;
 
-use self::api::Api;
+use self::api::{Api, Permanent};
 use self::check::{Checked, Input};
 use self::journal::{Journal, Load};
 use self::load::{Batches, CONCURRENCY, MAX_ROWS, send_rows};
 use self::mapping::Choice;
 use self::progress::Progress;
 use self::rejected::RejectedRows;
-use self::report::Report;
+use self::report::{Report, counted_rows};
 use crate::operator::{ConfirmOptions, OutputOptions, inform};
 use crate::workspace::local_dir;
 
@@ -67,7 +67,8 @@ pub(crate) struct Options {
     /// The API key, with the scope `write`. Other users of this machine can see the command line (ps): prefer the environment
     #[arg(long, value_name = "KEY", env = "CONTACTS_API_KEY", hide_env_values = true)]
     key: Option<String>,
-    /// Take a column for a field: "Work Email=email"; without a field, leave the column out. Can be given several times
+    /// Map a column to a field: "Work Email=email"; without a field, leave the column out. Can be given several times. Fields:
+    /// `full_name` (or `first_name` and `last_name`), email, `linkedin_profile`, company, locale, timezone, metadata
     #[arg(long = "map", value_name = "COLUMN=FIELD")]
     choices: Vec<Choice>,
     /// The encoding of the file, if it is not detected: a label of the WHATWG, such as windows-1252
@@ -79,7 +80,7 @@ pub(crate) struct Options {
     /// Only check the file, without the API: show the mapping, and write the refused rows
     #[arg(long)]
     dry_run: bool,
-    /// Go on where an earlier run of the same command has stopped
+    /// Resume the load that an earlier run of the same command has begun
     #[arg(long, conflicts_with = "dry_run")]
     resume: bool,
     #[command(flatten)]
@@ -136,7 +137,7 @@ fn import(root: &Path, options: &Options) -> Result<Report> {
         input.show()?;
     }
     let checked = input.check(&paths.rejected)?;
-    ensure!(checked.rows > checked.invalid, "{}: no row can be loaded", options.file.display());
+    ensure!(checked.rows > checked.invalid, "{}", nothing_to_load(&options.file, &checked));
     let load = load_of(&input, &checked, &target);
     let is_resumed = journal.is_some();
     let journal = if let Some(journal) = journal {
@@ -188,9 +189,9 @@ fn load_of(input: &Input, checked: &Checked, target: &Target) -> Load {
 }
 
 fn question(checked: &Checked, target: &Target) -> String {
-    let rows = HumanCount(checked.rows - checked.invalid);
+    let rows = counted_rows(checked.rows - checked.invalid);
     let campaign = target.campaign.map(|id| format!(" and link them to the campaign {id}")).unwrap_or_default();
-    format!("Load {rows} rows into {}{campaign}?", target.api.base())
+    format!("Load {rows} into {}{campaign}?", target.api.base())
 }
 
 fn dry_run_report(file: PathBuf, checked: Checked) -> Report {
@@ -224,11 +225,10 @@ impl Import {
     /// Sends what is not sent yet, links and completes the import, and completes the file of refused rows.
     fn run(mut self) -> Result<Report> {
         let total = self.checked.rows - self.checked.invalid;
-        let loaded = self.load(total).with_context(|| {
-            let sent = HumanCount(self.journal.sent());
-            format!("{sent} of {} rows are loaded; repeat the command with --resume to go on", HumanCount(total))
-        });
-        loaded?;
+        if let Err(error) = self.load(total) {
+            let counts = format!("{} of {} rows are loaded", HumanCount(self.journal.sent()), HumanCount(total));
+            return Err(with_advice(&error, &counts, &self.paths.journal));
+        }
         let before = self.checked.rejected.take();
         let rejected = if self.journal.chunks.values().any(|chunk| !chunk.refused.is_empty()) {
             self.write_rejected(before.as_ref())?
@@ -283,6 +283,27 @@ impl Import {
     }
 }
 
+/// The error of a load, with what to do. A load that cannot succeed has to begin again.
+fn with_advice(error: &anyhow::Error, counts: &str, journal: &Path) -> anyhow::Error {
+    if error.is::<Permanent>() {
+        anyhow!("{counts}, but {error:#}: remove {} and run the command again without --resume", journal.display())
+    } else {
+        anyhow!("{counts}; repeat the command with --resume to resume the load: {error:#}")
+    }
+}
+
+/// Why nothing of a file can be loaded, and what to do.
+fn nothing_to_load(file: &Path, checked: &Checked) -> String {
+    let file = file.display();
+    match &checked.rejected {
+        Some(rejected) => {
+            let rejected = rejected.path.display();
+            format!("{file}: no row can be loaded: correct the rows in {rejected}, then import that file")
+        }
+        None => format!("{file} has no rows below its header: choose another file"),
+    }
+}
+
 /// The body of `POST /imports/`. It is the same whenever the load is resumed.
 fn import_body(input: &Input, rows: u64) -> Value {
     let columns = input.header.mapping.by_column().into_iter();
@@ -297,7 +318,7 @@ fn import_body(input: &Input, rows: u64) -> Value {
 impl Paths {
     /// `leads.rejected.csv` and `leads.import.ndjson` for `leads.csv`; other extensions are kept.
     fn beside(file: &Path) -> Result<Self> {
-        let name = file.file_name().with_context(|| format!("{} is no file", file.display()))?;
+        let name = file.file_name().with_context(|| format!("{} is not a file: name the CSV file", file.display()))?;
         let is_csv = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let stem = if is_csv { file.file_stem().unwrap_or(name) } else { name };
         let beside = |suffix: &str| {
@@ -353,4 +374,35 @@ fn local_api(root: &Path) -> Result<(String, String)> {
 fn encoding(label: &str) -> Result<&'static Encoding, String> {
     Encoding::for_label(label.as_bytes())
         .ok_or_else(|| "not an encoding: such as utf-8, utf-16le or windows-1252".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_load_that_can_succeed_is_to_be_resumed() {
+        let journal = Path::new("leads.import.ndjson");
+        let advice = |error| with_advice(&error, "3 of 4 rows are loaded", journal).to_string();
+
+        let resumed = advice(anyhow!("no response").context("POST /imports/"));
+        let deleted = advice(anyhow!(Permanent("the import 7 was deleted".to_owned())).context("row 4"));
+
+        assert_eq!(
+            resumed,
+            "3 of 4 rows are loaded; repeat the command with --resume to resume the load: POST /imports/: no response"
+        );
+        assert_eq!(
+            deleted,
+            "3 of 4 rows are loaded, but row 4: the import 7 was deleted: remove leads.import.ndjson and run the command \
+             again without --resume"
+        );
+    }
+
+    #[test]
+    fn a_file_without_a_valid_row_names_the_next_step() {
+        let checked = Checked { rows: 0, invalid: 0, rejected: None };
+        let error = nothing_to_load(Path::new("leads.csv"), &checked);
+        assert_eq!(error, "leads.csv has no rows below its header: choose another file");
+    }
 }

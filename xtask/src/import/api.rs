@@ -28,6 +28,11 @@ const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
 /// The most characters of an error that are shown.
 const MAX_SHOWN: usize = 300;
 
+/// An error that the same load would meet again, however often it is repeated.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Permanent(pub(super) String);
+
 /// A client of an API, with the credentials of one organization. It has no `Debug` form, which would show the key.
 pub(super) struct Api {
     agent: Agent,
@@ -150,13 +155,18 @@ impl Api {
         &self.base
     }
 
-    /// Fails unless the API can be reached and accepts the key.
+    /// Fails unless the API can be reached and the key may load contacts: a dry run without rows needs the same scope.
     pub(super) fn check_access(&self) -> Result<()> {
-        let response = self
-            .send(&Call::new("GET", "/imports/?limit=1"))
-            .map_err(|error| anyhow!("cannot reach the API at {}: {}", self.base, describe(&error)))?;
-        // A key that may not read may write.
-        if matches!(response.status, 200 | 403 | 429 | 503) { Ok(()) } else { Err(self.refusal(&response)) }
+        let call = Call::new("POST", "/contacts/bulk?dry_run=true").body("[]".to_owned());
+        let response = self.send(&call).map_err(|error| {
+            anyhow!(
+                "cannot reach the API at {} ({}): check the URL and the network; for a local API start `cargo dev`",
+                self.base,
+                describe(&error)
+            )
+        })?;
+        // An API that is busy now may take the rows later.
+        if matches!(response.status, 200..=299 | 429 | 503) { Ok(()) } else { Err(self.refusal(&response)) }
     }
 
     /// The campaign with this id or name.
@@ -223,7 +233,7 @@ impl Api {
                 let (left, right) = (self.upload(import, key, left)?, self.upload(import, key, right)?);
                 return Ok(left.joined(right));
             }
-            207 => bail!("the import {import} does not exist any more: remove the journal to load from the start"),
+            207 => bail!(Permanent(format!("the import {import} was deleted"))),
             _ => {}
         }
         let report: UploadReport = self.read(&response, 201)?;
@@ -236,11 +246,13 @@ impl Api {
         ensure!(
             report.created + report.updated + report.skipped_count == rows.len() as u64
                 && report.skipped_count == refused.len() as u64,
-            "the API has reported {} created, {} updated and {} skipped rows of {}: this is an error of the API",
-            report.created,
-            report.updated,
-            refused.len(),
-            rows.len(),
+            Permanent(format!(
+                "the API has reported {} created, {} updated and {} skipped rows of {}: this is an error of the API",
+                report.created,
+                report.updated,
+                refused.len(),
+                rows.len(),
+            ))
         );
         Ok(Chunk { first: *first, last: *last, created: report.created, updated: report.updated, refused })
     }
@@ -307,13 +319,13 @@ impl Api {
             300..=399 => anyhow!("the API at {} redirects ({status}): pass its final URL with --api", self.base),
             401 => anyhow!("the API does not accept the key (401): check --key, or CONTACTS_API_KEY"),
             403 => anyhow!(
-                "the API key may not do this (403, {detail}): use a key with the scope write; finding a campaign by its \
-                 name needs the scope read, too"
+                "the API refuses this (403, {detail}): the key lacks the scope write, or read to find a campaign, or the \
+                 organization is suspended: ask your administrator"
             ),
             404 if detail.is_empty() || detail == "Not found" => {
                 anyhow!("there is no contacts API at {} (404): check the URL", self.base)
             }
-            _ => anyhow!("the API refuses the request ({status}): {detail}"),
+            _ => anyhow!(Permanent(format!("the API refuses the request ({status}): {detail}"))),
         }
     }
 
@@ -554,10 +566,10 @@ mod tests {
         for (status, body, expected) in [
             (401, r#"{"detail":"Invalid"}"#, "the API does not accept the key (401): check --key, or CONTACTS_API_KEY"),
             (301, "", "redirects (301): pass its final URL with --api"),
-            (403, r#"{"detail":"You do not have permission"}"#, "(403, You do not have permission): use a key with"),
+            (403, r#"{"detail":"You do not have permission"}"#, "(403, You do not have permission): the key lacks"),
             (404, r#"{"message":"Not found"}"#, "there is no contacts API at http://127.0.0.1"),
             (400, "{\"detail\":\"a\u{1b}[31m\"}", "the API refuses the request (400): "),
-            (207, "", "does not exist any more: remove the journal to load from the start"),
+            (207, "", "the import 00000000-0000-0000-0000-000000000007 was deleted"),
             (201, "<html>", "responds with unknown JSON: check its URL"),
             (201, &report(0, 0, ""), "0 created, 0 updated and 0 skipped rows of 1: this is an error of the API"),
         ] {
@@ -567,6 +579,42 @@ mod tests {
             assert!(!error.contains(KEY) && !error.contains(char::is_control), "{error}");
             served.received();
         }
+    }
+
+    #[test]
+    fn a_key_without_the_scope_write_fails_before_the_file_is_checked() {
+        let check = |status, body| {
+            let served = Served::new(&[(status, "", body)]);
+            let checked = served.api.check_access().map_err(|error| error.to_string());
+            (checked, served.received().remove(0))
+        };
+
+        let (accepted, received) = check(200, "{}");
+        assert_eq!((accepted, received.body.as_str()), (Ok(()), "[]"));
+        assert_eq!(received.line, "POST /base/contacts/bulk?dry_run=true HTTP/1.1");
+        for busy in [429, 503] {
+            assert_eq!(check(busy, "{}").0, Ok(()));
+        }
+        let (refused, _) = check(403, r#"{"detail":"API key lacks the scope"}"#);
+        assert!(refused.unwrap_err().contains("the key lacks the scope write, or"));
+    }
+
+    #[test]
+    fn an_error_that_comes_again_is_told_from_one_that_may_pass() {
+        for (status, body, is_permanent) in [
+            (207, "", true),
+            (404, r#"{"detail":"Import not found"}"#, true),
+            (409, r#"{"detail":"The key was used for another request"}"#, true),
+            (401, r#"{"detail":"Invalid"}"#, false),
+            (403, r#"{"detail":"Suspended"}"#, false),
+        ] {
+            let served = Served::new(&[(status, "", body)]);
+            assert_eq!(upload(&served, 1).unwrap_err().is::<Permanent>(), is_permanent, "{status}");
+            served.received();
+        }
+        let served = Served::new(&[(503, "retry-after: 0\r\n", ""); MAX_ATTEMPTS as usize]);
+        assert!(!upload(&served, 1).unwrap_err().is::<Permanent>());
+        served.received();
     }
 
     #[test]

@@ -9,6 +9,7 @@ use indicatif::HumanCount;
 use super::mapping::Choice;
 use super::progress::Progress;
 use super::rejected::{RejectedRows, Written};
+use super::report::counted_rows;
 use super::rows::{Row, Rows};
 use super::source::{Header, Source};
 use crate::operator::{TextTable, inform};
@@ -87,8 +88,8 @@ impl Input {
         progress.finish();
         let rejected = rejected.finish(None)?;
         let file = rejected.as_ref().map(|written| format!(", see {}", written.path.display())).unwrap_or_default();
-        let (valid, count_shown) = (HumanCount(count - invalid), HumanCount(count));
-        inform(&format!("{count_shown} rows: {valid} valid, {} refused{file}", HumanCount(invalid)));
+        let (rows, valid) = (counted_rows(count), HumanCount(count - invalid));
+        inform(&format!("{rows}: {valid} valid, {} refused{file}", HumanCount(invalid)));
         Ok(Checked { rows: count, invalid, rejected })
     }
 

@@ -11,7 +11,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 /// The URL without its last slash, and whether it is one of this machine.
 pub(super) fn base_url(url: &str) -> Result<(String, bool)> {
     let base = url.trim().trim_end_matches('/');
-    let uri: Uri = base.parse().ok().with_context(|| format!("{base} is no URL: write https://HOST"))?;
+    let uri: Uri = base.parse().ok().with_context(|| format!("{base} is not a URL: write https://HOST"))?;
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let is_local = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
     ensure!(
@@ -22,7 +22,7 @@ pub(super) fn base_url(url: &str) -> Result<(String, bool)> {
         Some("https") => Ok((base.to_owned(), false)),
         Some("http") if is_local => Ok((base.to_owned(), true)),
         Some("http") => bail!("http:// would send the API key unencrypted: write https://"),
-        _ => bail!("{base} is no URL of an API: write https://HOST"),
+        _ => bail!("{base} is not the URL of an API: write https://HOST"),
     }
 }
 

@@ -13,7 +13,7 @@ use shared::domain::is_blank;
 use shared::wire::{Cells, columns};
 
 /// The field that the two parts of a name are joined into.
-const FULL_NAME: &str = "full_name";
+pub(super) const FULL_NAME: &str = "full_name";
 /// The fields that the API does not have: they are joined into [`FULL_NAME`].
 const NAME_PARTS: [&str; 2] = ["first_name", "last_name"];
 
@@ -83,7 +83,7 @@ impl FromStr for Choice {
         let known = CATALOG.iter().find(|entry| entry.field == field);
         if known.is_none() && !field.is_empty() {
             let names: Vec<_> = CATALOG.iter().map(|entry| entry.field).collect();
-            bail!("{field} is no field: the fields are {}", names.join(", "));
+            bail!("{field} is not a field: the fields are {}", names.join(", "));
         }
         Ok(Self { column: column.trim().to_owned(), field: known.map(|entry| entry.field) })
     }
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(twice.unwrap_err().to_string(), "--map names the field email twice");
         assert_eq!("Email".parse::<Choice>().unwrap_err().to_string(), "write COLUMN=FIELD");
         let unknown = "Phone=phone".parse::<Choice>().unwrap_err().to_string();
-        assert!(unknown.starts_with("phone is no field: the fields are full_name, email, "), "{unknown}");
+        assert!(unknown.starts_with("phone is not a field: the fields are full_name, email, "), "{unknown}");
     }
 
     #[test]

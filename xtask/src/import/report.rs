@@ -43,6 +43,11 @@ pub(super) struct LinkedCampaign {
     pub(super) linked: Linked,
 }
 
+/// A number of rows in words.
+pub(super) fn counted_rows(rows: u64) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{} rows", HumanCount(rows)) }
+}
+
 impl Report {
     /// The result that a journal describes.
     ///
@@ -79,12 +84,13 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [rows, created, updated, refused] = [self.rows, self.created, self.updated, self.refused].map(HumanCount);
+        let [created, updated, refused] = [self.created, self.updated, self.refused].map(HumanCount);
+        let rows = counted_rows(self.rows);
         let file = self.file.display();
         if let Some(valid) = self.valid {
-            writeln!(f, "{file}: {rows} rows, {} valid, {refused} refused", HumanCount(valid))?;
+            writeln!(f, "{file}: {rows}, {} valid, {refused} refused", HumanCount(valid))?;
         } else {
-            writeln!(f, "{file}: {rows} rows, {created} created, {updated} updated, {refused} refused")?;
+            writeln!(f, "{file}: {rows}, {created} created, {updated} updated, {refused} refused")?;
         }
         if let Some(import) = self.import_id {
             writeln!(f, "import: {import}")?;
@@ -96,16 +102,63 @@ impl fmt::Display for Report {
         if self.resumed && self.updated > 0 {
             writeln!(f, "Some rows may have been sent twice: what the first attempt created counts as updated.")?;
         }
-        if let Some(rejected) = &self.rejected_file {
-            writeln!(
-                f,
-                "Correct the refused rows in {0}, then import that file: cargo xtask import {0}",
-                rejected.display()
-            )?;
-        }
         if self.dry_run {
-            writeln!(f, "Nothing was sent: this was a dry run.")?;
+            let load =
+                if self.valid == Some(0) { "" } else { " To load the valid rows, run the command without --dry-run." };
+            writeln!(f, "Nothing was sent.{load}")?;
+        }
+        if let Some(rejected) = &self.rejected_file {
+            let rejected = rejected.display();
+            if self.dry_run {
+                writeln!(f, "The refused rows are in {rejected}: correct and import them afterwards.")?;
+            } else {
+                writeln!(
+                    f,
+                    "Correct the refused rows in {rejected}, then import that file: cargo xtask import {rejected}"
+                )?;
+            }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a dry run prints about a file with four rows, some of which are refused.
+    fn dry_run(refused: u64) -> String {
+        let report = Report {
+            file: "leads.csv".into(),
+            dry_run: true,
+            rows: 4,
+            valid: Some(4 - refused),
+            created: 0,
+            updated: 0,
+            refused,
+            rejected_file: if refused > 0 { Some("leads.rejected.csv".into()) } else { None },
+            import_id: None,
+            campaign: None,
+            resumed: false,
+        };
+        report.to_string()
+    }
+
+    #[test]
+    fn one_row_is_not_several() {
+        assert_eq!([0, 1, 1_200].map(counted_rows), ["0 rows", "1 row", "1,200 rows"]);
+    }
+
+    #[test]
+    fn a_dry_run_says_how_the_valid_rows_are_loaded() {
+        let load = "Nothing was sent. To load the valid rows, run the command without --dry-run.\n";
+        let refused = "The refused rows are in leads.rejected.csv: correct and import them afterwards.\n";
+        for (count, expected) in [
+            (0, format!("leads.csv: 4 rows, 4 valid, 0 refused\n{load}")),
+            (1, format!("leads.csv: 4 rows, 3 valid, 1 refused\n{load}{refused}")),
+            (4, format!("leads.csv: 4 rows, 0 valid, 4 refused\nNothing was sent.\n{refused}")),
+        ] {
+            assert_eq!(dry_run(count), expected);
+        }
     }
 }

@@ -12,7 +12,7 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 use sha2::{Digest, Sha256};
 use shared::domain::is_blank;
 
-use super::mapping::{Choice, Mapping};
+use super::mapping::{Choice, FULL_NAME, Mapping};
 use super::records::{Record, Records};
 
 /// The delimiters of cells. In a tie the last one wins: a file without a delimiter is read as comma-separated.
@@ -70,8 +70,10 @@ impl Source {
     pub(super) fn open(path: &Path, label: Option<&'static Encoding>) -> Result<Self> {
         let context = || format!("cannot read {}", path.display());
         let mut file = File::open(path).with_context(context)?;
+        let kind = file.metadata().with_context(context)?.file_type();
+        ensure!(!kind.is_dir(), "{} is a directory: name the CSV file", path.display());
         ensure!(
-            file.metadata().with_context(context)?.is_file(),
+            kind.is_file(),
             "{} is not a regular file: it is read several times, so store it first",
             path.display()
         );
@@ -88,7 +90,7 @@ impl Source {
             Some(encoding) => encoding,
             None => scan.encoding(path)?,
         };
-        ensure!(scan.bytes > 0, "{} is empty", path.display());
+        ensure!(scan.bytes > 0, "{} is empty: choose another file", path.display());
         let Scan { bytes, hash, line_feeds, .. } = scan;
         let sha256 = hex::encode(hash.finalize());
         Ok(Self { path: path.to_owned(), bytes, sha256, lines: line_feeds + 1, encoding })
@@ -109,9 +111,15 @@ impl Source {
         let mapping = Mapping::of(&columns, choices).with_context(|| self.shown())?;
         let missing = mapping.missing();
         if let Some(field) = missing.first() {
+            let advice = if *field == FULL_NAME {
+                "--map \"COLUMN=full_name\", or the parts of the name with --map \"COLUMN=first_name\" --map \"COLUMN=last_name\""
+                    .to_owned()
+            } else {
+                format!("--map \"COLUMN={field}\"")
+            };
             let names: Vec<_> = columns.iter().map(|column| format!("\"{}\"", column.trim())).collect();
             bail!(
-                "{}: no column for {}; the columns are {}: name the right one with --map \"COLUMN={field}\"",
+                "{}: no column for {}; the columns are {}: name the right one with {advice}",
                 self.shown(),
                 missing.join(", "),
                 names.join(", "),
@@ -307,7 +315,7 @@ mod tests {
         let cut_off = &TEXT.as_bytes()[..=TEXT.find('é').unwrap()];
         let twice = [TEXT.as_bytes(), cut_off].concat();
         for (content, error) in [
-            (&b""[..], "is empty"),
+            (&b""[..], "is empty: choose another file"),
             (b"\n\n", "has no header"),
             (b"PK\x03\x04...", "is a workbook, not CSV: open it and save it as CSV UTF-8"),
             (&mixed, "line 3 is not UTF-8, but earlier lines are: correct that line, or name the encoding"),
@@ -318,6 +326,23 @@ mod tests {
             let found = format!("{:#}", open(content, None).unwrap_err());
             assert!(found.contains(error) && found.contains("leads.csv"), "{found}");
         }
+    }
+
+    #[test]
+    fn a_directory_is_an_error() {
+        let directory = TempDir::new("source-directory");
+        let error = Source::open(&directory.0, None).unwrap_err().to_string();
+        assert!(error.ends_with("is a directory: name the CSV file"), "{error}");
+    }
+
+    #[test]
+    fn the_columns_of_a_name_are_asked_for_in_both_forms() {
+        let directory = TempDir::new("source-name");
+        let file = directory.0.join("leads.csv");
+        fs::write(&file, "Vorname,Nachname,Email,LinkedIn\n").unwrap();
+        let error = Source::open(&file, None).unwrap().header(&[]).unwrap_err().to_string();
+        let advice = "or the parts of the name with --map \"COLUMN=first_name\" --map \"COLUMN=last_name\"";
+        assert!(error.ends_with(advice), "{error}");
     }
 
     #[test]
