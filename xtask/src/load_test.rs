@@ -1,4 +1,4 @@
-//! `cargo xtask load`: ten organizations call a running API at once, one of them without restraint, to show that it cannot
+//! `cargo xtask load-test`: ten organizations call a running API at once, one of them without restraint, to show that it cannot
 //! starve the others.
 //!
 //! Nine organizations send a small, steady mix of requests; a response other than the expected one to any of them is a failure.
@@ -39,7 +39,7 @@ const STEADY: u32 = 9;
 /// The time limit of a request: that of API Gateway.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The options of `cargo xtask load`.
+/// The options of `cargo xtask load-test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Call the API that this session file describes

@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask <COMMAND>`, and `cargo dev` as the short form of `cargo xtask dev`.
+//! Commands for developers and operators: `cargo xtask <COMMAND>`, and `cargo dev` as the short form of `cargo xtask dev`.
 
 mod account;
 mod audit;
@@ -13,7 +13,7 @@ mod files;
 mod first_screen;
 mod import;
 mod key;
-mod load;
+mod load_test;
 mod operator;
 mod org;
 mod postman;
@@ -32,7 +32,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-/// Developer commands for the contacts API
+/// Commands for developers and operators of the contacts API
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Command {
@@ -52,9 +52,9 @@ enum Command {
     Cloud(cloud::Options),
     /// Loads the contacts of a CSV file into an organization, over the API
     ///
-    /// The file is checked first: the command shows which column it takes for which field, names every row that the API would
-    /// refuse, and asks. Refused rows are written into FILE.rejected.csv with the reasons, to be corrected and imported in
-    /// their turn. A killed load goes on with --resume: FILE.import.ndjson has what is done.
+    /// The file is checked first: the command shows which column it maps to which field, shows the first twenty invalid rows,
+    /// and asks. All invalid rows are written to FILE.rejected.csv with the reasons, to be corrected and imported. --resume
+    /// resumes a load that was interrupted: FILE.import.ndjson records the progress.
     ///
     /// Exit codes: 0 all rows are loaded, or valid in a dry run; 1 an error; 2 wrong options; 3 some rows are refused.
     Import(import::Options),
@@ -86,9 +86,9 @@ enum Command {
     UploadPage(upload_page::Options),
     /// Prints what a million calls of each operation cost
     Cost(cost::Options),
-    /// Calls a running API as ten organizations at once, one of them without restraint
-    Load(load::Options),
-    /// Runs randomized tests of concurrency, failures and hostile input, each of which can be seen to fail
+    /// Tests the isolation of organizations: calls a running API as ten organizations at once, one of them without restraint
+    LoadTest(load_test::Options),
+    /// Runs randomized tests of concurrency, failures and hostile input, each with a deliberate fault that it has to detect
     Prove(prove::Options),
     /// Checks the dependencies for vulnerabilities and yanked versions; needs a network
     Audit,
@@ -126,7 +126,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Sync { check } => sync::sync(&root, check),
         Command::UploadPage(options) => upload_page::run(&root, &options),
         Command::Cost(options) => cost::run(&root, &options),
-        Command::Load(options) => load::run(&options).await,
+        Command::LoadTest(options) => load_test::run(&options).await,
         Command::Prove(options) => prove::run(&root, &options).await,
         Command::Audit => audit::run(&root),
         Command::Sbom(options) => sbom::run(&root, &options),
