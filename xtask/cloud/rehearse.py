@@ -133,7 +133,7 @@ def expect(found, expected, failure):
 def restore_a_contact(runbook, api, table):
     contact, created = api.create_contact()
     before, partition = api.timeline(contact), f"ORG#{api.org}#CONTACT#{contact}"
-    runbook.follow("### The table at a point in time")
+    runbook.follow("### The table at a point in time", AT=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
     api.send("DELETE", f"/contacts/{contact}")
     wait_until(lambda: not table.activities(partition), "the worker has not deleted the activity")
 
