@@ -1,4 +1,4 @@
-// Work that can be paused by the person, by a failure, or by a missing key, and goes on where it was.
+// Work that can be paused by the person, by a failure, or by a missing key, and resumes where it stopped.
 
 import { type Api, ApiError } from './api.ts';
 
