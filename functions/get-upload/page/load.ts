@@ -18,7 +18,7 @@ export interface Loaded {
   warning: string | undefined;
 }
 
-/** Leads that linking the import to a campaign created, unless the campaign was deleted meanwhile. */
+/** Leads that linking the import to a campaign created, unless the campaign or the import was deleted meanwhile. */
 export type Linked = { inserted_leads: number; excluded_contacts: number } | 'deleted';
 
 /** Loads a checked file. `onProgress` is told the state after every chunk. Throws a `FileError`. */
@@ -70,7 +70,7 @@ export async function linkImport(job: Job, importId: string, campaignId: string)
     try {
       return (await api.send(request)) as Linked;
     } catch (error) {
-      // A campaign that was deleted meanwhile does not come back.
+      // What was deleted meanwhile does not come back.
       if (error instanceof ApiError && error.status === 404) return 'deleted';
       throw error;
     }

@@ -164,7 +164,7 @@ function showResult(checked: Check, result: Loaded, linked: Linked | undefined):
 
 function linkedText(linked: Linked): string {
   if (linked === 'deleted') {
-    return 'The contacts are loaded, but no leads were created: the campaign was deleted. Load the file again and choose another.';
+    return 'The contacts are loaded, but no leads were created: the campaign or the import was deleted. Load the file again, with another campaign.';
   }
   const { inserted_leads: inserted, excluded_contacts: excluded } = linked;
   const leads = `${count(inserted, 'new lead')} in the campaign.`;
