@@ -9,6 +9,7 @@ interface Report {
   created: number;
   updated: number;
   skipped: { row: number; email: string | null; detail: string }[];
+  /** The rows were written, but not under the import, which is unknown (207). */
   warning?: string;
 }
 
@@ -20,6 +21,21 @@ export interface RefusedRow {
   reason: string;
 }
 
+/**
+ * The import that rows are loaded under is not there for the current key. The detail is for the person who waits: what to do
+ * depends on what they have done.
+ */
+export class ImportNotFound extends ApiError {
+  constructor() {
+    super(
+      404,
+      'The API does not find the import of this load: this key belongs to another organization, or the import was deleted. ' +
+        'Enter a key of the same organization in step 1, then continue. If the import was deleted, open the page again and ' +
+        'load the file again: no contact is created twice.',
+    );
+  }
+}
+
 /** The outcome of a chunk: each of its rows is accepted or refused. */
 export interface Outcome {
   created: number;
@@ -27,8 +43,6 @@ export interface Outcome {
   /** The rows that were written, or would be, with their emails in canonical form. */
   accepted: { number: number; email: string; isNew: boolean }[];
   refused: RefusedRow[];
-  /** What the API did without. */
-  warning: string | undefined;
 }
 
 /** Where and how rows are sent. */
@@ -61,7 +75,7 @@ export async function sendChunk(
     const [row] = rows;
     if (row && rows.length === 1) {
       const refused = [{ number: row.number, email: null, reason: withoutPrefix(error.detail) }];
-      return { created: 0, updated: 0, accepted: [], refused, warning: undefined };
+      return { created: 0, updated: 0, accepted: [], refused };
     }
     const half = Math.ceil(rows.length / 2);
     const first = await sendChunk(api, { rows: rows.slice(0, half), idempotencyKey: `${idempotencyKey}-1` }, target);
@@ -72,6 +86,7 @@ export async function sendChunk(
 
 /** Matches a report with the rows that were sent: `details` has those that are not in `skipped`, in their order. */
 function outcomeOf(rows: ContactRow[], report: Report): Outcome {
+  if (report.warning !== undefined) throw new ImportNotFound();
   const skipped = new Map(report.skipped.map((row) => [row.row, row]));
   const details = report.details.values();
   const outcome: Outcome = {
@@ -79,7 +94,6 @@ function outcomeOf(rows: ContactRow[], report: Report): Outcome {
     updated: report.updated,
     accepted: [],
     refused: [],
-    warning: report.warning,
   };
   rows.forEach(({ number }, index) => {
     const refused = skipped.get(index + 1);
@@ -100,7 +114,6 @@ function merged(first: Outcome, second: Outcome): Outcome {
     updated: first.updated + second.updated,
     accepted: [...first.accepted, ...second.accepted],
     refused: [...first.refused, ...second.refused],
-    warning: first.warning ?? second.warning,
   };
 }
 

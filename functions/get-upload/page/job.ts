@@ -10,6 +10,9 @@ export class Job {
   private open: () => void = () => {};
   private isStopped = false;
   isPaused = false;
+  /** Is called before the first call with another key than the one before, and may refuse it by an `ApiError`. */
+  onNewKey: (api: Api) => Promise<unknown> = () => Promise.resolve();
+  private lastApi: Api | undefined;
 
   constructor(
     /** The API with the current key. Throws an `ApiError` without one. */
@@ -43,7 +46,10 @@ export class Job {
       while (this.isPaused) await this.resumed;
       if (this.isStopped) throw new Stopped();
       try {
-        return await make(this.api());
+        const api = this.api();
+        if (this.lastApi && api !== this.lastApi) await this.onNewKey(api);
+        this.lastApi = api;
+        return await make(api);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         this.pause();

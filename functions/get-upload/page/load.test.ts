@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Api, type Environment } from './api.ts';
+import { Api, type ApiError, type Environment } from './api.ts';
+import { ImportNotFound } from './bulk.ts';
 import { checkFile } from './check.ts';
 import { CHUNK_ROWS, chunksOf, sendInOrder } from './chunks.ts';
 import { Job } from './job.ts';
@@ -66,9 +67,12 @@ class FakeApi {
   }
 }
 
+const clientOf = (api: FakeApi, key = 'k') => new Api(new URL('https://api.example.com/'), key, api.environment);
+
 function jobOf(api: FakeApi, onFailure: (job: Job) => void = () => assert.fail('the job failed')): Job {
+  const client = clientOf(api);
   const job: Job = new Job(
-    () => new Api(new URL('https://api.example.com/'), 'k', api.environment),
+    () => client,
     () => onFailure(job),
   );
   return job;
@@ -164,6 +168,61 @@ test('a failure pauses the job, and the same chunk is sent again with its key', 
     .map(({ headers }) => headers['Idempotency-Key']);
   assert.deepEqual([pauses, keys.length, new Set(keys).size], [2, 3, 1]);
   assert.deepEqual([loaded.created, loaded.reasons.size], [1, 0]);
+});
+
+test('another key sends no rows before the import is found with it', async () => {
+  const api = new FakeApi();
+  const [first, other] = [clientOf(api, 'sk_first'), clientOf(api, 'sk_other')];
+  let client = first;
+  api.intervene = ({ method, path, headers }) => {
+    if (path === '/imports/') client = other;
+    return method === 'PUT' && headers['X-API-Key'] === 'sk_other'
+      ? Response.json({ detail: 'Import not found' }, { status: 404 })
+      : undefined;
+  };
+  let pauses = 0;
+  const job: Job = new Job(
+    () => client,
+    (error) => {
+      pauses += 1;
+      assert.ok(error instanceof ImportNotFound);
+      client = first;
+      setImmediate(() => job.resume());
+    },
+  );
+  await checkAndLoad(job, await source(row('a@example.com')));
+  const senders = api.calls
+    .filter(({ path }) => path === '/contacts/bulk?on_error=skip')
+    .map(({ headers }) => headers['X-API-Key']);
+  assert.deepEqual([pauses, senders], [1, ['sk_first']]);
+});
+
+test('an import that is unknown pauses the load', async () => {
+  const unknown = {
+    // The rows were written without the import.
+    'POST /contacts/bulk?on_error=skip': Response.json(
+      { details: [], created: 0, updated: 0, skipped: [], warning: 'import not found' },
+      { status: 207 },
+    ),
+    'PUT /imports/import-1': Response.json({ detail: 'Import not found' }, { status: 404 }),
+  };
+  for (const [request, response] of Object.entries(unknown)) {
+    const api = new FakeApi();
+    let failures = 1;
+    api.intervene = ({ method, path }) => (`${method} ${path}` === request && failures-- > 0 ? response : undefined);
+    const pauses: ApiError[] = [];
+    const client = clientOf(api);
+    const job: Job = new Job(
+      () => client,
+      (error) => {
+        pauses.push(error);
+        setImmediate(() => job.resume());
+      },
+    );
+    const { loaded } = await checkAndLoad(job, await source(row('a@example.com')));
+    assert.ok(pauses.length === 1 && pauses[0] instanceof ImportNotFound, request);
+    assert.equal(loaded.created, 1, request);
+  }
 });
 
 test('a chunk that is too much is sent in halves, and a row that is too much is refused', async () => {

@@ -1,7 +1,7 @@
 // Loads the rows that passed the check, under one import.
 
-import { ApiError, newIdempotencyKey } from './api.ts';
-import { type Outcome, sendChunk } from './bulk.ts';
+import { type Api, ApiError, newIdempotencyKey } from './api.ts';
+import { ImportNotFound, type Outcome, sendChunk } from './bulk.ts';
 import type { Check } from './check.ts';
 import { type Chunk, chunksOf, sendInOrder } from './chunks.ts';
 import type { Job } from './job.ts';
@@ -15,7 +15,6 @@ export interface Loaded {
   updated: number;
   /** The reasons of the rows that were refused, by the check or while loading. */
   reasons: Map<number, string>;
-  warning: string | undefined;
 }
 
 /** Leads that linking the import to a campaign created, unless the campaign or the import was deleted meanwhile. */
@@ -34,15 +33,15 @@ export async function loadFile(
     created: 0,
     updated: 0,
     reasons: new Map(check.refused.map(({ number, reason }) => [number, reason])),
-    warning: undefined,
   };
+  // A key of another organization would load the remaining rows there.
+  job.onNewKey = (api) => setStatus(api, loaded.importId, 'processing');
   const send = (chunk: Chunk): Promise<Outcome> =>
     job.call((api) => sendChunk(api, chunk, { dryRun: false, importId: loaded.importId }));
   const receive = (_: Chunk, outcome: Outcome): void => {
     loaded.created += outcome.created;
     loaded.updated += outcome.updated;
     for (const { number, reason } of outcome.refused) loaded.reasons.set(number, reason);
-    loaded.warning ??= outcome.warning;
     onProgress(loaded);
   };
   const isRefused = new Set(loaded.reasons.keys());
@@ -55,6 +54,7 @@ export async function loadFile(
     // Rows that repeat an email come last, one call at a time, so that the later row wins, as within one call.
     if (check.repeated.size > 0) await sendInOrder(chunks(true), send, receive, 1);
   });
+  job.onNewKey = (api) => setStatus(api, loaded.importId, 'completed');
   return loaded;
 }
 
@@ -93,15 +93,7 @@ async function createImport(job: Job, { file, header }: Source, mapping: Mapping
 
 /** Does the work of an import and records how it ended. */
 async function finishImport(job: Job, importId: string, work: () => Promise<void>): Promise<void> {
-  const finish = (status: string): Promise<void> =>
-    job.call(async (api) => {
-      try {
-        await api.send({ method: 'PUT', path: `imports/${importId}`, body: { status } });
-      } catch (error) {
-        // The import was deleted meanwhile; the report of the rows has a warning then.
-        if (!(error instanceof ApiError && error.status === 404)) throw error;
-      }
-    });
+  const finish = (status: string): Promise<void> => job.call((api) => setStatus(api, importId, status));
   try {
     await work();
   } catch (error) {
@@ -109,4 +101,13 @@ async function finishImport(job: Job, importId: string, work: () => Promise<void
     throw error;
   }
   await finish('completed');
+}
+
+/** Throws an `ImportNotFound` if the import was deleted, or belongs to another organization than the key. */
+async function setStatus(api: Api, importId: string, status: string): Promise<void> {
+  try {
+    await api.send({ method: 'PUT', path: `imports/${importId}`, body: { status } });
+  } catch (error) {
+    throw error instanceof ApiError && error.status === 404 ? new ImportNotFound() : error;
+  }
 }

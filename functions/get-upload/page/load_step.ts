@@ -149,14 +149,13 @@ function showProgress(checked: Check, { created, updated, reasons }: Loaded): vo
 }
 
 function showResult(checked: Check, result: Loaded, linked: Linked | undefined): void {
-  const { created, updated, reasons, warning } = result;
+  const { created, updated, reasons } = result;
   setText('load-headline', `Done: ${number(created + updated)} of ${count(checked.rows, 'row')} loaded`);
   setText('load-created', number(created));
   setText('load-updated', number(updated));
   setText('load-refused', number(reasons.size));
   setText('load-rows', number(checked.rows));
   setText('load-import', result.importId);
-  setText('load-warning', warning);
   setText('load-linked', linked && linkedText(linked));
   show('download-loaded', reasons.size > 0);
   show('load-result', true);

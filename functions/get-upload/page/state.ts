@@ -1,6 +1,7 @@
 // What the steps of the page share.
 
 import { type Api, ApiError } from './api.ts';
+import { ImportNotFound } from './bulk.ts';
 import { any } from './dom.ts';
 import type { Mapping } from './mapping.ts';
 import type { Source } from './source.ts';
@@ -38,6 +39,7 @@ export function setBusy(isBusy: boolean): void {
 /** What happened, and what to do, for the person who waits. `button` is the name of the one that repeats the call. */
 export function explain(error: ApiError, button: string): string {
   if (error instanceof NoKey) return `There is no API key. Enter it in step 1, then press ${button}.`;
+  if (error instanceof ImportNotFound) return error.detail;
   switch (error.status) {
     case 0:
       return `${error.detail} Check the network connection, then press ${button}.`;
