@@ -131,7 +131,9 @@ test('a row that repeats an email is loaded after all others, so that it wins', 
 
 test('an import is created before the rows and completed after them', async () => {
   const api = new FakeApi();
-  await checkAndLoad(jobOf(api), await source(row('a@example.com'), row('bad')));
+  const text = 'Correo; Nombre ;LinkedIn;Notes\na@example.com;Jane Doe;in/janedoe;\nbad;Jane Doe;in/janedoe;\n';
+  const file = await openSource(new File([text], 'leads.csv'), { encoding: 'utf-8', delimiter: ';' });
+  await checkAndLoad(jobOf(api), file);
   const [create, load, complete] = api.calls.slice(1);
   assert.deepEqual([create?.method, create?.path], ['POST', '/imports/']);
   assert.deepEqual(create?.body, {
@@ -139,7 +141,7 @@ test('an import is created before the rows and completed after them', async () =
     file_name: 'leads.csv',
     status: 'processing',
     total_rows: 2,
-    mapping_json: { full_name: 'full_name', email: 'email', linkedin_profile: 'linkedin_profile', company: 'company' },
+    mapping_json: { Nombre: 'full_name', Correo: 'email', LinkedIn: 'linkedin_profile' },
   });
   assert.ok(create?.headers['Idempotency-Key']);
   assert.equal(load?.headers['X-Import-ID'], 'import-1');

@@ -78,13 +78,13 @@ export async function linkImport(job: Job, importId: string, campaignId: string)
 }
 
 async function createImport(job: Job, { file, header }: Source, mapping: Mapping, rows: number): Promise<string> {
-  const names = [...mapping].map(([field, index]) => [field, header[index]]);
+  const fields = [...mapping].map(([field, index]) => [(header[index] ?? '').trim(), field]);
   const body = {
     source: 'csv',
     file_name: file.name.replace(/\p{Cc}/gu, '').slice(0, 255),
     status: 'processing',
     total_rows: rows,
-    mapping_json: Object.fromEntries(names),
+    mapping_json: Object.fromEntries(fields),
   };
   const headers = { 'Idempotency-Key': newIdempotencyKey() };
   const created = await job.call((api) => api.send({ method: 'POST', path: 'imports/', body, headers }));
