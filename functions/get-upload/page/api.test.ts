@@ -53,6 +53,13 @@ test('what may pass is sent again with the same idempotency key, after the pause
   assert.deepEqual(new Set(calls.map(({ init }) => JSON.stringify([init.headers, init.body]))).size, 1);
 });
 
+test('the pause that the API asks for has a limit', async () => {
+  const { api, pauses } = environment(json(429, {}, { 'Retry-After': '86400' }), json(201, {}));
+  const asked: (number | undefined)[] = [];
+  await api.withWait((pause, milliseconds) => (asked.push(milliseconds), pause)).send(POST);
+  assert.deepEqual([pauses, asked], [[300_000], [300_000]]);
+});
+
 test('a connection that breaks in the middle of a response is a failed attempt', async () => {
   const broken = new Response(new ReadableStream({ pull: (controller) => controller.error(new TypeError('broken')) }));
   const { api, calls } = environment(broken, json(200, []));

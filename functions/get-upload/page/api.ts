@@ -19,8 +19,8 @@ export interface ApiRequest {
   path: string;
   body?: unknown;
   headers?: Record<string, string>;
-  /** Sent at most so often, for someone who waits. */
-  attempts?: number;
+  /** Decides after a failed attempt that may succeed later. By default, a request is sent `ATTEMPTS` times. */
+  mayRepeat?: (error: ApiError, attempt: number) => boolean;
 }
 
 interface ApiResponse {
@@ -48,6 +48,11 @@ export const browser: Environment = {
 export const ATTEMPTS = 8;
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 20_000;
+/** The longest pause that the API may ask for (`Retry-After`). */
+const LONGEST_ASKED_PAUSE = 300_000;
+
+/** A pause between two attempts, in progress. `asked` is its length in milliseconds if the API has asked for it. */
+export type Wait = (pause: Promise<void>, asked: number | undefined) => Promise<void>;
 
 /**
  * The API, as one key sees it. The key is in this object and nowhere else: it is sent in a header, and is in no URL, storage or
@@ -58,7 +63,13 @@ export class Api {
     private readonly base: URL,
     private readonly key: string,
     private readonly environment: Environment = browser,
+    private readonly wait: Wait = (pause) => pause,
   ) {}
+
+  /** The same API, with pauses that `wait` watches and may end by an error. */
+  withWait(wait: Wait): Api {
+    return new Api(this.base, this.key, this.environment, wait);
+  }
 
   /**
    * Sends a request until it succeeds or fails for good, and returns the JSON of the response. Throws an `ApiError`.
@@ -87,8 +98,10 @@ export class Api {
       const response = await this.attempt(request);
       if (response && response.status < 300) return response;
       const error = response ? errorOf(response) : new ApiError(0, 'There was no response.');
-      if (attempt >= (request.attempts ?? ATTEMPTS) || !isTemporary(error.status, request)) throw error;
-      await this.environment.sleep(this.pause(attempt, response));
+      const mayRepeat = request.mayRepeat ?? (() => attempt < ATTEMPTS);
+      if (!isTemporary(error.status, request) || !mayRepeat(error, attempt)) throw error;
+      const asked = askedPause(response);
+      await this.wait(this.environment.sleep(asked ?? this.pause(attempt)), asked);
     }
   }
 
@@ -112,10 +125,8 @@ export class Api {
     }
   }
 
-  /** The pause that the response asks for, or one that grows with each attempt, with jitter so that clients do not agree. */
-  private pause(attempt: number, response: ApiResponse | undefined): number {
-    const seconds = Number(response?.headers.get('Retry-After') ?? '');
-    if (seconds > 0) return seconds * 1000;
+  /** A pause that grows with each attempt, with jitter so that clients do not agree. */
+  private pause(attempt: number): number {
     return Math.min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE) * (0.5 + this.environment.random() / 2);
   }
 }
@@ -139,6 +150,12 @@ export function newIdempotencyKey(): string {
  */
 function isTemporary(status: number, request: ApiRequest): boolean {
   return [0, 429, 502, 503, 504].includes(status) || (status === 409 && 'Idempotency-Key' in (request.headers ?? {}));
+}
+
+/** The pause that a response asks for, within limits, in milliseconds. */
+function askedPause(response: ApiResponse | undefined): number | undefined {
+  const seconds = Number(response?.headers.get('Retry-After') ?? '');
+  return seconds > 0 ? Math.min(seconds * 1000, LONGEST_ASKED_PAUSE) : undefined;
 }
 
 /** The JSON of a body; the text of another body, which a gateway or a proxy has sent. */

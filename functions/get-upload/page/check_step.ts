@@ -1,11 +1,13 @@
 // Step 4: the dry run, and every row that would be refused.
 
+import type { ApiError } from './api.ts';
 import { type Check, checkFile } from './check.ts';
 import { requireColumns } from './columns_step.ts';
 import { any, announce, button, count, download, number, progressBar, setText, show, tableRow } from './dom.ts';
 import { FileError } from './encoding.ts';
 import { Job, Stopped } from './job.ts';
 import { requireKey } from './key_step.ts';
+import { waitText } from './progress.ts';
 import { refusedFile, refusedName } from './refused.ts';
 import type { Source } from './source.ts';
 import { currentApi, explain, setBusy, state } from './state.ts';
@@ -59,12 +61,13 @@ export async function downloadRefused(source: Source, reasons: ReadonlyMap<numbe
 
 async function run(source: Source, onCheck: (check: Check) => void): Promise<void> {
   open();
-  job = new Job(currentApi, (error) => {
+  const onFailure = (error: ApiError): void => {
     setText('check-error', explain(error, TRY_AGAIN));
     button('check').textContent = TRY_AGAIN;
     show('check', true);
     button('check').focus();
-  });
+  };
+  job = new Job(currentApi, onFailure, (wait) => setText('check-wait', waitText(wait)));
   setRunning(true);
   progressBar('check-progress').max = source.file.size;
   progressBar('check-progress').value = 0;

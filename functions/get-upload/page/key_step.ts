@@ -56,7 +56,7 @@ async function useKey(): Promise<void> {
 /** A check of no rows needs the same scope as loading, and does nothing. */
 async function probe(api: Api): Promise<void> {
   const headers = { 'Idempotency-Key': newIdempotencyKey() };
-  await api.send({ method: 'POST', path: 'contacts/bulk?dry_run=true', body: [], headers, attempts: 3 });
+  await api.send({ method: 'POST', path: 'contacts/bulk?dry_run=true', body: [], headers, mayRepeat: (_, attempt) => attempt < 3 });
 }
 
 function fail(message: string): void {

@@ -5,10 +5,10 @@ import { Api, type ApiError, type Environment } from './api.ts';
 import { ImportNotFound } from './bulk.ts';
 import { checkFile } from './check.ts';
 import { CHUNK_ROWS, chunksOf, sendInOrder } from './chunks.ts';
-import { Job } from './job.ts';
-import { loadFile } from './load.ts';
+import { Job, Stopped } from './job.ts';
+import { linkImport, loadFile } from './load.ts';
 import { autoMap } from './mapping.ts';
-import { Stopwatch, duration, pace } from './progress.ts';
+import { Stopwatch, duration, pace, waitText } from './progress.ts';
 import { refusedFile, refusedName } from './refused.ts';
 import { openSource } from './source.ts';
 
@@ -267,6 +267,65 @@ test('a paused job sends nothing until it is resumed', async () => {
   job.resume();
   await done;
   assert.equal(api.calls.length, 1);
+});
+
+test('a pause that the API asks for is told, and ends when the job is paused or stopped', async () => {
+  for (const end of ['pause', 'stop'] as const) {
+    const api = new FakeApi();
+    let failures = 1;
+    api.intervene = () =>
+      failures-- > 0 ? Response.json({}, { status: 429, headers: { 'Retry-After': '61' } }) : undefined;
+    // The pause itself never ends.
+    const environment = { ...api.environment, sleep: () => new Promise<void>(() => {}) };
+    const client = new Api(new URL('https://api.example.com/'), 'k', environment);
+    const waits: (string | undefined)[] = [];
+    const job: Job = new Job(
+      () => client,
+      () => assert.fail('the job failed'),
+      (wait) => {
+        waits.push(waitText(wait));
+        if (wait !== undefined) job[end]();
+      },
+    );
+    const done = job.call((current) => current.send({ method: 'PUT', path: 'imports/1', body: {} }));
+    if (end === 'stop') await assert.rejects(done, Stopped);
+    else {
+      while (!job.isPaused) await new Promise(setImmediate);
+      await new Promise(setImmediate);
+      assert.equal(api.calls.length, 1);
+      job.resume();
+      await done;
+      assert.equal(api.calls.length, 2);
+    }
+    assert.deepEqual(waits, ['The API asks to wait 1 min 1 s.', undefined]);
+  }
+});
+
+test('an import is linked as long as calls reach their deadline, and says that its numbers are partial', async () => {
+  const api = new FakeApi();
+  const counts = { inserted_leads: 3, excluded_contacts: 40_000 };
+  let responses = 0;
+  let status = 503;
+  api.intervene = () => (responses-- > 0 ? Response.json({}, { status }) : Response.json(counts));
+  const link = async (clock: () => number = () => 0) => {
+    let pauses = 0;
+    const job = jobOf(api, (paused) => {
+      pauses += 1;
+      setImmediate(() => paused.resume());
+    });
+    const before = api.calls.length;
+    const linked = await linkImport(job, 'import-1', 'campaign-1', clock);
+    return { linked, pauses, calls: api.calls.length - before };
+  };
+  assert.deepEqual(await link(), { linked: { ...counts, isPartial: false }, pauses: 0, calls: 1 });
+  responses = 20;
+  assert.deepEqual(await link(), { linked: { ...counts, isPartial: true }, pauses: 0, calls: 21 });
+  responses = 3;
+  let minutes = 0;
+  const clock = () => 60_000 * (minutes += 12);
+  assert.deepEqual(await link(clock), { linked: { ...counts, isPartial: true }, pauses: 1, calls: 4 });
+  [responses, status] = [8, 429];
+  assert.deepEqual(await link(), { linked: { ...counts, isPartial: false }, pauses: 1, calls: 9 });
 });
 
 test('chunks have at most the rows and characters of a call', async () => {

@@ -1,6 +1,6 @@
 // Loads the rows that passed the check, under one import.
 
-import { type Api, ApiError, newIdempotencyKey } from './api.ts';
+import { ATTEMPTS, type Api, ApiError, newIdempotencyKey } from './api.ts';
 import { ImportNotFound, type Outcome, sendChunk } from './bulk.ts';
 import type { Check } from './check.ts';
 import { type Chunk, chunksOf, sendInOrder } from './chunks.ts';
@@ -18,7 +18,10 @@ export interface Loaded {
 }
 
 /** Leads that linking the import to a campaign created, unless the campaign or the import was deleted meanwhile. */
-export type Linked = { inserted_leads: number; excluded_contacts: number } | 'deleted';
+export type Linked = { inserted_leads: number; excluded_contacts: number; isPartial: boolean } | 'deleted';
+
+/** As long as calls reach their deadline, each one links some contacts more. In milliseconds. */
+const LINK_LIMIT = 30 * 60_000;
 
 /** Loads a checked file. `onProgress` is told the state after every chunk. Throws a `FileError`. */
 export async function loadFile(
@@ -58,17 +61,37 @@ export async function loadFile(
   return loaded;
 }
 
-/** Links an import to a campaign. A large import takes several calls: then the leads of all but the last one count as excluded. */
-export async function linkImport(job: Job, importId: string, campaignId: string): Promise<Linked> {
+/**
+ * Links an import to a campaign. A large import takes several calls: one that reaches its deadline is a 503, and the next one goes
+ * on. The API tells the numbers of the last call only; they are partial then.
+ */
+export async function linkImport(
+  job: Job,
+  importId: string,
+  campaignId: string,
+  now: () => number = () => performance.now(),
+): Promise<Linked> {
+  let isPartial = false;
+  let failures = 0;
+  let start = now();
+  const mayRepeat = (error: ApiError): boolean => {
+    // Without a response, the call may have linked contacts too; a 429 is sent before a call begins.
+    isPartial ||= error.status !== 429;
+    failures = error.status === 503 ? 0 : failures + 1;
+    return failures < ATTEMPTS && now() - start < LINK_LIMIT;
+  };
   const request = {
     method: 'POST',
     path: `campaign-imports/${campaignId}/imports`,
     body: { import_ids: [importId] },
     headers: { 'Idempotency-Key': newIdempotencyKey() },
+    mayRepeat,
   };
   return job.call(async (api) => {
+    [failures, start] = [0, now()];
     try {
-      return (await api.send(request)) as Linked;
+      const counts = (await api.send(request)) as { inserted_leads: number; excluded_contacts: number };
+      return { ...counts, isPartial };
     } catch (error) {
       // What was deleted meanwhile does not come back.
       if (error instanceof ApiError && error.status === 404) return 'deleted';

@@ -8,7 +8,7 @@ import { FileError } from './encoding.ts';
 import { Job } from './job.ts';
 import { requireKey } from './key_step.ts';
 import { type Linked, type Loaded, linkImport, loadFile } from './load.ts';
-import { Stopwatch, duration, pace } from './progress.ts';
+import { Stopwatch, duration, pace, waitText } from './progress.ts';
 import type { Source } from './source.ts';
 import { currentApi, explain, setBusy, state } from './state.ts';
 
@@ -73,10 +73,11 @@ async function listCampaigns(): Promise<void> {
 
 async function run(source: Source, checked: Check): Promise<void> {
   const campaign = select('campaign').value;
-  job = new Job(currentApi, (error) => {
+  const onFailure = (error: ApiError): void => {
     setText('load-error', explain(error, CONTINUE));
     showPaused();
-  });
+  };
+  job = new Job(currentApi, onFailure, (wait) => setText('load-wait', waitText(wait)));
   stopwatch = new Stopwatch();
   stopwatch.run();
   setRunning(true, checked);
@@ -165,7 +166,11 @@ function linkedText(linked: Linked): string {
   if (linked === 'deleted') {
     return 'The contacts are loaded, but no leads were created: the campaign or the import was deleted. Load the file again, with another campaign.';
   }
-  const { inserted_leads: inserted, excluded_contacts: excluded } = linked;
+  const { inserted_leads: inserted, excluded_contacts: excluded, isPartial } = linked;
+  if (isPartial) {
+    const last = `the last one created ${count(inserted, 'lead')}`;
+    return `The contacts are leads of the campaign, unless an active campaign that uses the same account has them. It took several calls; ${last}.`;
+  }
   const leads = `${count(inserted, 'new lead')} in the campaign.`;
   if (excluded === 0) return leads;
   const skipped = excluded === 1 ? '1 contact was skipped: it is' : `${number(excluded)} contacts were skipped: they are`;

@@ -39,3 +39,8 @@ export function duration(seconds: number): string {
   if (rounded < 3600) return `${Math.floor(rounded / 60)} min ${rounded % 60} s`;
   return `${Math.floor(rounded / 3600)} h ${Math.floor((rounded % 3600) / 60)} min`;
 }
+
+/** What the API asks for by `Retry-After`. */
+export function waitText(milliseconds: number | undefined): string | undefined {
+  return milliseconds === undefined ? undefined : `The API asks to wait ${duration(milliseconds / 1000)}.`;
+}
