@@ -6,6 +6,7 @@ import { ImportNotFound } from './bulk.ts';
 import { checkFile } from './check.ts';
 import { CHUNK_ROWS, chunksOf, sendInOrder } from './chunks.ts';
 import { Job, Stopped } from './job.ts';
+import { Latest } from './latest.ts';
 import { linkImport, loadFile } from './load.ts';
 import { autoMap } from './mapping.ts';
 import { Stopwatch, duration, pace, waitText } from './progress.ts';
@@ -393,6 +394,14 @@ test('refused rows can be corrected and chosen again, and are no formulas meanwh
   const twice = await refusedFile(again, reasons);
   assert.equal(await twice.text(), text);
   assert.equal(refusedName(again.file.name), 'leads.rejected.csv');
+});
+
+test('only the latest of several calls counts', () => {
+  const latest = new Latest();
+  const first = latest.begin();
+  assert.ok(first());
+  const second = latest.begin();
+  assert.deepEqual([first(), second()], [false, true]);
 });
 
 test('pauses do not count as time of work', () => {

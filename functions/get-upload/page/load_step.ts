@@ -7,6 +7,7 @@ import { any, announce, button, count, number, option, progressBar, select, setT
 import { FileError } from './encoding.ts';
 import { Job } from './job.ts';
 import { requireKey } from './key_step.ts';
+import { Latest } from './latest.ts';
 import { type Linked, type Loaded, linkImport, loadFile } from './load.ts';
 import { Stopwatch, duration, pace, waitText } from './progress.ts';
 import type { Source } from './source.ts';
@@ -19,6 +20,7 @@ let check: Check | undefined;
 let job: Job | undefined;
 let loaded: Loaded | undefined;
 let stopwatch = new Stopwatch();
+const listing = new Latest();
 
 /** `onAgain` is told that the next file is to be loaded. */
 export function start(onAgain: () => void): void {
@@ -57,15 +59,18 @@ export function open(checked: Check): void {
 
 /** Lists the campaigns. Without the scope `read`, or if it fails, the file can still be loaded. */
 async function listCampaigns(): Promise<void> {
+  const isLatest = listing.begin();
   const list = select('campaign');
   list.replaceChildren(option('', 'No campaign'));
   setText('campaign-hint', undefined);
   try {
     const campaigns = (await currentApi().list('campaigns/')) as { id: string; name: string; status: string }[];
+    if (!isLatest()) return;
     const current = campaigns.filter(({ status }) => status !== 'archived');
     list.append(...current.map(({ id, name, status }) => option(id, `${name} (${status})`)));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
+    if (!isLatest()) return;
     const reason = error.status === 403 ? 'the key lacks the scope read' : 'the API did not list them';
     setText('campaign-hint', `Campaigns cannot be chosen: ${reason}. The file can be loaded without one.`);
   }
