@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import vectors from '../../../shared/csv-import/vectors.json' with { type: 'json' };
 import { type Row, batches, detectDelimiter, isBlank, preview } from './csv.ts';
-import { type Encoding, FileError, detectEncoding } from './encoding.ts';
+import { type Encoding, FileError, MixedEncoding, detectEncoding } from './encoding.ts';
 
 const SLICE = 256 * 1024;
 
@@ -84,6 +85,22 @@ test('encodings are detected and decoded', async () => {
     const { header, rows } = await preview(file, { encoding, delimiter: ';' }, 5);
     assert.deepEqual(header, ['correo', 'nombre']);
     assert.deepEqual(rows[0]?.cells, ['jané@example.com', 'Jané Doñe']);
+  }
+});
+
+test('encodings are detected as in the shared vectors', async () => {
+  assert.ok(vectors.encodings.length > 10);
+  for (const { name, hex, encoding, invalid_line: line } of vectors.encodings) {
+    const found = detectEncoding(new Blob([Buffer.from(hex, 'hex')]));
+    if (encoding !== undefined) assert.equal(await found, encoding, name);
+    else await assert.rejects(found, (error) => error instanceof MixedEncoding && error.line === line, name);
+  }
+});
+
+test('a file that is UTF-8 but for one byte is refused, wherever its slices end', async () => {
+  for (const length of [SLICE - 1, SLICE, SLICE + 1]) {
+    const file = new Blob(['é\n', 'a'.repeat(length - 4), '\né', Uint8Array.of(0xe9, 0x0a)]);
+    await assert.rejects(detectEncoding(file), { message: /^Line 3 of the file is not UTF-8/u });
   }
 });
 

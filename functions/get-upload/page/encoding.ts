@@ -7,6 +7,13 @@ export type Encoding = (typeof ENCODINGS)[number];
 /** A file that cannot be read. The message says what to do, and is shown as it is. */
 export class FileError extends Error {}
 
+/** A part of the file is UTF-8 and another one is not: the encoding can be chosen only by a person. */
+export class MixedEncoding extends FileError {
+  constructor(readonly line: number) {
+    super(`Line ${line} of the file is not UTF-8, but other parts are. Correct that line, or choose the encoding of the file.`);
+  }
+}
+
 /** The bytes that are read at once. A parsed slice blocks the page for some milliseconds. */
 const SLICE_BYTES = 256 * 1024;
 
@@ -40,7 +47,7 @@ async function readSlice(slice: Blob): Promise<ArrayBuffer> {
 
 /**
  * Finds the encoding of a file: its byte order mark; UTF-16 by its zero bytes; UTF-8 if all of the file is valid UTF-8, which text
- * in another encoding practically never is; Windows-1252 otherwise.
+ * in another encoding practically never is; Windows-1252 if no part of it is, beyond ASCII. Throws a `MixedEncoding` otherwise.
  */
 export async function detectEncoding(file: Blob): Promise<Encoding> {
   const start = new Uint8Array(await readSlice(file.slice(0, SLICE_BYTES)));
@@ -54,7 +61,10 @@ export async function detectEncoding(file: Blob): Promise<Encoding> {
   if (utf16) return utf16;
   // A single zero byte is a mistake in a row, which the API refuses.
   if (zeroBytes(start) > start.length / 100) throw new FileError('This is not a text file. Choose a CSV file.');
-  return (await isUtf8(file)) ? 'utf-8' : 'windows-1252';
+  if (await isUtf8(file)) return 'utf-8';
+  const { invalidLine, hasValid } = await scanUtf8(file);
+  if (hasValid) throw new MixedEncoding(invalidLine);
+  return 'windows-1252';
 }
 
 function startsWith(bytes: Uint8Array, prefix: number[]): boolean {
@@ -85,4 +95,26 @@ async function isUtf8(file: Blob): Promise<boolean> {
     if (error instanceof FileError) throw error;
     return false;
   }
+}
+
+/** The line of the first byte that is not UTF-8 in a file that has one, and whether some characters beyond ASCII are. */
+async function scanUtf8(file: Blob): Promise<{ invalidLine: number; hasValid: boolean }> {
+  // Each invalid sequence becomes a replacement character.
+  const decoder = new TextDecoder('utf-8');
+  let line = 1;
+  let invalidLine: number | undefined;
+  let hasValid = false;
+  const add = (text: string): void => {
+    const invalid = text.indexOf('\uFFFD');
+    if (invalid !== -1) invalidLine ??= line + lineFeeds(text.slice(0, invalid));
+    line += lineFeeds(text);
+    hasValid ||= /[^\u0000-\u007F\uFFFD]/u.test(text);
+  };
+  for await (const slice of slices(file)) add(decoder.decode(slice, { stream: true }));
+  add(decoder.decode());
+  return { invalidLine: invalidLine ?? line, hasValid };
+}
+
+function lineFeeds(text: string): number {
+  return text.split('\n').length - 1;
 }

@@ -2,7 +2,7 @@
 
 import { DELIMITERS, detectDelimiter } from './csv.ts';
 import { any, announce, element, option, select, setText, show, tableRow } from './dom.ts';
-import { ENCODINGS, type Encoding, FileError, detectEncoding } from './encoding.ts';
+import { ENCODINGS, type Encoding, FileError, MixedEncoding, detectEncoding } from './encoding.ts';
 import { type Source, openSource } from './source.ts';
 import { setBusy, state } from './state.ts';
 
@@ -96,11 +96,20 @@ async function openFile(file: File, detect: boolean, onSource: (source: Source |
 /** Shows the detected format, which can be corrected. A file that is no text has none. */
 async function detectFormat(file: File): Promise<void> {
   show('file-details', false);
-  const encoding = await detectEncoding(file);
-  select('encoding').value = encoding;
-  select('delimiter').value = await detectDelimiter(file, encoding);
   any('preview-head').replaceChildren();
   any('preview-body').replaceChildren();
+  try {
+    const encoding = await detectEncoding(file);
+    select('encoding').value = encoding;
+    select('delimiter').value = await detectDelimiter(file, encoding);
+  } catch (error) {
+    if (!(error instanceof MixedEncoding)) throw error;
+    // The encoding can be chosen now. All candidates have the same delimiters.
+    select('encoding').value = 'utf-8';
+    select('delimiter').value = await detectDelimiter(file, 'windows-1252');
+    show('file-details', true);
+    throw error;
+  }
   show('file-details', true);
 }
 
