@@ -173,8 +173,8 @@ function linkedText(linked: Linked): string {
   }
   const { inserted_leads: inserted, excluded_contacts: excluded, isPartial } = linked;
   if (isPartial) {
-    const last = `the last one created ${count(inserted, 'lead')}`;
-    return `The contacts are leads of the campaign, unless an active campaign that uses the same account has them. It took several calls; ${last}.`;
+    const leads = 'The contacts are leads of the campaign, unless an active campaign that uses the same account has them.';
+    return `${leads} It took several requests, the last of which created ${count(inserted, 'lead')}.`;
   }
   const leads = `${count(inserted, 'new lead')} in the campaign.`;
   if (excluded === 0) return leads;
