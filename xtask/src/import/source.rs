@@ -1,13 +1,13 @@
 //! A file as it is on the disk: its identity, its encoding, its delimiter.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::str;
 
 use anyhow::{Context, Result, bail, ensure};
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 use sha2::{Digest, Sha256};
 use shared::domain::is_blank;
@@ -90,6 +90,13 @@ impl Source {
             Some(encoding) => encoding,
             None => scan.encoding(path)?,
         };
+        let name = encoding.name();
+        if let Some(line) = scan.invalid_line(path, encoding)? {
+            bail!(
+                "{}: line {line} is not {name}: correct that line, or name the encoding of the file with --encoding",
+                path.display()
+            );
+        }
         ensure!(scan.bytes > 0, "{} is empty: choose another file", path.display());
         let Scan { bytes, hash, line_feeds, .. } = scan;
         let sha256 = hex::encode(hash.finalize());
@@ -192,14 +199,26 @@ impl Scan {
             [0, second, ..] if second != 0 => return Ok(UTF_16BE),
             _ => {}
         }
-        let ends_within_a_character = if self.utf8.rest.is_empty() { None } else { Some(self.line_feeds + 1) };
-        let Some(line) = self.utf8.invalid_line.or(ends_within_a_character) else { return Ok(UTF_8) };
+        let Some(line) = self.invalid_utf8_line() else { return Ok(UTF_8) };
         ensure!(
             !self.utf8.has_letters_beyond_ascii,
             "{shown}: line {line} is not UTF-8, but earlier lines are: correct that line, or name the encoding of the file \
              with --encoding"
         );
         detect(path)
+    }
+
+    fn invalid_utf8_line(&self) -> Option<u64> {
+        let ends_within_a_character = if self.utf8.rest.is_empty() { None } else { Some(self.line_feeds + 1) };
+        self.utf8.invalid_line.or(ends_within_a_character)
+    }
+
+    /// The first line that is not in this encoding.
+    fn invalid_line(&self, path: &Path, encoding: &'static Encoding) -> Result<Option<u64>> {
+        if encoding == UTF_8 {
+            return Ok(self.invalid_utf8_line());
+        }
+        invalid_line(path, encoding).with_context(|| format!("cannot read {}", path.display()))
     }
 }
 
@@ -221,6 +240,26 @@ impl Utf8Scan {
                     self.invalid_line = Some(line + line_feeds(valid));
                 }
             }
+        }
+    }
+}
+
+/// The first line of a file that is not in this encoding.
+fn invalid_line(path: &Path, encoding: &'static Encoding) -> io::Result<Option<u64>> {
+    let mut decoder = encoding.new_decoder_with_bom_removal();
+    let mut reader = BufReader::with_capacity(BLOCK, File::open(path)?);
+    let mut text = vec![0; BLOCK];
+    let mut line = 1;
+    loop {
+        let block = reader.fill_buf()?;
+        let is_last = block.is_empty();
+        let (result, read, written) = decoder.decode_to_utf8_without_replacement(block, &mut text, is_last);
+        reader.consume(read);
+        line += line_feeds(&text[..written]);
+        match result {
+            DecoderResult::Malformed(..) => return Ok(Some(line)),
+            DecoderResult::InputEmpty if is_last => return Ok(None),
+            DecoderResult::InputEmpty | DecoderResult::OutputFull => {}
         }
     }
 }
@@ -343,6 +382,30 @@ mod tests {
         let error = Source::open(&file, None).unwrap().header(&[]).unwrap_err().to_string();
         let advice = "or the parts of the name with --map \"COLUMN=first_name\" --map \"COLUMN=last_name\"";
         assert!(error.ends_with(advice), "{error}");
+    }
+
+    #[test]
+    fn a_byte_that_is_not_in_the_encoding_is_an_error_with_its_line() {
+        let long = TEXT.repeat(BLOCK / TEXT.len() + 1);
+        let last = long.lines().count() + 1;
+        let shift_jis = Encoding::for_label(b"shift_jis").unwrap();
+        let utf16_bom = |text: &str| utf16(&format!("\u{FEFF}{text}"), u16::to_le_bytes);
+        for (content, label, error) in [
+            ([b"\xEF\xBB\xBF", TEXT.as_bytes(), b"x;y\xE9;z\n"].concat(), None, "line 3 is not UTF-8".to_owned()),
+            ([TEXT.as_bytes(), b"x;y\xE9"].concat(), Some(UTF_8), "line 3 is not UTF-8".to_owned()),
+            // Half a surrogate pair, and half a code unit at the end of the file.
+            ([utf16_bom(TEXT), vec![0, 0xD8, b'\n', 0]].concat(), None, "line 3 is not UTF-16LE".to_owned()),
+            ([utf16_bom(&long), vec![b'x']].concat(), None, format!("line {last} is not UTF-16LE")),
+            (
+                [utf16(&long, u16::to_be_bytes), vec![0]].concat(),
+                Some(UTF_16BE),
+                format!("line {last} is not UTF-16BE"),
+            ),
+            (b"Email\n\x81\n".to_vec(), Some(shift_jis), "line 2 is not Shift_JIS".to_owned()),
+        ] {
+            let found = open(&content, label).unwrap_err().to_string();
+            assert!(found.contains(&error) && found.contains("leads.csv"), "{error}: {found}");
+        }
     }
 
     #[test]
