@@ -29,28 +29,32 @@ mod rejected;
 mod report;
 mod rows;
 mod source;
+mod stop;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use encoding_rs::Encoding;
 use indicatif::HumanCount;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use shared::domain::CampaignId;
+use tokio::sync::oneshot;
 
 use self::api::{Api, Permanent};
 use self::check::{Checked, Input};
-use self::journal::{Journal, Load};
+use self::connection::local_api;
+use self::journal::{Journal, Linked, Load};
 use self::load::{Batches, CONCURRENCY, MAX_ROWS, send_rows};
 use self::mapping::Choice;
 use self::progress::Progress;
 use self::rejected::RejectedRows;
 use self::report::{Report, counted_rows};
+use self::stop::Stop;
+use crate::dev::termination_signal;
 use crate::operator::{ConfirmOptions, OutputOptions, inform};
-use crate::workspace::local_dir;
 
 /// The options of `cargo xtask import`.
 #[derive(clap::Args)]
@@ -101,23 +105,39 @@ struct Target {
     campaign: Option<CampaignId>,
 }
 
-/// Runs the command.
+/// Runs the command. A signal stops it between two requests; a second one ends it at once.
 pub(crate) async fn run(root: &Path, options: Options) -> Result<ExitCode> {
-    let root = root.to_owned();
-    tokio::task::spawn_blocking(move || {
-        let report = import(&root, &options)?;
-        options.output.print(&report)?;
-        Ok(report.exit_code())
-    })
-    .await?
+    let signal = termination_signal()?;
+    let stop = Arc::<Stop>::default();
+    let (sender, mut outcome) = oneshot::channel();
+    let (root, stopped) = (root.to_owned(), stop.clone());
+    // Not a thread of the runtime: that would be waited for after the second signal, too.
+    thread::spawn(move || {
+        let imported = import(&root, &options, &stopped);
+        // An error means that the second signal has come.
+        let _ = sender.send(imported.and_then(|report| {
+            options.output.print(&report)?;
+            Ok(report.exit_code())
+        }));
+    });
+    tokio::select! {
+        outcome = &mut outcome => return outcome?,
+        () = signal => stop.stop(),
+    }
+    inform("stopping after the requests that are on their way; a second signal ends the command at once");
+    let second_signal = termination_signal()?;
+    tokio::select! {
+        outcome = outcome => outcome?,
+        () = second_signal => bail!("stopped by a second signal: repeat the command with --resume to go on"),
+    }
 }
 
-fn import(root: &Path, options: &Options) -> Result<Report> {
+fn import(root: &Path, options: &Options, stop: &Arc<Stop>) -> Result<Report> {
     let paths = Paths::beside(&options.file)?;
     if options.dry_run {
         let input = Input::open(&options.file, options.encoding, &options.choices)?;
         input.show()?;
-        let checked = input.check(&paths.rejected)?;
+        let checked = input.check(&paths.rejected, None, stop)?;
         return Ok(dry_run_report(options.file.clone(), checked));
     }
     let journal = open_journal(options, &paths)?;
@@ -132,11 +152,12 @@ fn import(root: &Path, options: &Options) -> Result<Report> {
             return Report::of(journal, options.file.clone(), rejected, true);
         }
     }
-    let target = Target::connect(root, options)?;
+    let target = Target::connect(root, options, stop.clone())?;
     if journal.is_none() {
         input.show()?;
     }
-    let checked = input.check(&paths.rejected)?;
+    let written = journal.as_ref().and_then(|journal| journal.rejected.as_deref());
+    let checked = input.check(&paths.rejected, written, stop)?;
     ensure!(checked.rows > checked.invalid, "{}", nothing_to_load(&options.file, &checked));
     let load = load_of(&input, &checked, &target);
     let is_resumed = journal.is_some();
@@ -144,7 +165,7 @@ fn import(root: &Path, options: &Options) -> Result<Report> {
         journal.load.ensure_same(&load, &paths.journal)?;
         journal
     } else {
-        options.confirm.ask(&question(&checked, &target))?;
+        stop.ask(options.confirm, question(&checked, &target))?;
         Journal::begin(&paths.journal, load)?
     };
     let chunk_rows = usize::try_from(options.chunk_rows)?;
@@ -225,13 +246,17 @@ impl Import {
     /// Sends what is not sent yet, links and completes the import, and completes the file of refused rows.
     fn run(mut self) -> Result<Report> {
         let total = self.checked.rows - self.checked.invalid;
+        self.ensure_import_exists()?;
         if let Err(error) = self.load(total) {
             let counts = format!("{} of {} rows are loaded", HumanCount(self.journal.sent()), HumanCount(total));
             return Err(with_advice(&error, &counts, &self.paths.journal));
         }
         let before = self.checked.rejected.take();
         let rejected = if self.journal.chunks.values().any(|chunk| !chunk.refused.is_empty()) {
-            self.write_rejected(before.as_ref())?
+            let written = self.write_rejected(before.as_ref());
+            written.context(
+                "the rows are loaded, but not all that are refused are in a file; repeat the command with --resume",
+            )?
         } else {
             before
         };
@@ -239,6 +264,22 @@ impl Import {
         let report = Report::of(&self.journal, file, rejected, self.is_resumed)?;
         self.journal.note_finished()?;
         Ok(report)
+    }
+
+    /// Fails if the organization of the key does not have the import of the journal, before anything is sent to it: an upload with
+    /// an unknown import is stored without it.
+    fn ensure_import_exists(&self) -> Result<()> {
+        if self.is_resumed
+            && let Some(import) = self.journal.import
+            && !self.target.api.reopen_import(import)?
+        {
+            bail!(
+                "the organization of this API key has no import {import}: pass the key that the load was begun with; if the \
+                 import was deleted, remove {} to load from the start",
+                self.paths.journal.display()
+            );
+        }
+        Ok(())
     }
 
     fn load(&mut self, total: u64) -> Result<()> {
@@ -253,6 +294,8 @@ impl Import {
         };
         let progress = Progress::new("loading", "rows", self.journal.sent(), total)?;
         api.tell = progress.teller();
+        // An earlier run may have begun to link then.
+        let was_sent = self.journal.sent() == total;
         let batches = Batches::new(self.input.rows()?, self.chunk_rows);
         let sent = send_rows(api, &mut self.journal, import, batches, &progress);
         progress.finish();
@@ -263,23 +306,27 @@ impl Import {
         if let (Some(campaign), None) = (campaign, self.journal.linked) {
             inform(&format!("linking the import to the campaign {campaign}"));
             let linked = api.link(*campaign, import, &key)?;
-            self.journal.note_linked(linked)?;
+            let several_calls = linked.several_calls || was_sent;
+            self.journal.note_linked(Linked { several_calls, ..linked })?;
         }
         Ok(())
     }
 
     /// Writes the file of refused rows once more, with those that the API has refused.
-    fn write_rejected(&self, before: Option<&rejected::Written>) -> Result<Option<rejected::Written>> {
+    fn write_rejected(&mut self, before: Option<&rejected::Written>) -> Result<Option<rejected::Written>> {
         let mut rejected =
             RejectedRows::create(&self.paths.rejected, self.input.header.delimiter, &self.input.header.columns)?;
         let mut rows = self.input.rows()?;
         while let Some(row) = rows.next_row()? {
+            self.target.api.stop.ensure_running()?;
             let refused = self.journal.chunk_of(row.number).and_then(|chunk| chunk.refused.get(&row.number));
             if let Some(reason) = row.fields.as_ref().err().or(refused) {
                 rejected.add(row.number, reason, &row.cells)?;
             }
         }
-        rejected.finish(before)
+        // A run that resumes after a kill between here and the end recognizes the file as its own.
+        self.journal.note_rejected(rejected.digest()?)?;
+        rejected.finish(before.map(|written| &*written.digest))
     }
 }
 
@@ -316,7 +363,8 @@ fn import_body(input: &Input, rows: u64) -> Value {
 }
 
 impl Paths {
-    /// `leads.rejected.csv` and `leads.import.ndjson` for `leads.csv`; other extensions are kept.
+    /// `leads.rejected.csv` and `leads.import.ndjson` for `leads.csv`; other extensions are kept. A file of refused rows is never
+    /// its own: `leads.rejected.2.csv` for `leads.rejected.csv`, `leads.rejected.3.csv` for that one.
     fn beside(file: &Path) -> Result<Self> {
         let name = file.file_name().with_context(|| format!("{} is not a file: name the CSV file", file.display()))?;
         let is_csv = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
@@ -326,13 +374,17 @@ impl Paths {
             name.push(suffix);
             file.with_file_name(name)
         };
-        Ok(Self { rejected: beside(".rejected.csv"), journal: beside(".import.ndjson") })
+        let rejected = match rejected::round(stem) {
+            Some((stem, round)) => file.with_file_name(format!("{stem}.rejected.{}.csv", round + 1)),
+            None => beside(".rejected.csv"),
+        };
+        Ok(Self { rejected, journal: beside(".import.ndjson") })
     }
 }
 
 impl Target {
     /// Connects to the API, and finds the campaign.
-    fn connect(root: &Path, options: &Options) -> Result<Self> {
+    fn connect(root: &Path, options: &Options, stop: Arc<Stop>) -> Result<Self> {
         let given = |option: &Option<String>| option.clone().filter(|text| !text.trim().is_empty());
         let (url, key) = match (given(&options.api), given(&options.key)) {
             (Some(url), Some(key)) => (url, key),
@@ -340,7 +392,8 @@ impl Target {
             (None, Some(_)) => bail!("the URL of the API is missing: pass --api, or set CONTACTS_API_URL"),
             (Some(_), None) => bail!("the API key is missing: set CONTACTS_API_KEY"),
         };
-        let api = Api::new(&url, &key, CONCURRENCY)?;
+        let mut api = Api::new(&url, &key, CONCURRENCY)?;
+        api.stop = stop;
         api.check_access()?;
         let campaign = match &options.campaign {
             Some(campaign) => Some(api.find_campaign(campaign)?),
@@ -348,26 +401,6 @@ impl Target {
         };
         Ok(Self { api, campaign })
     }
-}
-
-/// The URL and an API key of the API that `cargo dev` runs.
-fn local_api(root: &Path) -> Result<(String, String)> {
-    #[derive(Deserialize)]
-    struct Session {
-        base_url: String,
-        orgs: Vec<Org>,
-    }
-    #[derive(Deserialize)]
-    struct Org {
-        admin_key: String,
-    }
-    const ADVICE: &str = "set CONTACTS_API_URL and CONTACTS_API_KEY, or start `cargo dev` to load into a local API";
-    let file = local_dir(root, "dev").join("session.json");
-    let text = fs::read_to_string(&file).map_err(|_| anyhow!("no API is given: {ADVICE}"))?;
-    let session: Session = serde_json::from_str(&text).with_context(|| format!("cannot read {}", file.display()))?;
-    let org = session.orgs.into_iter().next().with_context(|| format!("{} has no organization", file.display()))?;
-    inform(&format!("no API is given: using the one of `cargo dev` at {}", session.base_url));
-    Ok((session.base_url, org.admin_key))
 }
 
 /// Finds an encoding by its label.
@@ -404,5 +437,23 @@ mod tests {
         let checked = Checked { rows: 0, invalid: 0, rejected: None };
         let error = nothing_to_load(Path::new("leads.csv"), &checked);
         assert_eq!(error, "leads.csv has no rows below its header: choose another file");
+    }
+
+    #[test]
+    fn the_files_beside_a_file_are_named_after_it_and_are_never_the_file_itself() {
+        for (file, rejected, journal) in [
+            ("leads.csv", "leads.rejected.csv", "leads.import.ndjson"),
+            ("leads.CSV", "leads.rejected.csv", "leads.import.ndjson"),
+            ("leads.txt", "leads.txt.rejected.csv", "leads.txt.import.ndjson"),
+            ("leads.rejected.csv", "leads.rejected.2.csv", "leads.rejected.import.ndjson"),
+            ("leads.rejected.2.csv", "leads.rejected.3.csv", "leads.rejected.2.import.ndjson"),
+            ("leads.rejected.old.csv", "leads.rejected.old.rejected.csv", "leads.rejected.old.import.ndjson"),
+        ] {
+            let paths = Paths::beside(&Path::new("folder").join(file)).unwrap();
+            assert_eq!(
+                (paths.rejected, paths.journal),
+                (Path::new("folder").join(rejected), Path::new("folder").join(journal))
+            );
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The demo organizations and their credentials.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use super::database::DatabaseUrl;
 use super::seed::{self, EXAMPLE_KEY, Seeder};
+use crate::workspace::local_dir;
 
 /// The time limit of each operation on the demo data: the one of a request to the API.
 const TIME_LIMIT: Duration = Duration::from_secs(25);
@@ -43,7 +45,7 @@ struct DemoOrg {
 }
 
 /// The content of `session.json`: how to reach a running API. The end-to-end tests and other clients read it.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Session {
     pub(crate) base_url: String,
     lambda_url: Option<String>,
@@ -64,7 +66,7 @@ pub(super) struct Urls {
 }
 
 /// An organization and one credential of each kind.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[expect(clippy::struct_field_names, reason = "the names in session.json")]
 pub(crate) struct Org {
     pub(crate) org_id: OrgId,
@@ -134,6 +136,21 @@ impl Demo {
 }
 
 impl Session {
+    /// The name of the file in its directory.
+    pub(crate) const FILE: &str = "session.json";
+
+    /// The session of the `cargo dev` that is running. `None` if it is not.
+    pub(crate) fn of_dev(root: &Path) -> Result<Option<Self>> {
+        let file = local_dir(root, "dev").join(Self::FILE);
+        match fs::read_to_string(&file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            text => text
+                .map_err(anyhow::Error::from)
+                .and_then(|text| Ok(serde_json::from_str(&text)?))
+                .with_context(|| format!("cannot read {}: restart `cargo dev`", file.display())),
+        }
+    }
+
     /// Creates the demo organizations of a deployed API, directly in its table. `variable` has the environment variables with
     /// the region and the credentials.
     pub(crate) async fn create(

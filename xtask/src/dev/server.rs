@@ -83,7 +83,7 @@ impl Server {
         ensure_port_is_free(*port)?;
         fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
         let lock = lock(directory)?;
-        let session_file = directory.join("session.json");
+        let session_file = directory.join(Session::FILE);
         remove_if_present(&session_file)?;
         print("Building the functions ...");
         build_functions(root, *release).await?;

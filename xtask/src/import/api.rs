@@ -1,9 +1,8 @@
 //! The API as an import calls it: what is retried, how long the client waits, and what an error means for the user.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Deserialize;
@@ -16,12 +15,15 @@ use uuid::Uuid;
 
 use super::connection::{base_url, tls};
 use super::journal::{Chunk, Linked};
+use super::stop::Stop;
 use crate::operator::inform;
 
 /// The time limit of a request: twice that of API Gateway.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// The most times that a request is sent.
 const MAX_ATTEMPTS: u32 = 12;
+/// How long linking is repeated: each call links another part of a large import before its deadline.
+const LINK_TIME_LIMIT: Duration = Duration::from_hours(1);
 /// The longest pause that the client chooses, and the longest that it lets the API choose.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
@@ -33,18 +35,22 @@ const MAX_SHOWN: usize = 300;
 #[error("{0}")]
 pub(super) struct Permanent(pub(super) String);
 
+/// Waits this long, or until the run is stopped.
+type Pause = Box<dyn Fn(&Stop, Duration) + Send + Sync>;
+
 /// A client of an API, with the credentials of one organization. It has no `Debug` form, which would show the key.
 pub(super) struct Api {
     agent: Agent,
     /// Without a slash at its end.
     base: String,
     key: String,
-    /// Waits between two attempts.
-    pause: Box<dyn Fn(Duration) + Send + Sync>,
+    /// Waits between two attempts, or until the run is stopped.
+    pause: Pause,
     /// Tells the user why the client waits.
     pub(super) tell: Box<dyn Fn(&str) + Send + Sync>,
-    /// Set when the run has failed, so that no request is sent again.
-    pub(super) is_stopped: AtomicBool,
+    /// Set when the run has failed or is interrupted, so that no more requests are sent.
+    pub(super) stop: Arc<Stop>,
+    link_time_limit: Duration,
 }
 
 /// A request.
@@ -54,6 +60,14 @@ struct Call<'a> {
     body: Option<String>,
     import: Option<ImportId>,
     idempotency_key: Option<&'a str>,
+    limit: Limit,
+}
+
+/// When a request that fails is not sent again.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    Attempts(u32),
+    Time(Duration),
 }
 
 /// A response.
@@ -63,6 +77,8 @@ struct Response {
     retry_after: Option<String>,
     link: Option<String>,
     body: String,
+    /// The times that the request was sent.
+    attempts: u32,
 }
 
 /// The report of an upload.
@@ -104,7 +120,14 @@ enum Verdict {
 
 impl<'a> Call<'a> {
     fn new(method: &'static str, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), body: None, import: None, idempotency_key: None }
+        Self {
+            method,
+            path: path.into(),
+            body: None,
+            import: None,
+            idempotency_key: None,
+            limit: Limit::Attempts(MAX_ATTEMPTS),
+        }
     }
 
     fn body(self, body: String) -> Self {
@@ -144,9 +167,10 @@ impl Api {
             agent: config.build().into(),
             base,
             key: key.to_owned(),
-            pause: Box::new(thread::sleep),
+            pause: Box::new(Stop::wait),
             tell: Box::new(inform),
-            is_stopped: AtomicBool::new(false),
+            stop: Arc::default(),
+            link_time_limit: LINK_TIME_LIMIT,
         })
     }
 
@@ -204,6 +228,17 @@ impl Api {
         self.read::<Created>(&response, 201).map(|created| created.id.into())
     }
 
+    /// `PUT /imports/{import_id}`: the import is in progress again. `false` if the organization of the key has no such import.
+    /// A key that may write may not be able to read the import.
+    pub(super) fn reopen_import(&self, import: ImportId) -> Result<bool> {
+        let body = json!({"status": "processing"}).to_string();
+        let response = self.call(&Call::new("PUT", format!("/imports/{import}")).body(body))?;
+        if response.status == 404 {
+            return Ok(false);
+        }
+        self.read::<Created>(&response, 200).map(|_| true)
+    }
+
     /// `PUT /imports/{import_id}`: the import is completed.
     pub(super) fn complete_import(&self, import: ImportId, rows: u64) -> Result<()> {
         let body = json!({"status": "completed", "total_rows": rows}).to_string();
@@ -211,16 +246,18 @@ impl Api {
         self.read::<Created>(&response, 200).map(drop)
     }
 
-    /// `POST /campaign-imports/{campaign_id}/imports`.
+    /// `POST /campaign-imports/{campaign_id}/imports`, which is repeated until all contacts are linked.
     pub(super) fn link(&self, campaign: CampaignId, import: ImportId, key: &str) -> Result<Linked> {
         let body = json!({"import_ids": [import]}).to_string();
         let path = format!("/campaign-imports/{campaign}/imports");
-        let response = self.call(&Call::new("POST", path).body(body).key(key))?;
-        self.read(&response, 201)
+        let call = Call::new("POST", path).body(body).key(key);
+        let response = self.call(&Call { limit: Limit::Time(self.link_time_limit), ..call })?;
+        let linked = self.read::<Linked>(&response, 201)?;
+        Ok(Linked { several_calls: response.attempts > 1, ..linked })
     }
 
     /// `POST /contacts/bulk`: uploads rows, each with its number and its JSON. If they are too much for one call, each half is
-    /// uploaded.
+    /// uploaded. A single row that the API does not take is refused.
     pub(super) fn upload(&self, import: ImportId, key: &str, rows: &[(u64, String)]) -> Result<Chunk> {
         let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else { bail!("a chunk without rows") };
         let body = rows.iter().map(|(_, json)| json.as_str()).collect::<Vec<_>>().join(",");
@@ -232,6 +269,10 @@ impl Api {
                 let (left, right) = rows.split_at(rows.len() / 2);
                 let (left, right) = (self.upload(import, key, left)?, self.upload(import, key, right)?);
                 return Ok(left.joined(right));
+            }
+            400 | 413 => {
+                let refused = BTreeMap::from([(*first, response.detail())]);
+                return Ok(Chunk { first: *first, last: *last, created: 0, updated: 0, refused });
             }
             207 => bail!(Permanent(format!("the import {import} was deleted"))),
             _ => {}
@@ -263,22 +304,28 @@ impl Api {
     /// Sends a request until there is a response to act on.
     ///
     /// # Errors
-    /// The request cannot succeed, or it has failed too often.
+    /// The request cannot succeed, it has failed too often, or the run is stopped.
     fn call(&self, call: &Call<'_>) -> Result<Response> {
+        let begun_at = Instant::now();
         let mut attempt = 1;
         loop {
+            self.stop.ensure_running()?;
             let (reason, asked) = match verdict(self.send(call)) {
-                Verdict::Done(response) => return Ok(response),
+                Verdict::Done(response) => return Ok(Response { attempts: attempt, ..response }),
                 Verdict::Failed(reason) => bail!("{} {}: {reason}", call.method, call.path),
                 Verdict::Again(reason, asked) => (reason, asked),
             };
-            ensure!(!self.is_stopped.load(Ordering::Relaxed), "stopped after {reason}");
-            ensure!(attempt < MAX_ATTEMPTS, "{} {}: {reason}, {attempt} times", call.method, call.path);
+            self.stop.ensure_running()?;
+            let is_last = match call.limit {
+                Limit::Attempts(most) => attempt >= most,
+                Limit::Time(longest) => begun_at.elapsed() >= longest,
+            };
+            ensure!(!is_last, "{} {}: {reason}, {attempt} times", call.method, call.path);
             let pause = asked.unwrap_or_else(|| backoff(attempt, fastrand::f64()));
             if !pause.is_zero() {
                 (self.tell)(&format!("{reason}; trying again in {:.1} s", pause.as_secs_f64()));
             }
-            (self.pause)(pause);
+            (self.pause)(&self.stop, pause);
             attempt += 1;
         }
     }
@@ -300,7 +347,7 @@ impl Api {
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (retry_after, link) = (header("retry-after"), header("link"));
         let status = response.status().as_u16();
-        Ok(Response { status, retry_after, link, body: response.body_mut().read_to_string()? })
+        Ok(Response { status, retry_after, link, body: response.body_mut().read_to_string()?, attempts: 1 })
     }
 
     /// The JSON of a response with this status; any other status is an error.
@@ -403,8 +450,8 @@ fn describe(error: &Error) -> String {
 mod tests {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;
-    use std::sync::{Arc, Mutex};
-    use std::thread::JoinHandle;
+    use std::sync::Mutex;
+    use std::thread::{self, JoinHandle};
 
     use super::*;
 
@@ -438,7 +485,7 @@ mod tests {
             let pauses = Arc::new(Mutex::new(Vec::new()));
             let made = pauses.clone();
             api.tell = Box::new(|_| ());
-            api.pause = Box::new(move |pause| made.lock().unwrap().push(pause));
+            api.pause = Box::new(move |_, pause| made.lock().unwrap().push(pause));
             Self { api, pauses, server }
         }
 
@@ -534,10 +581,71 @@ mod tests {
         assert_eq!(error, "POST /contacts/bulk?on_error=skip: the API is not available (503, try again), 12 times");
         served.received();
 
-        let served = Served::new(&[(503, "", "")]);
-        served.api.is_stopped.store(true, Ordering::Relaxed);
-        assert!(upload(&served, 1).is_err());
+        let served = Served::new(&[]);
+        served.api.stop.stop();
+        assert_eq!(upload(&served, 1).unwrap_err().to_string(), "stopped by a signal");
+    }
+
+    #[test]
+    fn a_pause_ends_when_the_run_is_stopped() {
+        let mut served = Served::new(&[(503, "retry-after: 300\r\n", "")]);
+        let stop = served.api.stop.clone();
+        served.api.pause = Box::new(Stop::wait);
+        // What is told comes just before the pause.
+        served.api.tell = Box::new(move |_| stop.stop());
+
+        assert_eq!(upload(&served, 1).unwrap_err().to_string(), "stopped by a signal");
         assert_eq!(served.received().len(), 1);
+    }
+
+    #[test]
+    fn linking_is_repeated_for_a_time_and_says_that_its_numbers_are_of_the_last_call() {
+        const NUMBERS: &str = r#"{"considered_contacts":5,"excluded_contacts":3,"inserted_leads":2}"#;
+        let busy = (503, "retry-after: 0\r\n", r#"{"detail":"try again"}"#);
+        let link = |served: &Served| served.api.link(IMPORT.into(), IMPORT.into(), "load");
+
+        for unfinished in [0, MAX_ATTEMPTS as usize] {
+            let responses = [vec![busy; unfinished], vec![(201, "", NUMBERS)]].concat();
+            let served = Served::new(&responses);
+            let linked = link(&served).unwrap();
+            assert_eq!((linked.inserted_leads, linked.several_calls), (2, unfinished > 0));
+            served.received();
+        }
+
+        let mut served = Served::new(&[busy]);
+        served.api.link_time_limit = Duration::ZERO;
+        let error = link(&served).unwrap_err().to_string();
+        assert!(error.ends_with("the API is not available (503, try again), 1 times"), "{error}");
+        served.received();
+    }
+
+    #[test]
+    fn an_import_of_another_organization_is_not_reopened() {
+        for (status, body, expected) in [
+            (200, format!(r#"{{"id":"{IMPORT}"}}"#), true),
+            (404, r#"{"detail":"Import not found"}"#.to_owned(), false),
+        ] {
+            let served = Served::new(&[(status, "", &body)]);
+            assert_eq!(served.api.reopen_import(IMPORT.into()).unwrap(), expected);
+            let received = &served.received()[0];
+            assert_eq!(received.line, format!("PUT /base/imports/{IMPORT} HTTP/1.1"));
+            assert_eq!(received.body, r#"{"status":"processing"}"#);
+        }
+    }
+
+    #[test]
+    fn a_single_row_that_the_api_does_not_take_is_refused() {
+        for status in [400, 413] {
+            let served = Served::new(&[
+                (status, "", r#"{"detail":"too long"}"#),
+                (status, "", "{\"detail\":\"too\\nlong\"}"),
+                (201, "", &report(1, 0, "")),
+            ]);
+            let chunk = upload(&served, 2).unwrap();
+            let refused = BTreeMap::from([(10, "too long".to_owned())]);
+            assert_eq!(chunk, Chunk { first: 10, last: 20, created: 1, updated: 0, refused });
+            served.received();
+        }
     }
 
     #[test]
@@ -568,7 +676,7 @@ mod tests {
             (301, "", "redirects (301): pass its final URL with --api"),
             (403, r#"{"detail":"You do not have permission"}"#, "(403, You do not have permission): the key lacks"),
             (404, r#"{"message":"Not found"}"#, "there is no contacts API at http://127.0.0.1"),
-            (400, "{\"detail\":\"a\u{1b}[31m\"}", "the API refuses the request (400): "),
+            (422, "{\"detail\":\"a\u{1b}[31m\"}", "the API refuses the request (422): "),
             (207, "", "the import 00000000-0000-0000-0000-000000000007 was deleted"),
             (201, "<html>", "responds with unknown JSON: check its URL"),
             (201, &report(0, 0, ""), "0 created, 0 updated and 0 skipped rows of 1: this is an error of the API"),

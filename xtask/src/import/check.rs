@@ -12,6 +12,7 @@ use super::rejected::{RejectedRows, Written};
 use super::report::counted_rows;
 use super::rows::{Row, Rows};
 use super::source::{Header, Source};
+use super::stop::Stop;
 use crate::operator::{TextTable, inform};
 
 /// The rows that the preview shows.
@@ -64,14 +65,19 @@ impl Input {
         Ok(())
     }
 
-    /// Validates every row, names the first refused ones, and writes the file of all refused ones.
-    pub(super) fn check(&self, rejected: &Path) -> Result<Checked> {
+    /// Validates every row, names the first refused ones, and writes the file of all refused ones. It replaces the one with the
+    /// SHA-256 `before`.
+    ///
+    /// # Errors
+    /// The file cannot be read, the other one cannot be written, or the command is stopped.
+    pub(super) fn check(&self, rejected: &Path, before: Option<&str>, stop: &Stop) -> Result<Checked> {
         let Header { delimiter, columns, .. } = &self.header;
         let mut rejected = RejectedRows::create(rejected, *delimiter, columns)?;
         let progress = Progress::new("checking", "lines", 0, self.source.lines)?;
         let (mut count, mut invalid) = (0, 0);
         let mut rows = self.rows()?;
         while let Some(row) = rows.next_row().with_context(|| self.source.path.display().to_string())? {
+            stop.ensure_running()?;
             count += 1;
             if let Err(reason) = &row.fields {
                 invalid += 1;
@@ -86,7 +92,7 @@ impl Input {
         }
         progress.set(self.source.lines);
         progress.finish();
-        let rejected = rejected.finish(None)?;
+        let rejected = rejected.finish(before)?;
         let file = rejected.as_ref().map(|written| format!(", see {}", written.path.display())).unwrap_or_default();
         let (rows, valid) = (counted_rows(count), HumanCount(count - invalid));
         inform(&format!("{rows}: {valid} valid, {} refused{file}", HumanCount(invalid)));

@@ -1,12 +1,16 @@
 //! Where the key may be sent to: a URL of HTTPS, whose certificate this machine trusts, or this machine itself.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustls::crypto::ring;
 use ureq::http::Uri;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use crate::dev::Session;
+use crate::operator::inform;
 
 /// The URL without its last slash, and whether it is one of this machine.
 pub(super) fn base_url(url: &str) -> Result<(String, bool)> {
@@ -38,6 +42,15 @@ pub(super) fn tls() -> Result<TlsConfig> {
         .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
         .root_certs(RootCerts::Specific(Arc::new(roots)))
         .build())
+}
+
+/// The URL and an API key of the API that `cargo dev` runs.
+pub(super) fn local_api(root: &Path) -> Result<(String, String)> {
+    const ADVICE: &str = "set CONTACTS_API_URL and CONTACTS_API_KEY, or start `cargo dev` to load into a local API";
+    let session = Session::of_dev(root)?.with_context(|| format!("no API is given: {ADVICE}"))?;
+    let org = session.orgs.into_iter().next().context("the API of `cargo dev` has no organization: restart it")?;
+    inform(&format!("no API is given: using the one of `cargo dev` at {}", session.base_url));
+    Ok((session.base_url, org.admin_key))
 }
 
 #[cfg(test)]

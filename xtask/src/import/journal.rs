@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -54,7 +54,13 @@ pub(super) struct Linked {
     pub(super) considered_contacts: u64,
     pub(super) excluded_contacts: u64,
     pub(super) inserted_leads: u64,
+    /// `true` if linking may have taken several calls: the other numbers are those of the last one.
+    #[serde(default)]
+    pub(super) several_calls: bool,
 }
+
+/// How the first line of a journal begins.
+const BEGINNING: &[u8] = b"{\"begun\":{\"id\":\"";
 
 /// A line of a journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,6 +75,8 @@ enum Entry {
     Import(ImportId),
     Chunk(Chunk),
     Linked(Linked),
+    /// The file of refused rows is about to be written: its SHA-256.
+    Rejected(String),
     /// The import is completed.
     Finished,
 }
@@ -84,7 +92,11 @@ pub(super) struct Journal {
     /// The chunks that are done, by their first rows.
     pub(super) chunks: BTreeMap<u64, Chunk>,
     pub(super) linked: Option<Linked>,
+    /// The SHA-256 of the file of refused rows, with those that the API has refused.
+    pub(super) rejected: Option<String>,
     pub(super) is_finished: bool,
+    /// The number of rows in `chunks`.
+    sent: u64,
 }
 
 impl Journal {
@@ -104,7 +116,7 @@ impl Journal {
     /// Opens the journal of an earlier run. `None` if it is missing, or ends within its first line: nothing was sent then.
     ///
     /// # Errors
-    /// It cannot be read, another run uses it, or it is damaged.
+    /// It cannot be read, another run uses it, it is damaged, or it is another file, which is left as it is.
     pub(super) fn open(path: &Path) -> Result<Option<Self>> {
         let context = || format!("cannot read {}", path.display());
         let mut file = match OpenOptions::new().read(true).append(true).open(path) {
@@ -112,33 +124,34 @@ impl Journal {
             opened => opened.with_context(context)?,
         };
         lock(&file, path)?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).with_context(context)?;
-        // The rest of a line that a kill has cut off.
-        let complete = text.rfind('\n').map_or(0, |end| end + 1);
-        if complete == 0 {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).with_context(context)?;
+        // A kill cuts off the rest of a line.
+        let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        if complete == 0 && is_torn_beginning(&bytes) {
             std::fs::remove_file(path).with_context(context)?;
             return Ok(None);
         }
-        file.set_len(complete as u64).and_then(|()| file.seek(SeekFrom::End(0))).with_context(context)?;
-        let mut entries = text[..complete].lines().enumerate().map(|(index, line)| {
-            serde_json::from_str(line).with_context(|| {
-                format!("{}: line {} is damaged: remove the file to load from the start", path.display(), index + 1)
-            })
-        });
-        let Some(Entry::Begun { id, load }) = entries.next().transpose()? else {
+        let mut lines = bytes[..complete].split(|byte| *byte == b'\n');
+        let first = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+        let Some(Entry::Begun { id, load }) = first else {
             bail!("{} is not the journal of an import: rename it", path.display());
         };
         let mut journal = Self::empty(path, file, id, load);
-        for entry in entries {
-            journal.apply(entry?);
+        // The last line feed ends a line, and begins none.
+        for (number, line) in (2..).zip(lines).filter(|(_, line)| !line.is_empty()) {
+            journal.apply(serde_json::from_slice(line).with_context(|| {
+                format!("{}: line {number} is damaged: remove the file to load from the start", path.display())
+            })?);
         }
+        journal.file.set_len(complete as u64).with_context(context)?;
         Ok(Some(journal))
     }
 
     fn empty(path: &Path, file: File, id: Uuid, load: Load) -> Self {
         let path = path.to_owned();
-        Self { path, file, id, load, import: None, chunks: BTreeMap::new(), linked: None, is_finished: false }
+        let (chunks, sent) = (BTreeMap::new(), 0);
+        Self { path, file, id, load, import: None, chunks, linked: None, rejected: None, is_finished: false, sent }
     }
 
     /// Notes that the import is created.
@@ -156,6 +169,11 @@ impl Journal {
         self.note(Entry::Linked(linked))
     }
 
+    /// Notes the SHA-256 of the file of refused rows, before it has its name.
+    pub(super) fn note_rejected(&mut self, digest: String) -> Result<()> {
+        self.note(Entry::Rejected(digest))
+    }
+
     /// Notes that the import is completed.
     pub(super) fn note_finished(&mut self) -> Result<()> {
         self.note(Entry::Finished)
@@ -168,7 +186,7 @@ impl Journal {
 
     /// The number of rows that were sent and noted.
     pub(super) fn sent(&self) -> u64 {
-        self.chunks.values().map(|chunk| chunk.created + chunk.updated + chunk.refused.len() as u64).sum()
+        self.sent
     }
 
     fn note(&mut self, entry: Entry) -> Result<()> {
@@ -188,11 +206,20 @@ impl Journal {
             Entry::Begun { .. } => {}
             Entry::Import(id) => self.import = Some(id),
             Entry::Chunk(chunk) => {
-                self.chunks.insert(chunk.first, chunk);
+                self.sent += chunk.rows();
+                let replaced = self.chunks.insert(chunk.first, chunk);
+                self.sent -= replaced.as_ref().map_or(0, Chunk::rows);
             }
             Entry::Linked(linked) => self.linked = Some(linked),
+            Entry::Rejected(digest) => self.rejected = Some(digest),
             Entry::Finished => self.is_finished = true,
         }
+    }
+}
+
+impl Chunk {
+    fn rows(&self) -> u64 {
+        self.created + self.updated + self.refused.len() as u64
     }
 }
 
@@ -228,6 +255,11 @@ impl Load {
             ),
         }
     }
+}
+
+/// Whether a file may be a journal that a kill has cut off within its first line.
+fn is_torn_beginning(bytes: &[u8]) -> bool {
+    bytes.starts_with(BEGINNING) || BEGINNING.starts_with(bytes)
 }
 
 fn lock(file: &File, path: &Path) -> Result<()> {
@@ -268,7 +300,7 @@ pub(super) mod tests {
         let directory = TempDir::new("journal");
         let path = directory.0.join("leads.import.ndjson");
         let import = ImportId::from(Uuid::from_u128(1));
-        let linked = Linked { considered_contacts: 2, excluded_contacts: 0, inserted_leads: 2 };
+        let linked = Linked { considered_contacts: 2, excluded_contacts: 0, inserted_leads: 2, several_calls: true };
         let mut journal = Journal::begin(&path, load()).unwrap();
         journal.note_import(import).unwrap();
         journal.note_chunk(chunk(1, 2)).unwrap();
@@ -312,6 +344,34 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_rows_that_are_sent_are_those_of_all_chunks() {
+        let directory = TempDir::new("journal-sent");
+        let path = directory.0.join("leads.import.ndjson");
+        let mut journal = Journal::begin(&path, load()).unwrap();
+        for (first, last, sent) in [(4, 6, 3), (1, 2, 5), (4, 6, 5)] {
+            let refused = BTreeMap::from([(last, "reason".to_owned())]);
+            journal.note_chunk(Chunk { created: last - first, refused, ..chunk(first, last) }).unwrap();
+            assert_eq!(journal.sent(), sent);
+        }
+        drop(journal);
+        assert_eq!(Journal::open(&path).unwrap().unwrap().sent(), 5);
+    }
+
+    #[test]
+    fn a_journal_may_be_cut_off_within_a_character() {
+        let directory = TempDir::new("journal-cut");
+        let path = directory.0.join("leads.import.ndjson");
+        let mut journal = Journal::begin(&path, load()).unwrap();
+        let refused = BTreeMap::from([(1, "é".to_owned())]);
+        journal.note_chunk(Chunk { refused, ..chunk(1, 1) }).unwrap();
+        drop(journal);
+        let whole = fs::read(&path).unwrap();
+        let cut = whole.iter().position(|byte| !byte.is_ascii()).unwrap() + 1;
+        fs::write(&path, &whole[..cut]).unwrap();
+        assert_eq!(Journal::open(&path).unwrap().unwrap().chunks.len(), 0);
+    }
+
+    #[test]
     fn a_journal_has_one_run_at_a_time_and_is_never_overwritten() {
         let directory = TempDir::new("journal-lock");
         let path = directory.0.join("leads.import.ndjson");
@@ -330,12 +390,15 @@ pub(super) mod tests {
         drop(Journal::begin(&path, load()).unwrap());
         let begun = fs::read_to_string(&path).unwrap();
         for (text, error) in [
-            (format!("{begun}x\n"), "line 2 is damaged: remove the file to load from the start"),
-            ("\"finished\"\n".to_owned(), "is not the journal of an import: rename it"),
+            (format!("{begun}x\n{{\"chunk"), "line 2 is damaged: remove the file to load from the start"),
+            ("\"finished\"\n\"fin".to_owned(), "is not the journal of an import: rename it"),
+            ("a line and\nhalf a line".to_owned(), "is not the journal of an import: rename it"),
+            ("half a line".to_owned(), "is not the journal of an import: rename it"),
         ] {
-            fs::write(&path, text).unwrap();
+            fs::write(&path, &text).unwrap();
             let found = Journal::open(&path).unwrap_err().to_string();
             assert!(found.ends_with(error), "{found}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
     }
 

@@ -12,7 +12,6 @@
 
 use std::collections::HashSet;
 use std::io::BufRead;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -116,7 +115,7 @@ pub(super) fn send_rows<R: BufRead>(
         let mut coordinator = Coordinator { journal, batches, progress, to_workers, results, in_flight: Vec::new() };
         let sent = coordinator.run();
         if sent.is_err() {
-            api.is_stopped.store(true, Ordering::Relaxed);
+            api.stop.stop();
             coordinator.drain();
         }
         sent
@@ -126,13 +125,20 @@ pub(super) fn send_rows<R: BufRead>(
 /// The first row of a batch, and its outcome.
 type Outcome = (u64, Result<Chunk>);
 
-/// Sends batches until there are no more.
+/// Sends batches until there are no more. The first that fails stops the others.
 fn work(api: &Api, import: ImportId, key: &str, batches: &Mutex<Receiver<Batch>>, results: &Sender<Outcome>) {
     loop {
         let batch = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(batch) = batch else { return };
         let first = batch.rows.first().map_or(0, |(number, _)| *number);
-        if results.send((first, api.upload(import, key, &batch.rows))).is_err() {
+        let uploaded = api.upload(import, key, &batch.rows);
+        let has_failed = uploaded.is_err();
+        let is_noted = results.send((first, uploaded)).is_ok();
+        // After the error is sent, so that it comes before those of the threads that this stops.
+        if has_failed {
+            api.stop.stop();
+        }
+        if !is_noted {
             return;
         }
     }

@@ -1,6 +1,7 @@
 //! The rows of a file that are refused, in a file beside it, ready to be corrected and imported.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,9 +13,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::operator::inform;
 use crate::spreadsheet::protected;
-
-/// A SHA-256.
-type Digest = [u8; 32];
 
 /// The columns that are added, before the columns of the file: a row may have more or fewer of those than the header.
 const COLUMNS: [&str; 2] = ["row", "reason"];
@@ -38,7 +36,8 @@ pub(super) struct RejectedRows {
 /// A file of refused rows that is complete.
 pub(super) struct Written {
     pub(super) path: PathBuf,
-    digest: Digest,
+    /// Its SHA-256, in hexadecimal.
+    pub(super) digest: String,
 }
 
 impl RejectedRows {
@@ -63,13 +62,19 @@ impl RejectedRows {
         self.write([&number.to_string(), reason], cells)
     }
 
-    /// Completes the file, which replaces the one that this run wrote `before`. `None` if there are no refused rows.
-    pub(super) fn finish(mut self, before: Option<&Written>) -> Result<Option<Written>> {
+    /// The SHA-256 of the file, to which no more rows are added.
+    pub(super) fn digest(&mut self) -> Result<String> {
+        let digest = self.writer.flush().and_then(|()| digest(&self.temporary));
+        digest.with_context(|| format!("cannot write {}", self.temporary.display()))
+    }
+
+    /// Completes the file, which replaces one that this load has written `before`, by its SHA-256. `None` if there are no refused
+    /// rows.
+    pub(super) fn finish(mut self, before: Option<&str>) -> Result<Option<Written>> {
+        let digest = self.digest()?;
         let context = || format!("cannot write {}", self.path.display());
-        self.writer.flush().with_context(context)?;
-        let digest = digest(&self.temporary).with_context(context)?;
-        let replaceable = [Some(&digest), before.map(|before| &before.digest)];
-        if self.path.exists() && !replaceable.contains(&Some(&self::digest(&self.path).with_context(context)?)) {
+        let replaceable = [Some(digest.as_str()), before];
+        if self.path.exists() && !replaceable.contains(&Some(&*self::digest(&self.path).with_context(context)?)) {
             let kept = unused_name(&self.path);
             fs::rename(&self.path, &kept).with_context(context)?;
             inform(&format!("{} of an earlier run is now {}", self.path.display(), kept.display()));
@@ -112,11 +117,19 @@ fn ignored(header: &[String]) -> Vec<usize> {
     first.map(|first| (first..first + COLUMNS.len()).collect()).unwrap_or_default()
 }
 
-/// The SHA-256 of a file.
-fn digest(path: &Path) -> io::Result<Digest> {
+/// The SHA-256 of a file, in hexadecimal.
+fn digest(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(&mut File::open(path)?, &mut hash)?;
-    Ok(hash.finalize().into())
+    Ok(hex::encode(hash.finalize()))
+}
+
+/// The first part and the number of the name of a file of refused rows: `leads` and 1 for `leads.rejected`.
+pub(super) fn round(stem: &OsStr) -> Option<(&str, u32)> {
+    let (first, round) = stem.to_str()?.rsplit_once(".rejected")?;
+    let round =
+        if round.is_empty() { 1 } else { round.strip_prefix('.')?.parse().ok().filter(|round| *round < u32::MAX)? };
+    Some((first, round))
 }
 
 /// `leads.rejected.1.csv` for `leads.rejected.csv`, or the next number that is not used.
@@ -208,20 +221,20 @@ mod tests {
     fn a_run_replaces_its_own_file_unless_it_was_edited() {
         let directory = TempDir::new("rejected-own");
         let path = directory.0.join("leads.rejected.csv");
-        let write = |rows: u64, before: Option<&Written>| {
+        let write = |rows: u64, before: Option<&str>| {
             let mut rejected = RejectedRows::create(&path, b',', &cells(&["Email"])).unwrap();
             for row in 1..=rows {
                 rejected.add(row, "reason", &cells(&["a"])).unwrap();
             }
-            rejected.finish(before).unwrap()
+            rejected.finish(before).unwrap().unwrap().digest
         };
         let count = || fs::read_dir(&directory.0).unwrap().count();
 
         let first = write(1, None);
-        let second = write(2, first.as_ref());
+        let second = write(2, Some(&first));
         assert_eq!(count(), 1);
         fs::write(&path, "edited").unwrap();
-        write(3, second.as_ref());
+        write(3, Some(&second));
         assert_eq!(count(), 2);
     }
 }

@@ -97,7 +97,8 @@ impl fmt::Display for Report {
         }
         if let Some(LinkedCampaign { campaign_id, linked }) = self.campaign {
             let (leads, contacts) = (HumanCount(linked.inserted_leads), HumanCount(linked.considered_contacts));
-            writeln!(f, "campaign {campaign_id}: {leads} new leads of {contacts} contacts")?;
+            let call = if linked.several_calls { " in the last of several calls" } else { "" };
+            writeln!(f, "campaign {campaign_id}: {leads} new leads{call} of {contacts} contacts")?;
         }
         if self.resumed && self.updated > 0 {
             writeln!(f, "Some rows may have been sent twice: what the first attempt created counts as updated.")?;

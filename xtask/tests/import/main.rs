@@ -12,7 +12,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use self::server::{CAMPAIGN, Kill, Moment, Server, locked};
+use self::server::{CAMPAIGN, Kill, KillPoint, Server, Signal, locked};
 
 const EXE: &str = env!("CARGO_BIN_EXE_xtask");
 
@@ -66,11 +66,22 @@ impl Run {
 }
 
 /// Runs the command on `leads.csv`. The process is killed if a kill is planned, at a request that it may not reach.
-async fn run(server: &Server, folder: &Folder, args: &[&str], kill: Option<(usize, Moment)>) -> Run {
+async fn run(server: &Server, folder: &Folder, args: &[&str], kill: Option<(usize, KillPoint)>) -> Run {
     run_with_key(server, &server.state.key, &folder.file("leads.csv"), args, kill).await
 }
 
-async fn run_with_key(server: &Server, key: &str, file: &Path, args: &[&str], kill: Option<(usize, Moment)>) -> Run {
+async fn run_with_key(server: &Server, key: &str, file: &Path, args: &[&str], kill: Option<(usize, KillPoint)>) -> Run {
+    run_with_signal(server, key, file, args, Signal::KILL, kill).await
+}
+
+async fn run_with_signal(
+    server: &Server,
+    key: &str,
+    file: &Path,
+    args: &[&str],
+    signal: Signal,
+    kill: Option<(usize, KillPoint)>,
+) -> Run {
     let outputs = ["stdout", "stderr"].map(|name| file.with_file_name(name));
     let [stdout, stderr] = outputs.each_ref().map(|path| File::create(path).unwrap());
     let mut child = Command::new(EXE)
@@ -86,7 +97,7 @@ async fn run_with_key(server: &Server, key: &str, file: &Path, args: &[&str], ki
         .spawn()
         .unwrap();
     let process = child.id();
-    server.state.kill_at(kill.map(|(requests_before, moment)| Kill { requests_before, moment, process }));
+    server.state.kill_at(kill.map(|(requests_before, point)| Kill { requests_before, point, signal, process }));
     let status = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
     server.state.kill_at(None);
     let [stdout, stderr] = outputs.map(|path| {
@@ -150,13 +161,15 @@ async fn a_load_that_is_killed_again_and_again_has_every_row_once() {
         folder.write("leads.csv", &leads.text);
 
         let finished = loop {
-            let moments = [Moment::BeforeExecution, Moment::AfterExecution, Moment::AfterResponse];
-            let kill = (rng.usize(..9), *rng.choice(&moments).unwrap());
+            let points = [KillPoint::BeforeExecution, KillPoint::AfterExecution, KillPoint::AfterResponse];
+            let kill = (rng.usize(..9), *rng.choice(&points).unwrap());
             let run = run(&server, &folder, &["--resume", "--chunk-rows", "5"], Some(kill)).await;
-            if run.status.code().is_some() {
-                break run;
+            match run.status.code() {
+                None => kills += 1,
+                // The check of the key is not repeated.
+                Some(1) => run.assert_error("cannot reach the API"),
+                Some(_) => break run,
             }
-            kills += 1;
         };
 
         let report = finished.report();
@@ -204,6 +217,7 @@ async fn a_file_is_loaded_and_linked_to_a_campaign_found_by_its_name() {
             "refused": 0, "rejected_file": null, "import_id": import.id, "resumed": false,
             "campaign": {
                 "campaign_id": CAMPAIGN, "considered_contacts": 2, "excluded_contacts": 0, "inserted_leads": 2,
+                "several_calls": false,
             },
         })
     );
@@ -241,12 +255,48 @@ async fn refused_rows_are_corrected_and_imported() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_run_replaces_the_refused_rows_of_the_killed_one_unless_they_are_corrected() {
+    let server = Server::start(0, 0.0).await;
+    let folder = Folder::new();
+    // The command refuses the first row, and the API those with which the contact would become too large.
+    let row = |email: &str, key: u32| {
+        let value = "x".repeat(60_000);
+        format!("{email},Jane Doe,in/janedoe,\"{{\"\"key_{key}\"\": \"\"{value}\"\"}}\"\n")
+    };
+    let rows: String = (1..=8).map(|key| row("jane.doe@example.com", key)).collect();
+    folder.write("leads.csv", &format!("Email,Name,LinkedIn,Metadata\n{}{rows}", row("jane", 0)));
+    let killed_at_the_end = || {
+        let journal = folder.read("leads.import.ndjson");
+        folder.write("leads.import.ndjson", journal.strip_suffix("\"finished\"\n").unwrap());
+    };
+    let loaded = run(&server, &folder, &[], None).await;
+    let rejected = folder.read("leads.rejected.csv");
+    assert_eq!(
+        (loaded.status.code(), rejected.contains("would grow the contact")),
+        (Some(3), true),
+        "{}",
+        loaded.stderr
+    );
+
+    killed_at_the_end();
+    let resumed = run(&server, &folder, &["--resume"], None).await;
+
+    assert_eq!((resumed.status.code(), folder.read("leads.rejected.csv")), (Some(3), rejected), "{}", resumed.stderr);
+    assert!(!folder.file("leads.rejected.1.csv").exists());
+
+    killed_at_the_end();
+    folder.write("leads.rejected.csv", "corrected");
+    run(&server, &folder, &["--resume"], None).await;
+    assert_eq!(folder.read("leads.rejected.1.csv"), "corrected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_sends_nothing() {
     let server = Server::start(0, 1.0).await;
     let folder = Folder::new();
     folder.write("leads.csv", &VALID.replace("Profile", "LinkedIn"));
 
-    let checked = run(&server, &folder, &["--dry-run"], Some((0, Moment::BeforeExecution))).await;
+    let checked = run(&server, &folder, &["--dry-run"], Some((0, KillPoint::BeforeExecution))).await;
 
     assert_eq!(checked.status.code(), Some(0), "{}", checked.stderr);
     assert_eq!(checked.report()["valid"], 2);
@@ -261,7 +311,7 @@ async fn a_journal_is_neither_ignored_nor_taken_for_another_load() {
     let text = VALID.replace("Profile", "LinkedIn");
     folder.write("leads.csv", &text);
     // The requests are: check the key, create the import, upload one row, upload the other.
-    let killed = run(&server, &folder, &["--chunk-rows", "1"], Some((2, Moment::BeforeExecution))).await;
+    let killed = run(&server, &folder, &["--chunk-rows", "1"], Some((2, KillPoint::BeforeExecution))).await;
     assert_eq!(killed.status.code(), None);
 
     let again = run(&server, &folder, &[], None).await;
@@ -281,6 +331,52 @@ async fn a_journal_is_neither_ignored_nor_taken_for_another_load() {
     let finished = run(&server, &folder, &["--resume"], None).await;
     assert_eq!((finished.status.code(), finished.report()), (Some(0), resumed.report()));
     assert_eq!(server.state.contacts().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_is_not_resumed_in_another_organization() {
+    let server = Server::start(0, 0.0).await;
+    let folder = Folder::new();
+    folder.write("leads.csv", &VALID.replace("Profile", "LinkedIn"));
+    let killed = run(&server, &folder, &["--chunk-rows", "1"], Some((2, KillPoint::BeforeExecution))).await;
+    assert_eq!(killed.status.code(), None);
+
+    let file = folder.file("leads.csv");
+    let other = run_with_key(&server, &server.state.other_key, &file, &["--resume"], None).await;
+
+    other.assert_error("the organization of this API key has no import");
+    other.assert_error("leads.import.ndjson to load from the start");
+    assert_eq!(server.state.contacts_of(&server.state.app.other).await, []);
+    let resumed = run(&server, &folder, &["--resume"], None).await;
+    assert_eq!(resumed.status.code(), Some(0), "{}", resumed.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_stops_a_load_which_can_be_resumed() {
+    let server = Server::start(0, 0.0).await;
+    let folder = Folder::new();
+    folder.write("leads.csv", &format!("{VALID}jane,Jane,Roe,in/janeroe\n").replace("Profile", "LinkedIn"));
+    let file = folder.file("leads.csv");
+    for (signal, requests_before) in [(Signal::TERM, 1), (Signal::INT, 2)] {
+        let at = Some((requests_before, KillPoint::BeforeExecution));
+        let args = ["--resume", "--chunk-rows", "1"];
+        let stopped = run_with_signal(&server, &server.state.key, &file, &args, signal, at).await;
+        if requests_before > 0 {
+            stopped
+                .assert_error("of 2 rows are loaded; repeat the command with --resume to go on: stopped by a signal");
+        }
+        assert!(!folder.file("leads.rejected.csv.tmp").exists());
+    }
+
+    let resumed = run(&server, &folder, &["--resume"], None).await;
+
+    assert_eq!(resumed.status.code(), Some(3), "{}", resumed.stderr);
+    assert_eq!((server.state.contacts().await.len(), rejected_lines(&folder)), (2, 2));
+}
+
+/// The number of lines in the file of refused rows.
+fn rejected_lines(folder: &Folder) -> usize {
+    folder.read("leads.rejected.csv").lines().count()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,27 +12,29 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use rustix::process::{Pid, Signal, kill_process};
+pub(crate) use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 use serde_json::{Value, json};
 use shared::domain::{Contact, ContactFilter, Id, Import, ImportFilter, ImportId};
-use shared::testing::TestApp;
+use shared::testing::{Tenant, TestApp};
 use shared::wire::Upload;
 use tokio::net::TcpListener;
 
 /// When the client is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub(crate) enum KillPoint {
     BeforeExecution,
     AfterExecution,
     /// While the response is on its way.
     AfterResponse,
 }
 
-/// The client's process, which is killed at one of its next requests.
+/// The client's process, which gets a signal at one of its next requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kill {
     pub(crate) requests_before: usize,
-    pub(crate) moment: Moment,
+    pub(crate) point: KillPoint,
+    pub(crate) signal: Signal,
     pub(crate) process: u32,
 }
 
@@ -45,9 +47,11 @@ pub(crate) struct Server {
 pub(crate) struct State {
     pub(crate) app: TestApp,
     pub(crate) key: String,
+    /// The key of another organization.
+    pub(crate) other_key: String,
     /// The responses of `POST /imports/`, by their idempotency keys.
     created: Mutex<HashMap<String, String>>,
-    /// The bodies of `PUT /imports/{import_id}`.
+    /// The bodies of `PUT /imports/{import_id}` that complete an import.
     pub(crate) completed: Mutex<Vec<Value>>,
     faults: Mutex<Faults>,
 }
@@ -61,7 +65,7 @@ struct Faults {
 }
 
 /// What happens to a request.
-enum Fate {
+enum FaultAction {
     Served,
     /// The status, and whether the request is executed.
     Refused(u16, bool),
@@ -88,6 +92,7 @@ impl Server {
         let app = TestApp::new().await;
         let state = Arc::new(State {
             key: app.org.admin_key.in_clear().to_owned(),
+            other_key: app.other.admin_key.in_clear().to_owned(),
             app,
             created: Mutex::default(),
             completed: Mutex::default(),
@@ -115,7 +120,12 @@ impl State {
 
     /// Every contact of the organization.
     pub(crate) async fn contacts(&self) -> Vec<Contact> {
-        let contacts = self.app.ctx().contacts(&self.app.principal(&self.app.org).await);
+        self.contacts_of(&self.app.org).await
+    }
+
+    /// Every contact of an organization.
+    pub(crate) async fn contacts_of(&self, org: &Tenant) -> Vec<Contact> {
+        let contacts = self.app.ctx().contacts(&self.app.principal(org).await);
         contacts.list(&ContactFilter::default(), None, None).await.unwrap().rows
     }
 
@@ -130,43 +140,44 @@ impl State {
         counted
     }
 
-    fn fate(&self) -> Fate {
+    fn next_action(&self) -> FaultAction {
         let mut faults = locked(&self.faults);
         if let Some(kill) = &mut faults.kill {
             if kill.requests_before == 0 {
                 let kill = *kill;
                 faults.kill = None;
-                return Fate::Killed(kill);
+                return FaultAction::Killed(kill);
             }
             kill.requests_before -= 1;
         }
         if faults.rng.f64() >= faults.rate {
-            return Fate::Served;
+            return FaultAction::Served;
         }
         let is_executed = faults.rng.bool();
         match faults.rng.u8(..10) {
-            0 => Fate::Dropped(is_executed),
-            1..5 => Fate::Refused(503, is_executed),
-            _ => Fate::Refused(429, false),
+            0 => FaultAction::Dropped(is_executed),
+            1..5 => FaultAction::Refused(503, is_executed),
+            _ => FaultAction::Refused(429, false),
         }
     }
 
     /// Carries out a request.
     async fn respond(&self, request: &Parts, body: &[u8]) -> (u16, Value) {
-        if request.key != self.key {
+        let org = if request.key == self.key {
+            &self.app.org
+        } else if request.key == self.other_key {
+            &self.app.other
+        } else {
             return (401, json!({"detail": "Invalid or missing authentication credentials"}));
-        }
+        };
         let segments: Vec<_> = request.path.split('/').filter(|segment| !segment.is_empty()).collect();
         match (request.method.as_str(), &segments[..]) {
             ("GET", ["imports"]) => (200, json!([])),
             // It is created when it is linked.
             ("GET", ["campaigns"]) => (200, json!([{"id": CAMPAIGN, "name": "Q1-2024"}])),
             ("POST", ["imports"]) => (201, self.create_import(&request.idempotency_key, body).await),
-            ("PUT", ["imports", id]) => {
-                locked(&self.completed).push(serde_json::from_slice(body).unwrap());
-                (200, json!({"id": id}))
-            }
-            ("POST", ["contacts", "bulk"]) => self.upload(&request.import, body).await,
+            ("PUT", ["imports", id]) => self.update_import(org, id, body).await,
+            ("POST", ["contacts", "bulk"]) => self.upload(org, &request.import, body).await,
             ("POST", ["campaign-imports", campaign, "imports"]) => (201, self.link(campaign, body).await),
             _ => (404, json!({"detail": "Not found"})),
         }
@@ -182,8 +193,20 @@ impl State {
         json!({"id": import.id})
     }
 
-    async fn upload(&self, import: &str, body: &[u8]) -> (u16, Value) {
-        let contacts = self.app.ctx().contacts(&self.app.principal(&self.app.org).await);
+    async fn update_import(&self, org: &Tenant, id: &str, body: &[u8]) -> (u16, Value) {
+        let imports = self.app.ctx().imports(&self.app.principal(org).await);
+        if imports.get(ImportId::parse(id).unwrap()).await.is_err() {
+            return (404, json!({"detail": "Import not found"}));
+        }
+        let body: Value = serde_json::from_slice(body).unwrap();
+        if body["status"] == "completed" {
+            locked(&self.completed).push(body);
+        }
+        (200, json!({"id": id}))
+    }
+
+    async fn upload(&self, org: &Tenant, import: &str, body: &[u8]) -> (u16, Value) {
+        let contacts = self.app.ctx().contacts(&self.app.principal(org).await);
         let import = contacts.known_import(ImportId::parse(import).ok()).await.unwrap();
         let upload = Upload::from_json(body).unwrap();
         let plan = contacts.plan(&upload.valid, import).await.unwrap();
@@ -227,27 +250,27 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Response
     };
     // A client that was killed has not sent all of it.
     let body = request.into_body().collect().await.map_err(|_| Dropped)?.to_bytes();
-    let fate = state.fate();
-    if let Fate::Killed(kill @ Kill { moment: Moment::BeforeExecution, .. }) = fate {
+    let action = state.next_action();
+    if let FaultAction::Killed(kill @ Kill { point: KillPoint::BeforeExecution, .. }) = action {
         return kill_client(kill);
     }
-    let is_executed = !matches!(fate, Fate::Refused(_, false) | Fate::Dropped(false));
+    let is_executed = !matches!(action, FaultAction::Refused(_, false) | FaultAction::Dropped(false));
     let (status, body) = if is_executed { state.respond(&parts, &body).await } else { (0, Value::Null) };
-    match fate {
-        Fate::Served => Ok(response(status, &body)),
-        Fate::Refused(status, _) => Ok(response(status, &json!({"detail": "try again"}))),
-        Fate::Dropped(_) => Err(Dropped),
-        Fate::Killed(kill @ Kill { moment: Moment::AfterResponse, .. }) => {
+    match action {
+        FaultAction::Served => Ok(response(status, &body)),
+        FaultAction::Refused(status, _) => Ok(response(status, &json!({"detail": "try again"}))),
+        FaultAction::Dropped(_) => Err(Dropped),
+        FaultAction::Killed(kill @ Kill { point: KillPoint::AfterResponse, .. }) => {
             tokio::spawn(async move { kill_client(kill) });
             Ok(response(status, &body))
         }
-        Fate::Killed(kill) => kill_client(kill),
+        FaultAction::Killed(kill) => kill_client(kill),
     }
 }
 
 fn kill_client(kill: Kill) -> Result<Response<Full<Bytes>>, Dropped> {
     let process = Pid::from_raw(kill.process.try_into().unwrap()).unwrap();
-    kill_process(process, Signal::KILL).unwrap();
+    kill_process(process, kill.signal).unwrap();
     Err(Dropped)
 }
 
