@@ -210,7 +210,7 @@ impl Api {
             let response = self.call(&Call::new("GET", path))?;
             let page: Vec<Campaign> = self.read(&response, 200)?;
             found.extend(page.into_iter().filter(|campaign| campaign.name == id_or_name).map(|campaign| campaign.id));
-            next = response.link.as_deref().and_then(|link| self.next_path(link));
+            next = response.link.as_deref().map_or(Ok(None), |link| self.next_path(link))?;
         }
         match found[..] {
             [id] => Ok(id.into()),
@@ -376,11 +376,28 @@ impl Api {
         }
     }
 
-    /// The path of the next page. `Link` has the path from the host on, which may begin with that of the base URL.
-    fn next_path(&self, link: &str) -> Option<String> {
-        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-        let base_path = self.base.parse::<Uri>().ok()?.path().trim_end_matches('/').to_owned();
-        if parameters.contains("rel=\"next\"") { target.strip_prefix(&base_path).map(str::to_owned) } else { None }
+    /// The path of the next page. `Link` has the path from the host on, which begins with that of the base URL.
+    ///
+    /// # Errors
+    /// The page is not below the base URL: the key would be sent to another server.
+    fn next_path(&self, link: &str) -> Result<Option<String>> {
+        let Some((target, parameters)) = link.trim().strip_prefix('<').and_then(|link| link.split_once('>')) else {
+            return Ok(None);
+        };
+        if !parameters.contains("rel=\"next\"") {
+            return Ok(None);
+        }
+        let base: Uri = self.base.parse()?;
+        let path = target.strip_prefix(base.path().trim_end_matches('/')).unwrap_or_default();
+        let next: Option<Uri> = format!("{}{path}", self.base).parse().ok();
+        ensure!(
+            path.starts_with('/')
+                && !path.starts_with("//")
+                && next.is_some_and(|next| next.scheme() == base.scheme() && next.authority() == base.authority()),
+            "the API at {} names a next page that is not below its URL: pass the id of the campaign instead of its name",
+            self.base
+        );
+        Ok(Some(path.to_owned()))
     }
 }
 
@@ -760,5 +777,29 @@ mod tests {
         let pauses = |random| [1, 2, 3, 6, 11].map(|attempts| backoff(attempts, random).as_millis());
         assert_eq!(pauses(0.0), [1_000, 2_000, 4_000, 30_000, 30_000]);
         assert_eq!(pauses(1.0), [500, 1_000, 2_000, 15_000, 15_000]);
+    }
+
+    /// What finding a campaign ends with, when the first page names this target as the next one.
+    fn next_page(target: &str) -> String {
+        let header: &'static str = format!("link: <{target}>; rel=\"next\"\r\n").leak();
+        let served = Served::new(&[(200, header, "[]")]);
+        let error = served.api.find_campaign("Q1").unwrap_err().to_string();
+        assert_eq!(served.received().len(), 1);
+        error
+    }
+
+    #[test]
+    fn the_key_is_sent_to_no_other_authority_that_a_next_page_names() {
+        for target in [
+            "/base@127.0.0.1:1/steal",
+            "/base.example.com/",
+            "/base//example.com/",
+            "//example.com/",
+            "/other/?cursor=c",
+        ] {
+            let error = next_page(target);
+            assert!(error.contains("names a next page that is not below its URL"), "{target}: {error}");
+            assert!(!error.contains("example.com"), "{error}");
+        }
     }
 }
