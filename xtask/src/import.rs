@@ -188,7 +188,7 @@ fn open_journal(options: &Options, paths: &Paths) -> Result<Option<Journal>> {
     if journal.is_finished {
         bail!("{file} is loaded already{import}: to load it once more, remove {shown}");
     }
-    let (sent, rows) = (HumanCount(journal.sent()), HumanCount(journal.load.rows - journal.load.invalid));
+    let (sent, rows) = (HumanCount(journal.sent()), HumanCount(journal.load.rows.saturating_sub(journal.load.invalid)));
     bail!(
         "an earlier run has loaded {sent} of {rows} rows of {file}{import}: pass --resume to go on, or remove {shown} to \
          load from the start"

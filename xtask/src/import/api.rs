@@ -284,9 +284,9 @@ impl Api {
                 row.checked_sub(1).and_then(|index| rows.get(index)).context("a row that was not sent")?;
             refused.insert(*number, detail.trim_start_matches("Validation error: ").to_owned());
         }
+        let counted = report.created.checked_add(report.updated).and_then(|sum| sum.checked_add(report.skipped_count));
         ensure!(
-            report.created + report.updated + report.skipped_count == rows.len() as u64
-                && report.skipped_count == refused.len() as u64,
+            counted == Some(rows.len() as u64) && report.skipped_count == refused.len() as u64,
             Permanent(format!(
                 "the API has reported {} created, {} updated and {} skipped rows of {}: this is an error of the API",
                 report.created,
@@ -423,7 +423,7 @@ impl Chunk {
     /// This chunk and the one that follows it.
     fn joined(mut self, next: Self) -> Self {
         self.refused.extend(next.refused);
-        let (created, updated) = (self.created + next.created, self.updated + next.updated);
+        let (created, updated) = (self.created.saturating_add(next.created), self.updated.saturating_add(next.updated));
         Self { last: next.last, created, updated, ..self }
     }
 }
@@ -464,7 +464,7 @@ fn describe(error: &Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;
     use std::sync::Mutex;
@@ -485,14 +485,14 @@ mod tests {
 
     /// A client, the pauses that it makes, and a server that sends these responses; it drops the connection instead of an empty
     /// one.
-    struct Served {
-        api: Api,
+    pub(in super::super) struct Served {
+        pub(in super::super) api: Api,
         pauses: Arc<Mutex<Vec<Duration>>>,
         server: JoinHandle<Vec<Received>>,
     }
 
     impl Served {
-        fn new(responses: &[(u16, &'static str, &str)]) -> Self {
+        pub(in super::super) fn new(responses: &[(u16, &'static str, &str)]) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let url = format!("http://{}/base/", listener.local_addr().unwrap());
             let responses: Vec<_> =
@@ -800,6 +800,16 @@ mod tests {
             let error = next_page(target);
             assert!(error.contains("names a next page that is not below its URL"), "{target}: {error}");
             assert!(!error.contains("example.com"), "{error}");
+        }
+    }
+
+    #[test]
+    fn counts_that_overflow_are_an_error() {
+        for counts in [(u64::MAX, 1), (u64::MAX, 2), (u64::MAX - 1, 1)] {
+            let served = Served::new(&[(201, "", &report(counts.0, counts.1, ""))]);
+            let error = upload(&served, 1).unwrap_err().to_string();
+            assert!(error.ends_with("rows of 1: this is an error of the API"), "{error}");
+            served.received();
         }
     }
 }

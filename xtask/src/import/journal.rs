@@ -206,9 +206,9 @@ impl Journal {
             Entry::Begun { .. } => {}
             Entry::Import(id) => self.import = Some(id),
             Entry::Chunk(chunk) => {
-                self.sent += chunk.rows();
+                self.sent = self.sent.saturating_add(chunk.rows());
                 let replaced = self.chunks.insert(chunk.first, chunk);
-                self.sent -= replaced.as_ref().map_or(0, Chunk::rows);
+                self.sent = self.sent.saturating_sub(replaced.as_ref().map_or(0, Chunk::rows));
             }
             Entry::Linked(linked) => self.linked = Some(linked),
             Entry::Rejected(digest) => self.rejected = Some(digest),
@@ -219,7 +219,7 @@ impl Journal {
 
 impl Chunk {
     fn rows(&self) -> u64 {
-        self.created + self.updated + self.refused.len() as u64
+        self.created.saturating_add(self.updated).saturating_add(self.refused.len() as u64)
     }
 }
 
@@ -421,5 +421,15 @@ pub(super) mod tests {
             let error = load().ensure_same(&other, journal).unwrap_err().to_string();
             assert!(error.contains(what), "{error}");
         }
+    }
+
+    #[test]
+    fn counts_that_overflow_are_the_most_that_there_can_be() {
+        let directory = TempDir::new("journal-overflow");
+        let mut journal = Journal::begin(&directory.0.join("leads.import.ndjson"), load()).unwrap();
+        for (first, created) in [(1, u64::MAX), (2, 1), (1, u64::MAX)] {
+            journal.note_chunk(Chunk { created, ..chunk(first, first) }).unwrap();
+        }
+        assert!(crate::import::report::Report::of(&journal, PathBuf::new(), None, false).is_err());
     }
 }

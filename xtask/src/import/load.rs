@@ -12,6 +12,7 @@
 
 use std::collections::HashSet;
 use std::io::BufRead;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -131,7 +132,9 @@ fn work(api: &Api, import: ImportId, key: &str, batches: &Mutex<Receiver<Batch>>
         let batch = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(batch) = batch else { return };
         let first = batch.rows.first().map_or(0, |(number, _)| *number);
-        let uploaded = api.upload(import, key, &batch.rows);
+        // A thread that ended without an outcome would let the coordinator wait for ever.
+        let uploaded = panic::catch_unwind(AssertUnwindSafe(|| api.upload(import, key, &batch.rows)))
+            .unwrap_or_else(|_| Err(anyhow!("a thread that sends rows has panicked: this is an error of the command")));
         let has_failed = uploaded.is_err();
         let is_noted = results.send((first, uploaded)).is_ok();
         // After the error is sent, so that it comes before those of the threads that this stops.
@@ -201,6 +204,7 @@ mod tests {
 
     use super::*;
     use crate::files::TempDir;
+    use crate::import::api::tests::Served;
     use crate::import::journal::tests::load;
     use crate::import::mapping::Mapping;
     use crate::import::records::Records;
@@ -263,5 +267,27 @@ mod tests {
             lens.push(batch.rows.len());
         }
         assert_eq!(lens, [3, 3, 1]);
+    }
+
+    #[test]
+    fn a_thread_that_panics_ends_the_load_with_an_error() {
+        let directory = TempDir::new("panic");
+        let mut served = Served::new(&[(503, "retry-after: 1\r\n", "")]);
+        served.api.tell = Box::new(|_| panic!("a defect"));
+        let mapping = Mapping::of(&HEADER.map(str::to_owned), &[]).unwrap();
+        let text = "jane@example.com;Jane;in/jane;\n";
+        let rows = Rows::new(Records::new(text.as_bytes(), b';'), &mapping, &HEADER.map(str::to_owned));
+        let progress = Progress::new("loading", "rows", 0, 1).unwrap();
+        let mut journal = journal(&directory, &[]);
+
+        let sent = send_rows(
+            &served.api,
+            &mut journal,
+            ImportId::from(uuid::Uuid::from_u128(1)),
+            Batches::new(rows, 1),
+            &progress,
+        );
+
+        assert!(sent.unwrap_err().to_string().contains("a thread that sends rows has panicked"));
     }
 }

@@ -55,15 +55,16 @@ impl Report {
     /// The counts are not those of the rows of the file.
     pub(super) fn of(journal: &Journal, file: PathBuf, rejected_file: Option<PathBuf>, resumed: bool) -> Result<Self> {
         let chunks = journal.chunks.values();
-        let (mut created, mut updated, mut refused) = (0, 0, journal.load.invalid);
+        let (mut created, mut updated, mut refused) = (0_u64, 0_u64, journal.load.invalid);
         for chunk in chunks {
-            created += chunk.created;
-            updated += chunk.updated;
-            refused += chunk.refused.len() as u64;
+            // A journal that is damaged can have any counts.
+            created = created.saturating_add(chunk.created);
+            updated = updated.saturating_add(chunk.updated);
+            refused = refused.saturating_add(chunk.refused.len() as u64);
         }
         let rows = journal.load.rows;
         ensure!(
-            created + updated + refused == rows,
+            created.saturating_add(updated).saturating_add(refused) == rows,
             "{created} created, {updated} updated and {refused} refused rows are not the {rows} rows of the file: this is \
              an error of the command"
         );
