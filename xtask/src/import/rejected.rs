@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use csv::{Writer, WriterBuilder};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::operator::inform;
 use crate::spreadsheet::protected;
@@ -43,8 +44,9 @@ pub(super) struct Written {
 impl RejectedRows {
     /// Begins the file with the refused rows of a file with this header.
     pub(super) fn create(path: &Path, delimiter: u8, header: &[String]) -> Result<Self> {
-        let temporary = path.with_extension("csv.tmp");
-        let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).clone();
+        // A file of its own, and never one that is there: another run may write at the same time.
+        let temporary = path.with_extension(format!("{}.tmp", Uuid::new_v4()));
+        let options = OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
         let begun = options.open(&temporary).map(BufWriter::new).and_then(|mut file| {
             file.write_all(BOM)?;
             Ok(file)
@@ -236,5 +238,25 @@ mod tests {
         fs::write(&path, "edited").unwrap();
         write(3, Some(&second));
         assert_eq!(count(), 2);
+    }
+
+    #[test]
+    fn two_runs_at_once_write_a_whole_file_each_and_no_file_of_the_user() {
+        let directory = TempDir::new("rejected-twice");
+        let path = directory.0.join("leads.rejected.csv");
+        let precious = directory.0.join("precious");
+        fs::write(&precious, "kept").unwrap();
+        std::os::unix::fs::symlink(&precious, path.with_extension("csv.tmp")).unwrap();
+        let begin = || RejectedRows::create(&path, b',', &cells(&["Email"])).unwrap();
+
+        let (mut first, mut second) = (begin(), begin());
+        first.add(1, "reason", &cells(&["a"])).unwrap();
+        second.add(2, "reason", &cells(&["b"])).unwrap();
+        first.finish(None).unwrap();
+        assert_eq!(read(&path), "\u{FEFF}row,reason,Email\n1,reason,a\n");
+        second.finish(None).unwrap();
+
+        assert_eq!(read(&path), "\u{FEFF}row,reason,Email\n2,reason,b\n");
+        assert_eq!(read(&precious), "kept");
     }
 }

@@ -1,9 +1,10 @@
 //! A file as it is on the disk: its identity, its encoding, its delimiter.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::str;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
@@ -32,6 +33,8 @@ pub(super) struct Source {
     /// At least the number of records.
     pub(super) lines: u64,
     pub(super) encoding: &'static Encoding,
+    /// Keeps out another import of the file, which would write the same files beside it.
+    _lock: Arc<File>,
 }
 
 /// The header of a file, and how it is read.
@@ -77,6 +80,7 @@ impl Source {
             "{} is not a regular file: it is read several times, so store it first",
             path.display()
         );
+        lock(&file, path)?;
         let mut scan = Scan::default();
         let mut block = vec![0; BLOCK];
         loop {
@@ -100,7 +104,7 @@ impl Source {
         ensure!(scan.bytes > 0, "{} is empty: choose another file", path.display());
         let Scan { bytes, hash, line_feeds, .. } = scan;
         let sha256 = hex::encode(hash.finalize());
-        Ok(Self { path: path.to_owned(), bytes, sha256, lines: line_feeds + 1, encoding })
+        Ok(Self { path: path.to_owned(), bytes, sha256, lines: line_feeds + 1, encoding, _lock: Arc::new(file) })
     }
 
     /// Finds the delimiter and maps the columns.
@@ -264,6 +268,14 @@ fn invalid_line(path: &Path, encoding: &'static Encoding) -> io::Result<Option<u
     }
 }
 
+/// Locks a file that is only read. A file system without locks for such a file is no reason not to import it.
+fn lock(file: &File, path: &Path) -> Result<()> {
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        bail!("{} is in use: another import of the file is running", path.display());
+    }
+    Ok(())
+}
+
 /// The number of line feeds.
 fn line_feeds(bytes: &[u8]) -> u64 {
     bytes.split(|byte| *byte == b'\n').skip(1).count() as u64
@@ -425,5 +437,17 @@ mod tests {
             let found = Source::open(&file, None).unwrap().header(&choices).unwrap();
             assert_eq!(found.delimiter, delimiter, "{header}");
         }
+    }
+
+    #[test]
+    fn a_file_is_imported_once_at_a_time() {
+        let directory = TempDir::new("source-lock");
+        let file = directory.0.join("leads.csv");
+        fs::write(&file, TEXT).unwrap();
+        let first = Source::open(&file, None).unwrap();
+        let error = Source::open(&file, None).unwrap_err().to_string();
+        assert!(error.ends_with("is in use: another import of the file is running"), "{error}");
+        drop(first);
+        Source::open(&file, None).unwrap();
     }
 }
