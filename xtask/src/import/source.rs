@@ -45,6 +45,30 @@ pub(super) struct Header {
     pub(super) mapping: Mapping,
 }
 
+/// A file that is read once more. Its end is an error if the content is not the one of the first time: rows would be loaded
+/// that were not checked.
+struct Verified {
+    file: File,
+    hash: Sha256,
+    path: PathBuf,
+    /// The SHA-256 of the first time, in hexadecimal.
+    sha256: String,
+}
+
+impl Read for Verified {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.hash.update(&buffer[..read]);
+        if read == 0 && !buffer.is_empty() && hex::encode(self.hash.clone().finalize()) != self.sha256 {
+            let file = self.path.display();
+            return Err(io::Error::other(format!(
+                "{file} has changed while it was loaded: restore it, or load the new file from the start"
+            )));
+        }
+        Ok(read)
+    }
+}
+
 /// What one pass over the bytes of a file finds.
 #[derive(Default)]
 struct Scan {
@@ -163,6 +187,7 @@ impl Source {
 
     fn records(&self, delimiter: u8) -> Result<Records<impl BufRead + use<>>> {
         let file = File::open(&self.path).with_context(|| format!("cannot read {}", self.shown()))?;
+        let file = Verified { file, hash: Sha256::new(), path: self.path.clone(), sha256: self.sha256.clone() };
         let decoder = DecodeReaderBytesBuilder::new().encoding(Some(self.encoding)).strip_bom(true).build(file);
         let mut reader = BufReader::with_capacity(BLOCK, decoder);
         // A file that was joined from several files can begin with more than one byte order mark.
@@ -449,5 +474,30 @@ mod tests {
         assert!(error.ends_with("is in use: another import of the file is running"), "{error}");
         drop(first);
         Source::open(&file, None).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_changes_is_an_error_at_its_end() {
+        let directory = TempDir::new("source-changed");
+        let file = directory.0.join("leads.csv");
+        fs::write(&file, TEXT).unwrap();
+        let source = Source::open(&file, None).unwrap();
+        for (text, is_same) in
+            [(TEXT.to_owned(), true), (TEXT.replace("Doe", "Roe"), false), (format!("{TEXT}x;y;z\n"), false)]
+        {
+            fs::write(&file, text).unwrap();
+            let mut rows = source.rows(b';').unwrap();
+            let read = loop {
+                match rows.next_record() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(format!("{error:#}")),
+                }
+            };
+            assert_eq!(read.is_ok(), is_same);
+            if let Err(error) = read {
+                assert!(error.contains("leads.csv has changed while it was loaded: restore it"), "{error}");
+            }
+        }
     }
 }
