@@ -282,7 +282,7 @@ impl Api {
         for Skipped { row, detail } in report.skipped {
             let (number, _) =
                 row.checked_sub(1).and_then(|index| rows.get(index)).context("a row that was not sent")?;
-            refused.insert(*number, detail.trim_start_matches("Validation error: ").to_owned());
+            refused.insert(*number, one_line(detail.trim_start_matches("Validation error: ")));
         }
         let counted = report.created.checked_add(report.updated).and_then(|sum| sum.checked_add(report.skipped_count));
         ensure!(
@@ -410,7 +410,7 @@ impl Response {
             detail: String,
         }
         let detail = serde_json::from_str(&self.body).map_or_else(|_| self.body.clone(), |Detail { detail }| detail);
-        detail.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_SHOWN).collect()
+        one_line(&detail)
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -456,6 +456,11 @@ fn verdict(sent: Result<Response, Error>) -> Verdict {
 fn backoff(attempts: u32, random: f64) -> Duration {
     let longest = Duration::from_secs(1).saturating_mul(1 << (attempts - 1).min(10)).min(MAX_BACKOFF);
     longest.mul_f64(1.0 - random / 2.0)
+}
+
+/// The beginning of a text of the API in one line, without control characters.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_SHOWN).collect()
 }
 
 /// An error of the connection, in one line.
@@ -811,5 +816,15 @@ pub(super) mod tests {
             assert!(error.ends_with("rows of 1: this is an error of the API"), "{error}");
             served.received();
         }
+    }
+
+    #[test]
+    fn a_reason_is_one_line_of_limited_length_without_control_characters() {
+        let detail = format!("a\\u001b[31m\\n{}", "x".repeat(MAX_SHOWN));
+        let served = Served::new(&[(201, "", &report(0, 0, &format!(r#"{{"row":1,"detail":"{detail}"}}"#)))]);
+        let reason = upload(&served, 1).unwrap().refused.remove(&10).unwrap();
+        assert!(reason.starts_with("a [31m x"), "{reason:?}");
+        assert_eq!(reason.chars().count(), MAX_SHOWN);
+        served.received();
     }
 }

@@ -61,7 +61,7 @@ impl RejectedRows {
     /// Adds a row.
     pub(super) fn add(&mut self, number: u64, reason: &str, cells: &[String]) -> Result<()> {
         self.count += 1;
-        self.write([&number.to_string(), reason], cells)
+        self.write([&number.to_string(), &protected(reason)], cells)
     }
 
     /// The SHA-256 of the file, to which no more rows are added.
@@ -258,5 +258,15 @@ mod tests {
 
         assert_eq!(read(&path), "\u{FEFF}row,reason,Email\n2,reason,b\n");
         assert_eq!(read(&precious), "kept");
+    }
+
+    #[test]
+    fn a_reason_is_no_formula() {
+        let directory = TempDir::new("rejected-reason");
+        let path = directory.0.join("leads.rejected.csv");
+        let mut rejected = RejectedRows::create(&path, b',', &cells(&["Email"])).unwrap();
+        rejected.add(1, "=cmd|' /C calc'!A0", &cells(&["a"])).unwrap();
+        rejected.finish(None).unwrap();
+        assert_eq!(read(&path), "\u{FEFF}row,reason,Email\n1,'=cmd|' /C calc'!A0,a\n");
     }
 }
