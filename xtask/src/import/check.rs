@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use encoding_rs::Encoding;
 use indicatif::HumanCount;
 
-use super::mapping::Choice;
+use super::mapping::{Choice, short};
 use super::progress::Progress;
 use super::rejected::{RejectedRows, Written};
 use super::report::counted_rows;
@@ -17,8 +17,6 @@ use crate::operator::{TextTable, inform};
 
 /// The rows that the preview shows.
 const PREVIEW_ROWS: usize = 3;
-/// The most characters of a cell in the preview.
-const MAX_CELL: usize = 24;
 /// The most refused rows that are named on the terminal. The file of refused rows has all.
 const MAX_TOLD: u64 = 20;
 /// The rows after which the progress is told.
@@ -117,11 +115,4 @@ impl Input {
         }
         Ok(table.to_string())
     }
-}
-
-/// The beginning of a cell in one line, without characters that a terminal would obey.
-fn short(cell: &str) -> String {
-    let mut chars = cell.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
-    let beginning: String = chars.by_ref().take(MAX_CELL).collect();
-    if chars.next().is_some() { format!("{beginning}…") } else { beginning }
 }

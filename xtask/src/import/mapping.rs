@@ -17,6 +17,11 @@ pub(super) const FULL_NAME: &str = "full_name";
 /// The fields that the API does not have: they are joined into [`FULL_NAME`].
 const NAME_PARTS: [&str; 2] = ["first_name", "last_name"];
 
+/// The most characters of a cell or a header that are shown.
+const MAX_SHOWN: usize = 24;
+/// The most columns that an error names.
+const MAX_LISTED: usize = 20;
+
 /// The fields and their aliases, the fields of the API in its order.
 static CATALOG: LazyLock<Vec<Entry>> = LazyLock::new(read_catalog);
 
@@ -174,10 +179,7 @@ impl Choice {
         }
         match found[..] {
             [column] => Ok(column),
-            [] => {
-                let names: Vec<_> = headers.iter().map(|header| format!("\"{}\"", header.trim())).collect();
-                bail!("the file has no column \"{}\"; it has {}", self.column, names.join(", "))
-            }
+            [] => bail!("the file has no column \"{}\"; it has {}", self.column, listed(headers)),
             _ => bail!("the file has several columns \"{}\": give them different names", self.column),
         }
     }
@@ -233,6 +235,24 @@ impl Automatic {
     fn may_be(&self, column: usize, field: &str) -> bool {
         aliases_of(field).contains(&self.headers[column])
     }
+}
+
+/// The names of the columns, for an error.
+pub(super) fn listed(headers: &[String]) -> String {
+    let names = headers.iter().take(MAX_LISTED).map(|header| format!("\"{}\"", short(header)));
+    let names = names.collect::<Vec<_>>().join(", ");
+    match headers.len().saturating_sub(MAX_LISTED) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
+}
+
+/// The beginning of a cell in one line, without characters that a terminal would obey.
+pub(super) fn short(cell: &str) -> String {
+    let text: String = cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut chars = text.trim().chars();
+    let beginning: String = chars.by_ref().take(MAX_SHOWN).collect();
+    if chars.next().is_some() { format!("{beginning}…") } else { beginning }
 }
 
 fn aliases_of(field: &str) -> &'static [String] {
@@ -321,6 +341,10 @@ mod tests {
             let choices: Vec<Choice> = given.iter().map(|choice| choice.parse().unwrap()).collect();
             assert_eq!(Mapping::of(&file, &choices).unwrap_err().to_string(), error);
         }
+        let hostile: Vec<_> = (0..30).map(|number| format!("{number}\u{1b}[31m{}", "x".repeat(100))).collect();
+        let error = Mapping::of(&hostile, &choices(["Fax=email"])).unwrap_err().to_string();
+        assert!(!error.contains(char::is_control) && error.len() < 1_000, "{error}");
+        assert!(error.ends_with(" and 10 more"), "{error}");
         let twice = Mapping::of(&headers(["A", "B"]), &choices(["A=email", "B=email"]));
         assert_eq!(twice.unwrap_err().to_string(), "--map names the field email twice");
         assert_eq!("Email".parse::<Choice>().unwrap_err().to_string(), "write COLUMN=FIELD");

@@ -13,7 +13,7 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 use sha2::{Digest, Sha256};
 use shared::domain::is_blank;
 
-use super::mapping::{Choice, FULL_NAME, Mapping};
+use super::mapping::{Choice, FULL_NAME, Mapping, listed};
 use super::records::{Record, Records};
 
 /// The delimiters of cells. In a tie the last one wins: a file without a delimiter is read as comma-separated.
@@ -152,12 +152,11 @@ impl Source {
             } else {
                 format!("--map \"COLUMN={field}\"")
             };
-            let names: Vec<_> = columns.iter().map(|column| format!("\"{}\"", column.trim())).collect();
             bail!(
                 "{}: no column for {}; the columns are {}: name the right one with {advice}",
                 self.shown(),
                 missing.join(", "),
-                names.join(", "),
+                listed(&columns),
             );
         }
         Ok(Header { delimiter, columns, mapping })
@@ -396,6 +395,7 @@ mod tests {
             (b"PK\x03\x04...", "is a workbook, not CSV: open it and save it as CSV UTF-8"),
             (&mixed, "line 3 is not UTF-8, but earlier lines are: correct that line, or name the encoding"),
             (&twice, "line 4 is not UTF-8, but earlier lines are"),
+            (b"Email;\x1b[31mPhone\n", "the columns are \"Email\", \"[31mPhone\": name"),
             (b"\"Email;Nombre\n", "line 1: a quoted value is never closed"),
             (b"Email;Phone\n", "no column for full_name, linkedin_profile; the columns are \"Email\", \"Phone\": name"),
         ] {
