@@ -12,10 +12,10 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use crate::dev::Session;
 use crate::operator::inform;
 
-/// The URL without its last slash, and whether it is one of this machine.
+/// The URL without its last slash, and whether it is one of this machine. No error shows the URL: it may have a password in it.
 pub(super) fn base_url(url: &str) -> Result<(String, bool)> {
     let base = url.trim().trim_end_matches('/');
-    let uri: Uri = base.parse().ok().with_context(|| format!("{base} is not a URL: write https://HOST"))?;
+    let uri: Uri = base.parse().ok().context("the URL of the API is not valid: write https://HOST")?;
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let is_local = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
     ensure!(
@@ -26,7 +26,7 @@ pub(super) fn base_url(url: &str) -> Result<(String, bool)> {
         Some("https") => Ok((base.to_owned(), false)),
         Some("http") if is_local => Ok((base.to_owned(), true)),
         Some("http") => bail!("http:// would send the API key unencrypted: write https://"),
-        _ => bail!("{base} is not the URL of an API: write https://HOST"),
+        _ => bail!("the URL of the API has another scheme than https: write https://HOST"),
     }
 }
 
@@ -71,6 +71,9 @@ mod tests {
             ("https://api.example.com/?key=secret", None),
             ("api.example.com", None),
             ("ftp://api.example.com", None),
+            ("https://user:secret@ho st", None),
+            ("ftp://api.example.com/secret", None),
+            ("api.example.com/secret", None),
             ("", None),
         ] {
             let found = base_url(url);
