@@ -1,6 +1,6 @@
 //! The API as an import calls it: what is retried, how long the client waits, and what an error means for the user.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,8 @@ const LINK_TIME_LIMIT: Duration = Duration::from_hours(1);
 /// The longest pause that the client chooses, and the longest that it lets the API choose.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
+/// The most pages of campaigns that are searched, 1,000 campaigns each.
+const MAX_PAGES: usize = 1_000;
 /// The most characters of an error that are shown.
 const MAX_SHOWN: usize = 300;
 
@@ -206,7 +208,13 @@ impl Api {
         }
         let mut found = Vec::new();
         let mut next = Some("/campaigns/?limit=1000".to_owned());
+        let mut pages = HashSet::new();
         while let Some(path) = next {
+            ensure!(
+                pages.len() < MAX_PAGES && pages.insert(path.clone()),
+                "the API at {} has pages of campaigns without end: pass the id of the campaign instead of its name",
+                self.base
+            );
             let response = self.call(&Call::new("GET", path))?;
             let page: Vec<Campaign> = self.read(&response, 200)?;
             found.extend(page.into_iter().filter(|campaign| campaign.name == id_or_name).map(|campaign| campaign.id));
@@ -825,6 +833,15 @@ pub(super) mod tests {
         let reason = upload(&served, 1).unwrap().refused.remove(&10).unwrap();
         assert!(reason.starts_with("a [31m x"), "{reason:?}");
         assert_eq!(reason.chars().count(), MAX_SHOWN);
+        served.received();
+    }
+
+    #[test]
+    fn pages_that_come_again_are_an_error() {
+        let next = "link: </base/campaigns/?cursor=c>; rel=\"next\"\r\n";
+        let served = Served::new(&[(200, next, "[]"), (200, next, "[]")]);
+        let error = served.api.find_campaign("Q1").unwrap_err().to_string();
+        assert!(error.contains("has pages of campaigns without end"), "{error}");
         served.received();
     }
 }
