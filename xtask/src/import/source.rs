@@ -1,6 +1,6 @@
 //! A file as it is on the disk: its identity, its encoding, its delimiter.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::str;
@@ -96,14 +96,15 @@ impl Source {
     /// The file cannot be read, is empty or no text, or its encoding cannot be told.
     pub(super) fn open(path: &Path, label: Option<&'static Encoding>) -> Result<Self> {
         let context = || format!("cannot read {}", path.display());
-        let mut file = File::open(path).with_context(context)?;
-        let kind = file.metadata().with_context(context)?.file_type();
+        // Before it is opened: to open a pipe waits for its other end.
+        let kind = fs::metadata(path).with_context(context)?.file_type();
         ensure!(!kind.is_dir(), "{} is a directory: name the CSV file", path.display());
         ensure!(
             kind.is_file(),
             "{} is not a regular file: it is read several times, so store it first",
             path.display()
         );
+        let mut file = File::open(path).with_context(context)?;
         lock(&file, path)?;
         let mut scan = Scan::default();
         let mut block = vec![0; BLOCK];
@@ -323,8 +324,6 @@ fn detect(path: &Path) -> Result<&'static Encoding> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use encoding_rs::WINDOWS_1252;
 
     use super::*;
@@ -499,5 +498,14 @@ mod tests {
                 assert!(error.contains("leads.csv has changed while it was loaded: restore it"), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn a_pipe_is_an_error() {
+        let directory = TempDir::new("source-pipe");
+        let pipe = directory.0.join("leads.csv");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let error = Source::open(&pipe, None).unwrap_err().to_string();
+        assert!(error.contains("is not a regular file"), "{error}");
     }
 }
