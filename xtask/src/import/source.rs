@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use encoding_rs_io::DecodeReaderBytesBuilder;
+use indicatif::HumanCount;
 use sha2::{Digest, Sha256};
 use shared::domain::is_blank;
 
@@ -18,6 +19,8 @@ use super::records::{Record, Records};
 
 /// The delimiters of cells. In a tie the last one wins: a file without a delimiter is read as comma-separated.
 const DELIMITERS: [u8; 4] = [b'|', b'\t', b';', b','];
+/// The most columns of a file.
+const MAX_COLUMNS: usize = 1_000;
 /// The bytes that are read at once.
 const BLOCK: usize = 1 << 16;
 /// How the files of spreadsheet programs begin: ZIP, and the older compound file.
@@ -139,11 +142,19 @@ impl Source {
     pub(super) fn header(&self, choices: &[Choice]) -> Result<Header> {
         let candidates = (0..).zip(DELIMITERS).filter_map(|(priority, delimiter)| {
             let columns = self.first_record(delimiter).ok()?.cells;
-            let fields = Mapping::of(&columns, choices).map_or(0, |mapping| mapping.len());
+            let first = &columns[..columns.len().min(MAX_COLUMNS)];
+            let fields = Mapping::of(first, choices).map_or(0, |mapping| mapping.len());
             Some((fields, columns.len(), priority, delimiter))
         });
         let delimiter = candidates.max().map_or(b',', |(.., delimiter): (_, _, u8, _)| delimiter);
         let columns = self.first_record(delimiter)?.cells;
+        ensure!(
+            columns.len() <= MAX_COLUMNS,
+            "{} has {} columns, more than {}: remove those that are not imported",
+            self.shown(),
+            HumanCount(columns.len() as u64),
+            HumanCount(MAX_COLUMNS as u64),
+        );
         let mapping = Mapping::of(&columns, choices).with_context(|| self.shown())?;
         let missing = mapping.missing();
         if let Some(field) = missing.first() {
@@ -395,6 +406,7 @@ mod tests {
             (&mixed, "line 3 is not UTF-8, but earlier lines are: correct that line, or name the encoding"),
             (&twice, "line 4 is not UTF-8, but earlier lines are"),
             (b"Email;\x1b[31mPhone\n", "the columns are \"Email\", \"[31mPhone\": name"),
+            (format!("Email{}", ";".repeat(1_000)).as_bytes(), "has 1,001 columns, more than 1,000: remove those"),
             (b"\"Email;Nombre\n", "line 1: a quoted value is never closed"),
             (b"Email;Phone\n", "no column for full_name, linkedin_profile; the columns are \"Email\", \"Phone\": name"),
         ] {
