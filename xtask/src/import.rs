@@ -148,8 +148,10 @@ fn import(root: &Path, options: &Options, stop: &Arc<Stop>) -> Result<Report> {
     if let Some(journal) = &journal {
         journal.load.ensure_same_file(input.source.bytes, &input.source.sha256, &options.file, &paths.journal)?;
         if journal.is_finished {
-            let rejected = Some(paths.rejected).filter(|path| path.exists());
-            return Report::of(journal, options.file.clone(), rejected, true);
+            let report = Report::of(journal, options.file.clone(), None, true)?;
+            // Without refused rows, a file with that name is of another load.
+            let is_written = report.refused > 0 && paths.rejected.exists();
+            return Ok(Report { rejected_file: if is_written { Some(paths.rejected) } else { None }, ..report });
         }
     }
     let target = Target::connect(root, options, stop.clone())?;

@@ -329,6 +329,7 @@ async fn a_journal_is_neither_ignored_nor_taken_for_another_load() {
     let resumed = run(&server, &folder, &["--resume"], None).await;
     assert_eq!(resumed.status.code(), Some(0), "{}", resumed.stderr);
     run(&server, &folder, &[], None).await.assert_error("is loaded already as import");
+    folder.write("leads.rejected.csv", "of another load");
     let finished = run(&server, &folder, &["--resume"], None).await;
     assert_eq!((finished.status.code(), finished.report()), (Some(0), resumed.report()));
     assert_eq!(server.state.contacts().await.len(), 2);
