@@ -87,6 +87,7 @@ struct Scan {
 struct Utf8Scan {
     /// The first bytes of a character that is not complete yet.
     rest: Vec<u8>,
+    /// Whether there are letters in UTF-8 beyond ASCII, before or after the first byte that is not UTF-8.
     has_letters_beyond_ascii: bool,
     /// The line of the first byte that is not UTF-8.
     invalid_line: Option<u64>,
@@ -242,7 +243,7 @@ impl Scan {
         let Some(line) = self.invalid_utf8_line() else { return Ok(UTF_8) };
         ensure!(
             !self.utf8.has_letters_beyond_ascii,
-            "{shown}: line {line} is not UTF-8, but earlier lines are: correct that line, or name the encoding of the file \
+            "{shown}: line {line} is not UTF-8, but other parts are: correct that line, or name the encoding of the file \
              with --encoding"
         );
         detect(path)
@@ -263,24 +264,22 @@ impl Scan {
 }
 
 impl Utf8Scan {
-    /// Adds a block that begins on this line.
-    fn add(&mut self, block: &[u8], line: u64) {
-        if self.invalid_line.is_some() {
-            return;
-        }
+    /// Adds a block that begins on this line. It goes on after bytes that are not UTF-8, because letters that are may follow.
+    fn add(&mut self, block: &[u8], mut line: u64) {
         let joined = [&std::mem::take(&mut self.rest), block].concat();
-        match str::from_utf8(&joined) {
-            Ok(_) => self.has_letters_beyond_ascii |= !joined.is_ascii(),
-            Err(error) => {
-                let (valid, rest) = joined.split_at(error.valid_up_to());
-                self.has_letters_beyond_ascii |= !valid.is_ascii();
-                if error.error_len().is_none() {
-                    self.rest = rest.to_vec();
-                } else {
-                    self.invalid_line = Some(line + line_feeds(valid));
-                }
-            }
+        let mut bytes = &joined[..];
+        while let Err(error) = str::from_utf8(bytes) {
+            let (valid, rest) = bytes.split_at(error.valid_up_to());
+            self.has_letters_beyond_ascii |= !valid.is_ascii();
+            line += line_feeds(valid);
+            let Some(len) = error.error_len() else {
+                self.rest = rest.to_vec();
+                return;
+            };
+            self.invalid_line.get_or_insert(line);
+            bytes = &rest[len..];
         }
+        self.has_letters_beyond_ascii |= !bytes.is_ascii();
     }
 }
 
@@ -403,8 +402,8 @@ mod tests {
             (&b""[..], "is empty: choose another file"),
             (b"\n\n", "has no header"),
             (b"PK\x03\x04...", "is a workbook, not CSV: open it and save it as CSV UTF-8"),
-            (&mixed, "line 3 is not UTF-8, but earlier lines are: correct that line, or name the encoding"),
-            (&twice, "line 4 is not UTF-8, but earlier lines are"),
+            (&mixed, "line 3 is not UTF-8, but other parts are: correct that line, or name the encoding"),
+            (&twice, "line 4 is not UTF-8, but other parts are"),
             (b"Email;\x1b[31mPhone\n", "the columns are \"Email\", \"[31mPhone\": name"),
             (format!("Email{}", ";".repeat(1_000)).as_bytes(), "has 1,001 columns, more than 1,000: remove those"),
             (b"\"Email;Nombre\n", "line 1: a quoted value is never closed"),
@@ -519,5 +518,39 @@ mod tests {
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let error = Source::open(&pipe, None).unwrap_err().to_string();
         assert!(error.contains("is not a regular file"), "{error}");
+    }
+
+    #[test]
+    fn the_encodings_of_the_vectors_are_found() {
+        #[derive(serde::Deserialize)]
+        struct Vectors {
+            encodings: Vec<Vector>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Vector {
+            name: String,
+            hex: String,
+            encoding: Option<String>,
+            invalid_line: Option<u64>,
+        }
+        let vectors: Vectors = serde_json::from_str(include_str!("../../../shared/csv-import/vectors.json")).unwrap();
+        assert!(vectors.encodings.len() > 10);
+        let directory = TempDir::new("encodings");
+        let file = directory.0.join("leads.csv");
+        for Vector { name, hex, encoding, invalid_line } in vectors.encodings {
+            fs::write(&file, hex::decode(hex).unwrap()).unwrap();
+            let found = Source::open(&file, None).map(|source| source.encoding.name().to_lowercase());
+            match (encoding, invalid_line) {
+                (Some(encoding), None) => assert_eq!(found.unwrap(), encoding, "{name}"),
+                (None, Some(line)) => {
+                    let error = found.unwrap_err().to_string();
+                    assert!(
+                        error.contains(&format!("line {line} is not UTF-8, but other parts are")),
+                        "{name}: {error}"
+                    );
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+        }
     }
 }
