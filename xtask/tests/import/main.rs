@@ -364,8 +364,9 @@ async fn a_signal_stops_a_load_which_can_be_resumed() {
         let args = ["--resume", "--chunk-rows", "1"];
         let stopped = run_with_signal(&server, &server.state.key, &file, &args, signal, at).await;
         if requests_before > 0 {
-            stopped
-                .assert_error("of 2 rows are loaded; repeat the command with --resume to go on: stopped by a signal");
+            stopped.assert_error(
+                "of 2 rows are loaded; repeat the command with --resume to resume the load: stopped by a signal",
+            );
         }
         let is_temporary =
             |entry: io::Result<DirEntry>| entry.unwrap().path().extension().is_some_and(|end| end == "tmp");
