@@ -44,10 +44,13 @@ pub(super) struct Written {
 impl RejectedRows {
     /// Begins the file with the refused rows of a file with this header.
     pub(super) fn create(path: &Path, delimiter: u8, header: &[String]) -> Result<Self> {
+        remove_abandoned(path);
         // A file of its own, and never one that is there: another run may write at the same time.
         let temporary = path.with_extension(format!("{}.tmp", Uuid::new_v4()));
         let options = OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
         let begun = options.open(&temporary).map(BufWriter::new).and_then(|mut file| {
+            // Shows other runs that this one is still there.
+            let _ = file.get_ref().try_lock();
             file.write_all(BOM)?;
             Ok(file)
         });
@@ -132,6 +135,26 @@ pub(super) fn round(stem: &OsStr) -> Option<(&str, u32)> {
     let round =
         if round.is_empty() { 1 } else { round.strip_prefix('.')?.parse().ok().filter(|round| *round < u32::MAX)? };
     Some((first, round))
+}
+
+/// Removes the temporary files of runs that were killed. One that cannot be removed does no harm.
+fn remove_abandoned(path: &Path) {
+    let Some(stem) = path.file_stem().and_then(OsStr::to_str) else { return };
+    let is_temporary = |name: &str| {
+        let id = name.strip_prefix(stem).and_then(|name| name.strip_prefix('.')?.strip_suffix(".tmp"));
+        id.is_some_and(|id| Uuid::try_parse(id).is_ok())
+    };
+    // The directory of a name without one is the current one.
+    let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && entry.file_name().to_str().is_some_and(is_temporary) {
+            let is_abandoned = File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
+            if is_abandoned {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
 }
 
 /// `leads.rejected.1.csv` for `leads.rejected.csv`, or the next number that is not used.
@@ -268,5 +291,22 @@ mod tests {
         rejected.add(1, "=cmd|' /C calc'!A0", &cells(&["a"])).unwrap();
         rejected.finish(None).unwrap();
         assert_eq!(read(&path), "\u{FEFF}row,reason,Email\n1,'=cmd|' /C calc'!A0,a\n");
+    }
+
+    #[test]
+    fn the_temporary_files_of_killed_runs_are_removed_and_no_others() {
+        let directory = TempDir::new("rejected-abandoned");
+        let path = directory.0.join("leads.rejected.csv");
+        let abandoned = path.with_extension(format!("{}.tmp", Uuid::new_v4()));
+        let others = [path.with_extension("tmp"), path.with_extension("notes.tmp"), path.with_extension("csv.tmp")];
+        for file in others.iter().chain([&abandoned]) {
+            fs::write(file, "").unwrap();
+        }
+        let running = RejectedRows::create(&path, b',', &cells(&["Email"])).unwrap();
+
+        RejectedRows::create(&path, b',', &cells(&["Email"])).unwrap();
+
+        assert!(!abandoned.exists());
+        assert!(running.temporary.exists() && others.iter().all(|file| file.exists()));
     }
 }

@@ -4,8 +4,7 @@
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirEntry, File};
-use std::io;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -33,6 +32,11 @@ impl Folder {
 
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.file(name)).unwrap()
+    }
+
+    fn has_temporary_files(&self) -> bool {
+        let is_temporary = |path: PathBuf| path.extension().is_some_and(|extension| extension == "tmp");
+        fs::read_dir(&self.0).unwrap().any(|entry| is_temporary(entry.unwrap().path()))
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -368,9 +372,7 @@ async fn a_signal_stops_a_load_which_can_be_resumed() {
                 "of 2 rows are loaded; repeat the command with --resume to resume the load: stopped by a signal",
             );
         }
-        let is_temporary =
-            |entry: io::Result<DirEntry>| entry.unwrap().path().extension().is_some_and(|end| end == "tmp");
-        assert!(!fs::read_dir(&folder.0).unwrap().any(is_temporary));
+        assert!(!folder.has_temporary_files());
     }
 
     let resumed = run(&server, &folder, &["--resume"], None).await;
