@@ -23,10 +23,12 @@ mod connection;
 mod journal;
 mod load;
 mod mapping;
+mod paths;
 mod progress;
 mod records;
 mod rejected;
 mod report;
+mod response;
 mod rows;
 mod source;
 mod stop;
@@ -49,6 +51,7 @@ use self::connection::local_api;
 use self::journal::{Journal, Linked, Load};
 use self::load::{Batches, CONCURRENCY, MAX_ROWS, send_rows};
 use self::mapping::Choice;
+use self::paths::Paths;
 use self::progress::Progress;
 use self::rejected::RejectedRows;
 use self::report::{Report, counted_rows};
@@ -91,12 +94,6 @@ pub(crate) struct Options {
     confirm: ConfirmOptions,
     #[command(flatten)]
     output: OutputOptions,
-}
-
-/// The files beside the file.
-struct Paths {
-    rejected: PathBuf,
-    journal: PathBuf,
 }
 
 /// The API to load into, and the campaign to link to.
@@ -364,26 +361,6 @@ fn import_body(input: &Input, rows: u64) -> Value {
     })
 }
 
-impl Paths {
-    /// `leads.rejected.csv` and `leads.import.ndjson` for `leads.csv`; other extensions are kept. A file of refused rows is never
-    /// its own: `leads.rejected.2.csv` for `leads.rejected.csv`, `leads.rejected.3.csv` for that one.
-    fn beside(file: &Path) -> Result<Self> {
-        let name = file.file_name().with_context(|| format!("{} is not a file: name the CSV file", file.display()))?;
-        let is_csv = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-        let stem = if is_csv { file.file_stem().unwrap_or(name) } else { name };
-        let beside = |suffix: &str| {
-            let mut name = stem.to_owned();
-            name.push(suffix);
-            file.with_file_name(name)
-        };
-        let rejected = match rejected::round(stem) {
-            Some((stem, round)) => file.with_file_name(format!("{stem}.rejected.{}.csv", round + 1)),
-            None => beside(".rejected.csv"),
-        };
-        Ok(Self { rejected, journal: beside(".import.ndjson") })
-    }
-}
-
 impl Target {
     /// Connects to the API, and finds the campaign.
     fn connect(root: &Path, options: &Options, stop: Arc<Stop>) -> Result<Self> {
@@ -439,23 +416,5 @@ mod tests {
         let checked = Checked { rows: 0, invalid: 0, rejected: None };
         let error = nothing_to_load(Path::new("leads.csv"), &checked);
         assert_eq!(error, "leads.csv has no rows below its header: choose another file");
-    }
-
-    #[test]
-    fn the_files_beside_a_file_are_named_after_it_and_are_never_the_file_itself() {
-        for (file, rejected, journal) in [
-            ("leads.csv", "leads.rejected.csv", "leads.import.ndjson"),
-            ("leads.CSV", "leads.rejected.csv", "leads.import.ndjson"),
-            ("leads.txt", "leads.txt.rejected.csv", "leads.txt.import.ndjson"),
-            ("leads.rejected.csv", "leads.rejected.2.csv", "leads.rejected.import.ndjson"),
-            ("leads.rejected.2.csv", "leads.rejected.3.csv", "leads.rejected.2.import.ndjson"),
-            ("leads.rejected.old.csv", "leads.rejected.old.rejected.csv", "leads.rejected.old.import.ndjson"),
-        ] {
-            let paths = Paths::beside(&Path::new("folder").join(file)).unwrap();
-            assert_eq!(
-                (paths.rejected, paths.journal),
-                (Path::new("folder").join(rejected), Path::new("folder").join(journal))
-            );
-        }
     }
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::connection::{base_url, tls};
 use super::journal::{Chunk, Linked};
+use super::response::{Response, Verdict, backoff, describe, one_line, verdict};
 use super::stop::Stop;
 use crate::operator::inform;
 
@@ -24,13 +25,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 const MAX_ATTEMPTS: u32 = 12;
 /// How long linking is repeated: each call links another part of a large import before its deadline.
 const LINK_TIME_LIMIT: Duration = Duration::from_hours(1);
-/// The longest pause that the client chooses, and the longest that it lets the API choose.
-const MAX_BACKOFF: Duration = Duration::from_secs(30);
-const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
 /// The most pages of campaigns that are searched, 1,000 campaigns each.
 const MAX_PAGES: usize = 1_000;
-/// The most characters of an error that are shown.
-const MAX_SHOWN: usize = 300;
 
 /// An error that the same load would meet again, however often it is repeated.
 #[derive(Debug, thiserror::Error)]
@@ -72,17 +68,6 @@ enum Limit {
     Time(Duration),
 }
 
-/// A response.
-#[derive(Debug, Clone, Default)]
-struct Response {
-    status: u16,
-    retry_after: Option<String>,
-    link: Option<String>,
-    body: String,
-    /// The times that the request was sent.
-    attempts: u32,
-}
-
 /// The report of an upload.
 #[derive(Deserialize)]
 struct UploadReport {
@@ -107,17 +92,6 @@ struct Created {
 struct Campaign {
     id: Uuid,
     name: String,
-}
-
-/// What to do after an attempt.
-#[derive(Debug)]
-enum Verdict {
-    /// There is a response to act on.
-    Done(Response),
-    /// Send the same request again: why, and the pause that the API asks for.
-    Again(String, Option<Duration>),
-    /// The request will not succeed.
-    Failed(String),
 }
 
 impl<'a> Call<'a> {
@@ -409,24 +383,6 @@ impl Api {
     }
 }
 
-impl Response {
-    /// The error in one line, without control characters.
-    fn detail(&self) -> String {
-        #[derive(Deserialize)]
-        struct Detail {
-            #[serde(alias = "message")]
-            detail: String,
-        }
-        let detail = serde_json::from_str(&self.body).map_or_else(|_| self.body.clone(), |Detail { detail }| detail);
-        one_line(&detail)
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.retry_after.as_deref()?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
-    }
-}
-
 impl Chunk {
     /// This chunk and the one that follows it.
     fn joined(mut self, next: Self) -> Self {
@@ -434,46 +390,6 @@ impl Chunk {
         let (created, updated) = (self.created.saturating_add(next.created), self.updated.saturating_add(next.updated));
         Self { last: next.last, created, updated, ..self }
     }
-}
-
-/// Decides what to do after an attempt. What is sent again has the same effect twice: `docs/api.md`, "Retries".
-fn verdict(sent: Result<Response, Error>) -> Verdict {
-    match sent {
-        Ok(response) => {
-            let asked = response.retry_after();
-            let reason = match response.status {
-                429 => "the API has too many requests (429)".to_owned(),
-                409 if asked.is_some() => "the same request is still running (409)".to_owned(),
-                status @ 500.. => format!("the API is not available ({status}, {})", response.detail()),
-                _ => return Verdict::Done(response),
-            };
-            Verdict::Again(reason, asked)
-        }
-        Err(
-            error @ (Error::Io(_)
-            | Error::Timeout(_)
-            | Error::HostNotFound
-            | Error::ConnectionFailed
-            | Error::Protocol(_)),
-        ) => Verdict::Again(format!("no response ({})", describe(&error)), None),
-        Err(error) => Verdict::Failed(describe(&error)),
-    }
-}
-
-/// The pause after this many attempts: twice as long each time, less up to one half at random.
-fn backoff(attempts: u32, random: f64) -> Duration {
-    let longest = Duration::from_secs(1).saturating_mul(1 << (attempts - 1).min(10)).min(MAX_BACKOFF);
-    longest.mul_f64(1.0 - random / 2.0)
-}
-
-/// The beginning of a text of the API in one line, without control characters.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_SHOWN).collect()
-}
-
-/// An error of the connection, in one line.
-fn describe(error: &Error) -> String {
-    error.to_string().replace('\n', " ")
 }
 
 #[cfg(test)]
@@ -484,6 +400,7 @@ pub(super) mod tests {
     use std::thread::{self, JoinHandle};
 
     use super::*;
+    use crate::import::response::{MAX_RETRY_AFTER, MAX_SHOWN};
 
     const IMPORT: Uuid = Uuid::from_u128(7);
     const KEY: &str = "sk_test_secret";
@@ -783,13 +700,6 @@ pub(super) mod tests {
             let error = Api::new("http://localhost", key, 1).err().unwrap().to_string();
             assert!(error.starts_with("the API key is empty, or has characters"), "{error}");
         }
-    }
-
-    #[test]
-    fn the_pause_doubles_up_to_a_limit() {
-        let pauses = |random| [1, 2, 3, 6, 11].map(|attempts| backoff(attempts, random).as_millis());
-        assert_eq!(pauses(0.0), [1_000, 2_000, 4_000, 30_000, 30_000]);
-        assert_eq!(pauses(1.0), [500, 1_000, 2_000, 15_000, 15_000]);
     }
 
     /// What finding a campaign ends with, when the first page names this target as the next one.
