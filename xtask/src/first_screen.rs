@@ -38,7 +38,9 @@ async fn follow(root: &Path) -> Result<()> {
     let started = Instant::now();
     let screen = Screen::parse(&committed_readme(root)?).context("README.md")?;
     ensure_port_is_free(screen.port)?;
-    let directory = workspace::local_dir(root, "first-screen");
+    // Cargo names the sources of a clone in the target directory by their place there, and would take what it has built of
+    // them for this checkout's.
+    let directory = std::env::temp_dir().join(format!("first-screen-{}", std::process::id()));
     create_empty_dir(&directory).with_context(|| format!("cannot empty {}", directory.display()))?;
     let environment = environment(root, &screen.repository)?;
     let checkout = directory.join(&screen.directory);
@@ -62,6 +64,7 @@ async fn follow(root: &Path) -> Result<()> {
         "README.md: Ctrl-C does not end `cargo dev` quietly; it prints\n{last_words}"
     );
     ensure_nothing_is_left(&checkout)?;
+    std::fs::remove_dir_all(&directory).with_context(|| format!("cannot remove {}", directory.display()))?;
 
     let passed = checks.passed() + 1;
     print_line(&format!("test result: ok. {passed} passed; 0 failed; finished in {} s", started.elapsed().as_secs()));

@@ -1,7 +1,7 @@
 //! The Postman collection and environment in `docs/postman`.
 //!
 //! Methods, paths, descriptions, parameters, members of responses and texts of errors come from `openapi.json`, which is generated
-//! from the route table, and bodies from the example events in `events/`. Only the [walk](walk) is written for Postman.
+//! from the route table, and bodies from the example events in `events/`. Only the [walk] is written for Postman.
 
 mod format;
 mod script;
