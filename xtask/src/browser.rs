@@ -11,9 +11,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use crate::dev::{Database, Output, ProcessGroup, Setup, with_server};
-use crate::e2e::{INTERRUPTED, free_port};
+use crate::dev::{ProcessGroup, Setup, with_server};
+use crate::e2e::INTERRUPTED;
 use crate::files::{copy_files, create_empty_dir};
+use crate::results::{TestCounts, print_line};
 use crate::tools::{self, BrowserTools};
 use crate::workspace;
 
@@ -31,13 +32,6 @@ const TESTS: &str = ".test.js";
 /// The results in a format for programs (Test Anything Protocol), beside the one for people.
 const RESULTS: &str = "results.tap";
 
-/// Numbers of tests.
-#[derive(Debug, PartialEq, Eq)]
-struct Counts {
-    passed: u32,
-    failed: u32,
-}
-
 /// Starts an API, runs the tests, and stops the API.
 pub(crate) async fn run(root: &Path, options: &Options) -> Result<()> {
     let source = root.join("xtask/browser");
@@ -47,23 +41,15 @@ pub(crate) async fn run(root: &Path, options: &Options) -> Result<()> {
     let directory = &workspace::local_dir(root, "browser");
     prepare(&source, directory, &tools)?;
     let api = &directory.join("api");
-    let setup = Setup {
-        root,
-        directory: api,
-        cargo_lambda: &tools::cargo_lambda(root)?,
-        port: free_port()?,
-        database: Database::Memory,
-        release: false,
-        output: Output::File(api.join("functions.log")),
-        faults: None,
-    };
+    let cargo_lambda = tools::cargo_lambda(root)?;
+    let setup = Setup::temporary(root, api, &cargo_lambda)?;
     print_line("starting a temporary API");
     let counts = with_server(&setup, async |server| {
         server.wait_until_ready().await?;
         run_tests(directory, &tests, &tools, &api.join("session.json")).await
     });
     let counts = counts.await?.context(INTERRUPTED)?;
-    print_line(&result_line(&counts, started.elapsed().as_secs()));
+    print_line(&counts.to_line(started.elapsed().as_secs()));
     print_line(&format!("pictures of the pages are in {}", directory.display()));
     ensure!(counts.failed == 0, "{} tests in the browser failed; their output is above", counts.failed);
     Ok(())
@@ -92,7 +78,7 @@ fn prepare(source: &Path, directory: &Path, tools: &BrowserTools) -> Result<()> 
     unix::fs::symlink(&tools.node_modules, directory.join("node_modules")).context("cannot link node_modules")
 }
 
-async fn run_tests(directory: &Path, tests: &[String], tools: &BrowserTools, session: &Path) -> Result<Counts> {
+async fn run_tests(directory: &Path, tests: &[String], tools: &BrowserTools, session: &Path) -> Result<TestCounts> {
     let mut node = Command::new("node");
     // One file at a time: a browser needs a whole CPU.
     node.args(["--test", "--test-concurrency=1"]);
@@ -104,48 +90,17 @@ async fn run_tests(directory: &Path, tests: &[String], tools: &BrowserTools, ses
     let status = ProcessGroup::spawn(node)?.wait().await?;
     let file = directory.join(RESULTS);
     let results = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let counts = counts(&results).with_context(|| format!("{} lacks the numbers of tests", file.display()))?;
+    let counts =
+        TestCounts::of_tap(&results).with_context(|| format!("{} lacks the numbers of tests", file.display()))?;
     ensure!(status.success() || counts.failed > 0, "node failed ({status}); its output is above");
     ensure!(counts.passed + counts.failed > 0, "no test in the browser was run");
     Ok(counts)
-}
-
-/// The numbers at the end of the results. A test that was skipped or cancelled counts as failed.
-fn counts(results: &str) -> Option<Counts> {
-    let number = |name: &str| -> Option<u32> {
-        let line = results.lines().rev().find_map(|line| line.strip_prefix(&format!("# {name} ")))?;
-        line.trim().parse().ok()
-    };
-    let passed = number("pass")?;
-    Some(Counts { passed, failed: number("tests")? - passed })
-}
-
-/// The last line of the output, in the form of a Rust test binary, so that `cargo xtask ci` counts the tests.
-fn result_line(counts: &Counts, seconds: u64) -> String {
-    let Counts { passed, failed } = counts;
-    let result = if *failed == 0 { "ok" } else { "FAILED" };
-    format!("test result: {result}. {passed} passed; {failed} failed; finished in {seconds} s")
-}
-
-#[expect(clippy::print_stdout, reason = "the output of the command")]
-fn print_line(line: &str) {
-    println!("{line}");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::files::TempDir;
-
-    #[test]
-    fn tests_are_counted_at_the_end_of_the_results() {
-        let results = "TAP version 13\n# tests are run\nok 1 - a\n1..4\n# tests 4\n# suites 0\n# pass 1\n# fail 1\n\
-            # cancelled 1\n# skipped 1\n# todo 0\n";
-        let counted = counts(results).unwrap();
-        assert_eq!(counted, Counts { passed: 1, failed: 3 });
-        assert_eq!(result_line(&counted, 7), "test result: FAILED. 1 passed; 3 failed; finished in 7 s");
-        assert_eq!(counts("TAP version 13\n"), None);
-    }
 
     #[test]
     fn tests_are_chosen_by_the_name_of_their_page() {

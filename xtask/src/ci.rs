@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use self::dynamodb_local::DynamoDbLocal;
+use crate::results::TestCounts;
 use crate::{prove, sbom, sync, template, tools};
 
 /// The functions of the release build: one that writes and one that reads. Linking one takes a minute, and all functions
@@ -72,13 +73,6 @@ enum Step {
     FirstScreen,
     /// Builds and packages two functions for release
     ReleaseBuild,
-}
-
-/// Numbers of tests.
-#[derive(Default, Clone, Copy)]
-struct TestCounts {
-    passed: u32,
-    failed: u32,
 }
 
 /// The result of a step.
@@ -219,7 +213,7 @@ fn run_counting_tests(command: &mut Command) -> Result<TestCounts> {
     let mut total = TestCounts::default();
     for line in BufReader::new(stdout).lines() {
         let line = line.with_context(|| format!("cannot read the output of {program}"))?;
-        if let Some(counts) = parse_test_counts(&line) {
+        if let Some(counts) = TestCounts::parse(&line) {
             total.passed += counts.passed;
             total.failed += counts.failed;
         }
@@ -228,14 +222,6 @@ fn run_counting_tests(command: &mut Command) -> Result<TestCounts> {
     let status = child.wait()?;
     ensure!(status.success(), "{program} failed ({status}); its output is above");
     Ok(total)
-}
-
-/// The counts in the last line of a test binary: `test result: ok. 12 passed; 0 failed; …`.
-fn parse_test_counts(line: &str) -> Option<TestCounts> {
-    let mut words = line.strip_prefix("test result: ")?.split_whitespace().skip(1);
-    let passed = words.next()?.parse().ok()?;
-    let failed = words.nth(1)?.parse().ok()?;
-    Some(TestCounts { passed, failed })
 }
 
 /// Checks the dependencies against `deny.toml`, without the advisories, which `cargo xtask audit` fetches from GitHub.
@@ -267,16 +253,6 @@ mod tests {
     use anyhow::anyhow;
 
     use super::*;
-
-    #[test]
-    fn tests_are_counted_by_the_last_line_of_a_test_binary() {
-        let line = "test result: ok. 27 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 19.13s";
-        let counts = parse_test_counts(line).unwrap();
-        assert_eq!((counts.passed, counts.failed), (27, 1));
-        for line in ["running 27 tests", "test result: ok.", "test result: ok. many passed; 1 failed;"] {
-            assert!(parse_test_counts(line).is_none(), "{line}");
-        }
-    }
 
     #[test]
     fn every_step_has_a_name_and_a_line_of_help() {

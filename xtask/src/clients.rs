@@ -12,9 +12,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use tokio::task::spawn_blocking;
 
-use crate::dev::{Database, Output, Setup, with_server};
-use crate::e2e::{INTERRUPTED, free_port};
+use crate::dev::{Setup, with_server};
+use crate::e2e::INTERRUPTED;
 use crate::files::{copy, copy_files, create_empty_dir};
+use crate::results::{TestCounts, print_line};
 use crate::{tools, workspace};
 
 /// A check, which is one run of a program.
@@ -116,42 +117,27 @@ struct BuildDirectory {
     python: PathBuf,
 }
 
-/// Numbers of checks.
-#[derive(Default)]
-struct Counts {
-    passed: usize,
-    failed: usize,
-}
-
 /// Runs all checks. A failed one does not stop the others, but no walk begins if a check before it failed.
 pub(crate) async fn run(root: &Path) -> Result<()> {
     print_line("preparing target/clients");
     let started = Instant::now();
     let directory = BuildDirectory::prepare(root)?;
-    let mut counts = Counts::default();
+    let mut counts = TestCounts::default();
     directory.check_all(&CHECKS, &mut counts).await?;
     if counts.failed == 0 {
         walk(root, &directory, &mut counts).await?;
     }
-    print_line(&result_line(&counts, started.elapsed().as_secs()));
+    print_line(&counts.to_line(started.elapsed().as_secs()));
     ensure!(counts.failed == 0, "{} checks of the generated clients failed; their output is above", counts.failed);
     Ok(())
 }
 
 /// Runs the walks against a temporary API.
-async fn walk(root: &Path, directory: &BuildDirectory, counts: &mut Counts) -> Result<()> {
+async fn walk(root: &Path, directory: &BuildDirectory, counts: &mut TestCounts) -> Result<()> {
     print_line("starting a temporary API");
     let api = &directory.api();
-    let setup = Setup {
-        root,
-        directory: api,
-        cargo_lambda: &tools::cargo_lambda(root)?,
-        port: free_port()?,
-        database: Database::Memory,
-        release: false,
-        output: Output::File(api.join("functions.log")),
-        faults: None,
-    };
+    let cargo_lambda = tools::cargo_lambda(root)?;
+    let setup = Setup::temporary(root, api, &cargo_lambda)?;
     let walked = with_server(&setup, async |server| {
         server.wait_until_ready().await?;
         directory.check_all(&WALKS, counts).await
@@ -178,7 +164,7 @@ impl BuildDirectory {
         self.path.join("api")
     }
 
-    async fn check_all(&self, checks: &[Check], counts: &mut Counts) -> Result<()> {
+    async fn check_all(&self, checks: &[Check], counts: &mut TestCounts) -> Result<()> {
         for check in checks {
             print_line(&format!("test {}", check.name));
             let mut command = self.command(check);
@@ -206,18 +192,6 @@ impl BuildDirectory {
     }
 }
 
-/// The last line of the output, in the form of a Rust test binary, so that `cargo xtask ci` counts the checks.
-fn result_line(counts: &Counts, seconds: u64) -> String {
-    let Counts { passed, failed } = counts;
-    let result = if *failed == 0 { "ok" } else { "FAILED" };
-    format!("test result: {result}. {passed} passed; {failed} failed; finished in {seconds} s")
-}
-
-#[expect(clippy::print_stdout, reason = "the output of the command")]
-fn print_line(line: &str) {
-    println!("{line}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,8 +206,8 @@ mod tests {
             check(Program::Python("python"), &[]),
             check(Program::Npm("sh"), &["-c", "test -n \"$E2E_SESSION\" && test $NO_COLOR = 1"]),
         ];
-        let mut counts = Counts::default();
+        let mut counts = TestCounts::default();
         runtime.block_on(directory.check_all(&checks, &mut counts)).unwrap();
-        assert_eq!(result_line(&counts, 7), "test result: FAILED. 1 passed; 2 failed; finished in 7 s");
+        assert_eq!(counts, TestCounts { passed: 1, failed: 2 });
     }
 }

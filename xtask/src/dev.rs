@@ -23,7 +23,7 @@ pub(crate) use self::process::{Output, ProcessGroup, termination_signal};
 use self::seed::EXAMPLE_CONTACT;
 #[cfg(test)]
 pub(crate) use self::seed::Seeder;
-pub(crate) use self::server::{Faults, Server, Setup, build_functions, lock};
+pub(crate) use self::server::{Faults, Server, Setup, build_functions, free_port, lock};
 use crate::{tools, workspace};
 
 /// How the text begins that `cargo dev` prints when the API accepts requests.

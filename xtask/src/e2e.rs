@@ -1,13 +1,12 @@
 //! `cargo xtask e2e`: the end-to-end tests of `shared/tests/e2e.rs`, against a temporary local API or a deployed one.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 
-use crate::dev::{Database, Faults, Output, ProcessGroup, Session, Setup, termination_signal, with_server};
+use crate::dev::{Faults, ProcessGroup, Session, Setup, termination_signal, with_server};
 use crate::{tools, workspace};
 
 /// The options of `cargo xtask e2e`.
@@ -70,17 +69,10 @@ pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
 /// Starts an API, runs the tests against it, stops it, and searches the functions' output for secrets.
 async fn test_temporary_api(root: &Path, faults: bool, args: &[String]) -> Result<()> {
     let directory = &workspace::local_dir(root, "e2e");
+    let cargo_lambda = tools::cargo_lambda(root)?;
+    let setup = Setup::temporary(root, directory, &cargo_lambda)?;
+    let setup = Setup { faults: if faults { Some(FAULTS) } else { None }, ..setup };
     let log = directory.join("functions.log");
-    let setup = Setup {
-        root,
-        directory,
-        cargo_lambda: &tools::cargo_lambda(root)?,
-        port: free_port()?,
-        database: Database::Memory,
-        release: false,
-        output: Output::File(log.clone()),
-        faults: if faults { Some(FAULTS) } else { None },
-    };
     let canary = new_canary();
     let tested = with_server(&setup, async |server| {
         let mut secrets = secrets(server.wait_until_ready().await?);
@@ -141,12 +133,6 @@ pub(crate) fn ensure_no_secret_is_logged(output: &str, secrets: &[String]) -> Re
         ensure!(!has_secret, "a function logged a secret or a value from a client: {line}");
     }
     Ok(())
-}
-
-/// A port that no process uses now.
-pub(crate) fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot find a free port")?;
-    Ok(listener.local_addr()?.port())
 }
 
 #[cfg(test)]

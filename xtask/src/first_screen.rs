@@ -22,6 +22,7 @@ use self::terminal::Terminal;
 use crate::dev::{READY, STOPPED, termination_signal};
 use crate::e2e::INTERRUPTED;
 use crate::files::create_empty_dir;
+use crate::results::{TestCounts, print_line};
 use crate::{tools, workspace};
 
 /// Runs the first screen, until a signal ends it.
@@ -66,8 +67,8 @@ async fn follow(root: &Path) -> Result<()> {
     ensure_nothing_is_left(&checkout)?;
     std::fs::remove_dir_all(&directory).with_context(|| format!("cannot remove {}", directory.display()))?;
 
-    let passed = checks.passed() + 1;
-    print_line(&format!("test result: ok. {passed} passed; 0 failed; finished in {} s", started.elapsed().as_secs()));
+    let counts = TestCounts { passed: checks.passed() + 1, failed: 0 };
+    print_line(&counts.to_line(started.elapsed().as_secs()));
     Ok(())
 }
 
@@ -132,11 +133,6 @@ fn ensure_nothing_is_left(checkout: &Path) -> Result<()> {
     }
     ensure!(left.is_empty(), "README.md: Ctrl-C leaves processes behind\n{}", left.join("\n"));
     Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "the output of the command")]
-fn print_line(line: &str) {
-    println!("{line}");
 }
 
 #[cfg(test)]

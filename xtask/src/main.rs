@@ -19,6 +19,7 @@ mod org;
 mod postman;
 mod prove;
 mod repair;
+mod results;
 mod sbom;
 mod spreadsheet;
 mod sync;

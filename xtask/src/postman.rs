@@ -14,8 +14,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 
-use crate::dev::{Database, Output, Session, Setup, with_server};
-use crate::e2e::{INTERRUPTED, free_port};
+use crate::dev::{Session, Setup, with_server};
+use crate::e2e::INTERRUPTED;
+use crate::results::{TestCounts, print_line};
 use crate::sync::postman::{API_KEY, BASE_URL, COLLECTION, ENVIRONMENT, TOKEN};
 use crate::{tools, workspace};
 
@@ -50,8 +51,8 @@ struct Stats {
 /// Numbers of tests.
 #[derive(Deserialize)]
 struct Counts {
-    total: usize,
-    failed: usize,
+    total: u32,
+    failed: u32,
 }
 
 /// A request that newman has sent.
@@ -67,16 +68,8 @@ pub(crate) async fn run(root: &Path) -> Result<()> {
     let newman = tools::newman(root)?;
     let directory = &workspace::local_dir(root, "postman");
     print_line("starting a temporary API");
-    let setup = Setup {
-        root,
-        directory,
-        cargo_lambda: &tools::cargo_lambda(root)?,
-        port: free_port()?,
-        database: Database::Memory,
-        release: false,
-        output: Output::File(directory.join("functions.log")),
-        faults: None,
-    };
+    let cargo_lambda = tools::cargo_lambda(root)?;
+    let setup = Setup::temporary(root, directory, &cargo_lambda)?;
     let report = &directory.join("report.json");
     let started = Instant::now();
     let finished = with_server(&setup, async |server| {
@@ -88,7 +81,9 @@ pub(crate) async fn run(root: &Path) -> Result<()> {
     finished.await?.context(INTERRUPTED)?;
     let report: Report = read(report)?;
     ensure_complete(&read(&root.join(COLLECTION))?, &report)?;
-    print_line(&result_line(&report.run.stats.assertions, started.elapsed().as_secs()));
+    let Counts { total, failed } = report.run.stats.assertions;
+    let counts = TestCounts { passed: total.saturating_sub(failed), failed };
+    print_line(&counts.to_line(started.elapsed().as_secs()));
     Ok(())
 }
 
@@ -121,17 +116,6 @@ fn ensure_complete(collection: &Named, report: &Report) -> Result<()> {
 fn read<T: DeserializeOwned>(file: &Path) -> Result<T> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     serde_json::from_str(&text).with_context(|| format!("cannot parse {}", file.display()))
-}
-
-/// The last line of the output, in the form of a Rust test binary, so that `cargo xtask ci` counts the tests.
-fn result_line(counts: &Counts, seconds: u64) -> String {
-    let Counts { total, failed } = counts;
-    format!("test result: ok. {} passed; {failed} failed; finished in {seconds} s", total - failed)
-}
-
-#[expect(clippy::print_stdout, reason = "the output of the command")]
-fn print_line(line: &str) {
-    println!("{line}");
 }
 
 #[cfg(test)]

@@ -8,10 +8,12 @@ use std::fs;
 use std::os::unix;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::files::{copy_files, create_empty_dir, write_atomically};
+use crate::results::{TestCounts, print_line};
 use crate::{tools, workspace};
 
 /// The options of `cargo xtask upload-page`.
@@ -33,15 +35,16 @@ const OUTPUT: &str = "upload.html";
 
 /// Checks the sources, and writes the page or compares it.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    let started = Instant::now();
     let mirror = Mirror::create(root)?;
     let (build, built) = (mirror.0.join(BUILD), mirror.0.join("built"));
     let run = |command: &mut Command, directory: &Path| tools::quietly(command.current_dir(directory));
     run(Command::new(mirror.0.join("node_modules/.bin/tsc")).args(["--project", "tsconfig.json"]), &build)?;
     run(Command::new("node").arg("build.mjs").arg(mirror.0.join(PAGE)).arg(&built), &build)?;
     let results = run(Command::new("node").args(["--test", "--test-reporter=tap"]), &built.join("tests"))?;
-    let passed = passed(&results).context("node --test has printed no number of tests")?;
-    // In the form of a Rust test binary, so that `cargo xtask ci` counts the tests.
-    print_line(&format!("test result: ok. {passed} passed; 0 failed"));
+    let counts = TestCounts::of_tap(&results).context("node --test has printed no number of tests")?;
+    ensure!(counts.passed > 0 && counts.failed == 0, "tests of the page were skipped, or none was run");
+    print_line(&counts.to_line(started.elapsed().as_secs()));
     let page = fs::read_to_string(built.join(OUTPUT)).context("cannot read the page that was built")?;
     let committed = root.join(PAGE).join(OUTPUT);
     if fs::read_to_string(&committed).is_ok_and(|text| text == page) {
@@ -73,20 +76,6 @@ impl Mirror {
     }
 }
 
-/// The number of passed tests, at the end of the results; `None` if no test was run, or one was skipped.
-fn passed(results: &str) -> Option<u32> {
-    let number = |name: &str| -> Option<u32> {
-        let line = results.lines().rev().find_map(|line| line.strip_prefix(&format!("# {name} ")))?;
-        line.trim().parse().ok()
-    };
-    number("pass").filter(|passed| *passed > 0 && number("tests") == Some(*passed))
-}
-
-#[expect(clippy::print_stdout, reason = "the output of the command")]
-fn print_line(line: &str) {
-    println!("{line}");
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -103,13 +92,5 @@ mod tests {
         assert_eq!(listed[0]["version"], locked["packages"]["node_modules/papaparse"]["version"]);
         let version = listed[0]["version"].as_str().unwrap();
         assert_eq!(listed[0]["purl"], format!("pkg:npm/papaparse@{version}"));
-    }
-
-    #[test]
-    fn tests_are_counted_if_all_of_them_were_run() {
-        assert_eq!(passed("# Subtest: a\nok 1 - a\n# tests 2\n# pass 2\n# fail 0\n"), Some(2));
-        assert_eq!(passed("# tests 2\n# pass 1\n# skipped 1\n"), None);
-        assert_eq!(passed("# tests 0\n# pass 0\n"), None);
-        assert_eq!(passed(""), None);
     }
 }

@@ -13,8 +13,7 @@ use tokio::process::Command;
 use tokio::time::{Duration, sleep, timeout};
 
 use super::grants::{Access, Role};
-use crate::dev::{LOCAL_CREDENTIALS, Output, ProcessGroup};
-use crate::e2e::free_port;
+use crate::dev::{LOCAL_CREDENTIALS, Output, ProcessGroup, free_port};
 use crate::files::create_empty_dir;
 
 const START_TIMEOUT: Duration = Duration::from_mins(1);

@@ -61,6 +61,28 @@ pub(crate) struct Setup<'a> {
     pub(crate) faults: Option<Faults>,
 }
 
+impl<'a> Setup<'a> {
+    /// An API with an empty database on a free port, for tests. The functions print into `functions.log` of the directory.
+    pub(crate) fn temporary(root: &'a Path, directory: &'a Path, cargo_lambda: &'a Path) -> Result<Self> {
+        Ok(Self {
+            root,
+            directory,
+            cargo_lambda,
+            port: free_port()?,
+            database: Database::Memory,
+            release: false,
+            output: Output::File(directory.join("functions.log")),
+            faults: None,
+        })
+    }
+}
+
+/// A port that no process uses now.
+pub(crate) fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot find a free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
 /// A running API. It has to be stopped with [`stop`](Self::stop), which waits for its processes.
 pub(crate) struct Server {
     /// Tasks that call the functions or the engine. They stop first.

@@ -9,7 +9,8 @@ use shared::testing::http_client;
 use tokio::time::timeout;
 use ureq::Agent;
 
-use super::{print_line, shell};
+use super::shell;
+use crate::results::print_line;
 
 /// The key in the document, with which the checks read what the commands have written.
 const KEY: &str = "sk_test_example";
@@ -23,7 +24,7 @@ pub(super) struct Checks<'a> {
     environment: &'a [(String, PathBuf)],
     base_url: String,
     agent: Agent,
-    passed: usize,
+    passed: u32,
 }
 
 impl<'a> Checks<'a> {
@@ -32,7 +33,7 @@ impl<'a> Checks<'a> {
     }
 
     /// The number of checks that have passed.
-    pub(super) fn passed(&self) -> usize {
+    pub(super) fn passed(&self) -> u32 {
         self.passed
     }
 

@@ -15,8 +15,8 @@ use shared::testing::tenant::sign_jwt;
 use tokio::process::Command;
 
 use super::{Run, Violation};
-use crate::dev::{Database, Output, ProcessGroup, Session, Setup, with_server};
-use crate::{e2e, tools, workspace};
+use crate::dev::{ProcessGroup, Session, Setup, with_server};
+use crate::{tools, workspace};
 
 /// The number of test cases per operation and phase.
 const QUICK: u32 = 10;
@@ -59,16 +59,8 @@ pub(super) async fn run(run: &Run<'_>) -> Result<String> {
     let root = run.root;
     let directory = &workspace::local_dir(root, "prove");
     let schemathesis = &tools::schemathesis(root)?;
-    let setup = Setup {
-        root,
-        directory,
-        cargo_lambda: &tools::cargo_lambda(root)?,
-        port: e2e::free_port()?,
-        database: Database::Memory,
-        release: false,
-        output: Output::File(directory.join("functions.log")),
-        faults: None,
-    };
+    let cargo_lambda = tools::cargo_lambda(root)?;
+    let setup = Setup::temporary(root, directory, &cargo_lambda)?;
     let done = with_server(&setup, async |server| {
         let session = server.wait_until_ready().await?;
         let document = directory.join("openapi.json");
