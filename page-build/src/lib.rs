@@ -24,6 +24,9 @@ use sha2::{Digest, Sha256};
 
 pub use html::InlineCode;
 
+// A dependency on the checkout's path, which Cargo does not track by itself: see `CHECKOUT_DIR` in .cargo/config.toml.
+const _: Option<&str> = option_env!("CHECKOUT_DIR");
+
 /// A page that cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

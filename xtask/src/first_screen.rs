@@ -39,8 +39,6 @@ async fn follow(root: &Path) -> Result<()> {
     let started = Instant::now();
     let screen = Screen::parse(&committed_readme(root)?).context("README.md")?;
     ensure_port_is_free(screen.port)?;
-    // Cargo names the sources of a clone in the target directory by their place there, and would take what it has built of
-    // them for this checkout's.
     let directory = std::env::temp_dir().join(format!("first-screen-{}", std::process::id()));
     create_empty_dir(&directory).with_context(|| format!("cannot empty {}", directory.display()))?;
     let environment = environment(root, &screen.repository)?;
