@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_dynamodb::types::ConsumedCapacity as ReportedCapacity;
+use serde::Deserialize;
 
 /// The database cost of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -18,6 +19,14 @@ pub struct ConsumedCapacity {
     /// Calls that DynamoDB throttled, as a whole or in part.
     pub throttles: u32,
     in_flight: u32,
+}
+
+/// The capacity that a call consumed, in the body of its response.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CapacityBody {
+    #[serde(default)]
+    capacity_units: f64,
 }
 
 /// Counts the calls of one request and the capacity they consume.
@@ -42,6 +51,16 @@ impl CapacityMeter {
     /// Adds the capacity that a read reported.
     pub(super) fn add_reads<'a>(&self, reported: impl IntoIterator<Item = &'a ReportedCapacity>) {
         self.lock().read_units += units(reported);
+    }
+
+    /// Adds the capacity that the body of a response reported.
+    pub(super) fn add_reads_of_body<'a>(&self, reported: impl IntoIterator<Item = &'a CapacityBody>) {
+        self.lock().read_units += reported.into_iter().map(|reported| reported.capacity_units).sum::<f64>();
+    }
+
+    /// Adds the capacity that the body of a write's response reported.
+    pub(super) fn add_writes_of_body<'a>(&self, reported: impl IntoIterator<Item = &'a CapacityBody>) {
+        self.lock().write_units += reported.into_iter().map(|reported| reported.capacity_units).sum::<f64>();
     }
 
     /// Adds the capacity that a write reported.

@@ -10,17 +10,14 @@ use serde::de::DeserializeOwned;
 use strum::VariantArray;
 
 use super::error::{Error, Result};
-use super::keys::{self, Key};
+use super::keys::Key;
 use super::schema::{PK, SK};
-use crate::domain::ids::parse_uuid;
-use crate::domain::json::Number;
+use super::stored_item::{Attribute, StoredItem};
 use crate::domain::{Json, JsonObject};
 
 /// An item as the SDK represents it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// The attribute with the id of an item whose key does not have it.
-const ID: &str = "id";
 /// The attribute with an item's type.
 pub(crate) const TYPE: &str = "type";
 
@@ -81,7 +78,7 @@ impl ItemType {
     pub(crate) fn of(item: &Item) -> Result<Self> {
         let stored = string(item, TYPE);
         let known = Self::VARIANTS.iter().find(|known| stored.as_deref() == Some(known.as_str()));
-        known.copied().ok_or_else(|| unreadable_as(item, "unknown"))
+        known.copied().ok_or_else(|| StoredItem::from(item).unreadable_as("unknown"))
     }
 }
 
@@ -90,12 +87,21 @@ impl ItemType {
 /// # Errors
 /// [`Error::Unexpected`] for a record that does not serialize to a map, which is a defect.
 pub(crate) fn encode(key: &Key, item_type: ItemType, record: &impl Serialize) -> Result<Item> {
+    let mut item = attributes(item_type, record)?;
+    item.extend(key_attributes(key));
+    item.insert(TYPE.to_owned(), text(item_type.as_str()));
+    Ok(item)
+}
+
+/// The attributes that a record adds to an item of this type.
+///
+/// # Errors
+/// [`Error::Unexpected`] for a record that does not serialize to a map, which is a defect.
+pub(crate) fn attributes(item_type: ItemType, record: &impl Serialize) -> Result<Item> {
     let mut item: Item = serde_dynamo::aws_sdk_dynamodb_1::to_item(record)
         .map_err(|_| Error::Unexpected(format!("a record of type {} is not a map", item_type.as_str())))?;
     // A field without a value is not an attribute.
     item.retain(|_, value| !value.is_null());
-    item.extend(key_attributes(key));
-    item.insert(TYPE.to_owned(), text(item_type.as_str()));
     Ok(item)
 }
 
@@ -124,32 +130,12 @@ pub(crate) fn changed_attributes(patch: &impl Serialize) -> Result<BTreeMap<Stri
 /// # Errors
 /// [`Error::Unreadable`] for an item of another type or with other attributes.
 pub(crate) fn decode<T: DeserializeOwned>(item: Item, item_type: ItemType) -> Result<T> {
-    let error = unreadable(&item, item_type);
-    match item.get(TYPE) {
-        Some(AttributeValue::S(stored)) if stored == item_type.as_str() => {
-            serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|_| error)
-        }
-        _ => Err(error),
-    }
+    StoredItem::from(&item).decode(item_type)
 }
 
 /// The error of an item that should be of this type and cannot be read.
 pub(crate) fn unreadable(item: &Item, item_type: ItemType) -> Error {
-    unreadable_as(item, item_type.as_str())
-}
-
-fn unreadable_as(item: &Item, item_type: &'static str) -> Error {
-    Error::Unreadable { item_type, key_kind: keys::kind_of_sort_key(sort_key(item)), ids: ids(item).join(" ") }
-}
-
-/// The UUIDs in an item's key and its own id. Other parts of a key may be personal data, such as the name of a company.
-fn ids(item: &Item) -> Vec<String> {
-    let mut ids = Vec::new();
-    for attribute in [PK, SK, ID] {
-        let value = string(item, attribute).unwrap_or_default();
-        ids.extend(value.split('#').filter_map(|part| parse_uuid(part).ok()).map(|id| id.to_string()));
-    }
-    ids
+    StoredItem::from(item).unreadable(item_type)
 }
 
 /// A key as the SDK represents it.
@@ -205,52 +191,13 @@ pub(crate) fn json_to_value(json: &Json) -> AttributeValue {
     }
 }
 
-/// A stored map as a JSON object; `None` for another type, or if it holds a value that is not JSON, such as a set.
-pub(crate) fn value_to_object(value: &AttributeValue) -> Option<JsonObject> {
-    match value_to_json(value)? {
-        Json::Object(object) => Some(object),
-        _ => None,
-    }
-}
-
 /// A stored value as JSON; `None` for a value that is not JSON, such as a set.
 pub(crate) fn value_to_json(value: &AttributeValue) -> Option<Json> {
-    Some(match value {
-        AttributeValue::Null(_) => Json::Null,
-        AttributeValue::Bool(value) => Json::Bool(*value),
-        AttributeValue::N(value) => Json::Number(Number::parse(value).ok()?),
-        AttributeValue::S(value) => Json::String(value.clone()),
-        AttributeValue::L(items) => Json::Array(items.iter().map(value_to_json).collect::<Option<_>>()?),
-        AttributeValue::M(members) => {
-            let members = members.iter().map(|(key, value)| Some((key.clone(), value_to_json(value)?)));
-            Json::Object(members.collect::<Option<_>>()?)
-        }
-        _ => return None,
-    })
+    Attribute::from(value).to_json()
 }
 
 /// The value of one of the SDK's builders.
 #[expect(clippy::expect_used, reason = "the builders fail for a missing member only, and each caller sets them all")]
 pub(super) fn expect_built<T>(result: std::result::Result<T, aws_sdk_dynamodb::error::BuildError>) -> T {
     result.expect("every required member is set")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_error_of_an_unreadable_item_names_its_ids_and_no_other_value() {
-        let (org, id) = ("123e4567-e89b-12d3-a456-426614174000", "7c9e6679-7425-40de-944b-e07fc1f90ae7");
-        let item = HashMap::from([
-            (PK.to_owned(), text(format!("ORG#{org}"))),
-            (SK.to_owned(), text("COMPANY#JANEDOE")),
-            (ID.to_owned(), text(id)),
-            ("name".to_owned(), text("Jane Doe")),
-        ]);
-        assert_eq!(
-            unreadable(&item, ItemType::Company).to_string(),
-            format!("a stored item of type company under a sort key of kind COMPANY cannot be read: {org} {id}")
-        );
-    }
 }

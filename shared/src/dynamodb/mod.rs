@@ -2,7 +2,7 @@
 //!
 //! [`Table`] lives as long as the process, a `TableClient` as long as one request. Reads and writes of single items and
 //! ranges are in `table_client`, transactions in `transaction`, their retries and deadline in `retry`. `schema` defines the
-//! table, `keys` and `parent` say where items are stored, `item` how values become attributes, `expression` how updates
+//! table, `keys` and `parent` say where items are stored, `item` how values become attributes, `stored_item` how items are read, `expression` how updates
 //! and conditions are written, `cursor` how a list continues. The SDK's client is private to this module; the operations
 //! on contacts, imports and campaigns are in [`repositories`](crate::repositories).
 
@@ -14,10 +14,12 @@ pub(crate) mod expression;
 pub(crate) mod item;
 pub mod keys;
 mod parent;
+mod read_response;
 mod retry;
 pub mod schema;
 #[cfg(feature = "testing")]
 pub mod setup;
+pub(crate) mod stored_item;
 pub(crate) mod table_client;
 pub(crate) mod transaction;
 mod ttl_cache;
@@ -37,6 +39,7 @@ pub(crate) use parent::Children;
 pub use parent::{DeletedParent, Parent};
 pub(crate) use retry::Backoff;
 pub use retry::RetryPolicy;
+pub(crate) use stored_item::StoredItem;
 pub(crate) use table_client::TableClient;
 pub(crate) use ttl_cache::TtlCache;
 

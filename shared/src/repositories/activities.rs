@@ -11,13 +11,13 @@ use super::idempotency::IdempotencyRecord;
 use super::{Error, OrgTable, Result};
 use crate::domain::activity::{GROWS_TOO_LARGE, MAX_BYTES, content_len};
 use crate::domain::{Activity, ActivityId, ActivityPatch, ContactId, JsonObject, Kind, NewActivity};
+use crate::dynamodb::StoredItem;
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{
-    Item, ItemType, decode, encode, json_to_value, map, sort_key, unreadable, value_to_json, value_to_object,
-};
+use crate::dynamodb::item::{Item, ItemType, encode, json_to_value, map, sort_key};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::{self, Backoff, Conditional};
+use crate::repositories::stored::Stored;
 
 const METADATA: &str = "metadata";
 const EVENT_TEXT: &str = "event_text";
@@ -80,7 +80,7 @@ impl Activities {
         loop {
             let item = self.find(id, patch.event_time).await?;
             let stored_metadata = item.get(METADATA).cloned();
-            let activity = from_item(item)?;
+            let activity = Activity::from_item(&StoredItem::from(&item))?;
             let mut next = activity.clone();
             next.metadata.merge(&patch.metadata);
             if next.metadata == activity.metadata {
@@ -92,7 +92,7 @@ impl Activities {
             let mut update = Update::new();
             update.set(&[METADATA], map(&next.metadata));
             let condition = Condition::exists().and_same(METADATA, stored_metadata).and_differs(&update);
-            match self.table.client.update_if(&self.key(activity.event_time, id), update, condition).await? {
+            match self.table.client.update_if::<()>(&self.key(activity.event_time, id), update, condition).await? {
                 Conditional::Applied(_) => return Ok(next),
                 // Another writer has changed the metadata, or this very write has and its response was lost. Either way
                 // the next read shows it.
@@ -104,7 +104,7 @@ impl Activities {
     async fn record_one(&self, activity: &Activity) -> Result<Activity> {
         match self.table.client.put_new(self.to_item(activity)?).await? {
             Conditional::Applied(()) => Ok(activity.clone()),
-            Conditional::Refused(stored) => from_item(stored),
+            Conditional::Refused(stored) => Activity::from_item(&StoredItem::from(&stored)),
         }
     }
 
@@ -118,8 +118,8 @@ impl Activities {
         let keys: Vec<_> = distinct.iter().map(|activity| self.key(activity.event_time, &activity.id)).collect();
         let mut backoff = Backoff::default();
         loop {
-            let items = self.table.client.batch_get(&keys).await?;
-            let mut stored = items.into_iter().map(from_item).collect::<Result<Vec<_>>>()?;
+            let read: Vec<Result<Activity>> = self.table.client.batch_get(&keys).await?;
+            let mut stored = read.into_iter().collect::<Result<Vec<_>>>()?;
             let known: HashSet<_> = stored.iter().map(identity).collect();
             let new: Vec<Activity> =
                 distinct.iter().filter(|activity| !known.contains(&identity(activity))).copied().cloned().collect();
@@ -198,18 +198,19 @@ fn in_order(sent: &[Activity], stored: &[Activity]) -> Vec<Activity> {
     ordered
 }
 
-/// Reads an activity from its item.
-pub(super) fn from_item(mut item: Item) -> Result<Activity> {
-    let event_text = match item.remove(EVENT_TEXT) {
-        Some(value) => Some(value_to_json(&value).ok_or_else(|| unreadable(&item, ItemType::Activity))?),
-        None => None,
-    };
-    let metadata = match item.remove(METADATA) {
-        Some(value) => value_to_object(&value).ok_or_else(|| unreadable(&item, ItemType::Activity))?,
-        None => JsonObject::default(),
-    };
-    let (event_time, id) =
-        keys::parse_activity_sort_key(sort_key(&item)).ok_or_else(|| unreadable(&item, ItemType::Activity))?;
-    let details = decode(item, ItemType::Activity)?;
-    Ok(Activity { id, event_time, details, event_text, metadata })
+impl Stored for Activity {
+    fn from_item(item: &StoredItem<'_>) -> Result<Self> {
+        let unreadable = || item.unreadable(ItemType::Activity);
+        let event_text = match item.get(EVENT_TEXT) {
+            Some(value) => Some(value.to_json().ok_or_else(unreadable)?),
+            None => None,
+        };
+        let metadata = match item.get(METADATA) {
+            Some(value) => value.to_object().ok_or_else(unreadable)?,
+            None => JsonObject::default(),
+        };
+        let (event_time, id) = keys::parse_activity_sort_key(item.sort_key()).ok_or_else(unreadable)?;
+        let details = item.decode(ItemType::Activity)?;
+        Ok(Self { id, event_time, details, event_text, metadata })
+    }
 }

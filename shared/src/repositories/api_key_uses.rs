@@ -74,7 +74,7 @@ async fn write(client: &TableClient, org: OrgId, id: ApiKeyId, hour: DateTime<Ut
     update.touch(TYPE, text(ItemType::ApiKeyUse.as_str()));
     update.touch(LAST_USED_AT, hour.clone());
     let is_later = Condition::absent_or_below(LAST_USED_AT, hour);
-    match client.update_if(&keys::api_key_use(org, id), update, is_later).await? {
+    match client.update_if::<()>(&keys::api_key_use(org, id), update, is_later).await? {
         // Another process has recorded this hour or a later one.
         Conditional::Applied(_) | Conditional::Refused(_) => Ok(()),
     }

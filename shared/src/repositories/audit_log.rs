@@ -11,8 +11,10 @@ use super::listing::{self, Listed, Page, PageRow, RangeFilter};
 use super::{OrgTable, Result};
 use crate::domain::{ActorType, AuditAction, AuditActor, AuditEntry, AuditEntryId, AuditFilter, Id, OrgId, ids, time};
 use crate::dynamodb::Cursor;
-use crate::dynamodb::item::{Item, ItemType, decode, encode, key_of, unreadable};
+use crate::dynamodb::StoredItem;
+use crate::dynamodb::item::{Item, ItemType, encode};
 use crate::dynamodb::keys::{self, Key};
+use crate::repositories::stored::Stored;
 
 /// The audit log of one organization.
 #[derive(Debug)]
@@ -103,14 +105,15 @@ impl Listed for AuditEntry {
     fn position(key: &Key) -> Option<Uuid> {
         keys::parse_audit_entry(key).map(Uuid::from)
     }
+}
 
-    fn from_item(item: Item) -> Result<Self> {
-        let error = unreadable(&item, ItemType::AuditEntry);
-        let id: Option<AuditEntryId> = key_of(&item).and_then(|key| keys::parse_audit_entry(&key));
+impl Stored for AuditEntry {
+    fn from_item(item: &StoredItem<'_>) -> Result<Self> {
+        let id: Option<AuditEntryId> = item.key().and_then(|key| keys::parse_audit_entry(&key));
         let AuditItem { at, actor_type, actor_id, action, subject_id, request_id, expires_at } =
-            decode(item, ItemType::AuditEntry)?;
+            item.decode(ItemType::AuditEntry)?;
         let (Some(id), Some(expires_at)) = (id, DateTime::from_timestamp(expires_at, 0)) else {
-            return Err(error.into());
+            return Err(item.unreadable(ItemType::AuditEntry).into());
         };
         let actor = AuditActor { actor_type, id: actor_id };
         Ok(Self { id, at, actor, action, subject_id, request_id, expires_at })

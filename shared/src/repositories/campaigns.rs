@@ -15,13 +15,13 @@ use crate::domain::{
     AuditAction, Campaign, CampaignDetails, CampaignFilter, CampaignId, CampaignPatch, Kind, LeadMagnet, LeadMagnetId,
     MAX_ACTIVE_CAMPAIGNS, OrgId, time,
 };
+use crate::dynamodb::StoredItem;
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{
-    Item, ItemType, TYPE, add_index_attributes, decode, encode, key_of, number, text, unreadable,
-};
+use crate::dynamodb::item::{Item, ItemType, TYPE, add_index_attributes, encode, number, text};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::transaction::Transaction;
 use crate::dynamodb::{Backoff, Conditional, CreationPosition, Cursor, DeletedParent, Parent};
+use crate::repositories::stored::Stored;
 
 const VERSION: &str = "version";
 /// The set in the item of active campaigns.
@@ -110,7 +110,7 @@ impl Campaigns {
     /// [`Error::NotFound`], or the database's.
     pub async fn get(&self, id: CampaignId) -> Result<Campaign> {
         let item = self.table.client.get(&keys::campaign(self.table.org, id)).await?;
-        Campaign::from_item(item.ok_or(Error::NotFound(Kind::Campaign))?)
+        Campaign::from_item(&StoredItem::from(&item.ok_or(Error::NotFound(Kind::Campaign))?))
     }
 
     /// A page of the organization's campaigns, newest first.
@@ -237,12 +237,14 @@ impl Listed for Campaign {
     fn position(key: &Key) -> Option<CreationPosition> {
         keys::parse_campaign(key).map(|(_, id)| CreationPosition::Id(id.into()))
     }
+}
 
-    fn from_item(item: Item) -> Result<Self> {
-        let key = key_of(&item).and_then(|key| keys::parse_campaign(&key));
-        let (org_id, id) = key.ok_or_else(|| unreadable(&item, ItemType::Campaign))?;
+impl Stored for Campaign {
+    fn from_item(item: &StoredItem<'_>) -> Result<Self> {
+        let key = item.key().and_then(|key| keys::parse_campaign(&key));
+        let (org_id, id) = key.ok_or_else(|| item.unreadable(ItemType::Campaign))?;
         let CampaignItem { details, lead_magnet_id, created_at, updated_at, version } =
-            decode(item, ItemType::Campaign)?;
+            item.decode(ItemType::Campaign)?;
         Ok(Self { id, org_id, details, lead_magnet_id, created_at, updated_at, version })
     }
 }
@@ -254,8 +256,8 @@ impl ListedByCreation for Campaign {
 }
 
 /// Reads the organization's active campaigns from their item.
-pub(super) fn active_campaigns(item: Item) -> Result<BTreeSet<CampaignId>> {
-    let ActiveCampaigns { campaign_ids } = decode(item, ItemType::ActiveCampaigns)?;
+pub(super) fn active_campaigns(item: &StoredItem<'_>) -> Result<BTreeSet<CampaignId>> {
+    let ActiveCampaigns { campaign_ids } = item.decode(ItemType::ActiveCampaigns)?;
     Ok(campaign_ids)
 }
 

@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::listing::{self, Listed, Page, PageRow, RangeFilter};
 use super::{OrgTable, Result};
 use crate::domain::{Company, CompanyFilter, CompanyId, CompanyKey, CompanyName, OrgId, time};
-use crate::dynamodb::item::{Item, ItemType, decode, encode, key_of, unreadable};
+use crate::dynamodb::StoredItem;
+use crate::dynamodb::item::{ItemType, encode};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::transaction::{MAX_ITEMS, Transaction};
 use crate::dynamodb::{Conditional, Cursor};
+use crate::repositories::stored::Stored;
 
 /// How long the existence of a company is cached. No company is ever deleted, so it stays true.
 const CACHE_LIFETIME: TimeDelta = TimeDelta::days(1);
@@ -49,7 +51,7 @@ impl Companies {
         let item = self.table.client.get(&keys::company(self.table.org, name)).await?;
         let is_after_cursor = cursor.is_none_or(|Cursor(position)| *name > position);
         let company = match item {
-            Some(item) if is_after_cursor => listing::skip_unreadable(Company::from_item(item))?,
+            Some(item) if is_after_cursor => listing::skip_unreadable(Company::from_item(&StoredItem::from(&item)))?,
             _ => None,
         };
         Ok(Page { rows: company.map(R::of).into_iter().collect(), next: None })
@@ -68,11 +70,13 @@ impl Listed for Company {
     fn position(key: &Key) -> Option<CompanyKey> {
         keys::parse_company(key).map(|(_, name)| name)
     }
+}
 
-    fn from_item(item: Item) -> Result<Self> {
-        let key = key_of(&item).and_then(|key| keys::parse_company(&key));
-        let (org_id, _) = key.ok_or_else(|| unreadable(&item, ItemType::Company))?;
-        let CompanyItem { id, name, created_at } = decode(item, ItemType::Company)?;
+impl Stored for Company {
+    fn from_item(item: &StoredItem<'_>) -> Result<Self> {
+        let key = item.key().and_then(|key| keys::parse_company(&key));
+        let (org_id, _) = key.ok_or_else(|| item.unreadable(ItemType::Company))?;
+        let CompanyItem { id, name, created_at } = item.decode(ItemType::Company)?;
         Ok(Self { id, org_id, name, created_at })
     }
 }
@@ -107,8 +111,8 @@ impl OrgTable {
         }
         missing.retain(|key, _| !self.has_cached_company(key));
         let keys: Vec<_> = missing.keys().map(|key| keys::company(self.org, key)).collect();
-        for item in self.client.batch_get(&keys).await? {
-            if let Some((_, key)) = key_of(&item).and_then(|key| keys::parse_company(&key)) {
+        for key in self.client.existing_keys(&keys).await? {
+            if let Some((_, key)) = keys::parse_company(&key) {
                 missing.remove(&key);
                 self.cache_company(&key);
             }

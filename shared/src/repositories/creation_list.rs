@@ -21,7 +21,6 @@ use std::collections::HashMap;
 
 use super::listing::{self, ListRow, ListRows, Listed, PageRow, RangeFilter, ReadLimits};
 use super::{OrgTable, Page, Result};
-use crate::dynamodb::item::key_of;
 use crate::dynamodb::keys::{self, Key, Range};
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::{MAX_CONCURRENT_CALLS, MAX_KEYS_PER_CALL, QueryOptions};
@@ -122,8 +121,8 @@ pub(super) async fn read_rows<T: ListedByCreation, R: PageRow<T>>(
         let (round, others) = unread.split_at(unread.len().min(calls * MAX_KEYS_PER_CALL));
         let round_keys: Vec<_> = round.iter().map(|(_, key)| key.clone()).collect();
         let (mut entities, mut stored_len) = (HashMap::with_capacity(round.len()), 0);
-        for item in client.batch_get(&round_keys).await? {
-            if let (Some(key), Some(entity)) = (key_of(&item), listing::skip_unreadable(T::from_item(item))?) {
+        for (key, entity) in client.batch_get::<(Option<Key>, Result<T>)>(&round_keys).await? {
+            if let (Some(key), Some(entity)) = (key, listing::skip_unreadable(entity)?) {
                 stored_len += entity.growing_len();
                 entities.insert(key, entity);
             }

@@ -13,12 +13,12 @@ use crate::domain::{
     AuditAction, CampaignId, Import, ImportDetails, ImportFilter, ImportId, ImportPatch, JsonObject, Kind, NewImport,
     OrgId, Patch, time,
 };
+use crate::dynamodb::StoredItem;
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{
-    Item, ItemType, add_index_attributes, changed_attributes, decode, encode, key_of, map, unreadable, value_to_object,
-};
+use crate::dynamodb::item::{Item, ItemType, add_index_attributes, changed_attributes, encode, map};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::{Conditional, CreationPosition, Cursor, DeletedParent, Parent};
+use crate::repositories::stored::Stored;
 
 const MAPPING: &str = "mapping";
 
@@ -110,7 +110,7 @@ impl Imports {
             return expect_found(self.table.client.get(&key).await?);
         }
         match self.table.update_if(&key, &update, &condition).await? {
-            Conditional::Applied(item) => Import::from_item(item),
+            Conditional::Applied(item) => Import::from_item(&StoredItem::from(&item)),
             // The stored import is as the patch wants it, perhaps by this very write, whose response was lost. Or there is
             // none.
             Conditional::Refused(item) => expect_found(item),
@@ -148,15 +148,17 @@ impl Listed for Import {
     fn position(key: &Key) -> Option<CreationPosition> {
         keys::parse_import(key).map(|(_, id)| CreationPosition::Id(id.into()))
     }
+}
 
-    fn from_item(mut item: Item) -> Result<Self> {
-        let key = key_of(&item).and_then(|key| keys::parse_import(&key));
-        let (org_id, id) = key.ok_or_else(|| unreadable(&item, ItemType::Import))?;
-        let mapping = match item.remove(MAPPING) {
-            Some(mapping) => Some(value_to_object(&mapping).ok_or_else(|| unreadable(&item, ItemType::Import))?),
+impl Stored for Import {
+    fn from_item(item: &StoredItem<'_>) -> Result<Self> {
+        let unreadable = || item.unreadable(ItemType::Import);
+        let (org_id, id) = item.key().and_then(|key| keys::parse_import(&key)).ok_or_else(unreadable)?;
+        let mapping = match item.get(MAPPING) {
+            Some(mapping) => Some(mapping.to_object().ok_or_else(unreadable)?),
             None => None,
         };
-        let ImportItem { details, created_at, updated_at } = decode(item, ItemType::Import)?;
+        let ImportItem { details, created_at, updated_at } = item.decode(ItemType::Import)?;
         Ok(Self { id, org_id, details, mapping, created_at, updated_at })
     }
 }
@@ -192,7 +194,7 @@ impl OrgTable {
     pub(super) async fn set_campaign(&self, id: ImportId, campaign: CampaignId) -> Result<()> {
         let patch = ImportPatch { campaign_id: Patch::Set(campaign), ..ImportPatch::default() };
         let (update, condition) = changes(&patch)?;
-        match self.update_if(&keys::import(self.org, id), &update, &condition).await? {
+        match self.update_if::<()>(&keys::import(self.org, id), &update, &condition).await? {
             Conditional::Applied(_) | Conditional::Refused(_) => Ok(()),
         }
     }
@@ -208,7 +210,7 @@ fn changes(patch: &ImportPatch) -> Result<(Update, Condition)> {
 }
 
 fn expect_found(item: Option<Item>) -> Result<Import> {
-    Import::from_item(item.ok_or(Error::NotFound(Kind::Import))?)
+    Import::from_item(&StoredItem::from(&item.ok_or(Error::NotFound(Kind::Import))?))
 }
 
 pub(super) fn to_item(import: &Import) -> Result<Item> {

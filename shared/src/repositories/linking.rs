@@ -18,12 +18,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use uuid::Uuid;
 
 use super::leads::{LINK_ID, Leads, from_item, lead_key_of};
-use super::listing::Listed;
 use super::{Error, Result, campaigns};
 use crate::domain::{Campaign, CampaignId, ContactId, ImportId, Kind, Lead, LeadKey, Linked};
-use crate::dynamodb::item::{sort_key, string};
+use crate::dynamodb::StoredItem;
+use crate::dynamodb::item::{Item, sort_key, string};
 use crate::dynamodb::table_client::{MAX_KEYS_PER_CALL, QueryOptions};
 use crate::dynamodb::{Conditional, keys};
+use crate::repositories::stored::Stored;
 
 /// The number of contacts that are checked together. With the campaign, their leads fill ten calls.
 const CONTACTS_PER_PAGE: usize = 10 * MAX_KEYS_PER_CALL - 1;
@@ -78,25 +79,25 @@ impl Leads {
         let import_keys: Vec<_> = import_ids.iter().map(|id| keys::import(org, *id)).collect();
         let mut wanted = vec![campaign_key.clone(), active_key.clone()];
         wanted.extend(import_keys.iter().cloned());
-        let items = self.table.client.batch_get(&wanted).await?;
+        let items: Vec<Item> = self.table.client.batch_get(&wanted).await?;
         let mut items: HashMap<_, _> = items.into_iter().map(|item| (sort_key(&item).to_owned(), item)).collect();
         let campaign = items.remove(&campaign_key.sk).ok_or(Error::NotFound(Kind::Campaign))?;
         let active = match items.remove(&active_key.sk) {
-            Some(item) => campaigns::active_campaigns(item)?,
+            Some(item) => campaigns::active_campaigns(&StoredItem::from(&item))?,
             None => BTreeSet::new(),
         };
         if import_keys.iter().any(|import| !items.contains_key(&import.sk)) {
             return Err(Error::NotFound(Kind::Import));
         }
-        let campaign = Campaign::from_item(campaign)?;
+        let campaign = Campaign::from_item(&StoredItem::from(&campaign))?;
         if campaign.details.provider_account_id.as_slice().is_empty() {
             return Ok(HashSet::new());
         }
         let others: Vec<_> =
             active.into_iter().filter(|id| *id != campaign_id).map(|id| keys::campaign(org, id)).collect();
         let mut competing = HashSet::new();
-        for item in self.table.client.batch_get(&others).await? {
-            let other = Campaign::from_item(item)?;
+        for other in self.table.client.batch_get::<Result<Campaign>>(&others).await? {
+            let other = other?;
             if share_an_account(&other, &campaign) {
                 competing.insert(other.id);
             }

@@ -44,9 +44,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::response_space::ResponseSpace;
+use super::stored::Stored;
 use super::{Error, OrgTable, Result};
 use crate::domain::OrgId;
-use crate::dynamodb::item::{Item, key_of};
 use crate::dynamodb::keys::{Key, Range};
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::{self, Cursor, SortPosition, TableClient};
@@ -169,7 +169,7 @@ pub(super) fn skip_unreadable<T>(read: Result<T>) -> Result<Option<T>> {
 }
 
 /// An entity whose items are stored in one range per organization, in the order of their list or against it.
-pub(super) trait Listed: Sized {
+pub(super) trait Listed: Stored {
     /// The type of a position in the list.
     type SortPosition: SortPosition;
 
@@ -181,9 +181,6 @@ pub(super) trait Listed: Sized {
 
     /// The position of the item with this key; `None` for the key of another entity.
     fn position(key: &Key) -> Option<Self::SortPosition>;
-
-    /// Reads an entity from its item.
-    fn from_item(item: Item) -> Result<Self>;
 }
 
 /// A part of a range, which a list shows.
@@ -216,13 +213,12 @@ pub(super) async fn read_range<T: Listed, R: PageRow<T>>(
     let limit = if filter.is_sparse { None } else { limits.rows };
     let options = QueryOptions { descending: T::DESCENDING, limit };
     loop {
-        let found = table.client.query(&filter.range, start.as_deref(), options).await?;
+        let found = table.client.query::<(Option<Key>, Result<T>)>(&filter.range, start.as_deref(), options).await?;
         let mut rows = Vec::with_capacity(found.items.len());
-        for item in found.items {
-            let position = key_of(&item).and_then(|key| T::position(&key));
-            let entity = skip_unreadable(T::from_item(item))?;
+        for (key, entity) in found.items {
+            let entity = skip_unreadable(entity)?;
             // An entity whose key is not one of its type cannot be read either.
-            if let Some(position) = position {
+            if let Some(position) = key.and_then(|key| T::position(&key)) {
                 rows.push(ListRow::new(position, entity.filter(&filter.shows)));
             }
         }

@@ -24,6 +24,7 @@ pub(crate) mod rate_limits;
 #[cfg(feature = "operator")]
 pub mod repair;
 mod response_space;
+mod stored;
 #[cfg(feature = "operator")]
 mod transfer;
 mod updated_at;

@@ -21,19 +21,19 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{
-    Activities, Campaigns, Error, Leads, OrgTable, Organizations, Result, activities, api_keys, imports, leads, listing,
-};
+use super::{Activities, Campaigns, Error, Leads, OrgTable, Organizations, Result, api_keys, imports, leads, listing};
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{
     Activity, ApiKey, AuditAction, Campaign, CampaignId, ContactId, LeadMagnet, LeadMagnetId, Record, RecordOutcome,
     RecordRefusal,
 };
+use crate::dynamodb::StoredItem;
 use crate::dynamodb::item::{Item, ItemType, decode, key_of, sort_key};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::{Conditional, Parent};
+use crate::repositories::stored::Stored;
 
 /// The most writes that are in flight at once.
 const MAX_CONCURRENT_WRITES: usize = 32;
@@ -237,7 +237,7 @@ impl Transfer {
         let mut records = Vec::with_capacity(found.items.len());
         for item in found.items {
             let record = if keys::parse_activity_sort_key(sort_key(&item)).is_some() {
-                activities::from_item(item).map(|activity| Record::Activity(contact_id, activity))
+                Activity::from_item(&StoredItem::from(&item)).map(|activity| Record::Activity(contact_id, activity))
             } else {
                 leads::from_item(item).map(Record::Lead)
             };

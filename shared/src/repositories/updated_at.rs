@@ -28,6 +28,7 @@ use crate::dynamodb::Conditional;
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{Item, string, text};
 use crate::dynamodb::keys::Key;
+use crate::dynamodb::table_client::StoredRow;
 
 const UPDATED_AT: &str = "updated_at";
 
@@ -37,12 +38,12 @@ impl OrgTable {
     ///
     /// # Errors
     /// The database's.
-    pub(super) async fn update_if(
+    pub(super) async fn update_if<R: StoredRow>(
         &self,
         key: &Key,
         update: &Update,
         condition: &Condition,
-    ) -> Result<Conditional<Item, Option<Item>>> {
+    ) -> Result<Conditional<R, Option<Item>>> {
         let mut timestamp = self.now;
         loop {
             let value = text(time::to_millis(timestamp));
@@ -59,7 +60,7 @@ impl OrgTable {
 }
 
 /// The `updated_at` of the stored item that a refusal shows, if it is later than this.
-fn later_timestamp(outcome: &Conditional<Item, Option<Item>>, timestamp: DateTime<Utc>) -> Option<DateTime<Utc>> {
+fn later_timestamp<R>(outcome: &Conditional<R, Option<Item>>, timestamp: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let Conditional::Refused(Some(item)) = outcome else { return None };
     let stored = time::parse(&string(item, UPDATED_AT)?).ok()?;
     if stored > timestamp { Some(stored) } else { None }

@@ -2,6 +2,7 @@
 
 mod query;
 mod read;
+mod rows;
 #[cfg(feature = "operator")]
 mod scan;
 mod write;
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 
 pub(crate) use query::{QueryOptions, QueryPage};
 pub(crate) use read::MAX_KEYS_PER_CALL;
+pub(crate) use rows::StoredRow;
 
 use super::retry::RetryPolicy;
 use super::transaction::Transaction;

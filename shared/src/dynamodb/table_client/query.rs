@@ -1,14 +1,15 @@
 //! Reads of ranges of the table and of its indexes.
 
-use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, Select};
 use futures_util::{Stream, stream};
 
 use super::TableClient;
+use super::rows::{self, QueryBody, Row, StoredRow};
 use crate::dynamodb::error::Result;
 use crate::dynamodb::item::{Item, key_attributes, key_of, string, text};
 use crate::dynamodb::keys::{Key, Range};
+use crate::dynamodb::read_response::ReadResponse;
 use crate::dynamodb::retry::{Failure, classify};
 use crate::dynamodb::schema::{Index, PK, SK};
 
@@ -21,11 +22,11 @@ pub(crate) struct QueryOptions {
     pub(crate) limit: Option<usize>,
 }
 
-/// The items that one Query read.
+/// What one Query read: rows of the type `R`, or items as the SDK represents them.
 #[derive(Debug)]
-pub(crate) struct QueryPage {
+pub(crate) struct QueryPage<R = Item> {
     /// In the order of the Query.
-    pub(crate) items: Vec<Item>,
+    pub(crate) items: Vec<R>,
     /// The sort key after which the range may hold more; `None` at its end.
     pub(crate) last_evaluated_sk: Option<String>,
 }
@@ -60,26 +61,18 @@ impl TableClient {
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn query(
+    pub(crate) async fn query<R: StoredRow>(
         &self,
         range: &Range,
         exclusive_start_sk: Option<&str>,
         options: QueryOptions,
-    ) -> Result<QueryPage> {
-        let start = match exclusive_start_sk {
-            // DynamoDB refuses a start outside of the range, such as that of a page that another filter has found.
-            Some(sk) if !range.contains(sk) => {
-                let is_before_range = (sk > range.last.as_str()) == options.descending;
-                if !is_before_range {
-                    return Ok(QueryPage { items: Vec::new(), last_evaluated_sk: None });
-                }
-                None
-            }
-            start => start,
+    ) -> Result<QueryPage<R>> {
+        let Some(query) = self.table_query(range, exclusive_start_sk, options) else {
+            return Ok(QueryPage { items: Vec::new(), last_evaluated_sk: None });
         };
-        let output = self.send_query(self.table_query(range, start, options)).await?;
-        let last_evaluated_sk = output.last_evaluated_key().and_then(|key| string(key, SK));
-        Ok(QueryPage { items: output.items.unwrap_or_default(), last_evaluated_sk })
+        let body: QueryBody<R> = self.read_query(query).await?;
+        let last_evaluated_sk = body.last_evaluated_key.and_then(|Row(key)| string(&key, SK));
+        Ok(QueryPage { items: rows::unwrap(body.items), last_evaluated_sk })
     }
 
     /// Reads a whole range, page by page.
@@ -106,10 +99,12 @@ impl TableClient {
     pub(crate) async fn count(&self, range: &Range) -> Result<u64> {
         let (mut count, mut start) = (0, None::<String>);
         loop {
-            let query = self.table_query(range, start.as_deref(), QueryOptions::default()).select(Select::Count);
-            let output = self.send_query(query).await?;
-            count += u64::try_from(output.count()).unwrap_or_default();
-            start = output.last_evaluated_key().and_then(|key| string(key, SK));
+            let Some(query) = self.table_query(range, start.as_deref(), QueryOptions::default()) else {
+                return Ok(count);
+            };
+            let body: QueryBody<Item> = self.read_query(query.select(Select::Count)).await?;
+            count += body.count;
+            start = body.last_evaluated_key.and_then(|Row(key)| string(&key, SK));
             if start.is_none() {
                 return Ok(count);
             }
@@ -141,27 +136,39 @@ impl TableClient {
         }
         let options = QueryOptions { limit: options.limit.map(|limit| limit.saturating_add(1)), ..options };
         let query = self.range_query([index.pk, index.sk], &range, options).index_name(index.name);
-        let output = self.send_query(query).await?;
-        let mut entries = Vec::with_capacity(output.items().len());
-        for item in output.items() {
+        let body: QueryBody<Item> = self.read_query(query).await?;
+        let mut entries = Vec::with_capacity(body.items.len());
+        for Row(item) in &body.items {
             if let (Some(key), Some(index_sk)) = (key_of(item), string(item, index.sk))
                 && exclusive_start_sk != Some(&index_sk)
             {
                 entries.push(IndexEntry { key, index_sk });
             }
         }
-        let last_evaluated_sk = output.last_evaluated_key().and_then(|key| string(key, index.sk));
+        let last_evaluated_sk = body.last_evaluated_key.and_then(|Row(key)| string(&key, index.sk));
         Ok(IndexPage { entries, last_evaluated_sk })
     }
 
-    fn table_query(
+    /// A Query of the range, or of what follows a sort key; `None` if that is behind its end.
+    pub(super) fn table_query(
         &self,
         range: &Range,
         exclusive_start_sk: Option<&str>,
         options: QueryOptions,
-    ) -> QueryFluentBuilder {
-        let start = exclusive_start_sk.map(|sk| key_attributes(&Key { pk: range.pk.clone(), sk: sk.to_owned() }));
-        self.range_query([PK, SK], range, options).consistent_read(true).set_exclusive_start_key(start)
+    ) -> Option<QueryFluentBuilder> {
+        let start = match exclusive_start_sk {
+            // DynamoDB refuses a start outside of the range, such as that of a page that another filter has found.
+            Some(sk) if !range.contains(sk) => {
+                let is_before_range = (sk > range.last.as_str()) == options.descending;
+                if !is_before_range {
+                    return None;
+                }
+                None
+            }
+            start => start,
+        };
+        let start = start.map(|sk| key_attributes(&Key { pk: range.pk.clone(), sk: sk.to_owned() }));
+        Some(self.range_query([PK, SK], range, options).consistent_read(true).set_exclusive_start_key(start))
     }
 
     fn range_query(&self, [pk, sk]: [&str; 2], range: &Range, options: QueryOptions) -> QueryFluentBuilder {
@@ -179,9 +186,12 @@ impl TableClient {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
     }
 
-    async fn send_query(&self, query: QueryFluentBuilder) -> Result<QueryOutput> {
-        let output = self.retry("Query", || query.clone().send(), classify).await.map_err(Failure::into_error)?;
-        self.meter.add_reads(output.consumed_capacity());
-        Ok(output)
+    async fn read_query<R: StoredRow>(&self, query: QueryFluentBuilder) -> Result<QueryBody<R>> {
+        let response = ReadResponse::<QueryBody<R>>::new();
+        let send = || query.clone().customize().interceptor(response.clone()).send();
+        self.retry("Query", send, classify).await.map_err(Failure::into_error)?;
+        let body = response.take()?;
+        self.meter.add_reads_of_body(&body.consumed_capacity);
+        Ok(body)
     }
 }

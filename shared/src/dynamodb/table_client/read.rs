@@ -2,14 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::rows::{self, BatchGetBody, StoredRow};
 use super::{MAX_CONCURRENT_CALLS, TableClient};
 use crate::dynamodb::error::Result;
-use crate::dynamodb::item::{Item, expect_built, key_attributes, key_of};
+use crate::dynamodb::item::{Item, expect_built, key_attributes};
 use crate::dynamodb::keys::Key;
+use crate::dynamodb::read_response::ReadResponse;
 use crate::dynamodb::retry::{Backoff, Failure, classify};
 use crate::dynamodb::schema::{PK, SK};
 
@@ -33,7 +34,7 @@ impl TableClient {
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn batch_get(&self, keys: &[Key]) -> Result<Vec<Item>> {
+    pub(crate) async fn batch_get<R: StoredRow>(&self, keys: &[Key]) -> Result<Vec<R>> {
         self.batch_get_projected(keys, None).await
     }
 
@@ -42,12 +43,16 @@ impl TableClient {
     /// # Errors
     /// The database's.
     pub(crate) async fn existing_keys(&self, keys: &[Key]) -> Result<HashSet<Key>> {
-        let items = self.batch_get_projected(keys, Some(&[PK, SK])).await?;
-        Ok(items.iter().filter_map(key_of).collect())
+        let keys: Vec<Option<Key>> = self.batch_get_projected(keys, Some(&[PK, SK])).await?;
+        Ok(keys.into_iter().flatten().collect())
     }
 
     /// Reads these attributes, or all, of the items that exist. DynamoDB refuses a key that a call names twice.
-    pub(super) async fn batch_get_projected(&self, keys: &[Key], projection: Option<&[&str]>) -> Result<Vec<Item>> {
+    pub(super) async fn batch_get_projected<R: StoredRow>(
+        &self,
+        keys: &[Key],
+        projection: Option<&[&str]>,
+    ) -> Result<Vec<R>> {
         let mut seen = HashSet::with_capacity(keys.len());
         let distinct: Vec<_> = keys.iter().filter(|key| seen.insert(*key)).collect();
         let calls: Vec<_> =
@@ -56,25 +61,28 @@ impl TableClient {
     }
 
     /// Reads at most 100 items. Keys that DynamoDB leaves unprocessed are sent again; their items are not absent.
-    async fn batch_get_chunk(&self, keys: &[&Key], projection: Option<&[&str]>) -> Result<Vec<Item>> {
-        let mut items = Vec::with_capacity(keys.len());
+    async fn batch_get_chunk<R: StoredRow>(&self, keys: &[&Key], projection: Option<&[&str]>) -> Result<Vec<R>> {
+        let mut rows = Vec::with_capacity(keys.len());
         let mut pending: Vec<_> = keys.iter().map(|key| key_attributes(key)).collect();
         let mut backoff = Backoff::default();
         while !pending.is_empty() {
-            let output = self.batch_get_once(pending, projection).await?;
-            let found = output.responses.and_then(|mut tables| tables.remove(&*self.table));
-            items.extend(found.unwrap_or_default());
-            let unprocessed = output.unprocessed_keys.and_then(|mut tables| tables.remove(&*self.table));
-            pending = unprocessed.map(|unprocessed| unprocessed.keys).unwrap_or_default();
+            let mut body = self.batch_get_once(pending, projection).await?;
+            rows.extend(body.responses.remove(&*self.table).map(rows::unwrap).unwrap_or_default());
+            let unprocessed = body.unprocessed_keys.remove(&*self.table);
+            pending = unprocessed.map(|unprocessed| rows::unwrap(unprocessed.keys)).unwrap_or_default();
             if !pending.is_empty() {
                 self.meter.add_throttle();
                 self.wait(&mut backoff).await?;
             }
         }
-        Ok(items)
+        Ok(rows)
     }
 
-    async fn batch_get_once(&self, keys: Vec<Item>, projection: Option<&[&str]>) -> Result<BatchGetItemOutput> {
+    async fn batch_get_once<R: StoredRow>(
+        &self,
+        keys: Vec<Item>,
+        projection: Option<&[&str]>,
+    ) -> Result<BatchGetBody<R>> {
         let (projection, names) = projection.map(render_projection).unzip();
         let keys = KeysAndAttributes::builder()
             .set_keys(Some(keys))
@@ -86,9 +94,12 @@ impl TableClient {
             .batch_get_item()
             .request_items(&*self.table, expect_built(keys.build()))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = self.retry("BatchGetItem", || get.clone().send(), classify).await.map_err(Failure::into_error)?;
-        self.meter.add_reads(output.consumed_capacity());
-        Ok(output)
+        let response = ReadResponse::<BatchGetBody<R>>::new();
+        let send = || get.clone().customize().interceptor(response.clone()).send();
+        self.retry("BatchGetItem", send, classify).await.map_err(Failure::into_error)?;
+        let body = response.take()?;
+        self.meter.add_reads_of_body(&body.consumed_capacity);
+        Ok(body)
     }
 }
 

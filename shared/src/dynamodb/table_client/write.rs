@@ -8,11 +8,13 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::TableClient;
+use super::rows::{Row, StoredRow, UpdateBody};
 use crate::dynamodb::conditional::Conditional;
 use crate::dynamodb::error::Result;
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{Item, expect_built, key_attributes};
 use crate::dynamodb::keys::Key;
+use crate::dynamodb::read_response::ReadResponse;
 use crate::dynamodb::retry::{Backoff, Failure, classify};
 
 impl TableClient {
@@ -61,12 +63,12 @@ impl TableClient {
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn update_if(
+    pub(crate) async fn update_if<R: StoredRow>(
         &self,
         key: &Key,
         update: Update,
         condition: Condition,
-    ) -> Result<Conditional<Item, Option<Item>>> {
+    ) -> Result<Conditional<R, Option<Item>>> {
         let (condition, attributes) = condition.render();
         let (update, more_attributes) = update.render();
         let (names, values) = attributes.merge(more_attributes).into_maps();
@@ -82,10 +84,13 @@ impl TableClient {
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.retry("UpdateItem", || update.clone().send(), classify).await {
-            Ok(output) => {
-                self.meter.add_writes(output.consumed_capacity());
-                Ok(Conditional::Applied(output.attributes.unwrap_or_default()))
+        let response = ReadResponse::<UpdateBody<R>>::new();
+        let send = || update.clone().customize().interceptor(response.clone()).send();
+        match self.retry("UpdateItem", send, classify).await {
+            Ok(_) => {
+                let UpdateBody { attributes: Row(row), consumed_capacity } = response.take()?;
+                self.meter.add_writes_of_body(&consumed_capacity);
+                Ok(Conditional::Applied(row))
             }
             Err(Failure::Refused(_, UpdateItemError::ConditionalCheckFailedException(refusal))) => {
                 Ok(Conditional::Refused(stored_item(refusal.item)))

@@ -2,15 +2,17 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::item::{EMAIL, IMPORT_IDS, VERSION, from_item, is_lock_of};
+use super::item::{EMAIL, IMPORT_IDS, VERSION, is_lock_of};
 use super::{Contacts, TransactionItem};
 use crate::domain::{AuditAction, Contact, ContactId, Kind, RequiredVersion};
+use crate::dynamodb::StoredItem;
 use crate::dynamodb::expression::Condition;
 use crate::dynamodb::item::{key_of, number, text};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::transaction::{MAX_ITEMS, Transaction};
 use crate::dynamodb::{Backoff, DeletedParent, Parent};
+use crate::repositories::stored::Stored;
 use crate::repositories::{Error, Result, cascade};
 
 /// The most children that the transaction takes, beside the contact, its lock, its tombstone and an audit entry.
@@ -38,7 +40,7 @@ impl Contacts {
         loop {
             let contact = async { Ok(self.table.client.get(&key).await?) };
             let (item, leads) = tokio::try_join!(contact, self.some_leads(id))?;
-            let contact = from_item(item.ok_or(Error::NotFound(Kind::Contact))?)?;
+            let contact = Contact::from_item(&StoredItem::from(&item.ok_or(Error::NotFound(Kind::Contact))?))?;
             if required.is_some_and(|required| !required.allows(contact.version)) {
                 return Err(Error::VersionMismatch);
             }

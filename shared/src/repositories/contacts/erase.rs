@@ -7,10 +7,12 @@
 use std::collections::BTreeSet;
 
 use super::Contacts;
-use super::item::{from_item, lock_holder};
+use super::item::lock_holder;
 use crate::domain::{AuditAction, Contact, ContactId, Email, ImportId, Kind};
 use crate::dynamodb::DeletedParent;
+use crate::dynamodb::StoredItem;
 use crate::dynamodb::keys;
+use crate::repositories::stored::Stored;
 use crate::repositories::{Error, Result};
 
 /// The number of a contact's children, by their type.
@@ -40,7 +42,7 @@ impl Contacts {
         let Some(lock) = self.table.client.get(&keys::email_lock(self.table.org, email)).await? else {
             return Ok(None);
         };
-        let holder = self.find_stored(lock_holder(&lock)?).await?;
+        let holder = self.find_stored(lock_holder(&StoredItem::from(&lock))?).await?;
         Ok(Some(holder.ok_or(Error::NotFound(Kind::Contact))?))
     }
 
@@ -50,7 +52,7 @@ impl Contacts {
     /// The database's.
     pub async fn find_stored(&self, id: ContactId) -> Result<Option<Contact>> {
         match self.table.client.get(&keys::contact(self.table.org, id)).await? {
-            Some(item) => Ok(Some(from_item(item)?)),
+            Some(item) => Ok(Some(Contact::from_item(&StoredItem::from(&item))?)),
             None => Ok(None),
         }
     }

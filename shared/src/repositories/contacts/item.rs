@@ -9,12 +9,11 @@ use super::Contacts;
 use crate::domain::contact::MAX_WRITE_IDS;
 use crate::domain::{Contact, ContactDetails, ContactId, Email, Enrichment, Id, ImportId, time};
 use crate::dynamodb::expression::Condition;
-use crate::dynamodb::item::{
-    Item, ItemType, add_index_attributes, decode, encode, key_of, map, number, string, text, unreadable,
-    value_to_object,
-};
+use crate::dynamodb::item::{Item, ItemType, add_index_attributes, attributes, encode, map, number, text};
 use crate::dynamodb::keys;
+use crate::dynamodb::stored_item::{Attribute, StoredItem};
 use crate::repositories::Result;
+use crate::repositories::stored::Stored;
 
 pub(in crate::repositories) const EMAIL: &str = "email";
 pub(super) const ENRICHMENT: &str = "enrichment";
@@ -28,11 +27,9 @@ pub(super) const VERSION: &str = "version";
 pub(super) const WRITE_IDS: [&str; MAX_WRITE_IDS] = ["write_id", "write_id_2", "write_id_3", "write_id_4"];
 pub(in crate::repositories) const CONTACT_ID: &str = "contact_id";
 
-/// The attributes of a contact's item except its keys, its enrichment and its write ids.
+/// The attributes of a contact's item except its keys, its details, its enrichment and its write ids.
 #[derive(Serialize, Deserialize)]
 struct ContactItem {
-    #[serde(flatten)]
-    details: ContactDetails,
     #[serde(with = "time::millis")]
     created_at: DateTime<Utc>,
     #[serde(with = "time::millis")]
@@ -59,7 +56,6 @@ struct NoAttributes {}
 /// The item of a contact.
 pub(in crate::repositories) fn to_item(contact: &Contact) -> Result<Item> {
     let record = ContactItem {
-        details: contact.details.clone(),
         created_at: contact.created_at,
         updated_at: contact.updated_at,
         version: contact.version,
@@ -68,7 +64,8 @@ pub(in crate::repositories) fn to_item(contact: &Contact) -> Result<Item> {
         import_ids: contact.import_ids.clone(),
     };
     let key = keys::contact(contact.org_id, contact.id);
-    let mut item = encode(&key, ItemType::Contact, &record)?;
+    let mut item = encode(&key, ItemType::Contact, &contact.details)?;
+    item.extend(attributes(ItemType::Contact, &record)?);
     add_index_attributes(&mut item, keys::migrated_in_index(contact.org_id, &key, contact.created_at));
     item.insert(ENRICHMENT.to_owned(), map(&contact.enrichment.object));
     for (attribute, write_id) in WRITE_IDS.iter().zip(&contact.write_ids) {
@@ -77,31 +74,33 @@ pub(in crate::repositories) fn to_item(contact: &Contact) -> Result<Item> {
     Ok(item)
 }
 
-/// Reads a contact from its item.
-pub(in crate::repositories) fn from_item(mut item: Item) -> Result<Contact> {
-    let key = key_of(&item).and_then(|key| keys::parse_contact(&key));
-    let (org_id, id) = key.ok_or_else(|| unreadable(&item, ItemType::Contact))?;
-    let object = item.remove(ENRICHMENT).as_ref().and_then(value_to_object);
-    let object = object.ok_or_else(|| unreadable(&item, ItemType::Contact))?;
-    let write_ids = WRITE_IDS.iter().filter_map(|attribute| string(&item, attribute)?.parse().ok()).collect();
-    let record: ContactItem = decode(item, ItemType::Contact)?;
-    Ok(Contact {
-        id,
-        org_id,
-        details: record.details,
-        enrichment: Enrichment { object, key_order: record.enrichment_order },
-        created_at: record.created_at,
-        updated_at: record.updated_at,
-        version: record.version,
-        import_ids: record.import_ids,
-        write_ids,
-    })
+impl Stored for Contact {
+    fn from_item(item: &StoredItem<'_>) -> Result<Self> {
+        let unreadable = || item.unreadable(ItemType::Contact);
+        let (org_id, id) = item.key().and_then(|key| keys::parse_contact(&key)).ok_or_else(unreadable)?;
+        let object = item.get(ENRICHMENT).and_then(Attribute::to_object).ok_or_else(unreadable)?;
+        let write_ids = WRITE_IDS.iter().filter_map(|attribute| item.string(attribute)?.parse().ok()).collect();
+        // Two records, because serde would copy each attribute to find those of an embedded one.
+        let details: ContactDetails = item.decode(ItemType::Contact)?;
+        let record: ContactItem = item.decode(ItemType::Contact)?;
+        Ok(Self {
+            id,
+            org_id,
+            details,
+            enrichment: Enrichment { object, key_order: record.enrichment_order },
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+            version: record.version,
+            import_ids: record.import_ids,
+            write_ids,
+        })
+    }
 }
 
 /// The contact that holds the lock of an email.
-pub(in crate::repositories) fn lock_holder(lock: &Item) -> Result<ContactId> {
-    let holder = string(lock, CONTACT_ID).and_then(|id| ContactId::parse(&id).ok());
-    Ok(holder.ok_or_else(|| unreadable(lock, ItemType::EmailLock))?)
+pub(in crate::repositories) fn lock_holder(lock: &StoredItem<'_>) -> Result<ContactId> {
+    let holder = lock.string(CONTACT_ID).and_then(|id| ContactId::parse(id).ok());
+    Ok(holder.ok_or_else(|| lock.unreadable(ItemType::EmailLock))?)
 }
 
 /// The contact holds the lock.

@@ -5,18 +5,19 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::Contacts;
-use super::item::{from_item, lock_holder};
+use super::item::lock_holder;
 use crate::domain::{
     Activity, CampaignId, Contact, ContactFilter, ContactId, Email, ImportId, Kind, OrgId, Timeline, TimelineFilter,
     TimelinePage, TimelinePosition,
 };
-use crate::dynamodb::item::{Item, sort_key};
+use crate::dynamodb::item::ItemType;
 use crate::dynamodb::keys::{self, Key, Range};
-use crate::dynamodb::table_client::{QueryOptions, QueryPage};
-use crate::dynamodb::{CreationPosition, Cursor};
+use crate::dynamodb::table_client::{QueryOptions, QueryPage, StoredRow};
+use crate::dynamodb::{CreationPosition, Cursor, StoredItem};
 use crate::repositories::creation_list::{self, ListedByCreation};
 use crate::repositories::listing::{self, ListRow, ListRows, Listed, Page, PageRow, RangeFilter, ReadLimits};
-use crate::repositories::{Error, OrgTable, ResponseSpace, Result, activities, campaigns};
+use crate::repositories::stored::Stored;
+use crate::repositories::{Error, OrgTable, ResponseSpace, Result, campaigns};
 
 /// The most bytes of a contact in a response: an item of 400 KB, all of it control characters, which JSON writes as `\u0001`.
 const MAX_CONTACT_LEN: usize = 400_000 * r"\\u0001".len();
@@ -45,23 +46,21 @@ impl Contacts {
         let limit = skipped(page).saturating_add(limit(page)).saturating_add(1);
         let options = QueryOptions { limit: Some(limit), ..QueryOptions::default() };
         let client = &self.table.client;
-        let (items, first_page) =
+        let (rows, first_page) =
             tokio::try_join!(client.batch_get(&wanted), client.query(&range, start.as_deref(), options))?;
-        let (mut contact, mut campaign_item) = (None, None);
-        for item in items {
-            if sort_key(&item) == contact_key.sk {
-                contact = Some(from_item(item)?);
-            } else {
-                campaign_item = Some(item);
+        let (mut contact, mut active, mut has_campaign) = (None, BTreeSet::new(), false);
+        for row in rows {
+            match row {
+                TimelineRow::Contact(stored) => contact = Some(stored?),
+                TimelineRow::ActiveCampaigns(stored) => active = stored?,
+                TimelineRow::Campaign => has_campaign = true,
             }
         }
         let contact = contact.ok_or(Error::NotFound(Kind::Contact))?;
-        let active = match (page.filter, campaign_item) {
-            (TimelineFilter::Active, Some(item)) => campaigns::active_campaigns(item)?,
+        if matches!(page.filter, TimelineFilter::Campaign(_)) && !has_campaign {
             // The campaign does not exist in this organization.
-            (TimelineFilter::Campaign(_), None) => return Ok((contact, Timeline::none())),
-            _ => BTreeSet::new(),
-        };
+            return Ok((contact, Timeline::none()));
+        }
         let timeline = self.read_timeline(&range, page, &active, first_page).await?;
         Ok((contact, timeline))
     }
@@ -72,13 +71,13 @@ impl Contacts {
         range: &Range,
         page: &TimelinePage,
         active: &BTreeSet<CampaignId>,
-        mut query_page: QueryPage,
+        mut query_page: QueryPage<Result<Activity>>,
     ) -> Result<Timeline<R>> {
         let mut space = ResponseSpace::of_body().less(MAX_CONTACT_LEN);
         let (mut seen, mut activities, mut last_shown) = (0, Vec::new(), None);
         loop {
-            for item in query_page.items {
-                let Some(activity) = listing::skip_unreadable(activities::from_item(item))? else { continue };
+            for activity in query_page.items {
+                let Some(activity) = listing::skip_unreadable(activity)? else { continue };
                 if !page.filter.matches(activity.details.campaign_id, active) {
                     continue;
                 }
@@ -154,13 +153,14 @@ impl Contacts {
         let range = keys::memberships(*org, import_id);
         let start = after.map(|after| keys::membership(*org, import_id, after.id().into()).sk);
         let options = QueryOptions { descending: true, limit: limits.rows };
-        let memberships = async { Ok(client.query(&range, start.as_deref(), options).await?) };
+        let memberships = async { Ok(client.query::<Option<Key>>(&range, start.as_deref(), options).await?) };
         let (exists, page) = tokio::try_join!(self.table.has_import(import_id), memberships)?;
         if !exists {
             return Ok(ListRows::none());
         }
         let position = |id: ContactId| CreationPosition::Id(id.into());
-        let ids = page.items.iter().filter_map(|item| keys::parse_membership_sort_key(sort_key(item)));
+        let sort_keys = page.items.into_iter().flatten();
+        let ids = sort_keys.filter_map(|Key { sk, .. }| keys::parse_membership_sort_key(&sk));
         let members: Vec<_> = ids.map(|id| (position(id), keys::contact(*org, id))).collect();
         let last = page.last_evaluated_sk.and_then(|last| keys::parse_membership_sort_key(&last));
         let shows = |contact: &Contact| filter.matches(contact);
@@ -177,7 +177,7 @@ impl Contacts {
     ) -> Result<ListRows<R, CreationPosition>> {
         let OrgTable { client, org, .. } = &self.table;
         let Some(lock) = client.get(&keys::email_lock(*org, email)).await? else { return Ok(ListRows::none()) };
-        let id = lock_holder(&lock)?;
+        let id = lock_holder(&StoredItem::from(&lock))?;
         let key = keys::contact(*org, id);
         let contact = async { Ok(client.get(&key).await?) };
         let import_exists = async {
@@ -188,7 +188,7 @@ impl Contacts {
         };
         let (item, import_exists) = tokio::try_join!(contact, import_exists)?;
         let contact = match item {
-            Some(item) => listing::skip_unreadable(from_item(item))?,
+            Some(item) => listing::skip_unreadable(Contact::from_item(&StoredItem::from(&item)))?,
             None => None,
         };
         let position = Uuid::from(id);
@@ -202,6 +202,28 @@ impl Contacts {
     }
 }
 
+/// An item that a timeline is read with.
+enum TimelineRow {
+    /// The contact itself, or an item that should be one.
+    Contact(Result<Contact>),
+    /// The active campaigns of the organization.
+    ActiveCampaigns(Result<BTreeSet<CampaignId>>),
+    /// The campaign that the request names.
+    Campaign,
+}
+
+impl StoredRow for TimelineRow {
+    fn from_item(item: &StoredItem<'_>) -> Self {
+        if item.is(ItemType::ActiveCampaigns) {
+            Self::ActiveCampaigns(campaigns::active_campaigns(item))
+        } else if item.is(ItemType::Campaign) {
+            Self::Campaign
+        } else {
+            Self::Contact(Contact::from_item(item))
+        }
+    }
+}
+
 impl Listed for Contact {
     type SortPosition = CreationPosition;
     const DESCENDING: bool = true;
@@ -212,10 +234,6 @@ impl Listed for Contact {
 
     fn position(key: &Key) -> Option<CreationPosition> {
         keys::parse_contact(key).map(|(_, id)| CreationPosition::Id(id.into()))
-    }
-
-    fn from_item(item: Item) -> Result<Self> {
-        from_item(item)
     }
 }
 

@@ -19,17 +19,18 @@
 use uuid::Uuid;
 
 use super::item::{
-    EMAIL, ENRICHMENT, ENRICHMENT_ORDER, GROWING_BYTES, VERSION, WRITE_IDS, from_item, is_lock_of, same_version,
-    to_item,
+    EMAIL, ENRICHMENT, ENRICHMENT_ORDER, GROWING_BYTES, VERSION, WRITE_IDS, is_lock_of, same_version, to_item,
 };
 use super::{Contacts, TransactionItem};
 use crate::domain::json::MAX_STORED_BYTES;
 use crate::domain::{
     CompanyName, Contact, ContactId, ContactPatch, Enrichment, Json, JsonObject, Kind, Patch, RequiredVersion,
 };
+use crate::dynamodb::StoredItem;
 use crate::dynamodb::expression::{Condition, MAX_ALTERNATIVES, Update};
 use crate::dynamodb::item::{changed_attributes, json_to_value, map, number, text};
 use crate::dynamodb::{Backoff, Conditional, keys};
+use crate::repositories::stored::Stored;
 use crate::repositories::{Error, Result};
 
 /// The most keys of an enrichment that one expression changes; an expression is limited to 4 KB.
@@ -55,7 +56,7 @@ impl Contacts {
             && let Some((update, condition)) = update_without_read(patch, required, write_id)?
         {
             match self.table.update_if(&key, &update, &condition).await? {
-                Conditional::Applied(item) => return from_item(item),
+                Conditional::Applied(contact) => return contact,
                 Conditional::Refused(None) => return Err(NOT_FOUND),
                 Conditional::Refused(Some(item)) => stored = Some(item),
             }
@@ -66,7 +67,7 @@ impl Contacts {
                 Some(item) => item,
                 None => self.table.client.get(&key).await?.ok_or(NOT_FOUND)?,
             };
-            let contact = from_item(item)?;
+            let contact = Contact::from_item(&StoredItem::from(&item))?;
             if contact.write_ids.contains(&write_id) {
                 // This very write was applied, its response was lost, and other writes may have followed.
                 return Ok(contact);

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use strum::VariantArray;
 
 use crate::domain::{Email, OrgId};
+use crate::dynamodb::StoredItem;
 use crate::dynamodb::item::{Item, ItemType, decode, key_of, unreadable};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::{self, Parent};
@@ -98,7 +99,11 @@ impl Dependent {
         let (org, parents, canonical) = match kind {
             OrphanKind::EmailLock => {
                 let (org, hash) = keys::parse_email_lock(&key)?;
-                (org, vec![Parent::Contact(lock_holder(item).ok()?)], keys::email_lock_of_hash(org, hash))
+                (
+                    org,
+                    vec![Parent::Contact(lock_holder(&StoredItem::from(item)).ok()?)],
+                    keys::email_lock_of_hash(org, hash),
+                )
             }
             OrphanKind::Membership => {
                 let (org, parent) = Parent::of_partition(&key.pk)?;

@@ -10,9 +10,11 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::Transfer;
 use crate::domain::{CompanyName, Contact, ContactId, ImportId, Kind, RecordOutcome, RecordRefusal};
+use crate::dynamodb::StoredItem;
 use crate::dynamodb::expression::Condition;
 use crate::dynamodb::transaction::MAX_ITEMS;
 use crate::dynamodb::{Conditional, Parent, keys};
+use crate::repositories::stored::Stored;
 use crate::repositories::{Contacts, Error, Result, contacts};
 
 /// The most bytes of the contacts of one transaction, below DynamoDB's 4 MB.
@@ -128,7 +130,7 @@ impl Transfer {
             let Some(stored) = self.table.client.get(&keys::contact(self.table.org, record.id)).await? else {
                 continue;
             };
-            let stored = contacts::from_item(stored)?;
+            let stored = Contact::from_item(&StoredItem::from(&stored))?;
             let missing_imports = self.missing_imports(surplus(record)).await?;
             let is_wanted = |id: &&ImportId| stored.import_ids.contains(*id) && !missing_imports.contains(*id);
             let key = |id: ImportId| keys::membership(self.table.org, id, record.id);

@@ -42,11 +42,12 @@ pub use plan::{Plan, Row, RowOutcome};
 use self::plan::{ContactWrite, MergeRules, PlannedContact, RowsOfEmail, StoredContact};
 use super::Contacts;
 use super::create::NewContactLabels;
-use super::item::{from_item, lock_holder, same_version, to_item};
+use super::item::{lock_holder, same_version, to_item};
 use crate::domain::{Contact, ContactId, ImportId, InvalidValue};
-use crate::dynamodb::item::string;
+use crate::dynamodb::StoredItem;
 use crate::dynamodb::keys;
 use crate::dynamodb::schema::PK;
+use crate::dynamodb::table_client::StoredRow;
 use crate::dynamodb::table_client::{MAX_CONCURRENT_CALLS, MAX_KEYS_PER_CALL};
 use crate::dynamodb::transaction::MAX_ITEMS;
 use crate::dynamodb::{Backoff, Conditional};
@@ -126,8 +127,8 @@ impl Contacts {
     ) -> Result<Vec<PlannedContact<'a>>> {
         let lock_keys: Vec<_> = groups.iter().map(|rows| keys::email_lock(self.table.org, rows.email())).collect();
         let mut holders = HashMap::new();
-        for lock in self.table.client.batch_get(&lock_keys).await? {
-            holders.insert(string(&lock, PK).unwrap_or_default(), lock_holder(&lock)?);
+        for LockRow { pk, holder } in self.table.client.batch_get(&lock_keys).await? {
+            holders.insert(pk, holder?);
         }
         // The locks are read in several calls, so two of them may name one contact whose email was changed in between.
         let ids: HashSet<_> = holders.values().copied().collect();
@@ -159,11 +160,12 @@ impl Contacts {
     async fn read_contacts(&self, ids: HashSet<ContactId>) -> Result<HashMap<ContactId, Contact>> {
         let keys: Vec<_> = ids.into_iter().map(|id| keys::contact(self.table.org, id)).collect();
         let (mut contacts, mut bytes) = (HashMap::with_capacity(keys.len()), 0);
-        let reads: Vec<_> = keys.chunks(MAX_KEYS_PER_CALL).map(|chunk| self.table.client.batch_get(chunk)).collect();
+        let read = |chunk| self.table.client.batch_get::<Result<Contact>>(chunk);
+        let reads: Vec<_> = keys.chunks(MAX_KEYS_PER_CALL).map(read).collect();
         let mut reads = stream::iter(reads).buffer_unordered(MAX_CONCURRENT_READS);
         while let Some(items) = reads.try_next().await? {
-            for item in items {
-                let contact = from_item(item)?;
+            for contact in items {
+                let contact = contact?;
                 bytes += contact.growing_len() + contact.enrichment.object.count() * BYTES_PER_VALUE;
                 contacts.insert(contact.id, contact);
             }
@@ -223,6 +225,19 @@ impl Contacts {
             Conditional::Applied(()) => Conditional::Applied(batch),
             Conditional::Refused(_) => Conditional::Refused(batch),
         })
+    }
+}
+
+/// The lock of an email.
+struct LockRow {
+    /// Its partition.
+    pk: String,
+    holder: Result<ContactId>,
+}
+
+impl StoredRow for LockRow {
+    fn from_item(item: &StoredItem<'_>) -> Self {
+        Self { pk: item.string(PK).unwrap_or_default().to_owned(), holder: lock_holder(item) }
     }
 }
 

@@ -1,0 +1,104 @@
+//! Reads the items of a response without the SDK's attribute maps.
+//!
+//! **Problem.** The SDK reads a response into maps of owned values, before the caller sees any of it. For a page of contacts that is
+//! more work than all else that a request does.
+//!
+//! **Approach.** The client stays the SDK's, with its signature, endpoint, connections and errors. Its orchestrator reads a response
+//! by the deserializer that the operation has configured; [`ReadResponse`] replaces it for one call, by one that reads the body
+//! of a successful response into a type of ours. An error is read by the SDK's own. The output of the call stays empty: the response
+//! is taken from the [`ReadResponse`] afterwards.
+//!
+//! **Rejected.** A call through the orchestrator without the SDK's operation: the types that read its errors are private, and so
+//! are the parts of the client that sign and send. A deserializer that keeps the body for later: a body that cannot be read would
+//! not be a failure of the call, which is sent again.
+
+use std::fmt::{self, Debug};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeDeserializationInterceptorContextRef, Error, Output,
+};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
+use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
+use serde::de::DeserializeOwned;
+
+use super::error::{self, Result};
+
+/// The body of a successful response, read in place of the operation's output.
+pub(super) trait ResponseBody: DeserializeOwned + Send + 'static {
+    /// The output that the call returns, which is of the operation's own type.
+    fn empty_output() -> Output;
+}
+
+/// Reads the response of one call as a `T`.
+pub(super) struct ReadResponse<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> ReadResponse<T> {
+    /// A reader for one call.
+    pub(super) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// The response of the call, which has succeeded.
+    ///
+    /// # Errors
+    /// [`error::Error::Unexpected`] before that, which is a defect.
+    pub(super) fn take(&self) -> Result<T> {
+        self.lock().take().ok_or_else(|| error::Error::Unexpected("a successful call has no response".to_owned()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// Not derived, which would ask the same of `T`.
+impl<T> Clone for ReadResponse<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Debug for ReadResponse<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReadResponse")
+    }
+}
+
+#[dyn_dispatch_hint]
+impl<T: ResponseBody> Intercept for ReadResponse<T> {
+    fn name(&self) -> &'static str {
+        "ReadResponse"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        // An error is read by the SDK.
+        if context.response().status().is_success() {
+            config.interceptor_state().store_put(SharedResponseDeserializer::new(self.clone()));
+        }
+        Ok(())
+    }
+}
+
+impl<T: ResponseBody> DeserializeResponse for ReadResponse<T> {
+    fn deserialize_nonstreaming_with_config(
+        &self,
+        response: &HttpResponse,
+        _: &ConfigBag,
+    ) -> std::result::Result<Output, OrchestratorError<Error>> {
+        let body = response.body().bytes().unwrap_or_default();
+        // Checked as a whole, which is cheaper than text by text.
+        let body = str::from_utf8(body).map_err(|error| OrchestratorError::response(error.into()))?;
+        let read = serde_json::from_str(body).map_err(|error| OrchestratorError::response(error.into()))?;
+        *self.lock() = Some(read);
+        Ok(T::empty_output())
+    }
+}
