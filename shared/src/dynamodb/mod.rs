@@ -15,6 +15,7 @@ pub(crate) mod item;
 pub mod keys;
 mod parent;
 mod read_response;
+mod repeat_request;
 mod retry;
 pub mod schema;
 #[cfg(feature = "testing")]

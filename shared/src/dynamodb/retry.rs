@@ -134,7 +134,7 @@ impl TableClient {
     pub(super) async fn retry<T, E, Fut>(
         &self,
         operation: &'static str,
-        send: impl Fn() -> Fut,
+        mut send: impl FnMut() -> Fut,
         classify: fn(&E) -> ErrorKind,
     ) -> std::result::Result<T, Failure<E>>
     where

@@ -11,6 +11,7 @@ use super::error::{Error, Result};
 use super::expression::{Condition, Update};
 use super::item::{Item, expect_built, key_attributes};
 use super::keys::Key;
+use super::repeat_request::RepeatRequest;
 use super::retry::{ErrorKind, Failure, classify_transaction};
 use super::table_client::TableClient;
 
@@ -144,7 +145,12 @@ impl TableClient {
             .set_transact_items(Some(items))
             .client_request_token(self.rng.uuid_v4().hyphenated().to_string())
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.retry("TransactWriteItems", || write.clone().send(), classify_transaction).await {
+        let (mut first, repeat) = (Some(write), RepeatRequest::default());
+        let send = || {
+            let write = first.take().unwrap_or_else(|| self.client.transact_write_items());
+            write.customize().interceptor(repeat.clone()).send()
+        };
+        match self.retry("TransactWriteItems", send, classify_transaction).await {
             Ok(output) => {
                 self.meter.add_writes(output.consumed_capacity());
                 Ok(Conditional::Applied(()))
