@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::auth::{Actor, AuthError, Authenticator, Credentials, Principal};
@@ -114,10 +115,12 @@ impl App {
         let _ = client.get(unused).await;
     }
 
-    /// Prepares for the first request: opens the connection to the table, and reads the public keys of the token issuer.
-    pub async fn warm_up(&self) {
+    /// Prepares for the first request: opens this many connections to the table, and reads the public keys of the token issuer.
+    pub async fn warm_up(&self, connections: usize) {
         let unused = keys::api_key(&ApiKeySecret::new(false, [0; 24]).hash());
-        tokio::join!(self.connect(&unused), self.0.authenticator.warm_up());
+        // At once, because a call takes a connection that is free before it opens another.
+        let connect = join_all((0..connections).map(|_| self.connect(&unused)));
+        tokio::join!(connect, self.0.authenticator.warm_up());
     }
 
     /// Deletes the children of a deleted parent until the deadline, and returns their number. `meter` counts the calls.

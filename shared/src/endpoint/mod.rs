@@ -153,6 +153,8 @@ pub struct Spec {
     pub partitions: &'static [(Action, Partition)],
     /// The names of the table's indexes that it queries.
     pub indexes: &'static [&'static str],
+    /// The calls of the table that it makes at once at first. As many connections are opened before the first request.
+    pub connections: usize,
     /// The function's memory in MB, where it differs from the template's default. Memory buys CPU in proportion.
     pub memory: Option<u32>,
     /// The name of its own limits, if it could take the capacity of the other endpoints: with `Bulk`, the template's
@@ -177,6 +179,7 @@ impl Spec {
         api_keys: &[],
         partitions: &[],
         indexes: &[],
+        connections: 1,
         memory: None,
         own_limits: None,
     };

@@ -78,6 +78,7 @@ endpoints![
         headers: &[Header::IfNoneMatch],
         query: &[param::CAMPAIGN_ID, param::PAGE.param, param::ACTIVITY_LIMIT.param, param::AFTER],
         table: &[Action::BatchGetItem, Action::Query],
+        connections: 2,
         ..Spec::DEFAULT
     },
     UpdateContact = Spec {
@@ -102,6 +103,7 @@ endpoints![
         success: Success::message(),
         headers: &[Header::IfMatch],
         table: &[Action::DeleteItem, Action::GetItem, Action::PutItem, Action::Query],
+        connections: 2,
         ..Spec::DEFAULT
     },
     ListContacts = Spec {

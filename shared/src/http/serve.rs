@@ -8,7 +8,7 @@
 //!    gateway has routed already; this check holds for events that reach the function in another way.
 //! 2. *Credential* (401, 503), the first that needs the table, for an API key that is not cached.
 //! 3. *Rate limits* (429), of the key and of the organization. What is left of them is in every response from here on. If
-//!    usage has to be reported to the table, that goes on beside all following steps, as does the record of the key's use.
+//!    usage has to be reported to the table, that goes on beside all following steps. The record of the key's use follows them.
 //! 4. *Scope* (403).
 //! 5. *Body* (415, 413): its media type, its encoding and its size, not its content.
 //! 6. *Path* (400).
@@ -98,7 +98,7 @@ where
 {
     telemetry::init();
     let app = App::new(&Config::from_env()?);
-    app.warm_up().await;
+    app.warm_up(endpoint.spec().connections).await;
     let service = service_fn(move |event: LambdaEvent<Event>| {
         let app = app.clone();
         async move {
@@ -197,7 +197,9 @@ async fn handle_event(
         respond_to_caller(ctx, endpoint, handler, event, route, principal.clone()).await
     };
     // With a refusal, too: others learn of what was admitted before.
-    let (response, (), ()) = tokio::join!(response, ctx.report_usage(principal), ctx.record_key_use(principal));
+    let (response, ()) = tokio::join!(response, ctx.report_usage(principal));
+    // Afterwards, on a connection that is free again: another one would cost a TLS handshake.
+    ctx.record_key_use(principal).await;
     response
 }
 

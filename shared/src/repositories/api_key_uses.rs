@@ -4,8 +4,8 @@
 //! the request itself, and would make one item hot.
 //!
 //! **Approach.** The time is kept to the hour, in an item beside those of the rate limits: every function may write there, and
-//! none but its owner's may write the key itself. A process records a key at most once per hour, in a write that goes along with
-//! the first request of the hour, beside its handler. The response waits for it no longer than [`WRITE_TIMEOUT`]. The write is
+//! none but its owner's may write the key itself. A process records a key at most once per hour, in a write that follows the
+//! first request of the hour: beside it, a new process would have to open another connection. The response waits for it no longer than [`WRITE_TIMEOUT`]. The write is
 //! sent once; if it fails, that is logged, and the next hour or another process makes up for it. Its condition keeps the time from
 //! going back, whichever process comes last.
 //!

@@ -292,7 +292,7 @@ async fn requests_with_an_api_key_do_not_read_the_secret() {
     let bench = Bench::new(FIRST, Version::MISSING).await;
     let key = ApiKeySecret::new(false, [0; 24]);
 
-    bench.app.warm_up().await;
+    bench.app.warm_up(1).await;
     let with_key = Credentials { api_key: Some(key.in_clear()), authorization: Some("Bearer token") };
     assert_eq!(bench.authenticate(with_key).await, Err(AuthError::Unauthenticated), "the table has no key");
     assert_eq!(bench.authenticate(Credentials::default()).await, Err(AuthError::Unauthenticated));
