@@ -38,6 +38,8 @@ pub(crate) use error::error_chain;
 pub use error::{Error, Result};
 pub(crate) use parent::Children;
 pub use parent::{DeletedParent, Parent};
+use read_response::ReadResponses;
+use repeat_request::RepeatRequests;
 pub(crate) use retry::Backoff;
 pub use retry::RetryPolicy;
 pub(crate) use stored_item::StoredItem;
@@ -72,7 +74,10 @@ impl Table {
         endpoint: Option<&str>,
         retry_policy: RetryPolicy,
     ) -> Self {
-        let mut config = config::Builder::from(sdk_config).interceptor(PassTrace);
+        let mut config = config::Builder::from(sdk_config)
+            .interceptor(PassTrace)
+            .interceptor(ReadResponses)
+            .interceptor(RepeatRequests);
         if let Some(endpoint) = endpoint {
             config.set_endpoint_url(Some(endpoint.to_owned()));
         }

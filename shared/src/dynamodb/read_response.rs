@@ -4,15 +4,20 @@
 //! more work than all else that a request does.
 //!
 //! **Approach.** The client stays the SDK's, with its signature, endpoint, connections and errors. Its orchestrator reads a response
-//! by the deserializer that the operation has configured; [`ReadResponse`] replaces it for one call, by one that reads the body
-//! of a successful response into a type of ours. An error is read by the SDK's own. The output of the call stays empty: the response
-//! is taken from the [`ReadResponse`] afterwards.
+//! by the deserializer that the operation has configured. The interceptor [`ReadResponses`] replaces that of a successful response
+//! by the [`ReadResponse`] in whose scope the call runs, which reads the body into a type of ours. An error is read by the SDK's
+//! own. The output of the call stays empty: the response is taken from the [`ReadResponse`] afterwards.
 //!
-//! **Rejected.** A call through the orchestrator without the SDK's operation: the types that read its errors are private, and so
-//! are the parts of the client that sign and send. A deserializer that keeps the body for later: a body that cannot be read would
-//! not be a failure of the call, which is sent again.
+//! **Rejected.**
+//! - A call through the orchestrator without the SDK's operation: the types that read its errors are private, and so are the
+//!   parts of the client that sign and send.
+//! - An interceptor per call (`customize`): the SDK then derives a configuration of its own for each call, which takes more time than
+//!   reading a contact.
+//! - A deserializer that keeps the body for later: a body that cannot be read would not be a failure of the call, which is sent
+//!   again.
 
 use std::fmt::{self, Debug};
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -27,6 +32,10 @@ use serde::de::DeserializeOwned;
 
 use super::error::{self, Result};
 
+tokio::task_local! {
+    static READER: Reader;
+}
+
 /// The body of a successful response, read in place of the operation's output.
 pub(super) trait ResponseBody: DeserializeOwned + Send + 'static {
     /// The output that the call returns, which is of the operation's own type.
@@ -36,10 +45,15 @@ pub(super) trait ResponseBody: DeserializeOwned + Send + 'static {
 /// Reads the response of one call as a `T`.
 pub(super) struct ReadResponse<T>(Arc<Mutex<Option<T>>>);
 
-impl<T> ReadResponse<T> {
+impl<T: ResponseBody> ReadResponse<T> {
     /// A reader for one call.
     pub(super) fn new() -> Self {
         Self(Arc::default())
+    }
+
+    /// Runs a call whose response is read by this reader.
+    pub(super) async fn scope<F: Future>(self, call: F) -> F::Output {
+        READER.scope(Reader(Arc::new(self)), call).await
     }
 
     /// The response of the call, which has succeeded.
@@ -68,10 +82,14 @@ impl<T> Debug for ReadResponse<T> {
     }
 }
 
+/// Lets each call that runs in the scope of a [`ReadResponse`] be read by it.
+#[derive(Debug)]
+pub(super) struct ReadResponses;
+
 #[dyn_dispatch_hint]
-impl<T: ResponseBody> Intercept for ReadResponse<T> {
+impl Intercept for ReadResponses {
     fn name(&self) -> &'static str {
-        "ReadResponse"
+        "ReadResponses"
     }
 
     fn read_before_deserialization(
@@ -80,11 +98,26 @@ impl<T: ResponseBody> Intercept for ReadResponse<T> {
         _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> std::result::Result<(), BoxError> {
-        // An error is read by the SDK.
-        if context.response().status().is_success() {
-            config.interceptor_state().store_put(SharedResponseDeserializer::new(self.clone()));
+        if context.response().status().is_success()
+            && let Ok(reader) = READER.try_with(Reader::clone)
+        {
+            config.interceptor_state().store_put(SharedResponseDeserializer::new(reader));
         }
         Ok(())
+    }
+}
+
+/// The reader of a scope.
+#[derive(Debug, Clone)]
+struct Reader(Arc<dyn DeserializeResponse>);
+
+impl DeserializeResponse for Reader {
+    fn deserialize_nonstreaming_with_config(
+        &self,
+        response: &HttpResponse,
+        config: &ConfigBag,
+    ) -> std::result::Result<Output, OrchestratorError<Error>> {
+        self.0.deserialize_nonstreaming_with_config(response, config)
     }
 }
 

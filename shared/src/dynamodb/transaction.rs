@@ -148,7 +148,7 @@ impl TableClient {
         let (mut first, repeat) = (Some(write), RepeatRequest::default());
         let send = || {
             let write = first.take().unwrap_or_else(|| self.client.transact_write_items());
-            write.customize().interceptor(repeat.clone()).send()
+            repeat.clone().scope(write.send())
         };
         match self.retry("TransactWriteItems", send, classify_transaction).await {
             Ok(output) => {

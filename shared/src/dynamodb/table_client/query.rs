@@ -188,7 +188,7 @@ impl TableClient {
 
     async fn read_query<R: StoredRow>(&self, query: QueryFluentBuilder) -> Result<QueryBody<R>> {
         let response = ReadResponse::<QueryBody<R>>::new();
-        let send = || query.clone().customize().interceptor(response.clone()).send();
+        let send = || response.clone().scope(query.clone().send());
         self.retry("Query", send, classify).await.map_err(Failure::into_error)?;
         let body = response.take()?;
         self.meter.add_reads_of_body(&body.consumed_capacity);

@@ -95,7 +95,7 @@ impl TableClient {
             .request_items(&*self.table, expect_built(keys.build()))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let response = ReadResponse::<BatchGetBody<R>>::new();
-        let send = || get.clone().customize().interceptor(response.clone()).send();
+        let send = || response.clone().scope(get.clone().send());
         self.retry("BatchGetItem", send, classify).await.map_err(Failure::into_error)?;
         let body = response.take()?;
         self.meter.add_reads_of_body(&body.consumed_capacity);

@@ -85,7 +85,7 @@ impl TableClient {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let response = ReadResponse::<UpdateBody<R>>::new();
-        let send = || update.clone().customize().interceptor(response.clone()).send();
+        let send = || response.clone().scope(update.clone().send());
         match self.retry("UpdateItem", send, classify).await {
             Ok(_) => {
                 let UpdateBody { attributes: Row(row), consumed_capacity } = response.take()?;
