@@ -22,6 +22,10 @@ use crate::trace::{self, Trace};
 /// slow down every cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
+/// The certificate authority of a local TLS server: see the feature in `Cargo.toml`.
+#[cfg(feature = "bench-root")]
+const BENCH_ROOT: Option<&str> = option_env!("BENCH_ROOT_PEM");
+
 /// The configuration that every client begins with. Opens no connection.
 pub(crate) fn sdk_config(database: &Database) -> SdkConfig {
     let Database { region, access_key_id, secret_access_key, session_token, .. } = database;
@@ -54,6 +58,11 @@ pub(crate) fn without_retries(sdk_config: &SdkConfig) -> SdkConfig {
 #[expect(clippy::missing_panics_doc, reason = "it does not: see below")]
 pub fn http_client() -> SharedHttpClient {
     let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+    #[cfg(feature = "bench-root")]
+    let trust = match BENCH_ROOT {
+        Some(root) => trust.with_pem_certificate(root.as_bytes()),
+        None => trust,
+    };
     #[expect(clippy::expect_used, reason = "the only input is compiled in, and a test makes a client of it")]
     let tls = TlsContext::builder().with_trust_store(trust).build().expect("Amazon's certificates are well-formed");
     // `ring`, because aws-lc spends 20 ms of CPU gathering entropy before the first connection.

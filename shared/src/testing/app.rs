@@ -194,6 +194,11 @@ impl TestApp {
         engine.remove_expired().await.expect("expired items can be removed");
     }
 
+    /// The table and the URL of its engine, for a process beside this one.
+    pub fn database(&self) -> &Database {
+        &self.config.database
+    }
+
     /// A client of the table beside the API.
     pub(super) fn table(&self) -> Table {
         Table::new(&self.config.database, RetryPolicy::default())

@@ -197,6 +197,7 @@ fn no_function_carries_what_only_developers_need() {
         "utoipa",
         "proptest",
         "hyper feature \"server\"",
+        "shared feature \"bench-root\"",
         "shared feature \"operator\"",
         "shared feature \"testing\"",
     ] {
