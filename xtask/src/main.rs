@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod bench;
 mod browser;
 mod ci;
 mod clients;
@@ -89,6 +90,12 @@ enum Command {
     Cost(cost::Options),
     /// Tests the isolation of organizations: calls a running API as ten organizations at once, one of them without restraint
     LoadTest(load_test::Options),
+    /// Measures the release functions against their database calls alone, and against other languages; ten minutes
+    ///
+    /// All programs are measured in one run and take turns, so that the ratios hold on a busy machine. The results are
+    /// printed and written to target/bench/report.html, with plots, and target/bench/results.json. The first build takes
+    /// some minutes more.
+    Bench(bench::Options),
     /// Runs randomized tests of concurrency, failures and hostile input, each with a deliberate fault that it has to detect
     Prove(prove::Options),
     /// Checks the dependencies for vulnerabilities and yanked versions; needs a network
@@ -128,6 +135,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::UploadPage(options) => upload_page::run(&root, &options),
         Command::Cost(options) => cost::run(&root, &options),
         Command::LoadTest(options) => load_test::run(&options).await,
+        Command::Bench(options) => bench::run(&root, options).await,
         Command::Prove(options) => prove::run(&root, &options).await,
         Command::Audit => audit::run(&root),
         Command::Sbom(options) => sbom::run(&root, &options),
