@@ -74,7 +74,12 @@ fn rows(results: &Results, metric: Metric) -> Vec<Vec<String>> {
         let Some(summary) = Summary::of(samples) else { continue };
         let ratio = |to: &str| {
             let ratio = if variant == to { None } else { results.ratio(metric, case, variant, to) };
-            ratio.map(|ratio| format!("{:.2} ± {:.2}", ratio.median, ratio.mad)).unwrap_or_default()
+            let Some(Summary { median, mad, .. }) = ratio else { return String::new() };
+            // A single sample has no spread.
+            if samples.len() == 1 || metric == Metric::Latency {
+                return format!("{median:.2}");
+            }
+            format!("{median:.2} ± {mad:.2}")
         };
         // Of latencies, the tail says more than the extremes.
         let range = match metric {
