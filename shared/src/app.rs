@@ -300,7 +300,7 @@ impl RequestContext {
             request_id: self.request_id.to_string(),
             retention: *audit_retention,
         };
-        let (org, has_migrated_items) = (principal.org_id(), principal.has_migrated_items());
-        OrgTable::new(self.client.clone(), cache.clone(), org, self.now, rng.clone(), audit, has_migrated_items)
+        let (org, placement) = (principal.org_id(), principal.placement().clone());
+        OrgTable::new(self.client.clone(), cache.clone(), org, self.now, rng.clone(), audit, placement)
     }
 }

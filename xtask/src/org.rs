@@ -124,7 +124,7 @@ struct OrganizationView {
 
 impl From<Organization> for OrganizationView {
     fn from(organization: Organization) -> Self {
-        let Organization { id, name, created_at, suspended_at, has_migrated_items: _ } = organization;
+        let Organization { id, name, created_at, suspended_at, placement: _ } = organization;
         let (created_at, suspended_at) = (time::to_seconds(created_at), suspended_at.map(time::to_seconds));
         Self { id, name: name.as_str().to_owned(), created_at, suspended_at }
     }

@@ -11,17 +11,19 @@ use aws_types::SdkConfig;
 use chrono::TimeDelta;
 
 use crate::config;
+#[cfg(feature = "operator")]
+use crate::domain::ContactPartitions;
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{
-    ActorType, ApiKey, ApiKeyId, ApiKeySecret, AuditActor, Clock, OrgId, Organization, RateLimit, Scope, Scopes,
+    ActorType, ApiKey, ApiKeyId, ApiKeySecret, AuditActor, Clock, OrgId, Placement, RateLimit, Scope, Scopes,
 };
 use crate::dynamodb::{TableClient, TtlCache};
 use crate::repositories::{self, api_keys, organizations};
 
 /// How long a key is cached: how long a revoked key may still work.
 const KEY_LIFETIME: TimeDelta = TimeDelta::seconds(60);
-/// How long the state of an organization is cached: how long a suspended one may still be served, and how long lists may lack
-/// the first migrated items.
+/// How long the state of an organization is cached: how long a suspended one may still be served, how long lists may lack the first
+/// migrated items, and how long a change of its contacts' partitions may be unknown (see `domain::contact_partitions`).
 const ORGANIZATION_LIFETIME: TimeDelta = TimeDelta::seconds(60);
 /// How long it is cached that there is no such key: how long a new key that was tried too early may still be refused.
 const NO_KEY_LIFETIME: TimeDelta = TimeDelta::seconds(5);
@@ -34,10 +36,10 @@ pub struct Principal {
 }
 
 /// What every request has to know of its organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 struct OrganizationState {
     is_suspended: bool,
-    has_migrated_items: bool,
+    placement: Placement,
 }
 
 /// What a valid credential tells.
@@ -91,8 +93,16 @@ impl Principal {
         let scopes = [Scope::Admin].into_iter().collect();
         let identity = Identity { org_id, scopes, actor: Actor::Operator { identity_hash } };
         // A list without migrated items ends with one more read; one that lacks them would be wrong.
-        let organization = OrganizationState { is_suspended: false, has_migrated_items: true };
-        Self { identity, organization }
+        let placement = Placement { has_migrated_items: true, ..Placement::default() };
+        Self { identity, organization: OrganizationState { is_suspended: false, placement } }
+    }
+
+    /// An operator whose lists read contacts from these partitions.
+    #[cfg(feature = "operator")]
+    #[must_use]
+    pub fn with_contact_partitions(mut self, partitions: ContactPartitions) -> Self {
+        self.organization.placement.contact_partitions = partitions;
+        self
     }
 
     /// The caller's organization.
@@ -110,9 +120,9 @@ impl Principal {
         !self.organization.is_suspended && self.identity.scopes.allow(needed)
     }
 
-    /// Whether lists of the caller's organization may have migrated items.
-    pub(crate) fn has_migrated_items(&self) -> bool {
-        self.organization.has_migrated_items
+    /// Where the data of the caller's organization is stored.
+    pub(crate) fn placement(&self) -> &Placement {
+        &self.organization.placement
     }
 
     /// Whether the caller may create a key with these scopes.
@@ -220,8 +230,7 @@ impl Authenticator {
     /// Caches that an organization is in use, for tests without a table.
     #[cfg(feature = "testing")]
     pub(crate) fn assume_in_use(&self, org: OrgId) {
-        let state = OrganizationState { is_suspended: false, has_migrated_items: false };
-        self.organizations.insert(org, state, self.clock.now(), ORGANIZATION_LIFETIME);
+        self.organizations.insert(org, OrganizationState::default(), self.clock.now(), ORGANIZATION_LIFETIME);
     }
 
     /// The state of an organization, from the cache or the table. One without a profile is in use.
@@ -230,12 +239,11 @@ impl Authenticator {
         if let Some(cached) = self.organizations.get(&org, now) {
             return Ok(cached);
         }
-        let found = organizations::find(client, org).await?;
-        let state = OrganizationState {
-            is_suspended: found.as_ref().is_some_and(Organization::is_suspended),
-            has_migrated_items: found.is_some_and(|organization| organization.has_migrated_items),
+        let state = match organizations::find(client, org).await? {
+            Some(found) => OrganizationState { is_suspended: found.is_suspended(), placement: found.placement },
+            None => OrganizationState::default(),
         };
-        self.organizations.insert(org, state, now, ORGANIZATION_LIFETIME);
+        self.organizations.insert(org, state.clone(), now, ORGANIZATION_LIFETIME);
         Ok(state)
     }
 }

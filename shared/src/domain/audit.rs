@@ -26,6 +26,8 @@ choice! {
         OrganizationResumed = "organization.resumed",
         /// The data of an organization was exported.
         OrganizationExported = "organization.exported",
+        /// The partitions of an organization's contacts were changed.
+        OrganizationPartitioned = "organization.partitioned",
         /// A contact was deleted because the person asked for it.
         PersonErased = "person.erased",
     }
@@ -70,7 +72,8 @@ impl AuditAction {
             Self::OrganizationCreated
             | Self::OrganizationSuspended
             | Self::OrganizationResumed
-            | Self::OrganizationExported => SubjectType::Organization,
+            | Self::OrganizationExported
+            | Self::OrganizationPartitioned => SubjectType::Organization,
         }
     }
 }

@@ -126,6 +126,12 @@ pub fn sorts_by_time(id: Uuid) -> bool {
     id.get_version_num() == uuid::Version::SortRand as usize
 }
 
+/// The time in an id that begins with it, to the millisecond.
+pub fn timestamp(id: Uuid) -> DateTime<Utc> {
+    let millis = i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX);
+    DateTime::from_timestamp_millis(millis).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
 /// The smallest version 7 UUID of this millisecond, which is the start of a range of creation times.
 pub fn first_uuid_at(instant: DateTime<Utc>) -> Uuid {
     let mut bytes = [0; 16];

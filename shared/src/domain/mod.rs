@@ -8,6 +8,7 @@ mod characters;
 pub mod clock;
 pub mod company;
 pub mod contact;
+pub mod contact_partitions;
 pub mod email;
 pub mod full_name;
 pub mod ids;
@@ -45,6 +46,7 @@ pub use company::{Company, CompanyFilter, CompanyKey, CompanyName};
 pub use contact::{
     Contact, ContactDetails, ContactFilter, ContactMerge, ContactPatch, Enrichment, NewContact, RequiredVersion, Upsert,
 };
+pub use contact_partitions::{ContactPartitions, PartitionChange, PartitionSpan};
 pub use email::Email;
 pub use full_name::FullName;
 pub use ids::{ApiKeyId, AuditEntryId, CampaignId, CompanyId, ContactId, Id, ImportId, LeadId, LeadMagnetId, OrgId};
@@ -54,7 +56,7 @@ pub use kind::Kind;
 pub use lead::{Lead, LeadDetails, LeadFilter, LeadKey, LeadPatch, LeadStatus, Linked};
 pub use linkedin::LinkedinProfile;
 pub use locale::Locale;
-pub use organization::Organization;
+pub use organization::{Organization, Placement};
 pub use patch::Patch;
 pub use rate_limit::{RateLimit, Usage};
 #[cfg(feature = "operator")]

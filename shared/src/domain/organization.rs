@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Line, OrgId};
+use super::{ContactPartitions, Line, OrgId};
 
 /// An organization as its operator sees it. Its data is reached by its credentials, never through this.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +15,18 @@ pub struct Organization {
     pub created_at: DateTime<Utc>,
     /// The time of the suspension; `None` for an organization that may use the API.
     pub suspended_at: Option<DateTime<Utc>>,
+    /// Where its contacts, imports and campaigns are stored.
+    pub placement: Placement,
+}
+
+/// Where the contacts, imports and campaigns of an organization are stored, as far as their ids do not tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Placement {
     /// `true` if contacts, imports or campaigns with ids of another version than 7 were imported, so that lists have to look for
     /// them.
     pub has_migrated_items: bool,
+    /// The partitions that lists of contacts read, and that new contacts are spread over.
+    pub contact_partitions: ContactPartitions,
 }
 
 impl Organization {

@@ -125,6 +125,16 @@ pub(crate) fn changed_attributes(patch: &impl Serialize) -> Result<BTreeMap<Stri
     Ok(changes)
 }
 
+/// A part of a record as the value of an attribute.
+///
+/// # Errors
+/// [`Error::Unexpected`] for a part that does not serialize, which is a defect.
+#[cfg(feature = "operator")]
+pub(crate) fn to_value(part: &(impl Serialize + ?Sized)) -> Result<AttributeValue> {
+    serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(part)
+        .map_err(|_| Error::Unexpected("a part of a record is no value".to_owned()))
+}
+
 /// Reads an item of this type.
 ///
 /// # Errors

@@ -9,6 +9,9 @@
 //!   never from the request. An API key is stored under the hash of its secret, since it is how the organization is found.
 //! - Contacts, companies, imports and campaigns share the organization's partition, distinguished by the prefix of their
 //!   sort key. Ids are version 7 UUIDs, so the order of sort keys is the order of creation, and a list needs no index.
+//! - An organization whose contacts outgrow one partition has more of them (`ORG#<org>#<number>`), for contacts only. Their ids
+//!   name the partition, so a contact's key is a function of its id (see `domain::contact_partitions`). A list merges the
+//!   ranges of the partitions.
 //! - A contact, import or campaign that was migrated from another platform may have an id of another version, whose order
 //!   says nothing. Its sort key has one more prefix (`MIGRATED`), which keeps it out of the range of the others, and
 //!   [`GSI1`] has it in the order of creation. The id alone tells which key it is, so a read by id stays one call.
@@ -21,9 +24,8 @@
 //!
 //! **Rejected.** A table per type: a transaction over five types is as easy in one table, and one stream feeds one worker.
 //! An index for lists in creation order: it doubles the price of each write and is eventually consistent. The email in
-//! the lock's key: keys are logged. Sharded partitions for contacts: a list would be one Query per shard. `contact`
-//! takes both the organization and the contact, so that a shard can be computed; `contacts`, `parse_contact` and
-//! `Parent::at` would have to know shards too.
+//! the lock's key: keys are logged. Several partitions for the contacts of every organization: a page of a list would be one
+//! Query per partition for all of them.
 //!
 //! **If this is changed.** Stored items keep their keys: another format needs a migration. A prefix that is a prefix of
 //! another one mixes their ranges (see `above`). A sort key of another width breaks the order of the timeline. A key
@@ -31,15 +33,19 @@
 //! [`Partition`] is refused by the functions' IAM policies. The template repeats the stream's filter; `tests/contract`
 //! compares them.
 //!
-//! Known limit: one partition takes 1,000 write units per second, so one organization creates about 500 contacts per second.
+//! Known limits: one partition takes 1,000 write units per second, so one organization creates about 500 contacts per second in
+//! each of its partitions. The memberships of one import are one partition however many the contacts have, so about 500 contacts per
+//! second can be loaded into one import.
 
 mod administration;
+mod contacts;
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 pub use administration::*;
+pub use contacts::*;
 
 use super::schema::{GSI1, GSI2};
 use crate::domain::{
@@ -136,26 +142,6 @@ impl Range {
 /// The upper bound of the sort keys that begin with `prefix`. `$` follows the `#` at the end of a prefix in ASCII.
 fn above(prefix: &str) -> String {
     format!("{}$", prefix.trim_end_matches('#'))
-}
-
-/// A contact.
-pub fn contact(org: OrgId, contact: ContactId) -> Key {
-    Key::new(contact_partition(org, contact), sort_key_by_creation(CONTACT, contact))
-}
-
-/// The contact whose own item has this key; `None` for any other key.
-pub fn parse_contact(key: &Key) -> Option<(OrgId, ContactId)> {
-    Some((parse_organization(&key.pk)?, parse_sort_key_by_creation(&key.sk, CONTACT)?))
-}
-
-/// The contacts of an organization that are not migrated, or those created after `after`, to the millisecond.
-pub fn contacts(org: OrgId, after: Option<DateTime<Utc>>) -> Range {
-    let mut range = Range::prefix(organization(org), CONTACT);
-    if let Some(after) = after {
-        let next = after + chrono::TimeDelta::milliseconds(1);
-        range.first = format!("{CONTACT}{}", ContactId::from(ids::first_uuid_at(next)));
-    }
-    range
 }
 
 /// The lock that keeps an email unique within an organization.
@@ -460,11 +446,6 @@ fn parse_sort_key_by_creation<T: Id>(sk: &str, prefix: &str) -> Option<T> {
 
 fn migrated_partition(org: OrgId) -> String {
     format!("{}#{}", organization(org), MIGRATED.trim_end_matches('#'))
-}
-
-/// The partition of a contact's own item. Takes the contact, of which a shard could be computed.
-fn contact_partition(org: OrgId, _contact: ContactId) -> String {
-    organization(org)
 }
 
 pub(super) fn contact_children(org: OrgId, contact: ContactId) -> String {

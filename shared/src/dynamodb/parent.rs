@@ -64,7 +64,8 @@ impl Parent {
         if sk == TOMBSTONE {
             return Self::of_partition(pk);
         }
-        Some((keys::parse_organization(pk)?, Self::parse(sk.strip_prefix(MIGRATED).unwrap_or(sk))?))
+        let (org, parent) = (keys::owner_of_partition(pk)?, Self::parse(sk.strip_prefix(MIGRATED).unwrap_or(sk))?);
+        if parent.key(org).pk == pk { Some((org, parent)) } else { None }
     }
 
     /// The parent that this partition of children or of a tombstone belongs to; `None` for any other partition.
@@ -119,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_parent_is_recognized_by_its_own_key_and_by_its_tombstone() {
-        for id in [Uuid::now_v7(), Uuid::new_v4()] {
+        let in_partition = Uuid::from_u128(0x0192_61b3_6600_8c0a_8500_0000_0000_0005);
+        for id in [Uuid::now_v7(), Uuid::new_v4(), in_partition] {
             for parent in [Parent::Contact(id.into()), Parent::Import(id.into()), Parent::Campaign(id.into())] {
                 for key in [parent.key(org()), parent.tombstone(org())] {
                     assert_eq!(Parent::at(&key.pk, &key.sk), Some((org(), parent)), "{key:?}");
@@ -155,6 +157,8 @@ mod tests {
             ("", ""),
             ("KEY#1", "KEY"),
             ("ORG#x", "CONTACT#y"),
+            (&format!("ORG#{}#5", org()), "CONTACT#01926aa3-7a00-7000-8000-000000000005"),
+            (&format!("ORG#{}", org()), "CONTACT#019261b3-6600-8c0a-8500-000000000005"),
         ] {
             assert_eq!(Parent::at(pk, sk), None, "{pk} {sk}");
         }

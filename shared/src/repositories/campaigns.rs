@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::creation_list::{self, CreationRanges, ListedByCreation};
+use super::creation_list::{self, CreationFilter, CreationRanges, ListedByCreation};
 use super::error::unexpected;
 use super::idempotency::IdempotencyRecord;
 use super::listing::{Listed, Page, PageRow};
@@ -125,8 +125,9 @@ impl Campaigns {
     ) -> Result<Page<R, CreationPosition>> {
         let shows = |campaign: &Campaign| filter.matches(campaign);
         let org = self.table.org;
-        let ranges = CreationRanges { stored: keys::campaigns(org), migrated: keys::migrated_campaigns(org) };
-        creation_list::page(&self.table, limit, cursor, ranges, !filter.is_empty(), shows).await
+        let ranges = CreationRanges::new(keys::campaigns(org), keys::migrated_campaigns(org));
+        let filter = CreationFilter { ranges, is_sparse: !filter.is_empty(), shows };
+        creation_list::page(&self.table, limit, cursor, filter).await
     }
 
     /// Changes a campaign and returns it as it is afterwards. A patch that changes nothing writes nothing. The campaign's

@@ -9,6 +9,10 @@
 //! left out if it is gone, so a list is as consistent as any other: only an import writes new entries. An organization
 //! without migrated items reads what it read before.
 //!
+//! The contacts of an organization whose number of partitions was changed lie in one range per partition, and in other partitions
+//! before the change than after it. Such a list is read period by period ([`Period`]), and the ranges of a period are merged (see
+//! `merged_list`). All other lists are one period of one range.
+//!
 //! The two parts are not merged: all that the API creates is newer than what was migrated before it. An import of ids of
 //! both versions is listed in two parts, each newest first.
 //!
@@ -19,9 +23,9 @@
 
 use std::collections::HashMap;
 
-use super::listing::{self, ListRow, ListRows, Listed, PageRow, RangeFilter, ReadLimits};
-use super::{OrgTable, Page, Result};
-use crate::dynamodb::keys::{self, Key, Range};
+use super::listing::{self, ListRow, ListRows, Listed, PageRow, ReadLimits};
+use super::{OrgTable, Page, Result, merged_list};
+use crate::dynamodb::keys::{self, Key, Period, Range};
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::{MAX_CONCURRENT_CALLS, MAX_KEYS_PER_CALL, QueryOptions};
 use crate::dynamodb::{CreationPosition, Cursor, TableClient};
@@ -37,12 +41,28 @@ pub(super) trait ListedByCreation: Listed<SortPosition = CreationPosition> {
     fn growing_len(&self) -> usize;
 }
 
-/// The two ranges of a list by creation.
+/// The ranges of a list by creation.
 pub(super) struct CreationRanges {
-    /// The range of the table with the items that are not migrated.
-    pub(super) stored: Range,
+    /// The ranges of the table with the items that are not migrated, newest period first.
+    pub(super) stored: Vec<Period>,
     /// The range of the index with those that are.
     pub(super) migrated: Range,
+}
+
+impl CreationRanges {
+    /// The ranges of a list with one range of items that are not migrated.
+    pub(super) fn new(stored: Range, migrated: Range) -> Self {
+        Self { stored: vec![Period { ranges: vec![stored], first: None }], migrated }
+    }
+}
+
+/// A part of a list by creation.
+pub(super) struct CreationFilter<S> {
+    pub(super) ranges: CreationRanges,
+    /// `true` if `shows` may pass over most entities of the ranges.
+    pub(super) is_sparse: bool,
+    /// Whether the list shows an entity.
+    pub(super) shows: S,
 }
 
 /// Reads a page of the entities that the filter admits.
@@ -50,27 +70,37 @@ pub(super) async fn page<T: ListedByCreation, R: PageRow<T>>(
     table: &OrgTable,
     limit: Option<usize>,
     cursor: Option<Cursor<CreationPosition>>,
-    ranges: CreationRanges,
-    is_sparse: bool,
-    shows: impl Fn(&T) -> bool,
+    filter: CreationFilter<impl Fn(&T) -> bool>,
 ) -> Result<Page<R, CreationPosition>> {
-    let (migrated, filter) = (ranges.migrated, RangeFilter { range: ranges.stored, is_sparse, shows });
-    listing::page(&table.client, limit, cursor, |after, limits| read(table, &filter, &migrated, after, limits)).await
+    listing::page(&table.client, limit, cursor, |after, limits| read(table, &filter, after, limits)).await
 }
 
-/// Reads entities after a position: those of the table's range, and behind its end those of the index.
+/// Reads entities after a position: those of one period of the table's ranges, and behind the last period those of the index.
 pub(super) async fn read<T: ListedByCreation, R: PageRow<T>>(
     table: &OrgTable,
-    filter: &RangeFilter<impl Fn(&T) -> bool>,
-    migrated: &Range,
+    filter: &CreationFilter<impl Fn(&T) -> bool>,
     after: Option<CreationPosition>,
     limits: ReadLimits,
 ) -> Result<ListRows<R, CreationPosition>> {
     if let Some(CreationPosition::Migrated | CreationPosition::AfterMigrated { .. }) = after {
-        return read_migrated(table, filter, migrated, after, limits).await;
+        return read_migrated(table, filter, after, limits).await;
     }
-    let mut found = listing::read_range(table, filter, after, limits).await?;
-    if found.last_evaluated.is_none() && table.has_migrated_items {
+    let mut found = ListRows::none();
+    let is_next = |period: &&Period| match (period.first, after) {
+        (Some(first), Some(after)) => first < after.id(),
+        (None, _) | (_, None) => true,
+    };
+    let mut periods = filter.ranges.stored.iter().filter(is_next).peekable();
+    while let Some(Period { ranges, first }) = periods.next() {
+        found = merged_list::read_ranges(table, ranges, filter, after, limits).await?;
+        if found.last_evaluated.is_none() && periods.peek().is_some() {
+            found.last_evaluated = first.map(CreationPosition::Id);
+        }
+        if !found.rows.is_empty() {
+            break;
+        }
+    }
+    if found.last_evaluated.is_none() && table.placement.has_migrated_items {
         found.last_evaluated = Some(CreationPosition::Migrated);
     }
     Ok(found)
@@ -78,8 +108,7 @@ pub(super) async fn read<T: ListedByCreation, R: PageRow<T>>(
 
 async fn read_migrated<T: ListedByCreation, R: PageRow<T>>(
     table: &OrgTable,
-    filter: &RangeFilter<impl Fn(&T) -> bool>,
-    migrated: &Range,
+    filter: &CreationFilter<impl Fn(&T) -> bool>,
     after: Option<CreationPosition>,
     limits: ReadLimits,
 ) -> Result<ListRows<R, CreationPosition>> {
@@ -92,7 +121,7 @@ async fn read_migrated<T: ListedByCreation, R: PageRow<T>>(
     let wanted = if filter.is_sparse { None } else { limits.rows };
     let limit = Some(wanted.map_or(MAX_ENTRIES, |wanted| wanted.min(MAX_ENTRIES)));
     let options = QueryOptions { descending: true, limit };
-    let found = table.client.query_index(&GSI1, migrated, start.as_deref(), options).await?;
+    let found = table.client.query_index(&GSI1, &filter.ranges.migrated, start.as_deref(), options).await?;
     let entries = found.entries.into_iter().filter_map(|entry| Some((position(&entry.index_sk)?, entry.key)));
     let entries: Vec<_> = entries.collect();
     let (rows, last_read) = read_rows(&table.client, &entries, &filter.shows, limits).await?;

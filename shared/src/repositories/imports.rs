@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::creation_list::{self, CreationRanges, ListedByCreation};
+use super::creation_list::{self, CreationFilter, CreationRanges, ListedByCreation};
 use super::idempotency::IdempotencyRecord;
 use super::listing::{Listed, Page, PageRow};
 use super::{Error, OrgTable, Result, cascade};
@@ -95,8 +95,9 @@ impl Imports {
     ) -> Result<Page<R, CreationPosition>> {
         let shows = |import: &Import| filter.matches(import);
         let org = self.table.org;
-        let ranges = CreationRanges { stored: keys::imports(org), migrated: keys::migrated_imports(org) };
-        creation_list::page(&self.table, limit, cursor, ranges, !filter.is_empty(), shows).await
+        let ranges = CreationRanges::new(keys::imports(org), keys::migrated_imports(org));
+        let filter = CreationFilter { ranges, is_sparse: !filter.is_empty(), shows };
+        creation_list::page(&self.table, limit, cursor, filter).await
     }
 
     /// Changes an import and returns it as it is afterwards. A patch that changes nothing writes nothing.

@@ -19,6 +19,7 @@ mod imports;
 mod leads;
 mod linking;
 mod listing;
+mod merged_list;
 pub(crate) mod organizations;
 pub(crate) mod rate_limits;
 #[cfg(feature = "operator")]
@@ -52,13 +53,13 @@ pub use leads::Leads;
 pub use listing::left_out_items;
 pub use listing::{Page, PageRow};
 #[cfg(feature = "operator")]
-pub use organizations::Organizations;
+pub use organizations::{Organizations, Repartition};
 pub use rate_limits::LimitedSubject;
 pub use response_space::{MAX_RESPONSE_BYTES, ResponseSpace, escaped_len};
 #[cfg(feature = "operator")]
 pub use transfer::{Exported, Transfer};
 
-use crate::domain::{CompanyKey, Id, ImportId, OrgId};
+use crate::domain::{CompanyKey, ContactId, Id, ImportId, OrgId, Placement};
 use crate::dynamodb::{TableClient, TtlCache};
 use crate::system::Rng;
 
@@ -81,8 +82,7 @@ pub(crate) struct OrgTable {
     now: DateTime<Utc>,
     rng: Rng,
     audit: AuditContext,
-    /// Whether lists have to look for migrated items.
-    has_migrated_items: bool,
+    placement: Placement,
 }
 
 impl OrgTable {
@@ -94,14 +94,19 @@ impl OrgTable {
         now: DateTime<Utc>,
         rng: Rng,
         audit: AuditContext,
-        has_migrated_items: bool,
+        placement: Placement,
     ) -> Self {
-        Self { client, cache, org, now, rng, audit, has_migrated_items }
+        Self { client, cache, org, now, rng, audit, placement }
     }
 
     /// An id for a new item, which sorts by the time of the request.
     fn new_id<I: Id>(&self) -> I {
         self.rng.uuid_v7(self.now).into()
+    }
+
+    /// An id for a new contact, which sorts by the time of the request and names the contact's partition.
+    fn new_contact_id(&self) -> ContactId {
+        self.placement.contact_partitions.assign(self.rng.uuid_v7(self.now))
     }
 
     /// A random id by which a writer recognizes its own write if the response to it was lost.

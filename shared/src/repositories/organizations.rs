@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Result;
-use crate::domain::{Line, OrgId, Organization, time};
+use crate::domain::{ContactPartitions, Line, OrgId, Organization, PartitionChange, Placement, time};
 use crate::dynamodb::TableClient;
 use crate::dynamodb::item::{Item, ItemType, decode, key_of, unreadable};
 use crate::dynamodb::keys;
@@ -20,6 +20,8 @@ struct OrganizationItem {
     suspended_at: Option<DateTime<Utc>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     has_migrated_items: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    contact_partitions: Vec<PartitionChange>,
 }
 
 /// Finds an organization; `None` if it has no profile.
@@ -36,11 +38,13 @@ pub(crate) async fn find(client: &TableClient, org: OrgId) -> Result<Option<Orga
 fn from_item(item: Item) -> Result<Organization> {
     let key = key_of(&item).and_then(|key| keys::parse_profile(&key));
     let id = key.ok_or_else(|| unreadable(&item, ItemType::Organization))?;
-    let OrganizationItem { name, created_at, suspended_at, has_migrated_items } = decode(item, ItemType::Organization)?;
-    Ok(Organization { id, name, created_at, suspended_at, has_migrated_items })
+    let OrganizationItem { name, created_at, suspended_at, has_migrated_items, contact_partitions } =
+        decode(item, ItemType::Organization)?;
+    let placement = Placement { has_migrated_items, contact_partitions: ContactPartitions::new(contact_partitions) };
+    Ok(Organization { id, name, created_at, suspended_at, placement })
 }
 
 #[cfg(feature = "operator")]
 mod operator;
 #[cfg(feature = "operator")]
-pub use operator::Organizations;
+pub use operator::{Organizations, Repartition};

@@ -22,7 +22,8 @@ use crate::domain::{
     Activity, ActivityDetails, ApiKey, ApiKeyId, ApiKeySecret, Campaign, CampaignDetails, CampaignId, Company,
     CompanyId, CompanyName, Contact, ContactDetails, ContactId, Import, ImportDetails, ImportId, InvalidValue, Json,
     JsonObject, Lead, LeadDetails, LeadKey, LeadMagnet, LeadMagnetId, LeadPatch, LeadStatus, Line, NewActivity,
-    NewContact, NewImport, OrgId, Organization, RateLimit, Record, RecordType, Scope, Scopes, ValidationErrors, time,
+    NewContact, NewImport, OrgId, Organization, Placement, RateLimit, Record, RecordType, Scope, Scopes,
+    ValidationErrors, time,
 };
 
 const ID: &str = "Id, which is kept.";
@@ -83,7 +84,7 @@ fn read_organization(fields: &mut Fields<'_>, org: OrgId) -> Option<Record> {
         name: name?,
         created_at,
         suspended_at,
-        has_migrated_items: false,
+        placement: Placement::default(),
     }))
 }
 
@@ -347,7 +348,7 @@ impl<'a> RecordView<'a> {
 
 impl<'a> From<&'a Organization> for OrganizationView<'a> {
     fn from(organization: &'a Organization) -> Self {
-        let Organization { id, name, created_at, suspended_at, has_migrated_items: _ } = organization;
+        let Organization { id, name, created_at, suspended_at, placement: _ } = organization;
         Self { id: *id, name, created_at: *created_at, suspended_at: *suspended_at }
     }
 }

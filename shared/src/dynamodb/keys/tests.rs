@@ -1,6 +1,6 @@
 use super::*;
-use crate::domain::ApiKeyId;
 use crate::domain::api_key::ApiKeySecret;
+use crate::domain::{ApiKeyId, ContactPartitions, PartitionChange};
 
 fn org() -> OrgId {
     OrgId::from(Uuid::from_u128(1))
@@ -113,17 +113,70 @@ fn kinds(pk: &str) -> Vec<Partition> {
 fn a_range_contains_its_items_and_no_others() {
     let contact_id = ContactId::from(LAST_V7);
     let holds = |range: &Range, key: &Key| range.pk == key.pk && range.first <= key.sk && key.sk <= range.last;
-    assert!(holds(&contacts(org(), None), &contact(org(), contact_id)));
-    assert!(!holds(&contacts(org(), None), &import(org(), ImportId::from(LAST_V7))));
-    assert!(!holds(&contacts(org(), None), &contact(org(), ContactId::from(Uuid::max()))));
+    assert!(holds(&only_period(None), &contact(org(), contact_id)));
+    assert!(!holds(&only_period(None), &import(org(), ImportId::from(LAST_V7))));
+    assert!(!holds(&only_period(None), &contact(org(), ContactId::from(Uuid::max()))));
     let activity = activity(org(), contact_id, DateTime::UNIX_EPOCH, &activity_id("zzz"));
     assert!(holds(&activities(org(), contact_id), &activity));
     assert!(!holds(&leads(org(), contact_id), &activity));
     for name in ["!", "Acme", "株式会社アクメ", "\u{10ffff}x"] {
         let company = company(org(), &CompanyKey::parse(name).unwrap());
         assert!(holds(&companies(org()), &company), "{name}");
-        assert!(!holds(&contacts(org(), None), &company), "{name}");
+        assert!(!holds(&only_period(None), &company), "{name}");
     }
+}
+
+/// The contacts of an organization that has one partition.
+fn only_period(after: Option<DateTime<Utc>>) -> Range {
+    let [period] = &contacts(org(), &ContactPartitions::default(), after).collect::<Vec<_>>()[..] else { panic!() };
+    let [range] = &period.ranges[..] else { panic!() };
+    range.clone()
+}
+
+#[test]
+fn a_contact_is_in_the_partition_that_its_id_names() {
+    let id = |text| ContactId::from(ids::parse_uuid(text).unwrap());
+    let start = "ORG#00000000-0000-0000-0000-000000000001";
+    for (text, pk) in [
+        ("019261b3-6600-7c0a-8500-000000000005", start.to_owned()),
+        ("019261b3-6600-8c0a-8100-000000000005", format!("{start}#1")),
+        ("019261b3-6600-8c0a-9f00-000000000005", format!("{start}#31")),
+    ] {
+        let key = contact(org(), id(text));
+        assert_eq!(key, Key { pk, sk: format!("CONTACT#{text}") });
+        assert_eq!(parse_contact(&key), Some((org(), id(text))));
+        assert_eq!(owner_of_partition(&key.pk), Some(org()));
+        assert_eq!(kinds(&key.pk), [Partition::Organization]);
+        let elsewhere = Key { pk: format!("{start}#2"), ..key };
+        assert_eq!(parse_contact(&elsewhere), None);
+    }
+}
+
+#[test]
+fn the_periods_of_contacts_share_no_position_and_leave_none_out() {
+    let at = |text: &str| time::parse(text).unwrap();
+    let change = |since, count| PartitionChange { since: at(since), count };
+    let partitions = ContactPartitions::new(vec![change("2024-10-06T12:00:00Z", 3), change("2024-10-07T12:00:00Z", 2)]);
+    let id = |timestamp| Uuid::from_u128(ids::first_uuid_at(at(timestamp)).as_u128() | 0xabc);
+    let periods = |after: Option<&str>| contacts(org(), &partitions, after.map(at)).collect::<Vec<_>>();
+    let partitions_of = |period: &Period| period.ranges.iter().map(|range| range.pk.clone()).collect::<Vec<_>>();
+    let holding = |timestamp| {
+        let key = contact(org(), id(timestamp).into());
+        periods(None).iter().position(|period| period.ranges[0].contains(&key.sk)).unwrap()
+    };
+
+    assert_eq!(periods(None).iter().map(|period| period.ranges.len()).collect::<Vec<_>>(), [2, 3, 1]);
+    let start = "ORG#00000000-0000-0000-0000-000000000001";
+    assert_eq!(partitions_of(&periods(None)[1]), [start.to_owned(), format!("{start}#1"), format!("{start}#2")]);
+    assert_eq!(
+        ["2024-10-07T12:00:00Z", "2024-10-07T11:59:59.999Z", "2024-10-06T11:59:59.999Z"].map(holding),
+        [0, 1, 2]
+    );
+    for pair in periods(None).windows(2) {
+        assert!(pair[1].ranges[0].last < pair[0].ranges[0].first, "{pair:?}");
+    }
+    assert_eq!(periods(Some("2024-10-07T11:59:59.998Z")).len(), 2);
+    assert_eq!(periods(Some("2024-10-07T11:59:59.999Z")).len(), 1, "the period ends before");
 }
 
 /// The greatest id of version 7.
@@ -165,7 +218,7 @@ fn the_hash_of_an_api_key_is_read_from_its_key() {
 fn created_after_is_an_exclusive_bound_to_the_millisecond() {
     let bound = time::parse("2024-10-06T12:00:00.500Z").unwrap();
     let created = |timestamp| contact(org(), crate::system::rng().uuid_v7(timestamp).into()).sk;
-    let range = contacts(org(), Some(bound));
+    let range = only_period(Some(bound));
     assert!(created(bound) < range.first);
     assert!(range.first <= created(bound + chrono::TimeDelta::milliseconds(1)));
 }

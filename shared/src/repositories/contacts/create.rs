@@ -18,7 +18,7 @@ pub(super) struct NewContactLabels<L> {
 impl Contacts {
     /// A new contact that is not stored yet.
     pub fn draft(&self, new: NewContact, import_id: Option<ImportId>) -> Contact {
-        Contact::new(self.table.new_id(), self.table.org, import_id, new, self.table.now)
+        Contact::new(self.table.new_contact_id(), self.table.org, import_id, new, self.table.now)
     }
 
     /// Stores a new contact in one transaction with the lock of its email, its membership of an import, its company if

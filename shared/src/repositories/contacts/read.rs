@@ -14,8 +14,8 @@ use crate::dynamodb::item::ItemType;
 use crate::dynamodb::keys::{self, Key, Range};
 use crate::dynamodb::table_client::{QueryOptions, QueryPage, StoredRow};
 use crate::dynamodb::{CreationPosition, Cursor, StoredItem};
-use crate::repositories::creation_list::{self, ListedByCreation};
-use crate::repositories::listing::{self, ListRow, ListRows, Listed, Page, PageRow, RangeFilter, ReadLimits};
+use crate::repositories::creation_list::{self, CreationFilter, CreationRanges, ListedByCreation};
+use crate::repositories::listing::{self, ListRow, ListRows, Listed, Page, PageRow, ReadLimits};
 use crate::repositories::stored::Stored;
 use crate::repositories::{Error, OrgTable, ResponseSpace, Result, campaigns};
 
@@ -135,10 +135,11 @@ impl Contacts {
         limits: ReadLimits,
     ) -> Result<ListRows<R, CreationPosition>> {
         let (org, created_after) = (self.table.org, filter.created_after);
-        let (range, migrated) = (keys::contacts(org, created_after), keys::migrated_contacts(org, created_after));
+        let stored = keys::contacts(org, &self.table.placement.contact_partitions, created_after).collect();
+        let ranges = CreationRanges { stored, migrated: keys::migrated_contacts(org, created_after) };
         let shows = |contact: &Contact| filter.matches(contact);
-        let filter = RangeFilter { range, is_sparse: filter.is_sparse(), shows };
-        creation_list::read(&self.table, &filter, &migrated, after, limits).await
+        let filter = CreationFilter { ranges, is_sparse: filter.is_sparse(), shows };
+        creation_list::read(&self.table, &filter, after, limits).await
     }
 
     /// Finds the members of an import. A deleted import has none, although its memberships may still be stored.

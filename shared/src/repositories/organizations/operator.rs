@@ -1,10 +1,14 @@
 //! What operators do with organizations. No function enables this.
 
+mod partitions;
+
 use aws_sdk_dynamodb::types::AttributeValue;
+
+pub use partitions::Repartition;
 
 use super::{OrganizationItem, find, from_item};
 use crate::domain::api_key::ApiKeyHash;
-use crate::domain::{ApiKey, AuditAction, Id, Line, OrgId, Organization, time};
+use crate::domain::{ApiKey, AuditAction, Id, Line, OrgId, Organization, Placement, time};
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{Item, ItemType, add_index_attributes, encode, text};
 use crate::dynamodb::schema::GSI1;
@@ -66,7 +70,7 @@ impl Organizations {
     /// The profile of the organization, which is new.
     fn draft(&self, name: Line<200>) -> Organization {
         let OrgTable { org, now, .. } = self.table;
-        Organization { id: org, name, created_at: now, suspended_at: None, has_migrated_items: false }
+        Organization { id: org, name, created_at: now, suspended_at: None, placement: Placement::default() }
     }
 
     /// Stores a profile in a transaction.
@@ -181,8 +185,10 @@ impl Organizations {
 }
 
 fn to_item(organization: &Organization) -> Result<Item> {
-    let Organization { id, name, created_at, suspended_at, has_migrated_items } = organization.clone();
-    let record = OrganizationItem { name, created_at, suspended_at, has_migrated_items };
+    let Organization { id, name, created_at, suspended_at, placement } = organization.clone();
+    let Placement { has_migrated_items, contact_partitions } = placement;
+    let contact_partitions = contact_partitions.changes().to_vec();
+    let record = OrganizationItem { name, created_at, suspended_at, has_migrated_items, contact_partitions };
     let mut item = encode(&keys::profile(id), ItemType::Organization, &record)?;
     add_index_attributes(&mut item, keys::profile_in_index(id));
     Ok(item)
