@@ -3,6 +3,7 @@
 mod erase;
 mod export;
 mod import;
+mod partition;
 mod records;
 
 use std::fmt;
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Suspend(SuspendOptions),
     /// Lifts the suspension of an organization
     Resume(ResumeOptions),
+    /// Spreads the new contacts of an organization over several partitions of the table, a quarter of an hour later
+    Partition(partition::Options),
     /// Deletes the contact of a person in one organization or in all, and says what remains where
     ErasePerson(erase::Options),
     /// Writes the data of an organization to a file
@@ -107,6 +110,7 @@ pub(crate) async fn run(command: Command) -> Result<()> {
         Command::Resume(ResumeOptions { id, table, output }) => {
             output.print(&resume(&table.connect().await?, id).await?)
         }
+        Command::Partition(options) => partition::run(options).await,
         Command::ErasePerson(options) => erase::run(options).await,
         Command::Export(options) => export::run(options).await,
         Command::Import(options) => import::run(options).await,

@@ -9,6 +9,7 @@ mod deletes;
 mod faults;
 mod linking;
 mod organizations;
+mod partitions;
 mod races;
 mod rate_limits;
 mod repair;

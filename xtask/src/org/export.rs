@@ -17,8 +17,8 @@ use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use shared::domain::{
-    Campaign, CampaignFilter, CampaignId, Company, CompanyFilter, Contact, ContactFilter, Import, ImportFilter,
-    ImportId, OrgId, Record, time,
+    Campaign, CampaignFilter, CampaignId, Company, CompanyFilter, Contact, ContactFilter, ContactPartitions, Import,
+    ImportFilter, ImportId, OrgId, Record, time,
 };
 use shared::repositories::{Exported, Page, left_out_items};
 use shared::wire::{RecordView, columns};
@@ -108,6 +108,7 @@ pub(super) async fn export(account: &Account, org: OrgId, format: Format, file: 
         sink,
         records: CountsByType::default(),
         progress: Progress::new("exported records", None),
+        partitions: organization.placement.contact_partitions.clone(),
         imports: BTreeSet::new(),
         campaigns: BTreeSet::new(),
     };
@@ -192,6 +193,7 @@ struct Export<'a> {
     sink: Sink,
     records: CountsByType,
     progress: Progress,
+    partitions: ContactPartitions,
     /// The imports and campaigns that exist. Memberships and leads of deleted ones may still be stored.
     imports: BTreeSet<ImportId>,
     campaigns: BTreeSet<CampaignId>,
@@ -203,6 +205,7 @@ macro_rules! for_each_page {
         let mut $cursor = None;
         loop {
             let ($ctx, $operator) = $export.account.call($export.org);
+            let $operator = $operator.with_contact_partitions($export.partitions.clone());
             let Page { rows: $rows, next } = $export.account.of_table($list.await)?;
             $body;
             $cursor = next;

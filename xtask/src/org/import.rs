@@ -23,8 +23,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use shared::domain::{OrgId, Record, RecordOutcome, RecordType, ids};
-use shared::repositories::Error;
+use shared::domain::{OrgId, PartitionSpan, Record, RecordOutcome, RecordType, contact_partitions, ids};
+use shared::repositories::{Error, Repartition};
 use shared::wire::{OnError, read_record};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -134,13 +134,24 @@ pub(super) struct Import {
     pub(super) report: Report,
     /// Whether a contact, an import or a campaign has an id of another version than 7.
     has_migrated_items: bool,
+    /// The partitions that ids of contacts name, and their times.
+    partitions: Option<PartitionSpan>,
 }
 
 impl Import {
     pub(super) fn new(account: Account, org: OrgId, files: Vec<PathBuf>, max_write_units: NonZeroU32) -> Result<Self> {
         let rejected = RejectedLines::beside(&files)?;
         let pacer = Pacer::new(max_write_units);
-        Ok(Self { account, org, files, rejected, pacer, report: Report::default(), has_migrated_items: false })
+        Ok(Self {
+            account,
+            org,
+            files,
+            rejected,
+            pacer,
+            report: Report::default(),
+            has_migrated_items: false,
+            partitions: None,
+        })
     }
 
     /// Validates the files, and stores their records unless it is a dry run.
@@ -191,6 +202,9 @@ impl Import {
                     Ok(record) => {
                         self.report.records.of(record.record_type()).read += 1;
                         self.has_migrated_items |= is_migrated(record);
+                        if let Record::Contact(contact) = record {
+                            self.partitions = PartitionSpan::with(self.partitions, contact.id);
+                        }
                     }
                     Err(errors) => {
                         match type_of(&text) {
@@ -210,7 +224,8 @@ impl Import {
         Ok(())
     }
 
-    /// Makes sure that the organization has a profile, and lets its lists look for migrated items.
+    /// Makes sure that the organization has a profile, and lets its lists look for migrated items, and for contacts in the
+    /// partitions that their ids name.
     async fn prepare_organization(&self) -> Result<()> {
         let (ctx, operator) = self.account.call(self.org);
         let organizations = ctx.organizations(&operator);
@@ -220,7 +235,12 @@ impl Import {
             organizations.get().await
         };
         self.account.of_table(found)?.with_context(|| no_profile(self.org))?;
-        Ok(())
+        let Some(partitions) = self.partitions else { return Ok(()) };
+        match self.account.of_table(organizations.expect_partitions(partitions).await)? {
+            Repartition::Changed(_) | Repartition::Unchanged(_) => Ok(()),
+            Repartition::Refused(reason) => bail!("the partitions of the contacts cannot be listed: {reason}"),
+            Repartition::NoProfile => bail!(no_profile(self.org)),
+        }
     }
 
     /// Stores the records of these types.
@@ -288,6 +308,7 @@ async fn store(account: &Account, org: OrgId, pacer: &Pacer, batch: Vec<Line>) -
 /// `true` for an entity that lists find through the index of migrated items.
 fn is_migrated(record: &Record) -> bool {
     let id = match record {
+        Record::Contact(contact) if contact_partitions::partition(contact.id).is_some() => return false,
         Record::Contact(contact) => contact.id.into(),
         Record::Import(import) => import.id.into(),
         Record::Campaign(campaign, _) => campaign.id.into(),
