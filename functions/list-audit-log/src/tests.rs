@@ -228,7 +228,7 @@ async fn an_unreadable_entry_hides_no_other() {
 async fn an_invalid_query_is_a_validation_error() {
     let app = TestApp::new().await;
     let action = "action must be one of api_key.created api_key.revoked import.deleted campaign.deleted contact.deleted \
-                  organization.created organization.suspended organization.resumed organization.exported person.erased";
+                  organization.created organization.suspended organization.resumed organization.exported organization.partitioned person.erased";
     let time = |name: &str| format!("{name} must be an RFC 3339 time with its offset");
     for (query, detail) in [
         ("action=contact", action.to_owned()),

@@ -6,7 +6,7 @@ use std::fmt;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
-use shared::domain::contact_partitions::{LEAD_TIME, MAX_PARTITIONS};
+use shared::domain::contact_partitions::MAX_PARTITIONS;
 use shared::domain::{OrgId, Organization, time};
 use shared::repositories::Repartition;
 
@@ -72,11 +72,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
 
 async fn partition(account: &Account, org: OrgId, count: u8, confirm: ConfirmOptions) -> Result<Partitioned> {
     let name = profile(account, org).await?.name;
-    confirm.ask(&format!(
-        "Give new contacts of {org} ({}) {count} partitions in {} minutes? Those created until a later change stay in them.",
-        name.as_str(),
-        LEAD_TIME.num_minutes(),
-    ))?;
+    confirm.ask(&format!("Give new contacts of {org} ({}) {count} partitions?", name.as_str()))?;
     let (ctx, operator) = account.call(org);
     let outcome = account.of_table(ctx.organizations(&operator).partition_contacts(count).await)?;
     let partitioned = |organization: Organization, audit: Option<AuditReference>| {
@@ -102,6 +98,7 @@ async fn partition(account: &Account, org: OrgId, count: u8, confirm: ConfirmOpt
 mod tests {
     use chrono::Utc;
     use shared::domain::AuditAction;
+    use shared::domain::contact_partitions::LEAD_TIME;
     use uuid::Uuid;
 
     use super::*;
