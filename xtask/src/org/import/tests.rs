@@ -463,3 +463,43 @@ async fn an_export_is_imported_as_it_was() {
     assert_eq!(lines.next(), Some(header));
     assert_eq!(lines.count(), platform.contacts.len());
 }
+
+#[tokio::test]
+async fn contacts_of_several_partitions_are_listed_and_exported_after_an_import() {
+    let (table, dir) = (TestTable::new().await, TestDir::new());
+    let mut platform = Platform::new(4);
+    platform.activities.clear();
+    platform.leads.clear();
+    // Of version 7, in partitions 1 and 31, and of version 8 from elsewhere, which has no mark.
+    let ids = [
+        "019261b3-6600-7abc-8000-000000000005",
+        "019261b3-7000-8c0a-8100-000000000005",
+        "019261b3-8000-8c0a-9f00-000000000005",
+        "019261b3-9000-8abc-8100-000000000005",
+    ];
+    for (contact, id) in platform.contacts.iter_mut().zip(ids) {
+        contact["id"] = json!(id);
+    }
+    let file = platform.write(&dir.0);
+    for _ in 0..2 {
+        platform.import(table.options.connect().await.unwrap(), &file).run(false, OnError::Abort).await.unwrap();
+    }
+
+    let newest_first = [ids[2], ids[1], ids[0], ids[3]];
+    let all = ContactFilter::default();
+    assert_eq!(listed(&table, platform.key.in_clear(), &all, Some(2)).await, newest_first, "migrated ones come last");
+    let (ctx, principal) = table.authenticate(platform.key.in_clear()).await.unwrap();
+    for id in ids {
+        let page = TimelinePage { filter: TimelineFilter::Any, page: 0, limit: 1, after: None };
+        let id: ContactId = id.parse().unwrap();
+        assert_eq!(ctx.contacts(&principal).get::<Activity>(id, &page).await.unwrap().0.id, id);
+    }
+    let jane: NewContact = body(
+        &json!({"full_name": "Jane Doe", "email": "jane@example.com", "linkedin_profile": "linkedin.com/in/jane"}),
+    );
+    let new = ctx.contacts(&principal).draft(jane, None);
+    assert_eq!(contact_partitions::partition(new.id), None, "new contacts are not spread by an import");
+    let copy = dir.0.join("copy.ndjson");
+    let report = export(&table.account, platform.org, Format::Ndjson, &copy).await.unwrap();
+    assert_eq!(report.records.0[&RecordType::Contact].written, 4);
+}
