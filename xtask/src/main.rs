@@ -22,6 +22,7 @@ mod prove;
 mod repair;
 mod results;
 mod sbom;
+mod simulate;
 mod spreadsheet;
 mod sync;
 mod template;
@@ -88,6 +89,8 @@ enum Command {
     UploadPage(upload_page::Options),
     /// Prints what a million calls of each operation cost
     Cost(cost::Options),
+    /// Simulates the partitions of DynamoDB under the load of one organization, and prints where its throughput ends
+    Simulate(simulate::Options),
     /// Tests the isolation of organizations: calls a running API as ten organizations at once, one of them without restraint
     LoadTest(load_test::Options),
     /// Measures the release functions against their database calls alone, and against other languages; ten minutes
@@ -134,6 +137,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Sync { check } => sync::sync(&root, check),
         Command::UploadPage(options) => upload_page::run(&root, &options),
         Command::Cost(options) => cost::run(&root, &options),
+        Command::Simulate(options) => simulate::run(&options),
         Command::LoadTest(options) => load_test::run(&options).await,
         Command::Bench(options) => bench::run(&root, options).await,
         Command::Prove(options) => prove::run(&root, &options).await,
