@@ -10,9 +10,9 @@ use aws_types::SdkConfig;
 use chrono::{DateTime, Utc};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
+use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use sha2::{Digest, Sha256};
 
 use super::jwks::{self, JwksReader};
 use super::keys::RefreshedKeys;
@@ -195,8 +195,8 @@ impl Claims {
 /// 16 hexadecimal digits that stand for a subject: enough to follow one user through the logs, and computed from the
 /// organization too, so that a user has another hash in each organization.
 pub(super) fn subject_hash(org: OrgId, subject: &str) -> String {
-    let hash = Sha256::digest(format!("{org}#{subject}"));
-    hex::encode(&hash[..8])
+    let hash = digest(&SHA256, format!("{org}#{subject}").as_bytes());
+    hex::encode(&hash.as_ref()[..8])
 }
 
 /// The time of a `NumericDate`, which may have a fraction (RFC 7519 §2); `None` for a negative or too large number.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
 
 use super::text::{choice, text_schema};
 use super::{ApiKeyId, InvalidValue, Line, OrgId, RateLimit};
@@ -122,7 +122,7 @@ impl ApiKeySecret {
 
     /// The hash by which the key is stored and looked up.
     pub fn hash(&self) -> ApiKeyHash {
-        ApiKeyHash(hex::encode(Sha256::digest(&self.0)))
+        ApiKeyHash(hex::encode(digest(&SHA256, self.0.as_bytes())))
     }
 
     /// The first characters, by which people distinguish their keys.
@@ -132,7 +132,7 @@ impl ApiKeySecret {
     }
 
     fn checksum(body: &str) -> String {
-        hex::encode(&Sha256::digest(body)[..Self::CHECKSUM_CHARS / 2])
+        hex::encode(&digest(&SHA256, body.as_bytes()).as_ref()[..Self::CHECKSUM_CHARS / 2])
     }
 }
 

@@ -41,7 +41,7 @@ mod administration;
 mod contacts;
 
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
 use uuid::Uuid;
 
 pub use administration::*;
@@ -457,7 +457,7 @@ pub(super) fn import_children(org: OrgId, import: ImportId) -> String {
 }
 
 fn sha256(parts: &[&str]) -> String {
-    hex::encode(Sha256::digest(parts.join("\n")))
+    hex::encode(digest(&SHA256, parts.join("\n").as_bytes()))
 }
 
 #[cfg(test)]

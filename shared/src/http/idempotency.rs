@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 
 use crate::app::RequestContext;
 use crate::endpoint::Repeat;
@@ -136,22 +136,21 @@ impl Request {
     /// and path are part of the key.
     pub(super) fn fingerprint(&self) -> String {
         let import_id = self.headers.import_id.map(|id| id.to_string()).unwrap_or_default();
-        let mut fingerprint = Fingerprint::default();
+        let mut fingerprint = Fingerprint(Context::new(&SHA256));
         fingerprint.add(self.raw_query.as_bytes());
         fingerprint.add(import_id.as_bytes());
         fingerprint.add_body(&self.body);
-        hex::encode(fingerprint.0.finalize())
+        hex::encode(fingerprint.0.finish())
     }
 }
 
 /// A hash of several parts.
-#[derive(Default)]
-struct Fingerprint(Sha256);
+struct Fingerprint(Context);
 
 impl Fingerprint {
     /// Adds a part. Its length goes before it, so that moving bytes from one part to the next changes the hash.
     fn add(&mut self, part: &[u8]) {
-        self.0.update(part.len().to_be_bytes());
+        self.0.update(&part.len().to_be_bytes());
         self.0.update(part);
     }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::aws_lambda_events::encodings::Body;
 use lambda_http::http::{HeaderName, HeaderValue};
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::domain::Id;
 use crate::endpoint::Endpoint;
@@ -30,7 +30,7 @@ impl Response {
         match resource.version() {
             Some(version) => {
                 let body = response.body.as_deref().unwrap_or_default();
-                let hash = hex::encode(&Sha256::digest(body)[..8]);
+                let hash = hex::encode(&digest(&SHA256, body.as_bytes()).as_ref()[..8]);
                 response.with("etag", format!("\"{version}-{hash}\""))
             }
             None => response,
