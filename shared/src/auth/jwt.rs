@@ -14,6 +14,7 @@ use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::crypto;
 use super::jwks::{self, JwksReader};
 use super::keys::RefreshedKeys;
 use super::secret::SecretReader;
@@ -52,6 +53,7 @@ struct Claims {
 impl Verifier {
     /// A verifier of tokens that are signed with the configured keys. `sdk_config` is for keys that AWS stores.
     pub(super) fn new(config: &Jwt, sdk_config: SdkConfig, clock: Clock) -> Self {
+        crypto::install();
         let Jwt { keys, issuer, audience } = config;
         let (keys, algorithm) = match keys {
             None => (None, Algorithm::HS256),

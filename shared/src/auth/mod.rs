@@ -1,10 +1,13 @@
 //! Authentication: an API key or a JSON Web Token becomes a [`Principal`], which nothing else can construct.
 
+mod crypto;
 mod jwks;
 mod jwt;
 mod keys;
 mod secret;
 
+#[cfg(feature = "testing")]
+pub(crate) use crypto::install as install_crypto;
 pub use keys::UNREADABLE_KEYS_ALARM;
 
 use aws_types::SdkConfig;

@@ -6,6 +6,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::auth::install_crypto;
 use crate::domain::{ApiKey, ApiKeySecret, NewApiKey, OrgId, Scope};
 use crate::system;
 
@@ -76,6 +77,7 @@ impl Default for Tenant {
 
 /// Signs a token with these claims.
 pub fn sign_jwt(secret: &str, claims: &Value) -> String {
+    install_crypto();
     let key = EncodingKey::from_secret(secret.as_bytes());
     encode(&Header::new(Algorithm::HS256), claims, &key).expect("HS256 signs any claims")
 }
@@ -91,6 +93,7 @@ pub fn forge_jwt(secret: &str, header: &Value, claims: &Value) -> String {
 
 /// The signature of a token by HS256. The message is all of the token before its last dot.
 pub fn jwt_signature(secret: &str, message: &str) -> String {
+    install_crypto();
     let key = EncodingKey::from_secret(secret.as_bytes());
     sign(message.as_bytes(), &key, Algorithm::HS256).expect("HS256 signs any message")
 }

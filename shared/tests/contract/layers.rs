@@ -198,6 +198,7 @@ fn no_function_carries_what_only_developers_need() {
         "proptest",
         "hyper feature \"server\"",
         "shared feature \"bench-root\"",
+        "rsa v",
         "shared feature \"operator\"",
         "shared feature \"testing\"",
     ] {

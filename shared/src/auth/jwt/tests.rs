@@ -30,6 +30,7 @@ const ASYMMETRIC: [(Asymmetric, Algorithm); 3] = [
 
 /// The first or the second key of an algorithm.
 fn key(algorithm: Algorithm, number: u8) -> EncodingKey {
+    crypto::install();
     // PKCS #8 up to the private key itself, for which any number will do.
     let pkcs8 = |prefix: &str| [hex::decode(prefix).unwrap(), vec![number; 32]].concat();
     match algorithm {
@@ -622,5 +623,34 @@ async fn a_key_that_cannot_be_parsed_is_left_out() {
         let bench = Bench::jwks(Asymmetric::Es256);
         bench.publish(&[unknown.clone(), jwk(Algorithm::ES256, 1, "a")]);
         assert!(bench.accepts(&token).await, "{unknown}");
+    }
+}
+
+#[tokio::test]
+async fn a_modulus_may_begin_with_a_zero_byte() {
+    let bench = Bench::jwks(Asymmetric::Rs256);
+    let mut key = jwk(Algorithm::RS256, 1, "a");
+    let modulus = URL_SAFE_NO_PAD.decode(key["n"].as_str().unwrap()).unwrap();
+    key["n"] = json!(URL_SAFE_NO_PAD.encode([&[0], modulus.as_slice()].concat()));
+    bench.publish(&[key]);
+    assert!(bench.accepts(&signed(Algorithm::RS256, 1, Some("a"))).await);
+}
+
+#[tokio::test]
+async fn a_key_of_the_wrong_length_verifies_nothing() {
+    for (configured, algorithm, part) in [
+        (Asymmetric::Rs256, Algorithm::RS256, "n"),
+        (Asymmetric::Es256, Algorithm::ES256, "x"),
+        (Asymmetric::EdDsa, Algorithm::EdDSA, "x"),
+    ] {
+        let key = jwk(algorithm, 1, "a");
+        let bytes = URL_SAFE_NO_PAD.decode(key[part].as_str().unwrap()).unwrap();
+        for wrong in [&[], &bytes[1..], &[bytes.as_slice(), &[0]].concat()] {
+            let mut key = key.clone();
+            key[part] = json!(URL_SAFE_NO_PAD.encode(wrong));
+            let bench = Bench::jwks(configured);
+            bench.publish(&[key]);
+            assert!(!bench.accepts(&signed(algorithm, 1, Some("a"))).await, "{algorithm:?} {}", wrong.len());
+        }
     }
 }
