@@ -1,8 +1,5 @@
 //! The public keys of the token issuer: a JWKS (RFC 7517) in a file or at a URL, which is read again as keys rotate.
 
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use bytes::Bytes;
@@ -13,6 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 
 use super::keys::KeySource;
+use crate::aws::Connector;
 use crate::config::JwksSource;
 use crate::dynamodb::error_chain;
 use crate::trace::{self, Trace};
@@ -113,8 +111,8 @@ async fn fetch(url: &str) -> Result<Bytes, JwksError> {
         request.headers_mut().insert(trace::HEADER, format!("Root={}", trace.id()));
     }
     // The issuer's certificate may be signed by any authority, so this client trusts those of the system.
-    let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
-    let response = connector.call(request).await.map_err(|error| JwksError::Request(error_chain(&error)))?;
+    let response =
+        Connector::trusting_system().call(request).await.map_err(|error| JwksError::Request(error_chain(&error)))?;
     if !response.status().is_success() {
         return Err(JwksError::Status(response.status().as_u16()));
     }

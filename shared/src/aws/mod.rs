@@ -1,6 +1,13 @@
 //! What the clients of AWS's services share: the region, the credentials, the HTTP client and the trace of a call. Configured by
 //! hand, because the default provider chain would read files and call services for what the environment variables already say.
 
+mod http_client;
+
+#[cfg(feature = "testing")]
+pub(crate) use http_client::AMAZON_ROOTS;
+pub(crate) use http_client::Connector;
+pub use http_client::http_client;
+
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -8,23 +15,11 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RuntimeComponents, SharedCredentialsProvider,
 };
 use aws_sdk_dynamodb::error::BoxError;
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_types::SdkConfig;
 
 use crate::config::Database;
 use crate::trace::{self, Trace};
-
-/// The certificate authorities that sign AWS's endpoints (Amazon Trust Services). Reading the system's whole bundle would
-/// slow down every cold start.
-const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
-
-/// The certificate authority of a local TLS server: see the feature in `Cargo.toml`.
-#[cfg(feature = "bench-root")]
-const BENCH_ROOT: Option<&str> = option_env!("BENCH_ROOT_PEM");
 
 /// The configuration that every client begins with. Opens no connection.
 pub(crate) fn sdk_config(database: &Database) -> SdkConfig {
@@ -52,21 +47,6 @@ pub(crate) fn sdk_config(database: &Database) -> SdkConfig {
 pub(crate) fn without_retries(sdk_config: &SdkConfig) -> SdkConfig {
     let builder = sdk_config.to_builder().retry_config(RetryConfig::disabled());
     builder.timeout_config(TimeoutConfig::disabled()).build()
-}
-
-/// The HTTP client of AWS's services.
-#[expect(clippy::missing_panics_doc, reason = "it does not: see below")]
-pub fn http_client() -> SharedHttpClient {
-    let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
-    #[cfg(feature = "bench-root")]
-    let trust = match BENCH_ROOT {
-        Some(root) => trust.with_pem_certificate(root.as_bytes()),
-        None => trust,
-    };
-    #[expect(clippy::expect_used, reason = "the only input is compiled in, and a test makes a client of it")]
-    let tls = TlsContext::builder().with_trust_store(trust).build().expect("Amazon's certificates are well-formed");
-    // `ring`, because aws-lc spends 20 ms of CPU gathering entropy before the first connection.
-    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https()
 }
 
 /// Passes the current trace on with each call.

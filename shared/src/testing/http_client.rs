@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use rustls::crypto::ring;
 use ureq::Agent;
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use crate::aws::AMAZON_ROOTS;
 
 /// Creates a client that keeps this many connections open. A status such as 429 is a response and no error; a response that
 /// takes longer than `timeout` is an error.
@@ -22,13 +24,9 @@ pub fn http_client(timeout: Duration, connections: usize) -> Agent {
 
 /// Trusts the certificate of a deployed API, which Amazon has signed.
 fn tls() -> TlsConfig {
-    let pem = include_bytes!("../aws/amazon-roots.pem");
-    let roots = parse_pem(pem).filter_map(|item| match item.expect("the file is valid") {
-        PemItem::Certificate(root) => Some(root),
-        _ => None,
-    });
+    let roots = AMAZON_ROOTS.map(Certificate::from_der);
     TlsConfig::builder()
         .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-        .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
+        .root_certs(RootCerts::Specific(Arc::new(roots.into())))
         .build()
 }

@@ -33,7 +33,7 @@ const LAYERS: [Layer; 17] = [
     // What an invocation consists of, beside its event.
     Layer { at: "trace.rs", depends_on: &[], uses: &["tokio"] },
     Layer { at: "invocation.rs", depends_on: &["trace"], uses: &["lambda_runtime", "tokio"] },
-    Layer { at: "aws", depends_on: &["config", "trace"], uses: &["aws_sdk", "aws_smithy"] },
+    Layer { at: "aws", depends_on: &["config", "trace"], uses: &["aws_sdk", "aws_smithy", "hyper", "tokio"] },
     // The database's client is private to it.
     Layer { at: "dynamodb", depends_on: &["aws", "config", "domain", "system"], uses: &["aws_sdk", "tokio"] },
     Layer { at: "repositories", depends_on: &["domain", "dynamodb", "system"], uses: &["aws_sdk", "tokio"] },
@@ -196,6 +196,7 @@ fn no_function_carries_what_only_developers_need() {
         "dynoxide",
         "utoipa",
         "proptest",
+        "h2 v",
         "hyper feature \"server\"",
         "shared feature \"bench-root\"",
         "rsa v",

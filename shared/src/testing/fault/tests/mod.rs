@@ -144,7 +144,7 @@ fn sdk_client(endpoint: &str) -> DynamoDb {
         .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
         .retry_config(RetryConfig::disabled())
         .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build())
-        .http_client(aws_smithy_http_client::Builder::new().build_http());
+        .http_client(crate::http_client());
     DynamoDb::from_conf(config.build())
 }
 
