@@ -18,7 +18,7 @@ use lambda_runtime::Error;
 use serde_json::value::RawValue;
 
 /// The certificate authorities of the functions.
-pub const AMAZON_ROOTS: &[u8] = include_bytes!("../../../../shared/src/aws/amazon-roots.pem");
+pub const AMAZON_ROOTS: &[u8] = include_bytes!("../amazon-roots.pem");
 
 /// One more certificate authority, that of the local TLS server (see `bench-root` in `shared/Cargo.toml`).
 pub const BENCH_ROOT: Option<&str> = option_env!("BENCH_ROOT_PEM");
