@@ -95,7 +95,7 @@ impl Bench<'_> {
                     ensure!(is_success(&response.body), "{}: a request failed", function.name);
                     turns[*index].latencies.push(micros(response.latency));
                 }
-                let cpu = function.process.cpu_time()? - before;
+                let cpu = function.process.cpu_time()?.saturating_sub(before);
                 turns[*index].cpu.push(micros(cpu) / to_f64(self.plan.block));
             }
         }
@@ -197,7 +197,7 @@ impl Bench<'_> {
                     let before = function.process.cpu_time()?;
                     let response = scene.invoke(function).await?;
                     ensure!(is_success(&response.body), "{}: an upload failed", function.name);
-                    let cpu = function.process.cpu_time()? - before;
+                    let cpu = function.process.cpu_time()?.saturating_sub(before);
                     if round > 0 {
                         let (rates, cpus) = &mut samples[*index];
                         rates.push(to_f64(*rows) / response.latency.as_secs_f64());

@@ -153,8 +153,8 @@ impl Floor {
     fn query(&self, pk: &str, first: &str, last: &str, forward: bool, limit: u16) -> String {
         let table = &self.task.table;
         let values = format!(r#"":pk":{{"S":"{pk}"}},":first":{{"S":"{first}"}},":last":{{"S":"{last}"}}"#);
-        format!(r##"{{"TableName":"{table}","Limit":{limit},"ConsistentRead":true,"ScanIndexForward":{forward},"##)
-            + &format!(r##""ReturnConsumedCapacity":"TOTAL","KeyConditionExpression":"{RANGE_CONDITION}","##)
+        format!(r#"{{"TableName":"{table}","Limit":{limit},"ConsistentRead":true,"ScanIndexForward":{forward},"#)
+            + &format!(r#""ReturnConsumedCapacity":"TOTAL","KeyConditionExpression":"{RANGE_CONDITION}","#)
             + &format!(
                 r##""ExpressionAttributeNames":{{"#pk":"pk","#sk":"sk"}},"ExpressionAttributeValues":{{{values}}}}}"##
             )
@@ -162,23 +162,24 @@ impl Floor {
 
     fn put_new(&self, item: &str) -> String {
         let table = &self.task.table;
-        format!(r##"{{"Put":{{"Item":{item},"TableName":"{table}","ConditionExpression":"attribute_not_exists(#c0)","##)
+        format!(r#"{{"Put":{{"Item":{item},"TableName":"{table}","ConditionExpression":"attribute_not_exists(#c0)","#)
             + r##""ExpressionAttributeNames":{"#c0":"pk"}}}"##
     }
 
     fn contact_item(&self, values: &CallValues) -> String {
         let CallValues { id, email, now, .. } = values;
-        let (mut texts, mut order, mut metadata) = (String::new(), Vec::new(), Vec::new());
+        let (mut texts, mut order, mut metadata) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in CONTACT_TEXTS {
-            texts.push_str(&format!(r#""{name}":{{"S":"{value}"}},"#));
+            texts.push(format!(r#""{name}":{{"S":"{value}"}}"#));
         }
         for (name, value) in METADATA {
             order.push(format!(r#"{{"S":"{name}"}}"#));
             metadata.push(format!(r#""{name}":{{"S":"{value}"}}"#));
         }
-        let (order, metadata, pk) = (order.join(","), metadata.join(","), self.task.org_pk());
+        let (texts, order, metadata) = (texts.join(","), order.join(","), metadata.join(","));
+        let pk = self.task.org_pk();
         format!(
-            r#"{{"pk":{{"S":"{pk}"}},"sk":{{"S":"CONTACT#{id}"}},"email":{{"S":"{email}"}},{texts}"version":{{"N":"1"}},"#
+            r#"{{"pk":{{"S":"{pk}"}},"sk":{{"S":"CONTACT#{id}"}},"email":{{"S":"{email}"}},{texts},"version":{{"N":"1"}},"#
         ) + &format!(
             r#""created_at":{{"S":"{now}"}},"updated_at":{{"S":"{now}"}},"growing_bytes":{{"N":"{METADATA_BYTES}"}},"#
         ) + &format!(r#""enrichment_order":{{"L":[{order}]}},"enrichment":{{"M":{{{metadata}}}}}}}"#)
