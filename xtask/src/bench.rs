@@ -18,8 +18,10 @@
 mod check;
 mod event;
 mod function;
+pub(crate) mod instructions;
 mod machine;
 mod meter;
+mod parity;
 mod peers;
 mod plan;
 mod programs;
@@ -45,6 +47,7 @@ use self::plan::{Plan, Section};
 use self::programs::{Builder, Candidate};
 use self::results::Results;
 use self::sections::Bench;
+use self::testbed::Testbed;
 use self::tls::Authority;
 use self::variant::Operation;
 use crate::results::print_line;
@@ -97,7 +100,10 @@ pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
     let builder = Builder { root, directory: &directory, authority: &authority, programs };
     let mut variants = builder.build(&operations, &options.candidates)?;
     if options.peers {
-        variants.extend(peers::variants(root).context("cannot install the peers")?);
+        let peers = peers::variants(root).context("cannot install the peers")?;
+        let testbed = Testbed::start(root, &directory.join("functions")).await?;
+        parity::check(root, &testbed, &variants, &peers).await?;
+        variants.extend(peers);
     }
     let started = Instant::now();
     let progress = |text: &str| print_line(&format!("{:>4} s  {text}", started.elapsed().as_secs()));

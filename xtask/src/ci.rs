@@ -73,6 +73,8 @@ enum Step {
     FirstScreen,
     /// Builds and packages two functions for release
     ReleaseBuild,
+    /// Counts the instructions of requests, and compares them with their budgets
+    Instructions,
 }
 
 /// The result of a step.
@@ -128,6 +130,7 @@ impl Step {
             // After the other steps that test: a build of the clone replaces that of this checkout.
             Self::FirstScreen => cargo(root, &["xtask", "first-screen"]),
             Self::ReleaseBuild => template::build(root, &RELEASED).map(|()| TestCounts::default()),
+            Self::Instructions => cargo(root, &["xtask", "instructions"]),
         }
     }
 

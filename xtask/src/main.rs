@@ -99,6 +99,10 @@ enum Command {
     /// printed and written to target/bench/report.html, with plots, and target/bench/results.json. The first build takes
     /// some minutes more.
     Bench(bench::Options),
+    /// Counts the instructions of a request, and compares them with the budgets in xtask/bench/instructions.toml
+    ///
+    /// The functions are built for release and run under Valgrind. --update writes the counts as the new budgets.
+    Instructions(bench::instructions::Options),
     /// Runs randomized tests of concurrency, failures and hostile input, each with a deliberate fault that it has to detect
     Prove(prove::Options),
     /// Checks the dependencies for vulnerabilities and yanked versions; needs a network
@@ -138,6 +142,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::UploadPage(options) => upload_page::run(&root, &options),
         Command::Cost(options) => cost::run(&root, &options),
         Command::Simulate(options) => simulate::run(&options),
+        Command::Instructions(options) => bench::instructions::run(&root, &options).await,
         Command::LoadTest(options) => load_test::run(&options).await,
         Command::Bench(options) => bench::run(&root, options).await,
         Command::Prove(options) => prove::run(&root, &options).await,

@@ -5,13 +5,16 @@
 
 mod values;
 
-use std::{env, fs, path::Path, process::Command};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use shared::Endpoint;
 
-use crate::tools;
+use crate::{tools, workspace};
 
 pub(crate) use self::values::{Parameter, default_memory, parameters};
 
@@ -82,25 +85,35 @@ fn check_expanded(root: &Path, python: &Path, parameter: &str, file: &Path) -> R
 /// Runs `sam build` for some functions, given by the names of their binaries (`create-contact`). It builds for this
 /// machine's architecture, because another one's standard library may be missing, into `target/sam/<function>`.
 pub(crate) fn build(root: &Path, functions: &[&str]) -> Result<()> {
-    let cargo_lambda = tools::cargo_lambda(root)?;
-    let python = tools::python_tools(root)?;
-    let path = tools::path_with(&[cargo_lambda.parent().unwrap_or(root), &python])?;
-    let architecture = architecture()?;
-
     // Links all of them in parallel. `sam build`, which builds one by one, then finds them up to date.
-    let mut cargo = Command::new("cargo");
-    cargo.args(["lambda", "build", "--release"]).arg(format!("--{}", architecture.replace('_', "-")));
-    cargo.args(functions.iter().flat_map(|function| ["--bin", function])).current_dir(root).env("PATH", &path);
-    tools::visibly(&mut cargo)?;
-
+    build_functions(root, functions)?;
+    let python = tools::python_tools(root)?;
+    let path = build_path(root, &[&python])?;
     for function in functions {
         let mut sam = sam(root, &python);
         sam.args(["build", &logical_id(function)?, "--region", REGION, "--build-dir"]);
         sam.arg(root.join("target/sam").join(function)).env("PATH", &path);
-        sam.arg("--parameter-overrides").arg(format!("Architecture={architecture}"));
+        sam.arg("--parameter-overrides").arg(format!("Architecture={}", architecture()?));
         tools::quietly(&mut sam)?;
     }
     Ok(())
+}
+
+/// Builds functions for release and for this machine's architecture, as they are deployed. Returns the directory that has a
+/// directory with the file `bootstrap` for each.
+pub(crate) fn build_functions(root: &Path, functions: &[&str]) -> Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["lambda", "build", "--release"]).arg(format!("--{}", architecture()?.replace('_', "-")));
+    cargo.args(functions.iter().flat_map(|function| ["--bin", function]));
+    tools::visibly(cargo.current_dir(root).env("PATH", build_path(root, &[])?))?;
+    Ok(workspace::cargo_target_dir(root)?.join("lambda"))
+}
+
+/// The `PATH` of a build by cargo-lambda, with further directories.
+fn build_path(root: &Path, others: &[&Path]) -> Result<OsString> {
+    let cargo_lambda = tools::cargo_lambda(root)?;
+    let first = [&[cargo_lambda.parent().unwrap_or(root)], others].concat();
+    tools::path_with(&first)
 }
 
 fn sam(root: &Path, python: &Path) -> Command {

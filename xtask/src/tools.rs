@@ -2,6 +2,7 @@
 //! and nowhere else on the machine.
 
 mod chromium;
+mod valgrind;
 
 use std::{
     env,
@@ -14,6 +15,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 pub(crate) use self::chromium::{BrowserTools, browser};
+pub(crate) use self::valgrind::{Valgrind, valgrind};
 use crate::files::create_empty_dir;
 use crate::workspace;
 
@@ -32,6 +34,8 @@ const NODE: u32 = 20;
 const PYTHON: u32 = 10;
 /// The oldest minor version of Python 3 that runs the packages of `xtask/clients/requirements.txt`.
 const CLIENT_PYTHON: u32 = 11;
+/// The oldest minor version of Python 3 that runs the peer in `xtask/bench/python` with its packages.
+const BENCH_PYTHON: u32 = 11;
 
 /// The path of the cargo-lambda binary: the one on the `PATH` if it has the pinned version, else the installed one.
 ///
@@ -122,6 +126,19 @@ pub(crate) fn newman(root: &Path) -> Result<PathBuf> {
 pub(crate) fn upload_page_node_modules(root: &Path) -> Result<PathBuf> {
     let description = "TypeScript and esbuild (40 MB)";
     Ok(npm_packages(root, "upload-page-npm", "xtask/upload-page", description, |_| Ok(()))?.join("node_modules"))
+}
+
+/// The directory with the packages of `xtask/bench/node/package-lock.json`: those of the benchmark's peer in Node.js.
+pub(crate) fn bench_node_modules(root: &Path) -> Result<PathBuf> {
+    let description = "the AWS SDK for JavaScript, zod and esbuild (40 MB)";
+    Ok(npm_packages(root, "bench-npm", "xtask/bench/node", description, |_| Ok(()))?.join("node_modules"))
+}
+
+/// The directory of the `python` that runs the benchmark's peer in Python, with the packages of
+/// `xtask/bench/python/requirements.txt`.
+pub(crate) fn bench_python(root: &Path) -> Result<PathBuf> {
+    let list = "xtask/bench/python/requirements.txt";
+    python_packages(root, "bench-python", list, BENCH_PYTHON, "FastAPI, Mangum and boto3 (0.1 GB)")
 }
 
 /// The directory of AWS's DynamoDB Local, which has to run in it:

@@ -5,8 +5,10 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use super::meter::Process;
 use super::runtime_api::{RuntimeApi, TimedResponse};
@@ -35,6 +37,9 @@ const LAMBDA_VARIABLES: [(&str, &str); 16] = [
 /// The length of a session token of Lambda, which every signed call carries.
 const SESSION_TOKEN_LEN: usize = 700;
 
+/// The longest that a process may take to end.
+const TERMINATION_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What a process is started for.
 pub(super) struct Start<'a> {
     pub(super) operation: Operation,
@@ -55,7 +60,7 @@ pub(super) struct Function {
     pub(super) start_cpu: Duration,
     api: RuntimeApi,
     log: String,
-    _child: Child,
+    child: Child,
 }
 
 impl Function {
@@ -83,7 +88,7 @@ impl Function {
             start_cpu: process.cpu_time()?,
             api,
             log,
-            _child: child,
+            child,
         })
     }
 
@@ -91,6 +96,16 @@ impl Function {
     pub(super) async fn invoke(&mut self, event: Vec<u8>) -> Result<TimedResponse> {
         let response = self.api.invoke(event).await;
         response.with_context(|| format!("{}: its output is in {}", self.name, self.log))
+    }
+
+    /// Ends the process by a signal that it can react to, and waits until it has ended.
+    pub(super) async fn terminate(mut self) -> Result<()> {
+        let id = i32::try_from(self.process.id).ok().and_then(Pid::from_raw).context("the process has no id")?;
+        kill_process(id, Signal::TERM).with_context(|| format!("cannot terminate {}", self.name))?;
+        timeout(TERMINATION_TIMEOUT, self.child.wait())
+            .await
+            .with_context(|| format!("{} does not end", self.name))??;
+        Ok(())
     }
 }
 
