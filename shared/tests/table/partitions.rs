@@ -283,6 +283,8 @@ async fn every_process_knows_a_change_before_it_begins() {
         let _ = contacts_in(&test, process).await;
     }
     test.organization().partition_contacts(4).await.unwrap();
+    let informed = contacts_in(&test, &test.start_plain_process()).await;
+    assert!((0..100).all(|_| number(draft(&informed).id) == 0), "others do not read the partitions yet");
     test.advance_clock(CACHED);
     assert!(CACHED + TimeDelta::seconds(25) + TimeDelta::minutes(5) * 2 < LEAD_TIME);
     let readers = [contacts_in(&test, &processes[0]).await, contacts_in(&test, &processes[1]).await];
