@@ -34,8 +34,12 @@ const LAYERS: [Layer; 17] = [
     Layer { at: "trace.rs", depends_on: &[], uses: &["tokio"] },
     Layer { at: "invocation.rs", depends_on: &["trace"], uses: &["lambda_runtime", "tokio"] },
     Layer { at: "aws", depends_on: &["config", "trace"], uses: &["aws_sdk", "aws_smithy", "hyper", "tokio"] },
-    // The database's client is private to it.
-    Layer { at: "dynamodb", depends_on: &["aws", "config", "domain", "system"], uses: &["aws_sdk", "tokio"] },
+    // The database's client is private to it, with the parts by which it reads and repeats a call.
+    Layer {
+        at: "dynamodb",
+        depends_on: &["aws", "config", "domain", "system"],
+        uses: &["aws_sdk", "aws_smithy", "tokio"],
+    },
     Layer { at: "repositories", depends_on: &["domain", "dynamodb", "system"], uses: &["aws_sdk", "tokio"] },
     // It fetches public keys from a token issuer, and a shared secret from Secrets Manager.
     Layer {
