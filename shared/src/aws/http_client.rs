@@ -11,9 +11,12 @@
 //! **If this is changed.** The pool is per client: a second client opens connections of its own.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -22,16 +25,20 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use hyper::Uri;
 use hyper_rustls::HttpsConnector;
+use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector as TcpConnector, capture_connection};
 use hyper_util::client::legacy::{Client, Error};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 #[cfg(feature = "bench-root")]
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tower_service::Service;
 
 /// The certificate authorities that sign AWS's endpoints (Amazon Trust Services, <https://www.amazontrust.com/repository/>).
 /// Reading the system's whole bundle would slow down every cold start.
@@ -89,7 +96,7 @@ impl HttpClient for PooledClient {
 
 /// Sends requests over a pool of connections.
 pub(crate) struct Connector {
-    client: Client<HttpsConnector<TcpConnector>, SdkBody>,
+    client: Client<LimitedConnector, SdkBody>,
     read_timeout: Option<Duration>,
 }
 
@@ -98,8 +105,8 @@ impl Connector {
         let mut tcp = TcpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(limits.connect);
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build((tcp, tls).into());
+        let connector = LimitedConnector { https: (tcp, tls).into(), limit: limits.connect };
+        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
         Self { client, read_timeout: limits.read }
     }
 
@@ -108,6 +115,33 @@ impl Connector {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         Self::new(tls(roots), TimeLimits::default())
+    }
+}
+
+/// Opens connections within a time limit: name resolution, TCP and TLS together.
+#[derive(Clone)]
+struct LimitedConnector {
+    https: HttpsConnector<TcpConnector>,
+    limit: Option<Duration>,
+}
+
+impl Service<Uri> for LimitedConnector {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.https.poll_ready(context)
+    }
+
+    fn call(&mut self, server: Uri) -> Self::Future {
+        let (connection, limit) = (self.https.call(server), self.limit);
+        Box::pin(async move {
+            match limit {
+                None => connection.await,
+                Some(limit) => timeout(limit, connection).await?,
+            }
+        })
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! [`Table`] lives as long as the process, a `TableClient` as long as one request. Reads and writes of single items and
 //! ranges are in `table_client`, transactions in `transaction`, their retries and deadline in `retry`. `schema` defines the
-//! table, `keys` and `parent` say where items are stored, `item` how values become attributes, `stored_item` how items are read, `expression` how updates
-//! and conditions are written, `cursor` how a list continues. The SDK's client is private to this module; the operations
-//! on contacts, imports and campaigns are in [`repositories`](crate::repositories).
+//! table, `keys` and `parent` say where items are stored, `item` how values become attributes, `stored_item` how items are
+//! read, `expression` how updates and conditions are written, `cursor` how a list continues. Two interceptors of the SDK's client
+//! save work: `read_response` reads bodies into our types, and `repeat_request` sends a request again. The client is private to
+//! this module; the operations on contacts, imports and campaigns are in [`repositories`](crate::repositories).
 
 mod capacity;
 pub(crate) mod conditional;
@@ -38,8 +39,8 @@ pub(crate) use error::error_chain;
 pub use error::{Error, Result};
 pub(crate) use parent::Children;
 pub use parent::{DeletedParent, Parent};
-use read_response::ReadResponses;
-use repeat_request::RepeatRequests;
+use read_response::ReaderInterceptor;
+use repeat_request::RepeatInterceptor;
 pub(crate) use retry::Backoff;
 pub use retry::RetryPolicy;
 pub(crate) use stored_item::StoredItem;
@@ -76,8 +77,8 @@ impl Table {
     ) -> Self {
         let mut config = config::Builder::from(sdk_config)
             .interceptor(PassTrace)
-            .interceptor(ReadResponses)
-            .interceptor(RepeatRequests);
+            .interceptor(ReaderInterceptor)
+            .interceptor(RepeatInterceptor);
         if let Some(endpoint) = endpoint {
             config.set_endpoint_url(Some(endpoint.to_owned()));
         }

@@ -4,9 +4,9 @@
 //! more work than all else that a request does.
 //!
 //! **Approach.** The client stays the SDK's, with its signature, endpoint, connections and errors. Its orchestrator reads a response
-//! by the deserializer that the operation has configured. The interceptor [`ReadResponses`] replaces that of a successful response
-//! by the [`ReadResponse`] in whose scope the call runs, which reads the body into a type of ours. An error is read by the SDK's
-//! own. The output of the call stays empty: the response is taken from the [`ReadResponse`] afterwards.
+//! by the deserializer that the operation has configured. The interceptor [`ReaderInterceptor`] replaces that of a successful response
+//! by the [`ResponseReader`] in whose scope the call runs, which reads the body into a type of ours. An error is read by the SDK's
+//! own. The output of the call stays empty: the response is taken from the [`ResponseReader`] afterwards.
 //!
 //! **Rejected.**
 //! - A call through the orchestrator without the SDK's operation: the types that read its errors are private, and so are the
@@ -43,9 +43,9 @@ pub(super) trait ResponseBody: DeserializeOwned + Send + 'static {
 }
 
 /// Reads the response of one call as a `T`.
-pub(super) struct ReadResponse<T>(Arc<Mutex<Option<T>>>);
+pub(super) struct ResponseReader<T>(Arc<Mutex<Option<T>>>);
 
-impl<T: ResponseBody> ReadResponse<T> {
+impl<T: ResponseBody> ResponseReader<T> {
     /// A reader for one call.
     pub(super) fn new() -> Self {
         Self(Arc::default())
@@ -70,26 +70,26 @@ impl<T: ResponseBody> ReadResponse<T> {
 }
 
 // Not derived, which would ask the same of `T`.
-impl<T> Clone for ReadResponse<T> {
+impl<T> Clone for ResponseReader<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<T> Debug for ReadResponse<T> {
+impl<T> Debug for ResponseReader<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ReadResponse")
+        f.write_str("ResponseReader")
     }
 }
 
-/// Lets each call that runs in the scope of a [`ReadResponse`] be read by it.
+/// Lets each call that runs in the scope of a [`ResponseReader`] be read by it.
 #[derive(Debug)]
-pub(super) struct ReadResponses;
+pub(super) struct ReaderInterceptor;
 
 #[dyn_dispatch_hint]
-impl Intercept for ReadResponses {
+impl Intercept for ReaderInterceptor {
     fn name(&self) -> &'static str {
-        "ReadResponses"
+        "ReaderInterceptor"
     }
 
     fn read_before_deserialization(
@@ -121,12 +121,13 @@ impl DeserializeResponse for Reader {
     }
 }
 
-impl<T: ResponseBody> DeserializeResponse for ReadResponse<T> {
+impl<T: ResponseBody> DeserializeResponse for ResponseReader<T> {
     fn deserialize_nonstreaming_with_config(
         &self,
         response: &HttpResponse,
         _: &ConfigBag,
     ) -> std::result::Result<Output, OrchestratorError<Error>> {
+        // A body that is not in memory, which none is, would be read as an empty one, and that is no JSON.
         let body = response.body().bytes().unwrap_or_default();
         // Checked as a whole, which is cheaper than text by text.
         let body = str::from_utf8(body).map_err(|error| OrchestratorError::response(error.into()))?;

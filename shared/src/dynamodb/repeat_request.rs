@@ -3,10 +3,12 @@
 //! **Problem.** A call consumes its input, so a call that may be repeated needs a copy of it. For a transaction that is a copy of every
 //! attribute, made before the first attempt and nearly always dropped after it.
 //!
-//! **Approach.** The first attempt consumes the input. Attempts run in the scope of one [`RepeatRequest`]. The
-//! interceptor [`RepeatRequests`] keeps the request there that the SDK makes of the input, before it is signed, and puts it in
-//! place of that of each later attempt, whose input is empty. All attempts then carry the same bytes, and
-//! with them the same request token. The body is in memory, and a copy of the request shares it.
+//! **Approach.** The first attempt consumes the input. All attempts run in the scope of one [`FirstRequest`]. The interceptor
+//! [`RepeatInterceptor`] saves the request of the first attempt there, before it is signed. A later attempt starts from an empty
+//! input, and the interceptor replaces its request by the saved one. All attempts then carry the same bytes, and with them the same
+//! request token. The body is in memory, and a copy of the request shares it.
+//!
+//! **If this is changed.** Without the interceptor, a repeated transaction would be empty, and DynamoDB would refuse it.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,27 +21,27 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
 /// The request of a call's first attempt.
 #[derive(Debug, Clone, Default)]
-pub(super) struct RepeatRequest(Arc<Mutex<Option<HttpRequest>>>);
+pub(super) struct FirstRequest(Arc<Mutex<Option<HttpRequest>>>);
 
 tokio::task_local! {
-    static FIRST: RepeatRequest;
+    static FIRST: FirstRequest;
 }
 
-impl RepeatRequest {
+impl FirstRequest {
     /// Runs an attempt.
     pub(super) async fn scope<F: Future>(self, attempt: F) -> F::Output {
         FIRST.scope(self, attempt).await
     }
 }
 
-/// Lets each attempt that runs in the scope of a [`RepeatRequest`] send the first one's request.
+/// Lets each attempt that runs in the scope of a [`FirstRequest`] send the first one's request.
 #[derive(Debug)]
-pub(super) struct RepeatRequests;
+pub(super) struct RepeatInterceptor;
 
 #[dyn_dispatch_hint]
-impl Intercept for RepeatRequests {
+impl Intercept for RepeatInterceptor {
     fn name(&self) -> &'static str {
-        "RepeatRequests"
+        "RepeatInterceptor"
     }
 
     fn modify_before_retry_loop(
@@ -48,7 +50,7 @@ impl Intercept for RepeatRequests {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Ok(RepeatRequest(first)) = FIRST.try_with(RepeatRequest::clone) else { return Ok(()) };
+        let Ok(FirstRequest(first)) = FIRST.try_with(FirstRequest::clone) else { return Ok(()) };
         let copy_of = |request: &HttpRequest| request.try_clone().ok_or("the body of a call is not in memory");
         let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
         match &*first {

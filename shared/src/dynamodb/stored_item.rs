@@ -31,7 +31,7 @@ use crate::domain::{Json, JsonObject};
 const ID: &str = "id";
 
 /// An item with borrowed texts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct StoredItem<'a>(Vec<(Cow<'a, str>, Attribute<'a>)>);
 
 /// The value of an attribute.
@@ -51,7 +51,7 @@ pub(crate) enum Attribute<'a> {
     L(Vec<Attribute<'a>>),
     /// A set of strings.
     Ss(Vec<Cow<'a, str>>),
-    /// A value of a type that no item has: binary data, or a set of it or of numbers. Its content is passed over.
+    /// Binary data, or a set of it or of numbers: types that no record uses. The content is discarded.
     Other,
 }
 
@@ -84,7 +84,7 @@ impl<'a> StoredItem<'a> {
         Some(Key { pk: self.string(PK)?.to_owned(), sk: self.string(SK)?.to_owned() })
     }
 
-    /// The item as the SDK represents it.
+    /// The item as the SDK represents it, without the content of [`Attribute::Other`].
     pub(crate) fn to_item(&self) -> Item {
         owned_members(&self.0)
     }
@@ -136,7 +136,7 @@ impl Attribute<'_> {
         })
     }
 
-    /// The value as the SDK represents it.
+    /// The value as the SDK represents it; empty binary data for [`Attribute::Other`].
     fn to_value(&self) -> AttributeValue {
         match self {
             Self::S(text) => AttributeValue::S(text.clone().into_owned()),

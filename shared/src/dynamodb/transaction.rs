@@ -11,7 +11,7 @@ use super::error::{Error, Result};
 use super::expression::{Condition, Update};
 use super::item::{Item, expect_built, key_attributes};
 use super::keys::Key;
-use super::repeat_request::RepeatRequest;
+use super::repeat_request::FirstRequest;
 use super::retry::{ErrorKind, Failure, classify_transaction};
 use super::table_client::TableClient;
 
@@ -145,7 +145,7 @@ impl TableClient {
             .set_transact_items(Some(items))
             .client_request_token(self.rng.uuid_v4().hyphenated().to_string())
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let (mut first, repeat) = (Some(write), RepeatRequest::default());
+        let (mut first, repeat) = (Some(write), FirstRequest::default());
         let send = || {
             let write = first.take().unwrap_or_else(|| self.client.transact_write_items());
             repeat.clone().scope(write.send())

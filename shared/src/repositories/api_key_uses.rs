@@ -4,10 +4,11 @@
 //! the request itself, and would make one item hot.
 //!
 //! **Approach.** The time is kept to the hour, in an item beside those of the rate limits: every function may write there, and
-//! none but its owner's may write the key itself. A process records a key at most once per hour, in a write that follows the
-//! first request of the hour: beside it, a new process would have to open another connection. The response waits for it no longer than [`WRITE_TIMEOUT`]. The write is
-//! sent once; if it fails, that is logged, and the next hour or another process makes up for it. Its condition keeps the time from
-//! going back, whichever process comes last.
+//! none but its owner's may write the key itself. A process records a key at most once per hour, in a write
+//! that follows the first request of the hour: beside it, a new process would have to open another connection, whose TLS handshake
+//! takes more CPU than the request. The response waits for the write no longer than [`WRITE_TIMEOUT`]. It is sent once; if it
+//! fails, that is logged, and the next hour or another process makes up for it. Its condition keeps the time from going back,
+//! whichever process comes last.
 //!
 //! **Bound.** One write unit per key, hour and process that serves it, whatever the number of requests. It is spent even if
 //! another process was faster, because DynamoDB charges refused writes, too.

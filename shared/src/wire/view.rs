@@ -37,6 +37,13 @@ impl<T: Resource> PageRow<T> for JsonRow {
     }
 }
 
+impl JsonRow {
+    /// The JSON.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
 /// Shows nothing: the JSON holds personal data.
 impl fmt::Debug for JsonRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

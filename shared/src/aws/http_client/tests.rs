@@ -76,6 +76,16 @@ async fn a_response_that_exceeds_the_read_timeout_is_a_timeout() {
 }
 
 #[tokio::test]
+async fn a_tls_handshake_that_exceeds_the_connect_timeout_is_a_failure_of_the_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let timeout = TimeoutConfig::builder().connect_timeout(Duration::from_millis(1)).build();
+    // The system accepts the connection, and no server ever speaks.
+    let client = client(&format!("https://{}", listener.local_addr().unwrap()), timeout);
+    let SdkError::DispatchFailure(failure) = client.list_tables().send().await.unwrap_err() else { panic!() };
+    assert!(failure.is_io());
+}
+
+#[tokio::test]
 async fn a_refused_connection_is_a_failure_of_the_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

@@ -92,6 +92,6 @@ fn visit_number<'de, V: Visitor<'de>>(number: &str, visitor: V) -> Result<V::Val
     }
     match number.parse() {
         Ok(number) => visitor.visit_f64(number),
-        Err(_) => Err(Error::custom("a number that is none")),
+        Err(_) => Err(Error::custom("an invalid number")),
     }
 }

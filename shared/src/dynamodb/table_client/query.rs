@@ -9,7 +9,7 @@ use super::rows::{self, QueryBody, Row, StoredRow};
 use crate::dynamodb::error::Result;
 use crate::dynamodb::item::{Item, key_attributes, key_of, string, text};
 use crate::dynamodb::keys::{Key, Range};
-use crate::dynamodb::read_response::ReadResponse;
+use crate::dynamodb::read_response::ResponseReader;
 use crate::dynamodb::retry::{Failure, classify};
 use crate::dynamodb::schema::{Index, PK, SK};
 
@@ -72,7 +72,7 @@ impl TableClient {
         };
         let body: QueryBody<R> = self.read_query(query).await?;
         let last_evaluated_sk = body.last_evaluated_key.and_then(|Row(key)| string(&key, SK));
-        Ok(QueryPage { items: rows::unwrap(body.items), last_evaluated_sk })
+        Ok(QueryPage { items: rows::into_rows(body.items), last_evaluated_sk })
     }
 
     /// Reads a whole range, page by page.
@@ -159,7 +159,8 @@ impl TableClient {
         let start = match exclusive_start_sk {
             // DynamoDB refuses a start outside of the range, such as that of a page that another filter has found.
             Some(sk) if !range.contains(sk) => {
-                let is_before_range = (sk > range.last.as_str()) == options.descending;
+                let is_before_range =
+                    if options.descending { sk > range.last.as_str() } else { sk < range.first.as_str() };
                 if !is_before_range {
                     return None;
                 }
@@ -187,7 +188,7 @@ impl TableClient {
     }
 
     async fn read_query<R: StoredRow>(&self, query: QueryFluentBuilder) -> Result<QueryBody<R>> {
-        let response = ReadResponse::<QueryBody<R>>::new();
+        let response = ResponseReader::<QueryBody<R>>::new();
         let send = || response.clone().scope(query.clone().send());
         self.retry("Query", send, classify).await.map_err(Failure::into_error)?;
         let body = response.take()?;

@@ -10,7 +10,7 @@ use super::{MAX_CONCURRENT_CALLS, TableClient};
 use crate::dynamodb::error::Result;
 use crate::dynamodb::item::{Item, expect_built, key_attributes};
 use crate::dynamodb::keys::Key;
-use crate::dynamodb::read_response::ReadResponse;
+use crate::dynamodb::read_response::ResponseReader;
 use crate::dynamodb::retry::{Backoff, Failure, classify};
 use crate::dynamodb::schema::{PK, SK};
 
@@ -67,9 +67,9 @@ impl TableClient {
         let mut backoff = Backoff::default();
         while !pending.is_empty() {
             let mut body = self.batch_get_once(pending, projection).await?;
-            rows.extend(body.responses.remove(&*self.table).map(rows::unwrap).unwrap_or_default());
+            rows.extend(body.responses.remove(&*self.table).map(rows::into_rows).unwrap_or_default());
             let unprocessed = body.unprocessed_keys.remove(&*self.table);
-            pending = unprocessed.map(|unprocessed| rows::unwrap(unprocessed.keys)).unwrap_or_default();
+            pending = unprocessed.map(|unprocessed| rows::into_rows(unprocessed.keys)).unwrap_or_default();
             if !pending.is_empty() {
                 self.meter.add_throttle();
                 self.wait(&mut backoff).await?;
@@ -94,7 +94,7 @@ impl TableClient {
             .batch_get_item()
             .request_items(&*self.table, expect_built(keys.build()))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let response = ReadResponse::<BatchGetBody<R>>::new();
+        let response = ResponseReader::<BatchGetBody<R>>::new();
         let send = || response.clone().scope(get.clone().send());
         self.retry("BatchGetItem", send, classify).await.map_err(Failure::into_error)?;
         let body = response.take()?;

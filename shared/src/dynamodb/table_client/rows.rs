@@ -14,12 +14,13 @@ use crate::dynamodb::item::Item;
 use crate::dynamodb::keys::Key;
 use crate::dynamodb::read_response::ResponseBody;
 
-/// What a read makes of an item.
+/// A value that a read makes of each item.
 pub(crate) trait StoredRow: Send + 'static {
     /// The row of an item, which may be of another type than expected, or not readable.
     fn from_item(item: &StoredItem<'_>) -> Self;
 }
 
+/// For a caller that looks at attributes. It must not write the item back: see [`Attribute::Other`](crate::dynamodb::stored_item::Attribute).
 impl StoredRow for Item {
     fn from_item(item: &StoredItem<'_>) -> Self {
         item.to_item()
@@ -42,7 +43,7 @@ impl StoredRow for Option<Key> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", bound = "R: StoredRow")]
 pub(super) struct QueryBody<R> {
-    #[serde(default = "Vec::new")]
+    #[serde(default = "Vec::new", deserialize_with = "null_as_default")]
     pub(super) items: Vec<Row<R>>,
     #[serde(default)]
     pub(super) count: u64,
@@ -54,18 +55,20 @@ pub(super) struct QueryBody<R> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", bound = "R: StoredRow")]
 pub(super) struct BatchGetBody<R> {
-    #[serde(default = "HashMap::new")]
+    #[serde(default = "HashMap::new", deserialize_with = "null_as_default")]
     pub(super) responses: HashMap<String, Vec<Row<R>>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub(super) unprocessed_keys: HashMap<String, UnprocessedKeys>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub(super) consumed_capacity: Vec<CapacityBody>,
 }
 
-/// The body of a response to an `UpdateItem` that returns the item as it is afterwards.
+/// The body of a response to an `UpdateItem` that returns the item as it is afterwards: the write is applied, so a body without
+/// the item must not be taken for a failed call.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", bound = "R: StoredRow")]
 pub(super) struct UpdateBody<R> {
+    #[serde(default = "Row::of_no_item")]
     pub(super) attributes: Row<R>,
     pub(super) consumed_capacity: Option<CapacityBody>,
 }
@@ -79,6 +82,13 @@ pub(super) struct UnprocessedKeys {
 
 /// A row in a body.
 pub(super) struct Row<R>(pub(super) R);
+
+impl<R: StoredRow> Row<R> {
+    /// The row of an item without attributes.
+    fn of_no_item() -> Self {
+        Self(R::from_item(&StoredItem::default()))
+    }
+}
 
 impl<'de, R: StoredRow> Deserialize<'de> for Row<R> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -104,7 +114,42 @@ impl<R: StoredRow> ResponseBody for UpdateBody<R> {
     }
 }
 
+/// Reads a member that is `null` like one that is absent.
+fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
 /// The rows without their wrappers.
-pub(super) fn unwrap<R>(rows: Vec<Row<R>>) -> Vec<R> {
+pub(super) fn into_rows<R>(rows: Vec<Row<R>>) -> Vec<R> {
     rows.into_iter().map(|Row(row)| row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_and_null_members_of_a_body_are_empty() {
+        for body in ["{}", r#"{"Items": null, "LastEvaluatedKey": null, "ConsumedCapacity": null}"#] {
+            let body: QueryBody<()> = serde_json::from_str(body).unwrap();
+            assert!(body.items.is_empty() && body.last_evaluated_key.is_none() && body.consumed_capacity.is_none());
+        }
+        for body in ["{}", r#"{"Responses": null, "UnprocessedKeys": null, "ConsumedCapacity": null}"#] {
+            let body: BatchGetBody<()> = serde_json::from_str(body).unwrap();
+            assert!(body.responses.is_empty() && body.unprocessed_keys.is_empty() && body.consumed_capacity.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_update_without_the_item_has_an_item_without_attributes() {
+        let body: UpdateBody<Item> = serde_json::from_str("{}").unwrap();
+        assert_eq!(body.attributes.0, Item::new());
+    }
+
+    #[test]
+    fn a_body_of_another_form_is_an_error() {
+        for body in ["", "<html>", "[]", r#"{"Items": [{"a": 1}]}"#, r#"{"Items": [{"a": {"S": "x"}}"#] {
+            assert!(serde_json::from_str::<QueryBody<()>>(body).is_err(), "{body}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::dynamodb::error::Result;
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{Item, expect_built, key_attributes};
 use crate::dynamodb::keys::Key;
-use crate::dynamodb::read_response::ReadResponse;
+use crate::dynamodb::read_response::ResponseReader;
 use crate::dynamodb::retry::{Backoff, Failure, classify};
 
 impl TableClient {
@@ -84,7 +84,7 @@ impl TableClient {
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let response = ReadResponse::<UpdateBody<R>>::new();
+        let response = ResponseReader::<UpdateBody<R>>::new();
         let send = || response.clone().scope(update.clone().send());
         match self.retry("UpdateItem", send, classify).await {
             Ok(_) => {
