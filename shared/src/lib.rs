@@ -52,7 +52,7 @@ pub mod wire;
 pub mod worker;
 
 pub use app::{App, RequestContext};
-pub use aws::http_client;
+pub use aws::{http_client, tls_config};
 pub use endpoint::Endpoint;
 pub use http::{ApiError, Request, Response, run, run_page};
 pub use lambda_runtime::Error as RuntimeError;

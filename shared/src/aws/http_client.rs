@@ -56,7 +56,12 @@ const BENCH_ROOT: Option<&str> = option_env!("BENCH_ROOT_PEM");
 
 /// The HTTP client of AWS's services. Opens no connection.
 pub fn http_client() -> SharedHttpClient {
-    SharedHttpClient::new(PooledClient { tls: tls(amazon_roots()), connectors: Mutex::default() })
+    SharedHttpClient::new(PooledClient { tls: tls_config(), connectors: Mutex::default() })
+}
+
+/// The TLS settings for AWS's services, which trust Amazon's certificate authorities.
+pub fn tls_config() -> Arc<ClientConfig> {
+    tls(amazon_roots())
 }
 
 fn amazon_roots() -> RootCertStore {

@@ -6,7 +6,7 @@ mod http_client;
 #[cfg(feature = "testing")]
 pub(crate) use http_client::AMAZON_ROOTS;
 pub(crate) use http_client::Connector;
-pub use http_client::http_client;
+pub use http_client::{http_client, tls_config};
 
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_dynamodb::config::retry::RetryConfig;

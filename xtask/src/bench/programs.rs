@@ -62,7 +62,7 @@ impl Builder<'_> {
         for Candidate { name, directory } in candidates {
             let programs = if directory.join("Cargo.toml").is_file() {
                 let target = self.directory.join("candidates").join(name);
-                let built = self.build_functions(directory, &target, operations);
+                let built = self.build_packages(directory, &target, &function_names(operations));
                 built.with_context(|| format!("cannot build the functions of {}", directory.display()))?
             } else {
                 directory.clone()
@@ -80,30 +80,25 @@ impl Builder<'_> {
     /// own: beside the functions, they would get the features that these need of common crates.
     fn build_own(&self, operations: &[Operation]) -> Result<PathBuf> {
         let target = self.directory.join("build");
-        let programs = self.build_functions(self.root, &target, operations)?;
-        self.cargo(self.root, &target, &["--package", "bench-floor"])?;
-        Ok(programs)
+        self.build_packages(self.root, &target, &function_names(operations))?;
+        self.build_packages(self.root, &target, &["bench-floor"])
     }
 
-    /// Builds the functions of a checkout, and returns the directory with them.
-    fn build_functions(&self, checkout: &Path, target: &Path, operations: &[Operation]) -> Result<PathBuf> {
-        // `shared` is named for its feature: Cargo takes features of selected packages only.
-        let mut arguments = vec!["--package", "shared", "--features", "shared/bench-root"];
-        for function in function_names(operations) {
-            arguments.extend(["--package", function]);
-        }
-        self.cargo(checkout, target, &arguments)?;
-        Ok(target.join("release"))
-    }
-
-    fn cargo(&self, checkout: &Path, target: &Path, arguments: &[&str]) -> Result<()> {
+    /// Builds packages of a checkout, and returns the directory with their programs.
+    fn build_packages(&self, checkout: &Path, target: &Path, packages: &[&str]) -> Result<PathBuf> {
         let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--release", "--locked", "--target-dir"]).arg(target).args(arguments);
+        cargo.args(["build", "--release", "--locked", "--target-dir"]).arg(target);
+        // `shared` is named for its feature: Cargo takes features of selected packages only.
+        cargo.args(["--package", "shared", "--features", "shared/bench-root"]);
+        for package in packages {
+            cargo.args(["--package", package]);
+        }
         cargo.current_dir(checkout).env("BENCH_ROOT_PEM", &self.authority.certificate);
         for variable in tools::own_package_variables() {
             cargo.env_remove(variable);
         }
-        tools::visibly(&mut cargo).map(drop)
+        tools::visibly(&mut cargo)?;
+        Ok(target.join("release"))
     }
 }
 

@@ -1,9 +1,9 @@
 //! What the floors have in common: the task, read from the environment, and the values of their database calls.
 //!
 //! A floor is a function that makes the database calls of one of ours and does nothing else: it reads nothing of the event, and
-//! its response is always the same text. `floor` calls through the SDK, configured as `shared::http_client` and `Table` do it;
-//! `bare-floor` signs and sends the calls itself. Both keep `lambda_runtime`. The difference between a function and `floor` is
-//! the price of our code, that between `floor` and `bare-floor` the price of the SDK.
+//! its response is always the same text. `floor` calls through the SDK, over the HTTP client of the functions; `bare-floor` signs
+//! and sends the calls itself, with their TLS settings. Both keep `lambda_runtime`. The difference between a function and `floor`
+//! is the price of our code, that between `floor` and `bare-floor` the price of the SDK.
 //!
 //! The calls are written by hand. `cargo xtask bench` compares them with those of the functions before it measures.
 
@@ -16,12 +16,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{SecondsFormat, Utc};
 use lambda_runtime::Error;
 use serde_json::value::RawValue;
-
-/// The certificate authorities of the functions.
-pub const AMAZON_ROOTS: &[u8] = include_bytes!("../amazon-roots.pem");
-
-/// One more certificate authority, that of the local TLS server (see `bench-root` in `shared/Cargo.toml`).
-pub const BENCH_ROOT: Option<&str> = option_env!("BENCH_ROOT_PEM");
 
 /// The sort key of an email's lock.
 pub const LOCK_SK: &str = "EMAIL";
@@ -100,6 +94,16 @@ pub enum Operation {
     List,
     /// Creates many contacts.
     Bulk,
+}
+
+impl Operation {
+    /// The database calls that it makes at once. As many connections are opened before the first event.
+    pub fn connections(self) -> usize {
+        match self {
+            Self::Get => 2,
+            Self::Create | Self::Update | Self::List | Self::Bulk => 1,
+        }
+    }
 }
 
 /// What a process does with each event.

@@ -12,14 +12,12 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, Put, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
     TransactWriteItem,
 };
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use bench_floor::{
-    AMAZON_ROOTS, BENCH_ROOT, CONTACT_TEXTS, CallValues, LIST_LIMIT, LOCK_SK, MAX_BYTES_BEFORE_UPDATE,
-    MAX_CONCURRENT_CALLS, METADATA, METADATA_BYTES, Operation, RANGE_CONDITION, ROWS_PER_TRANSACTION, TIMELINE_LIMIT,
-    Task, UPDATE_CONDITION, UPDATE_EXPRESSION, UPDATE_GROWTH, UPDATE_NAMES, UPDATED_KEYS, variable,
+    CONTACT_TEXTS, CallValues, LIST_LIMIT, LOCK_SK, MAX_BYTES_BEFORE_UPDATE, MAX_CONCURRENT_CALLS, METADATA,
+    METADATA_BYTES, Operation, RANGE_CONDITION, ROWS_PER_TRANSACTION, TIMELINE_LIMIT, Task, UPDATE_CONDITION,
+    UPDATE_EXPRESSION, UPDATE_GROWTH, UPDATE_NAMES, UPDATED_KEYS, variable,
 };
+use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::de::IgnoredAny;
@@ -47,17 +45,11 @@ async fn main() -> Result<(), Error> {
 fn client() -> Result<Client, Error> {
     let token = env::var("AWS_SESSION_TOKEN").ok();
     let (key, secret) = (variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?);
-    let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
-    let trust = match BENCH_ROOT {
-        Some(root) => trust.with_pem_certificate(root.as_bytes()),
-        None => trust,
-    };
-    let tls = TlsContext::builder().with_trust_store(trust).build()?;
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(variable("AWS_REGION")?))
         .credentials_provider(Credentials::new(key, secret, token, None, "environment"))
-        .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https())
+        .http_client(shared::http_client())
         .retry_config(RetryConfig::disabled())
         .timeout_config(TimeoutConfig::disabled())
         .endpoint_url(variable("AWS_ENDPOINT_URL_DYNAMODB")?);
@@ -65,8 +57,13 @@ fn client() -> Result<Client, Error> {
 }
 
 impl Floor {
-    /// Opens the connection as the functions do.
+    /// Opens the connections as the functions do: at once, because a call takes a connection that is free before it opens
+    /// another.
     async fn connect(&self) {
+        join_all((0..self.task.operation.connections()).map(|_| self.read_unused_key())).await;
+    }
+
+    async fn read_unused_key(&self) {
         let get = self.client.get_item().table_name(&self.task.table).set_key(Some(key("KEY#unused", "KEY")));
         // A failure shows at the first request.
         let _ = get.consistent_read(true).return_consumed_capacity(ReturnConsumedCapacity::Total).send().await;

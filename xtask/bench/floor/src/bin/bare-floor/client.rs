@@ -1,11 +1,12 @@
 //! A client of DynamoDB without the SDK: connections that are kept open, and Signature Version 4 by `ring`.
 
 use std::env;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Mutex as StdMutex, PoisonError};
 
-use bench_floor::{AMAZON_ROOTS, BENCH_ROOT, variable};
+use bench_floor::variable;
 use bytes::Bytes;
 use chrono::Utc;
+use futures_util::future::try_join_all;
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -14,10 +15,7 @@ use hyper_util::rt::TokioIo;
 use lambda_runtime::Error;
 use ring::digest::{SHA256, digest};
 use ring::hmac::{self, HMAC_SHA256};
-use rustls::crypto::ring::default_provider;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
@@ -42,12 +40,9 @@ impl Client {
     pub(crate) async fn connect(connections: usize) -> Result<Self, Error> {
         let url = variable("AWS_ENDPOINT_URL_DYNAMODB")?;
         let (scheme, host) = url.split_once("://").ok_or("AWS_ENDPOINT_URL_DYNAMODB is not a URL")?;
-        let mut opened = Vec::new();
-        for _ in 0..connections {
-            opened.push(Mutex::new(open(scheme == "https", host).await?));
-        }
+        let opened = try_join_all((0..connections).map(|_| open(scheme == "https", host))).await?;
         Ok(Self {
-            connections: opened,
+            connections: opened.into_iter().map(Mutex::new).collect(),
             host: host.to_owned(),
             region: variable("AWS_REGION")?,
             access_key_id: variable("AWS_ACCESS_KEY_ID")?,
@@ -130,19 +125,8 @@ async fn open(tls: bool, host: &str) -> Result<SendRequest<Full<Bytes>>, Error> 
     if !tls {
         return drive(TokioIo::new(stream)).await;
     }
-    let mut roots = RootCertStore::empty();
-    for root in CertificateDer::pem_slice_iter(AMAZON_ROOTS) {
-        roots.add(root?)?;
-    }
-    if let Some(root) = BENCH_ROOT {
-        roots.add(CertificateDer::from_pem_slice(root.as_bytes())?)?;
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_owned();
-    let stream = TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(name)?, stream).await?;
+    let stream = TlsConnector::from(shared::tls_config()).connect(ServerName::try_from(name)?, stream).await?;
     drive(TokioIo::new(stream)).await
 }
 

@@ -15,6 +15,7 @@ use bench_floor::{
     UPDATED_KEYS,
 };
 use client::Client;
+use futures_util::future::try_join_all;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -61,7 +62,7 @@ struct Floor {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let task = Task::from_env()?;
-    let connections = if task.operation == Operation::Get { 2 } else { 1 };
+    let connections = task.operation.connections();
     let client = Client::connect(connections).await?;
     let floor: &'static Floor = Box::leak(Box::new(Floor { client, task }));
     // What the functions read before their first event.
@@ -70,7 +71,7 @@ async fn main() -> Result<(), Error> {
         floor.task.table,
         key("KEY#unused", "KEY")
     );
-    floor.client.call(0, "GetItem", unused).await?;
+    try_join_all((0..connections).map(|connection| floor.client.call(connection, "GetItem", unused.clone()))).await?;
     let service = service_fn(move |_: LambdaEvent<IgnoredAny>| async move {
         floor.perform().await?;
         Ok::<_, Error>(&*floor.task.response)
