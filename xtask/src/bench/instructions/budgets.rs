@@ -38,7 +38,7 @@ struct Content {
     /// What `rustc --version` printed there.
     compiler: String,
     /// By how much a count may differ from its budget.
-    tolerance_percent: f64,
+    tolerance_percent: u64,
     /// The budgets, by the names of operations.
     instructions: BTreeMap<String, u64>,
 }
@@ -103,7 +103,7 @@ impl Content {
         let budget = *budget.with_context(|| format!("{operation} has no budget: write one with --update"))?;
         let percent = percent_over(count, budget);
         let measured = format!("{operation}: {count} instructions, {percent:+.1} % of the budget of {budget}");
-        if percent.abs() <= self.tolerance_percent {
+        if count.abs_diff(budget) * 100 <= budget * self.tolerance_percent {
             return Ok(Comparison { line: measured, is_within: true });
         }
         let tolerance = self.tolerance_percent;
@@ -138,7 +138,7 @@ mod tests {
         Content {
             architecture: "x86_64".to_owned(),
             compiler: "rustc 1.95.0".to_owned(),
-            tolerance_percent: 3.0,
+            tolerance_percent: 3,
             instructions: BTreeMap::from([("create".to_owned(), 1_000_000)]),
         }
     }
