@@ -30,8 +30,14 @@ pub(crate) fn valgrind(root: &Path) -> Result<Valgrind> {
     ensure!(can_install, "Valgrind is needed: install it and run this again");
     let tool = Tool { name: "valgrind", pin: "the package of this system", description: "Valgrind (80 MB)" };
     let home = tool.ensure_installed(root, |home| {
-        let download = quietly(Command::new("apt-get").args(["download", "valgrind"]).current_dir(home));
-        download.context("cannot download its package: install Valgrind and run this again")?;
+        let download = || quietly(Command::new("apt-get").args(["download", "valgrind"]).current_dir(home));
+        if download().is_err() {
+            // A new machine has no list of packages yet. To get one takes root.
+            let update = quietly(Command::new("apt-get").arg("update"));
+            update
+                .and_then(|_| download())
+                .context("cannot download its package: run `sudo apt-get install valgrind`")?;
+        }
         let package = find_package(home)?;
         quietly(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(home))?;
         fs::remove_file(package).map_err(Into::into)
