@@ -25,6 +25,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
 use hyper::Uri;
 use hyper_rustls::HttpsConnector;
 use hyper_rustls::MaybeHttpsStream;
@@ -53,6 +54,10 @@ pub(crate) const AMAZON_ROOTS: [&[u8]; 5] = [
 /// The certificate authority of a local TLS server: see the feature in `Cargo.toml`.
 #[cfg(feature = "bench-root")]
 const BENCH_ROOT: Option<&str> = option_env!("BENCH_ROOT_PEM");
+
+/// The longest body of a response. A `BatchGetItem` returns at most 16 MB (AWS, "Quotas in Amazon DynamoDB"), and its JSON is longer
+/// than what DynamoDB counts.
+const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// The HTTP client of AWS's services. Opens no connection.
 pub fn http_client() -> SharedHttpClient {
@@ -166,7 +171,8 @@ impl HttpConnector for Connector {
                 None => response.await,
                 Some(limit) => timeout(limit, response).await.map_err(|error| ConnectorError::timeout(error.into()))?,
             };
-            let response = response.map_err(connector_error)?.map(SdkBody::from_body_1_x);
+            let limited = |body| SdkBody::from_body_1_x(Limited::new(body, MAX_BODY));
+            let response = response.map_err(connector_error)?.map(limited);
             HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
         })
     }

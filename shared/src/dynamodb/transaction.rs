@@ -1,16 +1,21 @@
 //! Transactions (`TransactWriteItems`) and the reasons for which they are cancelled.
 
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsOutput};
 use aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;
 use aws_sdk_dynamodb::types::{
     CancellationReason, ConditionCheck, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update as UpdateItem,
 };
 
+use aws_smithy_runtime_api::client::interceptors::context::Output;
+use serde::Deserialize;
+
+use super::capacity::CapacityBody;
 use super::conditional::Conditional;
 use super::error::{Error, Result};
 use super::expression::{Condition, Update};
 use super::item::{Item, expect_built, key_attributes};
 use super::keys::Key;
+use super::read_response::{ResponseBody, ResponseReader};
 use super::repeat_request::FirstRequest;
 use super::retry::{ErrorKind, Failure, classify_transaction};
 use super::table_client::TableClient;
@@ -129,6 +134,21 @@ impl<L: Copy> Transaction<L> {
     }
 }
 
+/// The body of the response to a transaction. The SDK takes one without any body, such as that of an intermediary whose connection
+/// broke, for success.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Body {
+    #[serde(default)]
+    consumed_capacity: Vec<CapacityBody>,
+}
+
+impl ResponseBody for Body {
+    fn empty_output() -> Output {
+        Output::erase(TransactWriteItemsOutput::builder().build())
+    }
+}
+
 impl TableClient {
     /// Commits a transaction. A refusal holds the labels of the items whose conditions failed, at least one.
     ///
@@ -145,14 +165,14 @@ impl TableClient {
             .set_transact_items(Some(items))
             .client_request_token(self.rng.uuid_v4().hyphenated().to_string())
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let (mut first, repeat) = (Some(write), FirstRequest::default());
+        let (mut first, repeat, response) = (Some(write), FirstRequest::default(), ResponseReader::<Body>::new());
         let send = || {
             let write = first.take().unwrap_or_else(|| self.client.transact_write_items());
-            repeat.clone().scope(write.send())
+            repeat.clone().scope(response.clone().scope(write.send()))
         };
         match self.retry("TransactWriteItems", send, classify_transaction).await {
-            Ok(output) => {
-                self.meter.add_writes(output.consumed_capacity());
+            Ok(_) => {
+                self.meter.add_writes_of_body(&response.take()?.consumed_capacity);
                 Ok(Conditional::Applied(()))
             }
             Err(Failure::Refused(_, TransactWriteItemsError::TransactionCanceledException(cancelled))) => {

@@ -217,7 +217,8 @@ pub(super) async fn read_range<T: Listed, R: PageRow<T>>(
         let mut rows = Vec::with_capacity(found.items.len());
         for (key, entity) in found.items {
             let entity = skip_unreadable(entity)?;
-            // An entity whose key is not one of its type cannot be read either.
+            // An entity whose key is not one of its type cannot be read either, nor does one of another partition belong here.
+            let key = key.filter(|key| key.pk == filter.range.pk);
             if let Some(position) = key.and_then(|key| T::position(&key)) {
                 rows.push(ListRow::new(position, entity.filter(&filter.shows)));
             }

@@ -71,7 +71,7 @@ impl TableClient {
             return Ok(QueryPage { items: Vec::new(), last_evaluated_sk: None });
         };
         let body: QueryBody<R> = self.read_query(query).await?;
-        let last_evaluated_sk = body.last_evaluated_key.and_then(|Row(key)| string(&key, SK));
+        let last_evaluated_sk = body.last_evaluated_sk(SK)?;
         Ok(QueryPage { items: rows::into_rows(body.items), last_evaluated_sk })
     }
 
@@ -104,7 +104,7 @@ impl TableClient {
             };
             let body: QueryBody<Item> = self.read_query(query.select(Select::Count)).await?;
             count += body.count;
-            start = body.last_evaluated_key.and_then(|Row(key)| string(&key, SK));
+            start = body.last_evaluated_sk(SK)?;
             if start.is_none() {
                 return Ok(count);
             }
@@ -145,7 +145,7 @@ impl TableClient {
                 entries.push(IndexEntry { key, index_sk });
             }
         }
-        let last_evaluated_sk = body.last_evaluated_key.and_then(|Row(key)| string(&key, index.sk));
+        let last_evaluated_sk = body.last_evaluated_sk(index.sk)?;
         Ok(IndexPage { entries, last_evaluated_sk })
     }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::rows::{self, BatchGetBody, StoredRow};
+use super::rows::{self, BatchGetBody, GetBody, Row, StoredRow};
 use super::{MAX_CONCURRENT_CALLS, TableClient};
 use crate::dynamodb::error::Result;
 use crate::dynamodb::item::{Item, expect_built, key_attributes};
@@ -25,9 +25,12 @@ impl TableClient {
     pub(crate) async fn get(&self, key: &Key) -> Result<Option<Item>> {
         let get = self.client.get_item().table_name(&*self.table).set_key(Some(key_attributes(key)));
         let get = get.consistent_read(true).return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = self.retry("GetItem", || get.clone().send(), classify).await.map_err(Failure::into_error)?;
-        self.meter.add_reads(output.consumed_capacity());
-        Ok(output.item)
+        let response = ResponseReader::<GetBody<Item>>::new();
+        let send = || response.clone().scope(get.clone().send());
+        self.retry("GetItem", send, classify).await.map_err(Failure::into_error)?;
+        let GetBody { item, consumed_capacity } = response.take()?;
+        self.meter.add_reads_of_body(&consumed_capacity);
+        Ok(item.map(|Row(item)| item))
     }
 
     /// Reads the items of these keys that exist, with strong consistency and in no order. The calls run concurrently.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
 use aws_smithy_runtime_api::client::interceptors::context::Output;
@@ -10,7 +11,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::dynamodb::StoredItem;
 use crate::dynamodb::capacity::CapacityBody;
-use crate::dynamodb::item::Item;
+use crate::dynamodb::error::{self, Error};
+use crate::dynamodb::item::{Item, string};
 use crate::dynamodb::keys::Key;
 use crate::dynamodb::read_response::ResponseBody;
 
@@ -45,9 +47,9 @@ impl StoredRow for Option<Key> {
 pub(super) struct QueryBody<R> {
     #[serde(default = "Vec::new", deserialize_with = "null_as_default")]
     pub(super) items: Vec<Row<R>>,
-    #[serde(default)]
+    /// In every response, so that a body without it, such as one of an intermediary, is no empty page.
     pub(super) count: u64,
-    pub(super) last_evaluated_key: Option<Row<Item>>,
+    last_evaluated_key: Option<Row<Item>>,
     pub(super) consumed_capacity: Option<CapacityBody>,
 }
 
@@ -55,7 +57,7 @@ pub(super) struct QueryBody<R> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", bound = "R: StoredRow")]
 pub(super) struct BatchGetBody<R> {
-    #[serde(default = "HashMap::new", deserialize_with = "null_as_default")]
+    /// In every response, as the count is in that of a Query.
     pub(super) responses: HashMap<String, Vec<Row<R>>>,
     #[serde(default, deserialize_with = "null_as_default")]
     pub(super) unprocessed_keys: HashMap<String, UnprocessedKeys>,
@@ -70,6 +72,14 @@ pub(super) struct BatchGetBody<R> {
 pub(super) struct UpdateBody<R> {
     #[serde(default = "Row::of_no_item")]
     pub(super) attributes: Row<R>,
+    pub(super) consumed_capacity: Option<CapacityBody>,
+}
+
+/// The body of a response to a `GetItem`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", bound = "R: StoredRow")]
+pub(super) struct GetBody<R> {
+    pub(super) item: Option<Row<R>>,
     pub(super) consumed_capacity: Option<CapacityBody>,
 }
 
@@ -102,6 +112,26 @@ impl<R: StoredRow> ResponseBody for QueryBody<R> {
     }
 }
 
+impl<R> QueryBody<R> {
+    /// The sort key after which the range may hold more, by the name of its attribute; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] for a key without that attribute: a list must not end there as if it were complete.
+    pub(super) fn last_evaluated_sk(&self, attribute: &str) -> error::Result<Option<String>> {
+        let Some(Row(key)) = &self.last_evaluated_key else { return Ok(None) };
+        match string(key, attribute) {
+            Some(sort_key) => Ok(Some(sort_key)),
+            None => Err(Error::Unexpected("a Query ended at a key without a sort key".to_owned())),
+        }
+    }
+}
+
+impl<R: StoredRow> ResponseBody for GetBody<R> {
+    fn empty_output() -> Output {
+        Output::erase(GetItemOutput::builder().build())
+    }
+}
+
 impl<R: StoredRow> ResponseBody for BatchGetBody<R> {
     fn empty_output() -> Output {
         Output::erase(BatchGetItemOutput::builder().build())
@@ -130,13 +160,26 @@ mod tests {
 
     #[test]
     fn absent_and_null_members_of_a_body_are_empty() {
-        for body in ["{}", r#"{"Items": null, "LastEvaluatedKey": null, "ConsumedCapacity": null}"#] {
+        for body in
+            [r#"{"Count": 0}"#, r#"{"Count": 0, "Items": null, "LastEvaluatedKey": null, "ConsumedCapacity": null}"#]
+        {
             let body: QueryBody<()> = serde_json::from_str(body).unwrap();
-            assert!(body.items.is_empty() && body.last_evaluated_key.is_none() && body.consumed_capacity.is_none());
+            assert!(body.items.is_empty() && body.consumed_capacity.is_none());
+            assert_eq!(body.last_evaluated_sk("sk"), Ok(None));
         }
-        for body in ["{}", r#"{"Responses": null, "UnprocessedKeys": null, "ConsumedCapacity": null}"#] {
+        for body in [r#"{"Responses": {}}"#, r#"{"Responses": {}, "UnprocessedKeys": null, "ConsumedCapacity": null}"#]
+        {
             let body: BatchGetBody<()> = serde_json::from_str(body).unwrap();
             assert!(body.responses.is_empty() && body.unprocessed_keys.is_empty() && body.consumed_capacity.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_page_that_ends_at_a_key_without_a_sort_key_is_an_error() {
+        for key in ["{}", r#"{"pk": {"S": "a"}}"#, r#"{"sk": {"N": "1"}}"#] {
+            let body = format!(r#"{{"Count": 0, "LastEvaluatedKey": {key}}}"#);
+            let body: QueryBody<()> = serde_json::from_str(&body).unwrap();
+            assert!(body.last_evaluated_sk("sk").is_err(), "{key}");
         }
     }
 
@@ -148,8 +191,18 @@ mod tests {
 
     #[test]
     fn a_body_of_another_form_is_an_error() {
-        for body in ["", "<html>", "[]", r#"{"Items": [{"a": 1}]}"#, r#"{"Items": [{"a": {"S": "x"}}"#] {
+        for body in [
+            "",
+            "<html>",
+            "[]",
+            "{}",
+            r#"{"__type": "InternalServerError"}"#,
+            r#"{"Count": 1, "Items": [{"a": 1}]}"#,
+            r#"{"Count": 1, "Items": [{"a": {"S": "x"}}"#,
+        ] {
             assert!(serde_json::from_str::<QueryBody<()>>(body).is_err(), "{body}");
+            assert!(serde_json::from_str::<BatchGetBody<()>>(body).is_err(), "{body}");
         }
+        assert!(serde_json::from_str::<GetBody<()>>("").is_err());
     }
 }
