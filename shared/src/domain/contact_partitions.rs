@@ -69,6 +69,12 @@ pub fn partition(id: ContactId) -> Option<NonZeroU8> {
     if is_marked { NonZeroU8::new(u8::try_from(number).ok()?) } else { None }
 }
 
+/// `true` for an id that names a partition at a time that has not passed. An import refuses it: lists would have to look there from
+/// that time on, and only a command of an operator says how many partitions new contacts have.
+pub fn is_ahead_of_time(id: ContactId, now: DateTime<Utc>) -> bool {
+    partition(id).is_some() && ids::timestamp(id.into()) >= now
+}
+
 /// The id of the same time and with the same random bits that names this partition.
 fn in_partition(id: Uuid, partition: NonZeroU8) -> Uuid {
     let (first_half, second_half) = id.as_u64_pair();
@@ -202,11 +208,15 @@ impl PartitionSpan {
 
 impl ContactPartitions {
     /// The partitions with at least as many in a span as its ids name, so that lists find them; `None` if they have as many.
+    /// From `now` on they stay as they are: those of new contacts are changed [`LEAD_TIME`] ahead or not at all.
     ///
     /// # Errors
     /// [`ScheduleError::TooManyChanges`].
-    pub fn covering(&self, span: PartitionSpan) -> Result<Option<Self>, ScheduleError> {
-        let end = span.last + TimeDelta::milliseconds(1);
+    pub fn covering(&self, span: PartitionSpan, now: DateTime<Utc>) -> Result<Option<Self>, ScheduleError> {
+        let end = (span.last + TimeDelta::milliseconds(1)).min(now);
+        if span.first >= end {
+            return Ok(None);
+        }
         let mut starts: Vec<_> = self.0.iter().map(|change| change.since).chain([span.first, end]).collect();
         starts.sort_unstable();
         let mut changes = Vec::<PartitionChange>::new();

@@ -21,14 +21,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shared::domain::{OrgId, PartitionSpan, Record, RecordOutcome, RecordType, contact_partitions, ids};
 use shared::repositories::{Error, Repartition};
-use shared::wire::{OnError, read_record};
+use shared::wire::OnError;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use self::lines::{Batches, Line, Lines};
+use self::lines::{Batches, Line, Lines, read_line};
 use self::rejected::RejectedLines;
 use super::no_profile;
 use super::records::{CountsByType, Progress, RecordsTable};
@@ -128,6 +129,8 @@ pub(super) async fn run(options: Options) -> Result<()> {
 pub(super) struct Import {
     account: Account,
     org: OrgId,
+    /// The time at which it began.
+    now: DateTime<Utc>,
     files: Vec<PathBuf>,
     rejected: Vec<RejectedLines>,
     pacer: Pacer,
@@ -142,9 +145,11 @@ impl Import {
     pub(super) fn new(account: Account, org: OrgId, files: Vec<PathBuf>, max_write_units: NonZeroU32) -> Result<Self> {
         let rejected = RejectedLines::beside(&files)?;
         let pacer = Pacer::new(max_write_units);
+        let now = account.call(org).0.now();
         Ok(Self {
             account,
             org,
+            now,
             files,
             rejected,
             pacer,
@@ -197,7 +202,7 @@ impl Import {
             let mut lines = Lines::open(&self.files[file])?;
             while let Some((number, text)) = lines.next_line()? {
                 self.report.lines += 1;
-                let read = read_record(&text, self.org);
+                let read = read_line(&text, self.org, self.now);
                 match &read {
                     Ok(record) => {
                         self.report.records.of(record.record_type()).read += 1;
@@ -254,7 +259,7 @@ impl Import {
         let mut refused = Vec::new();
         {
             let (account, org, pacer) = (&self.account, self.org, &self.pacer);
-            let batches = Batches::new(&self.files, org, types);
+            let batches = Batches::new(&self.files, org, self.now, types);
             let store = |batch: Result<Vec<Line>>| async move { store(account, org, pacer, batch?).await };
             let mut stored = std::pin::pin!(stream::iter(batches).map(store).buffer_unordered(MAX_CONCURRENT_BATCHES));
             while let Some(batch) = stored.next().await {

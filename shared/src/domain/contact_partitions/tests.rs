@@ -103,13 +103,18 @@ fn numbers_and_changes_are_limited() {
     assert_eq!(partitions.scheduled(8, hour_of_day(100)), Err(ScheduleError::TooManyChanges));
 }
 
+/// An id of this hour of the day that names a partition.
+fn id(hour: u8, number: u8) -> ContactId {
+    let id = ids::first_uuid_at(hour_of_day(hour));
+    NonZeroU8::new(number).map_or(id, |partition| in_partition(id, partition)).into()
+}
+
+fn span_of(ids: &[ContactId]) -> Option<PartitionSpan> {
+    ids.iter().fold(None, |span, id| PartitionSpan::with(span, *id))
+}
+
 #[test]
 fn imported_ids_widen_the_periods_of_their_times_only() {
-    let id = |hour, number| {
-        let id = ids::first_uuid_at(hour_of_day(hour));
-        NonZeroU8::new(number).map_or(id, |partition| in_partition(id, partition)).into()
-    };
-    let span_of = |ids: &[ContactId]| ids.iter().fold(None, |span, id| PartitionSpan::with(span, *id));
     assert_eq!(span_of(&[id(1, 0), Uuid::new_v4().into()]), None);
     let span = span_of(&[id(8, 3), id(1, 0), id(4, 7)]).unwrap();
 
@@ -120,9 +125,44 @@ fn imported_ids_widen_the_periods_of_their_times_only() {
         (changed(&[(6, 16)]), vec![change(hour_of_day(4), 8), change(hour_of_day(6), 16)]),
         (changed(&[(3, 2), (6, 4)]), vec![change(hour_of_day(3), 2), change(hour_of_day(4), 8), change(end, 4)]),
     ] {
-        let covering = before.covering(span).unwrap().unwrap();
+        let covering = before.covering(span, hour_of_day(23)).unwrap().unwrap();
         assert_eq!(covering.changes(), after);
-        assert_eq!(covering.covering(span), Ok(None), "a repetition changes nothing");
+        assert_eq!(covering.covering(span, hour_of_day(23)), Ok(None), "a repetition changes nothing");
+    }
+}
+
+#[test]
+fn imported_ids_of_the_future_do_not_spread_new_contacts() {
+    let now = hour_of_day(12);
+    let before = changed(&[(6, 2)]);
+    let span = span_of(&[id(8, 3), id(16, 31)]).unwrap();
+    let covering = before.covering(span, now).unwrap().unwrap();
+    let change = |hour, count| PartitionChange { since: hour_of_day(hour), count };
+    assert_eq!(covering.changes(), [change(6, 2), change(8, 32), change(12, 2)]);
+    assert_eq!(before.covering(span_of(&[id(16, 31)]).unwrap(), now), Ok(None));
+}
+
+#[test]
+fn imported_ids_of_the_future_leave_the_partitions_to_the_operator() {
+    let now = hour_of_day(12);
+    let span = span_of(&[id(8, 3), id(16, 31)]).unwrap();
+    let covering = ContactPartitions::default().covering(span, now).unwrap().unwrap();
+    assert!(covering.scheduled(8, now).unwrap().is_some(), "no other change is pending");
+}
+
+#[test]
+fn imported_ids_after_the_year_9999_leave_the_profile_readable() {
+    let last: ContactId = "ffffffff-ffff-8c0a-8100-000000000000".parse().unwrap();
+    let span = span_of(&[id(8, 3), last]).unwrap();
+    let covering = ContactPartitions::default().covering(span, hour_of_day(12)).unwrap().unwrap();
+    let stored = serde_json::to_string(covering.changes()).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<PartitionChange>>(&stored).unwrap(), covering.changes());
+}
+
+#[test]
+fn only_an_id_that_names_a_partition_is_ahead_of_time() {
+    for (id, expected) in [(id(13, 1), true), (id(12, 1), true), (id(11, 1), false), (id(13, 0), false)] {
+        assert_eq!(is_ahead_of_time(id, hour_of_day(12)), expected, "{id}");
     }
 }
 

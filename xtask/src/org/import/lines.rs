@@ -6,7 +6,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use shared::domain::{OrgId, Record, RecordType};
+use chrono::{DateTime, Utc};
+use shared::domain::{InvalidValue, OrgId, Record, RecordType, ValidationErrors, contact_partitions};
 use shared::wire::read_record;
 
 /// The most bytes of a line: more than an item of 400 KB takes, however it is escaped.
@@ -15,12 +16,30 @@ const MAX_LINE_BYTES: u64 = 4_000_000;
 const MAX_BATCH: usize = 100;
 const MAX_BATCH_BYTES: usize = 1_000_000;
 
+/// The error for the id of a contact that would change where new contacts are stored.
+const ID_AHEAD_OF_TIME: InvalidValue = InvalidValue::Rule(
+    "must not have the third group 8c0a and a time in the future, since it names a partition: give the contact another id",
+);
+
 /// A line of a file, from 1, with its record.
 pub(super) struct Line {
     pub(super) file: usize,
     pub(super) number: u64,
     pub(super) text: Vec<u8>,
     pub(super) record: Record,
+}
+
+/// Reads the record of a line, for an import that began at `now`.
+///
+/// # Errors
+/// All validation errors of the line.
+pub(super) fn read_line(text: &[u8], org: OrgId, now: DateTime<Utc>) -> Result<Record, ValidationErrors> {
+    match read_record(text, org)? {
+        Record::Contact(contact) if contact_partitions::is_ahead_of_time(contact.id, now) => {
+            Err(ValidationErrors::one("id", ID_AHEAD_OF_TIME))
+        }
+        record => Ok(record),
+    }
 }
 
 /// The lines of a file.
@@ -64,14 +83,15 @@ impl Lines {
 pub(super) struct Batches<'a> {
     files: &'a [PathBuf],
     org: OrgId,
+    now: DateTime<Utc>,
     types: BTreeSet<RecordType>,
     file: usize,
     lines: Option<Lines>,
 }
 
 impl<'a> Batches<'a> {
-    pub(super) fn new(files: &'a [PathBuf], org: OrgId, types: &[RecordType]) -> Self {
-        Self { files, org, types: types.iter().copied().collect(), file: 0, lines: None }
+    pub(super) fn new(files: &'a [PathBuf], org: OrgId, now: DateTime<Utc>, types: &[RecordType]) -> Self {
+        Self { files, org, now, types: types.iter().copied().collect(), file: 0, lines: None }
     }
 
     fn next_of_types(&mut self) -> Result<Option<Line>> {
@@ -86,7 +106,7 @@ impl<'a> Batches<'a> {
                 continue;
             };
             // Invalid lines were rejected when all were validated.
-            if let Ok(record) = read_record(&text, self.org)
+            if let Ok(record) = read_line(&text, self.org, self.now)
                 && self.types.contains(&record.record_type())
             {
                 return Ok(Some(Line { file: self.file, number, text, record }));

@@ -408,7 +408,8 @@ async fn an_import_overwrites_nothing_and_reports_what_it_refuses() {
 
     let mut other = platform.contacts[1].clone();
     other["id"] = json!(Uuid::new_v4());
-    let lost = json!({"type": "activity", "contact_id": Uuid::new_v4(), "id": "a", "event_time": "2021-01-01T00:00:00Z", "event_type": "x"});
+    let lost = json!({"type": "activity", "contact_id": Uuid::new_v4(), "id": "a", "event_time": "2021-01-01T00:00:00Z",
+                      "event_type": "x"});
     let more = dir.0.join("more.ndjson");
     fs::write(&more, format!("{other}\n{lost}\n")).unwrap();
     let files = vec![file, more];
@@ -502,4 +503,38 @@ async fn contacts_of_several_partitions_are_listed_and_exported_after_an_import(
     let copy = dir.0.join("copy.ndjson");
     let report = export(&table.account, platform.org, Format::Ndjson, &copy).await.unwrap();
     assert_eq!(report.records.0[&RecordType::Contact].written, 4);
+}
+
+#[tokio::test]
+async fn a_contact_whose_id_names_a_partition_in_the_future_is_refused() {
+    let (table, dir) = (TestTable::new().await, TestDir::new());
+    let mut platform = Platform::new(4);
+    platform.activities.clear();
+    platform.leads.clear();
+    let tomorrow = shared::domain::ids::first_uuid_at(chrono::Utc::now() + chrono::TimeDelta::days(1)).to_string();
+    let ids = [
+        "019261b3-7000-8c0a-8100-000000000005".to_owned(),
+        format!("{}-8c0a-9f00-000000000005", &tomorrow[..13]),
+        // In the year 10889, which is not stored.
+        "ffffffff-ffff-8c0a-9f00-000000000005".to_owned(),
+        // Without the mark, an id of any time is stored.
+        "ffffffff-ffff-8abc-8100-000000000005".to_owned(),
+    ];
+    for (contact, id) in platform.contacts.iter_mut().zip(&ids) {
+        contact["id"] = json!(id);
+    }
+    let file = platform.write(&dir.0);
+
+    let mut import = platform.import(table.options.connect().await.unwrap(), &file);
+    let error = import.run(false, OnError::Skip).await.unwrap_err().to_string();
+
+    assert!(error.starts_with("2 lines are not stored"), "{error}");
+    let rejected = fs::read_to_string(&import.report.rejected_files[0]).unwrap();
+    let reason = "id must not have the third group 8c0a and a time in the future";
+    assert_eq!(rejected.matches(reason).count(), 2, "{rejected}");
+    let listed = listed(&table, platform.key.in_clear(), &ContactFilter::default(), None).await;
+    assert_eq!(listed, [ids[0].clone(), ids[3].clone()]);
+    let (ctx, operator) = table.account.call(platform.org);
+    let changed = ctx.organizations(&operator).partition_contacts(8).await.unwrap();
+    assert!(matches!(changed, Repartition::Changed(_)), "{changed:?}");
 }

@@ -32,12 +32,12 @@ impl Organizations {
         self.repartition(|partitions| partitions.scheduled(count, self.table.now)).await
     }
 
-    /// Lets lists look for contacts with imported ids in the partitions that the ids name, within a minute.
+    /// Lets lists look for contacts with imported ids of the past in the partitions that the ids name, within a minute.
     ///
     /// # Errors
     /// The database's.
     pub async fn expect_partitions(&self, span: PartitionSpan) -> Result<Repartition> {
-        self.repartition(|partitions| partitions.covering(span)).await
+        self.repartition(|partitions| partitions.covering(span, self.table.now)).await
     }
 
     /// Changes the partitions to what `next` makes of the stored ones, unless it changes nothing.
