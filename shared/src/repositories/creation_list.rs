@@ -1,20 +1,20 @@
 //! Lists by creation, newest first: contacts, imports and campaigns.
 //!
-//! **Problem.** Ids of version 7 are in the order of creation, and so a list is a range of the table. An organization that
+//! **Problem.** Ids of this platform are in the order of creation, and so a list is a range of the table. An organization that
 //! was migrated from another platform keeps its ids, which may be random.
 //!
-//! **Approach.** Items with an id of another version are *migrated*. Their keys are outside of that range, and an index has
-//! them in the order of their creation (see `dynamodb::keys`). A list reads its range first, and then, for an
-//! organization whose profile says that it has migrated items, that index. What an index names is read from the table and
-//! left out if it is gone, so a list is as consistent as any other: only an import writes new entries. An organization
-//! without migrated items reads what it read before.
+//! **Approach.** The keys of *migrated* items are outside of that range, and an index has them in the order of their creation
+//! (`dynamodb::keys` defines both). A list reads its range first, and then, for an organization whose profile says that it has
+//! migrated items, that index. The items of its entries are read from the table, and deleted ones are left out. Only an
+//! import adds entries, so the delay of the index hides no item that a request has created. An organization without migrated
+//! items reads its range only.
 //!
 //! The contacts of an organization whose number of partitions was changed lie in one range per partition, and in other partitions
 //! before the change than after it. Such a list is read period by period ([`Period`]), and the ranges of a period are merged (see
-//! `merged_list`). All other lists are one period of one range.
+//! `merged_list`). Any other list has one period with one range.
 //!
-//! The two parts are not merged: all that the API creates is newer than what was migrated before it. An import of ids of
-//! both versions is listed in two parts, each newest first.
+//! The range and the index are not merged: all that the API creates is newer than what was migrated before it. An import of
+//! migrated and other items is listed in two parts, each newest first.
 //!
 //! **Rejected.** An index for all items: it doubles the price of each create. A sort key that begins with the creation time:
 //! a read by id would have to look it up. New ids for old items: clients hold the old ones.
@@ -96,7 +96,8 @@ pub(super) async fn read<T: ListedByCreation, R: PageRow<T>>(
         if found.last_evaluated.is_none() && periods.peek().is_some() {
             found.last_evaluated = first.map(CreationPosition::Id);
         }
-        if !found.rows.is_empty() {
+        // A page without rows links to the next period.
+        if !found.rows.is_empty() || table.client.time_left() < listing::MIN_TIME_FOR_READ {
             break;
         }
     }

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
@@ -20,6 +21,7 @@ use shared::testing::costs::CostCase;
 use shared::testing::fault::Operation;
 use shared::testing::{TestApp, contact_patch, deadline, jane, new_contact};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::bulk::{row, upload};
@@ -354,6 +356,24 @@ async fn a_page_reads_each_partition_of_its_time_once_and_no_other() {
     assert_eq!(calls, 5);
     let older = page(&contacts, Some(210), None).await.next;
     assert_eq!(cost_of_page(&test, None, 10, older).await.0, 1, "there was one partition then");
+}
+
+#[tokio::test]
+async fn a_page_ends_between_empty_periods_when_little_time_is_left() {
+    let test = test_with_profile().await;
+    let oldest = create_in_each(&test, 1).await;
+    for count in [2, 4] {
+        partition_at_once(&test, count).await;
+    }
+    let principal = test.principal(&test.org).await;
+    let late = test.app.request_context(Instant::now() + Duration::from_secs(4), "test");
+
+    let Page { rows, next } = page(&late.contacts(&principal), None, None).await;
+
+    assert!(rows.is_empty());
+    assert_eq!(late.consumed_capacity().calls, 4, "the partitions of the newest period are read and no others");
+    let rest = page(&contacts_in(&test, &test.app).await, None, next).await;
+    assert_eq!(rest.rows.iter().map(|contact| contact.id).collect::<Vec<_>>(), oldest);
 }
 
 #[tokio::test]
