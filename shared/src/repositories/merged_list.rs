@@ -3,10 +3,10 @@
 //! **Problem.** The contacts of an organization with several partitions are one list, newest first. A page must have the rows that
 //! it would have if they were in one range, whatever is written meanwhile, and read about as many.
 //!
-//! **Approach.** A merge of sorted lists. Each range is a list by id, and no write moves a row. The ranges are read in parallel,
-//! each some rows after the same position; the row with the greatest id is taken while every range has one or has ended, and the
-//! ranges that ran out are read on. Rows that were read and not taken are read again by the next page, whose cursor is the
-//! last row that was taken: the ranges need no cursors of their own.
+//! **Approach.** A merge of sorted lists. Each range is a list by id, and no write moves a row. The ranges are read in
+//! parallel, [`MAX_CONCURRENT_CALLS`] at a time, each some rows after the same position; the row with the greatest id is taken
+//! while every range has one or has ended, and the ranges that ran out are read on. Rows that were read and not taken are read
+//! again by the next page, whose cursor is the last row that was taken: the ranges need no cursors of their own.
 //!
 //! A range is asked for its share of the rows and half as much again, because ids are spread at random: most pages take one
 //! round of reads.
@@ -24,15 +24,19 @@ use futures_util::{StreamExt, stream};
 
 use super::creation_list::{CreationFilter, ListedByCreation};
 use super::listing::{self, ListRow, ListRows, MIN_TIME_FOR_READ, PageRow, RangeFilter, ReadLimits};
-use super::{OrgTable, Result};
-use crate::dynamodb::CreationPosition;
+use super::{Error, OrgTable, Result};
 use crate::dynamodb::keys::Range;
 use crate::dynamodb::table_client::MAX_CONCURRENT_CALLS;
+use crate::dynamodb::{self, CreationPosition};
 
-/// The rows that one round reads of all ranges together, unless fewer are wanted.
-const MAX_ROWS_PER_ROUND: usize = 1_000;
-/// The most rows, shown or not, of a list without a limit.
-const MAX_ROWS: usize = 10_000;
+/// The rows that one round of reads shares out to all ranges together, unless fewer are wanted. They wait in memory until they are
+/// taken, and those that are not taken are read again.
+const ROWS_PER_ROUND: usize = 1_000;
+/// The most rows, shown or not, that one merge takes for a page without a limit. The page goes on with another merge if its
+/// response has space left.
+const MAX_ROWS_PER_MERGE: usize = 10_000;
+/// The rows that a range is asked for beyond one and a half times its share: few rows are spread less evenly than many.
+const SPARE_ROWS: usize = 2;
 
 /// Reads entities of these ranges after a position.
 pub(super) async fn read_ranges<T: ListedByCreation, R: PageRow<T>>(
@@ -64,20 +68,20 @@ struct Wanted {
     bytes: usize,
     /// The most rows that one read of a range is asked for.
     share: usize,
-    /// A range with fewer rows than this is read on together with one that has run out.
-    low: usize,
+    /// A range with fewer rows than this is read on together with one that has run out, so that a long list takes few rounds.
+    refill_below: usize,
 }
 
 impl Wanted {
     fn new(ranges: usize, is_sparse: bool, limits: ReadLimits) -> Self {
         let rows = match limits.rows {
             Some(rows) if !is_sparse => rows,
-            Some(_) => MAX_ROWS_PER_ROUND,
-            None => MAX_ROWS,
+            Some(_) => ROWS_PER_ROUND,
+            None => MAX_ROWS_PER_MERGE,
         };
-        let share = rows.min(MAX_ROWS_PER_ROUND).div_ceil(ranges) * 3 / 2 + 2;
-        let low = if limits.rows.is_some() { 1 } else { share / 2 };
-        Self { rows, bytes: limits.bytes, share, low }
+        let share = rows.min(ROWS_PER_ROUND).div_ceil(ranges) * 3 / 2 + SPARE_ROWS;
+        let refill_below = if limits.rows.is_some() { 1 } else { share / 2 };
+        Self { rows, bytes: limits.bytes, share, refill_below }
     }
 }
 
@@ -109,10 +113,13 @@ where
     let mut parts: Vec<_> = (0..ranges).map(|_| Part { rows: VecDeque::new(), rest: Rest::After(None) }).collect();
     let (mut rows, mut bytes) = (Vec::new(), 0);
     loop {
-        match read_on(&mut parts, wanted.low, &read).await {
-            // The next read fails too, or has more time.
-            Err(_) if !rows.is_empty() => break,
-            outcome => outcome?,
+        match read_on(&mut parts, wanted.refill_below, &read).await {
+            Ok(()) => {}
+            Err(Error::Table(dynamodb::Error::Unavailable)) if !rows.is_empty() => {
+                tracing::warn!(rows = rows.len(), "a merged list ends early, because the database is unavailable");
+                break;
+            }
+            Err(error) => return Err(error),
         }
         while rows.len() < wanted.rows && bytes <= wanted.bytes {
             let Some(row) = take_next(&mut parts) else { break };
@@ -130,10 +137,10 @@ where
     Ok(ListRows { rows, last_evaluated })
 }
 
-/// Reads on the ranges with fewer rows than `low`, which have not ended.
+/// Reads on the ranges with fewer rows than `refill_below`, which have not ended.
 async fn read_on<R, F>(
     parts: &mut [Part<R>],
-    low: usize,
+    refill_below: usize,
     read: impl Fn(usize, Option<CreationPosition>) -> F,
 ) -> Result<()>
 where
@@ -142,7 +149,7 @@ where
     let mut reads = Vec::with_capacity(parts.len());
     for (index, part) in parts.iter().enumerate() {
         if let Rest::After(last) = part.rest
-            && part.rows.len() < low
+            && part.rows.len() < refill_below
         {
             let found = read(index, last);
             reads.push(async move { (index, found.await) });
@@ -185,7 +192,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::dynamodb;
 
     /// The rows of one range, greatest first, and the length of the page after which a read of it ends, as at 1 MB.
     type Rows = Vec<u128>;
@@ -209,8 +215,8 @@ mod tests {
         CreationPosition::Id(Uuid::from_u128(row))
     }
 
-    fn wanted(rows: usize, share: usize, low: usize) -> Wanted {
-        Wanted { rows, bytes: usize::MAX, share, low }
+    fn wanted(rows: usize, share: usize, refill_below: usize) -> Wanted {
+        Wanted { rows, bytes: usize::MAX, share, refill_below }
     }
 
     /// One read of the merged list after a position.
@@ -295,17 +301,23 @@ mod tests {
     async fn what_was_merged_before_a_failure_or_the_end_of_the_time_is_a_page() {
         let ranges = [vec![9, 7, 5], vec![8, 6, 4]];
         let wanted = wanted(100, 1, 1);
-        let calls = RefCell::new(0);
-        let failing = |index: usize, last: Option<CreationPosition>| {
-            *calls.borrow_mut() += 1;
-            let fails = *calls.borrow() > 2;
-            let found = read_rows(&ranges[index], last, 1, 1);
-            std::future::ready(if fails { Err(dynamodb::Error::Unavailable.into()) } else { Ok(found) })
+        let failing = |reads: u32, error: dynamodb::Error| {
+            let (calls, ranges) = (RefCell::new(0), &ranges);
+            move |index: usize, last: Option<CreationPosition>| {
+                *calls.borrow_mut() += 1;
+                let fails = *calls.borrow() > reads;
+                let found = read_rows(&ranges[index], last, 1, 1);
+                std::future::ready(if fails { Err(error.clone().into()) } else { Ok(found) })
+            }
         };
-        let found = merge(2, &wanted, || false, failing).await.unwrap();
+        let found = merge(2, &wanted, || false, failing(2, dynamodb::Error::Unavailable)).await.unwrap();
         assert_eq!(found.rows.iter().filter_map(|row| row.shown).collect::<Rows>(), [9]);
         assert_eq!(found.last_evaluated, Some(position(9)));
-        assert!(merge(2, &wanted, || false, failing).await.is_err(), "nothing was read before");
+        let at_once = merge(2, &wanted, || false, failing(0, dynamodb::Error::Unavailable)).await;
+        assert!(at_once.is_err(), "nothing was read before");
+        let lasting = dynamodb::Error::Unreadable { item_type: "contact", key_kind: "CONTACT", ids: String::new() };
+        let failed = merge(2, &wanted, || false, failing(2, lasting.clone())).await;
+        assert_eq!(failed.err(), Some(lasting.into()), "an error that a later read meets too is no end of a page");
 
         let read = |index: usize, last| std::future::ready(Ok(read_rows(&ranges[index], last, 1, 1)));
         let late = merge(2, &wanted, || true, read).await.unwrap();
