@@ -114,7 +114,7 @@ pub enum ScheduleError {
     #[error("contacts have 1 to {MAX_PARTITIONS} partitions")]
     OutOfRange,
     /// Another change has not begun yet.
-    #[error("a change to {count} partitions is scheduled for {}: schedule another one after it", time::to_seconds(*since))]
+    #[error("a change to {} is scheduled for {}: schedule another one after it", counted(*count), time::to_seconds(*since))]
     Pending {
         /// Its beginning.
         since: DateTime<Utc>,
@@ -124,6 +124,14 @@ pub enum ScheduleError {
     /// The profile takes no more changes.
     #[error("the partitions were changed {MAX_CHANGES} times, and no profile takes more")]
     TooManyChanges,
+}
+
+/// The number of partitions in words: `1 partition`.
+pub fn counted(count: u8) -> String {
+    match count {
+        1 => "1 partition".to_owned(),
+        _ => format!("{count} partitions"),
+    }
 }
 
 impl ContactPartitions {

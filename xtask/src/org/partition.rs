@@ -6,7 +6,7 @@ use std::fmt;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
-use shared::domain::contact_partitions::MAX_PARTITIONS;
+use shared::domain::contact_partitions::{MAX_PARTITIONS, counted};
 use shared::domain::{OrgId, Organization, time};
 use shared::repositories::Repartition;
 
@@ -39,6 +39,9 @@ struct Partitioned {
     partitions: u8,
     /// The beginning; `None` for an organization whose contacts always had one partition.
     since: Option<String>,
+    /// Whether the beginning has passed.
+    #[serde(skip)]
+    has_begun: bool,
     /// `false` if the organization had these partitions before.
     changed: bool,
     /// The entry in the audit log, if something was changed.
@@ -47,15 +50,14 @@ struct Partitioned {
 
 impl fmt::Display for Partitioned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { org_id, name, partitions, since, changed, audit } = self;
-        match (since, changed) {
-            (Some(since), true) => {
-                writeln!(f, "{org_id} ({name}): new contacts have {partitions} partitions from {since} on.")?
-            }
-            (Some(since), false) => {
-                writeln!(f, "{org_id} ({name}): {partitions} partitions since {since}; nothing is changed.")?;
-            }
-            (None, _) => writeln!(f, "{org_id} ({name}): contacts have one partition; nothing is changed.")?,
+        let Self { org_id, name, partitions, since, has_begun, changed, audit } = self;
+        let partitions = counted(*partitions);
+        write!(f, "{org_id} ({name}): ")?;
+        match since {
+            Some(since) if *changed => writeln!(f, "new contacts have {partitions} from {since} on.")?,
+            Some(since) if *has_begun => writeln!(f, "{partitions} since {since}; nothing is changed.")?,
+            Some(since) => writeln!(f, "{partitions} from {since} on, as scheduled before; nothing is changed.")?,
+            None => writeln!(f, "contacts have {partitions}; nothing is changed.")?,
         }
         match audit {
             Some(audit) => writeln!(f, "audit log: {audit}"),
@@ -72,7 +74,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
 
 async fn partition(account: &Account, org: OrgId, count: u8, confirm: ConfirmOptions) -> Result<Partitioned> {
     let name = profile(account, org).await?.name;
-    confirm.ask(&format!("Give new contacts of {org} ({}) {count} partitions?", name.as_str()))?;
+    confirm.ask(&format!("Give new contacts of {org} ({}) {}?", name.as_str(), counted(count)))?;
     let (ctx, operator) = account.call(org);
     let outcome = account.of_table(ctx.organizations(&operator).partition_contacts(count).await)?;
     let partitioned = |organization: Organization, audit: Option<AuditReference>| {
@@ -82,6 +84,7 @@ async fn partition(account: &Account, org: OrgId, count: u8, confirm: ConfirmOpt
             name: organization.name.as_str().to_owned(),
             partitions: count,
             since: last.map(|change| time::to_exact(change.since)),
+            has_begun: last.is_none_or(|change| change.since <= ctx.now()),
             changed: audit.is_some(),
             audit,
         }
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_is_scheduled_once_and_a_repetition_says_since_when() {
+    async fn a_change_is_scheduled_once_and_a_repetition_says_when_it_begins() {
         let table = TestTable::new().await;
         let org = organization(&table).await;
 
@@ -128,8 +131,13 @@ mod tests {
         let audit = scheduled.audit.as_ref().unwrap();
         let expected = format!("{org} (Acme): new contacts have 8 partitions from {since} on.\naudit log: {audit}\n");
         assert_eq!(scheduled.to_string(), expected);
-        let expected = format!("{org} (Acme): 8 partitions since {since}; nothing is changed.\n");
+        let expected =
+            format!("{org} (Acme): 8 partitions from {since} on, as scheduled before; nothing is changed.\n");
         assert_eq!(again.to_string(), expected);
+        let later = Partitioned { has_begun: true, ..again };
+        assert_eq!(later.to_string(), format!("{org} (Acme): 8 partitions since {since}; nothing is changed.\n"));
+        let one = Partitioned { partitions: 1, ..later };
+        assert_eq!(one.to_string(), format!("{org} (Acme): 1 partition since {since}; nothing is changed.\n"));
         let log = [AuditAction::OrganizationPartitioned, AuditAction::OrganizationCreated];
         assert_eq!(table.audit_log(org).await, log.map(|action| (action, org.to_string())));
     }
@@ -145,7 +153,7 @@ mod tests {
         let unconfirmed = refused(partition(&table.account, org, 8, ConfirmOptions { yes: false }).await);
         assert!(unconfirmed.starts_with("nothing is changed: "), "{unconfirmed}");
         let one = partition(&table.account, org, 1, YES).await.unwrap();
-        assert_eq!(one.to_string(), format!("{org} (Acme): contacts have one partition; nothing is changed.\n"));
+        assert_eq!(one.to_string(), format!("{org} (Acme): contacts have 1 partition; nothing is changed.\n"));
         partition(&table.account, org, 8, YES).await.unwrap();
         let pending = refused(partition(&table.account, org, 4, YES).await);
         assert!(pending.starts_with("nothing is changed: a change to 8 partitions is scheduled for 2"), "{pending}");
