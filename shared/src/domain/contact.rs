@@ -92,7 +92,7 @@ pub struct NewContact {
 /// A contact of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
-    /// Version 7, so that contacts are stored in the order of their creation.
+    /// Begins with the time of creation, so that contacts are stored in that order, and may name a partition.
     pub id: ContactId,
     /// The organization that owns the contact.
     pub org_id: OrgId,

@@ -1,4 +1,4 @@
-//! Identifiers. Those of version 7 sort by creation time.
+//! Identifiers. Those of version 7, and those of contacts that name a partition, sort by creation time.
 
 use std::fmt;
 
@@ -103,7 +103,7 @@ macro_rules! ids {
 ids! {
     /// An organization, which is the tenant. It comes from the credential, never from a parameter or a body.
     OrgId = "org_id", "123e4567-e89b-12d3-a456-426614174000";
-    /// A contact. Version 7, so that ids sort by creation time.
+    /// A contact. Version 7, or version 8 if it names a partition, so that ids sort by creation time.
     ContactId = "contact_id", "550e8400-e29b-41d4-a716-446655440000";
     /// An import of contacts. Version 7.
     ImportId = "import_id", "7c9e6679-7425-40de-944b-e07fc1f90ae7";
@@ -121,8 +121,8 @@ ids! {
     AuditEntryId = "audit_entry_id";
 }
 
-/// `true` for an id whose order among others is the order of their creation.
-pub fn sorts_by_time(id: Uuid) -> bool {
+/// `true` for an id of version 7, which sorts by creation time.
+pub fn is_version_7(id: Uuid) -> bool {
     id.get_version_num() == uuid::Version::SortRand as usize
 }
 

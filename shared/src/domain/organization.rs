@@ -22,8 +22,7 @@ pub struct Organization {
 /// Where the contacts, imports and campaigns of an organization are stored, as far as their ids do not tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Placement {
-    /// `true` if contacts, imports or campaigns with ids of another version than 7 were imported, so that lists have to look for
-    /// them.
+    /// `true` if the organization has migrated items (`dynamodb::keys` defines them), so that lists have to look for them.
     pub has_migrated_items: bool,
     /// The partitions that lists of contacts read, and that new contacts are spread over.
     pub contact_partitions: ContactPartitions,

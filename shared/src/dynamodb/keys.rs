@@ -8,13 +8,13 @@
 //! - Every partition key but an API key's begins with the organization (`ORG#<org>`), which comes from the credential and
 //!   never from the request. An API key is stored under the hash of its secret, since it is how the organization is found.
 //! - Contacts, companies, imports and campaigns share the organization's partition, distinguished by the prefix of their
-//!   sort key. Ids are version 7 UUIDs, so the order of sort keys is the order of creation, and a list needs no index.
+//!   sort key. Ids begin with the time of creation, so the order of sort keys is the order of creation, and a list needs no index.
 //! - An organization whose contacts outgrow one partition has more of them (`ORG#<org>#<number>`), for contacts only. Their ids
 //!   name the partition, so a contact's key is a function of its id (see `domain::contact_partitions`). A list merges the
 //!   ranges of the partitions.
-//! - A contact, import or campaign that was migrated from another platform may have an id of another version, whose order
-//!   says nothing. Its sort key has one more prefix (`MIGRATED`), which keeps it out of the range of the others, and
-//!   [`GSI1`] has it in the order of creation. The id alone tells which key it is, so a read by id stays one call.
+//! - A contact, import or campaign is *migrated* if its id comes from another platform: it is neither of version 7 nor does it name
+//!   a partition, and its order says nothing. Its sort key has one more prefix (`MIGRATED`), which keeps it out of the range of the
+//!   others, and [`GSI1`] has it in the order of creation. The id alone tells which key it is, so a read by id stays one call.
 //! - The children of a contact or an import have a partition of their own (`ORG#<org>#CONTACT#<contact>`): activities in
 //!   the order of their event times, which are stored with a fixed width, leads by campaign, and the parent's tombstone.
 //! - The lock of an email has its own partition under the hash of the email. A create then costs the organization's
@@ -390,7 +390,7 @@ pub(super) const CONTACT: &str = "CONTACT#";
 pub(super) const IMPORT: &str = "IMPORT#";
 pub(super) const CAMPAIGN: &str = "CAMPAIGN#";
 pub(super) const ORG: &str = "ORG#";
-/// The prefix before that of a contact, import or campaign whose id is not of version 7.
+/// The prefix before that of a migrated contact, import or campaign.
 pub(super) const MIGRATED: &str = "MIGRATED#";
 const COMPANY: &str = "COMPANY#";
 const MEMBER: &str = "MEMBER#";
@@ -417,7 +417,7 @@ pub(super) fn organization(org: OrgId) -> String {
     format!("{ORG}{org}")
 }
 
-/// The organization of a partition that is its own; `None` for any other partition.
+/// Parses the partition key `ORG#<org>`; `None` for any other partition key.
 pub(crate) fn parse_organization(pk: &str) -> Option<OrgId> {
     parse_id(pk, ORG)
 }
@@ -433,9 +433,9 @@ fn parse_id<T: Id>(key: &str, prefix: &str) -> Option<T> {
     T::parse(key.strip_prefix(prefix)?).ok()
 }
 
-/// The sort key of an entity that is listed in the order of its creation.
+/// The sort key of an entity that is listed in the order of its creation, and whose id names no partition.
 fn sort_key_by_creation(prefix: &str, id: impl Id) -> String {
-    let migrated = if ids::sorts_by_time(id.into()) { "" } else { MIGRATED };
+    let migrated = if ids::is_version_7(id.into()) { "" } else { MIGRATED };
     format!("{migrated}{prefix}{id}")
 }
 

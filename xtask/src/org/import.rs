@@ -135,7 +135,7 @@ pub(super) struct Import {
     rejected: Vec<RejectedLines>,
     pacer: Pacer,
     pub(super) report: Report,
-    /// Whether a contact, an import or a campaign has an id of another version than 7.
+    /// Whether a contact, an import or a campaign is migrated.
     has_migrated_items: bool,
     /// The partitions that ids of contacts name, and their times.
     partitions: Option<PartitionSpan>,
@@ -310,7 +310,7 @@ async fn store(account: &Account, org: OrgId, pacer: &Pacer, batch: Vec<Line>) -
     Ok(batch.into_iter().zip(outcomes).collect())
 }
 
-/// `true` for an entity that lists find through the index of migrated items.
+/// `true` for a migrated item, as `shared::dynamodb::keys` defines it.
 fn is_migrated(record: &Record) -> bool {
     let id = match record {
         Record::Contact(contact) if contact_partitions::partition(contact.id).is_some() => return false,
@@ -321,7 +321,7 @@ fn is_migrated(record: &Record) -> bool {
             return false;
         }
     };
-    !ids::sorts_by_time(id)
+    !ids::is_version_7(id)
 }
 
 /// The type of a line whose other fields may be invalid.
