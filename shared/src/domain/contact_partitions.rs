@@ -1,13 +1,15 @@
-//! The partitions over which an organization's new contacts are spread.
+//! Write sharding: the partitions over which an organization's new contacts are spread.
 //!
-//! **Problem.** One partition of the table takes 1,000 write units per second, and ids that rise with time never let DynamoDB
-//! split it. An organization that creates more than some 500 contacts per second needs several partitions. It gets them while it
-//! reads and writes, and its stored contacts keep their keys. A read by id must find any contact with one call, and a list must
+//! A *partition* here is one value of the table's partition key with its items, which AWS calls an item collection.
+//!
+//! **Problem.** One partition takes 1,000 write units per second, and ids that rise with time never let DynamoDB split it. An
+//! organization that creates more contacts than that (docs/operations.md, *Capacity*) needs several partitions. It gets them while
+//! it reads and writes, and its stored contacts keep their keys. A read by id must find any contact with one call, and a list must
 //! neither skip nor repeat one.
 //!
-//! **Approach.** The id of a contact names its partition ([`partition`]). A version 7 id names the organization's own partition, as
-//! it always did. A contact in another partition has a version 8 id (RFC 9562 §5.8), which begins with the time of creation like one
-//! of version 7 and therefore sorts with them:
+//! **Approach.** The id of a contact names its partition ([`partition`]). Contacts with version 7 ids are in partition 0, the
+//! organization's own, and so are migrated ones. A contact in another partition has a version 8 id (RFC 9562 §5.8), which begins
+//! with the time of creation like one of version 7 and therefore sorts with them:
 //!
 //! ```text
 //! 48 bits milliseconds | 4 bits 1000 | 12 bits mark c0a | 2 bits 10 | 6 bits partition | 56 bits random
@@ -16,12 +18,12 @@
 //! So a key remains a function of the id alone. No cache, clock or profile can make a read, an update, a delete, the worker or a
 //! repair look in the wrong place.
 //!
-//! The profile of the organization has the *changes*: since when new contacts are spread over how many partitions
+//! The profile of the organization lists the *changes*: each a time, and the number of partitions from then on
 //! ([`ContactPartitions`]). Writers choose a partition by it, and lists read the time between two changes, a *period*, from as many
-//! partitions as it had. Partition 0 is the organization's own and belongs to every period, so a writer that does not know a change
-//! yet writes what all lists read. Only a list that does not know a change yet would miss a contact. An operator's command
-//! therefore schedules a change [`LEAD_TIME`] ahead: longer than a profile is cached (60 seconds), a request takes (25 seconds), and
-//! two clocks can differ, of which AWS accepts signatures (each 5 minutes off: the operator's behind, and a writer's ahead).
+//! partitions as it had. Partition 0 belongs to every period, so a writer that does not know a change yet writes what all lists
+//! read. Only a list that does not know a change yet would miss a contact. An operator's command therefore schedules a change
+//! [`LEAD_TIME`] ahead: 60 seconds in which a profile is cached, 25 seconds that a request takes, and twice the 5 minutes by which a
+//! clock can be wrong until AWS refuses its signatures (the operator's is behind, and a writer's ahead) are less than 15 minutes.
 //! A change to fewer partitions is safe for the same reason: no writer chooses the old ones when lists stop reading them.
 //!
 //! The partition of a new id is its last 56 bits modulo the number of partitions: a pure function, so that ids can be tested.
@@ -35,7 +37,8 @@
 //!
 //! **If this is changed.** Stored ids keep their form, and [`MAX_PARTITIONS`] may only grow, to 64 at most. Without the mark, ids of
 //! version 8 from other platforms would be taken for these; with it, one of 4,096 of them is, which an import allows for
-//! ([`ContactPartitions::covering`]). A change that begins at once is missed by lists for a minute.
+//! ([`ContactPartitions::covering`]), unless its time is in the future ([`is_ahead_of_time`]). A change that begins at once is
+//! missed by lists for a minute.
 
 use std::num::NonZeroU8;
 use std::sync::Arc;
@@ -46,7 +49,7 @@ use uuid::Uuid;
 
 use super::{ContactId, ids, time};
 
-/// The most partitions of an organization. A page of a list takes one read per partition.
+/// The most partitions of an organization. A page of a list takes one read per partition, at most eight at a time.
 pub const MAX_PARTITIONS: u8 = 32;
 /// The time between the scheduling of a change and its beginning. See the documentation of the module.
 pub const LEAD_TIME: TimeDelta = TimeDelta::minutes(15);
@@ -69,8 +72,9 @@ pub fn partition(id: ContactId) -> Option<NonZeroU8> {
     if is_marked { NonZeroU8::new(u8::try_from(number).ok()?) } else { None }
 }
 
-/// `true` for an id that names a partition at a time that has not passed. An import refuses it: lists would have to look there from
-/// that time on, and only a command of an operator says how many partitions new contacts have.
+/// `true` for an id that names a partition at a time that has not passed by `now`, to the millisecond. An import refuses it:
+/// lists would have to look there from that time on, and only a command of an operator says how many partitions new contacts
+/// have.
 pub fn is_ahead_of_time(id: ContactId, now: DateTime<Utc>) -> bool {
     partition(id).is_some() && ids::timestamp(id.into()) >= now
 }
