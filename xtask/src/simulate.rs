@@ -2,8 +2,8 @@
 //!
 //! The project's own functions make the keys of some ten thousand requests, [`traffic`] sees from them which keys are shared and in
 //! which order they come, and [`partition_model`] takes traffic of that kind at rates and for durations that no local engine
-//! reaches. The rules of the model and their sources are in [`parameters`]; what it leaves out is said there, in its essay, and
-//! below the printed tables. No figure is a measurement.
+//! reaches. The rules of the model and their sources are in [`parameters`]. The essay of [`partition_model`] and the text above the
+//! printed tables list what the model leaves out. No figure is a measurement.
 
 mod parameters;
 mod partition_model;
@@ -77,15 +77,35 @@ fn intro() -> String {
 mod tests {
     use super::*;
 
+    const DOCUMENT: &str = include_str!("../../docs/operations.md");
+    /// The numbers of partitions whose limits are compared. Those of more take a minute in a debug build.
+    const COMPARED: [u8; 3] = [1, 4, 8];
+
     #[test]
     fn the_document_has_the_limits_that_the_command_prints() {
-        let creates = |(in_import, partitions)| scenario::creates(1, partitions, in_import).unwrap();
-        let creates = [(false, 1), (false, 4), (true, 1), (true, 4)].map(creates);
-        let document = include_str!("../../docs/operations.md");
-        for line in report::limits(&creates).lines() {
-            assert!(document.contains(line), "docs/operations.md needs the line {line:?}, see `cargo xtask simulate`");
+        let creates = |in_import| COMPARED.map(|partitions| scenario::creates(1, partitions, in_import).unwrap());
+        let creates: Vec<_> = [false, true].into_iter().flat_map(creates).collect();
+        let table = report::limits(&creates);
+        assert!(DOCUMENT.contains(&table), "docs/operations.md needs these lines of `cargo xtask simulate`:\n{table}");
+        let one =
+            format!("[simulation](#how-far-one-organization-scales), it is {}.", report::rounded(creates[0].limit));
+        assert!(DOCUMENT.contains(&one), "docs/operations.md needs {one:?}, see `cargo xtask simulate`");
+        let at_the_last_rate = creates.last().and_then(|in_import| in_import.outcomes.last()).unwrap();
+        assert_eq!(at_the_last_rate.hottest.0, "ORG#…#IMPORT#… MEMBER");
+    }
+
+    #[test]
+    fn the_document_has_the_durations_that_the_command_prints() {
+        let bulk = |(partitions, imports)| report::duration(scenario::bulk(1, partitions, imports).unwrap().seconds);
+        let [one_import, ten_imports, no_import] = [(1, 1), (16, 10), (16, 0)].map(bulk);
+        let in_order = report::duration(scenario::timeline(1).unwrap()[0].seconds);
+        let unwrapped = DOCUMENT.split_whitespace().collect::<Vec<_>>().join(" ");
+        for text in [
+            format!("ten million rows take {one_import} in one import"),
+            format!("with 16 partitions {ten_imports} in ten imports at once, or {no_import} in none"),
+            format!("a million in {in_order}"),
+        ] {
+            assert!(unwrapped.contains(&text), "docs/operations.md needs {text:?}, see `cargo xtask simulate`");
         }
-        let [.., in_import] = &creates;
-        assert_eq!(in_import.outcomes[5].hottest.0, "ORG#…#IMPORT#… MEMBER");
     }
 }

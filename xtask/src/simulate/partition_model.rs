@@ -1,4 +1,4 @@
-//! A model of the partitions of a DynamoDB table in on-demand mode, without I/O and without a clock.
+//! A model of the physical partitions of a DynamoDB table in on-demand mode, without I/O and without a clock.
 //!
 //! **Problem.** Where the throughput of a table ends depends on how its keys are spread over partitions, and on what DynamoDB does
 //! about a partition that is too hot. No local engine models either.
@@ -20,7 +20,8 @@
 //! one of its items was refused. Conflicts between transactions. Replicas: in part 2 of the series that `parameters` names, a
 //! partition serves 4,500 instead of 3,000 units of eventually consistent reads; the reads here are strongly consistent. The
 //! seconds in which a partition is split. Fluctuation within a second: the figures are means, so a partition at exactly its
-//! limit is not throttled here. Everything that DynamoDB does and does not document.
+//! limit is not throttled here. Behavior of DynamoDB that AWS has not
+//! published.
 
 mod admission;
 mod allowance;

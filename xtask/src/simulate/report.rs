@@ -105,7 +105,8 @@ fn percent(part: f64) -> String {
     format!("{:.0} %", 100.0 * part)
 }
 
-fn duration(seconds: Option<f64>) -> String {
+/// A duration in the unit that suits it; `–` for a load without an end.
+pub(super) fn duration(seconds: Option<f64>) -> String {
     let Some(seconds) = seconds else { return "–".to_owned() };
     if seconds < 600.0 {
         format!("{seconds:.0} s")
@@ -117,7 +118,7 @@ fn duration(seconds: Option<f64>) -> String {
 }
 
 /// A rate to two significant digits: more would promise what a model cannot keep.
-fn rounded(rate: f64) -> String {
+pub(super) fn rounded(rate: f64) -> String {
     let unit = if rate < 1_000.0 { 10.0 } else { 100.0 };
     grouped((rate / unit).floor() * unit)
 }

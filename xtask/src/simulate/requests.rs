@@ -14,8 +14,10 @@ use uuid::{Builder, Uuid};
 
 use super::traffic::{Load, Request, Units};
 
-/// One request in so many brings a company that the organization does not have. Assumed.
-const NEW_COMPANY_EVERY: u64 = 50;
+/// The requests per company that the organization does not have. Assumed.
+const REQUESTS_PER_NEW_COMPANY: u64 = 50;
+/// The bytes of the lock of an email.
+const EMAIL_LOCK_BYTES: f64 = 200.0;
 /// The most items of a transaction.
 const TRANSACTION_ITEMS: usize = 100;
 /// The activities in a call, and in a page of a timeline.
@@ -53,11 +55,11 @@ impl Sampler {
 
     /// `POST /contacts/` with an `Idempotency-Key`.
     pub(super) fn create(&mut self, org: OrgId, import: Option<ImportId>) -> Result<Request> {
-        let mut request = self.row(org, import);
+        let mut request = self.row(org, import, in_transaction(EMAIL_LOCK_BYTES));
         let idempotency_key = self.rng.u128(..).to_string();
         let key = keys::idempotency(org, "POST", "/contacts/", &idempotency_key);
         request.push((key, in_transaction(1_000.0)));
-        if self.count.is_multiple_of(NEW_COMPANY_EVERY) {
+        if self.count.is_multiple_of(REQUESTS_PER_NEW_COMPANY) {
             let name =
                 CompanyName::parse(&format!("Company {}", self.rng.u64(..))).map_err(|error| anyhow!("{error}"))?;
             let mut load = in_transaction(200.0);
@@ -69,24 +71,19 @@ impl Sampler {
 
     /// A transaction of a bulk upload: as many new rows as fit.
     pub(super) fn upload(&mut self, org: OrgId, import: Option<ImportId>) -> Request {
-        let mut request = Request::new();
-        for _ in 0..rows_per_transaction(import.is_some()) {
-            let mut row = self.row(org, import);
-            // The lock of each email is read first.
-            row[1].1.units.reads = 1.0;
-            request.extend(row);
-        }
-        request
+        // The lock of each email is read first.
+        let email_lock = in_transaction(EMAIL_LOCK_BYTES).plus(read(1.0));
+        (0..rows_per_transaction(import.is_some())).flat_map(|_| self.row(org, import, email_lock)).collect()
     }
 
     /// What every new contact takes: the contact, the lock of its email, and its membership of an import.
-    fn row(&mut self, org: OrgId, import: Option<ImportId>) -> Request {
+    fn row(&mut self, org: OrgId, import: Option<ImportId>, email_lock: Load) -> Request {
         let id = self.id();
         let contact = self.partitions.assign(id);
         let email_hash = format!("{:032x}{:032x}", self.rng.u128(..), self.rng.u128(..));
         let mut request = vec![
             (keys::contact(org, contact), in_transaction(700.0)),
-            (keys::email_lock_of_hash(org, &email_hash), in_transaction(200.0)),
+            (keys::email_lock_of_hash(org, &email_hash), email_lock),
         ];
         if let Some(import) = import {
             request.push((keys::membership(org, import, contact), in_transaction(150.0)));

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use shared::domain::{CampaignId, ContactId, ImportId, OrgId};
+use shared::testing::costs::CostCase;
 
 use super::partition_model::{Model, Step, TableSettings};
 use super::requests::{ACTIVITIES_PER_CALL, Partitions, Sampler, rows_per_transaction};
@@ -21,6 +22,8 @@ const STEP: f64 = 20.0;
 const MINUTE: f64 = 60.0;
 /// The requests of a sample. The share of one in 32 partitions is then known to 4 %.
 const SAMPLE: usize = 20_000;
+/// The requests of a sample with fifty items each, or with all items in one partition.
+const SMALL_SAMPLE: usize = SAMPLE / 50;
 /// The share of requests that pass in a load which is sustained.
 const SUSTAINABLE: f64 = 0.99;
 
@@ -83,7 +86,7 @@ pub(super) fn creates(seed: u64, partitions: Partitions, in_import: bool) -> Res
     let traffic = sample(|| sampler.create(org, import), SAMPLE, false)?;
     let run = |rate: f64| sustained(String::new(), &traffic, TableSettings::warm(WARM), rate);
     let outcomes = RATES.map(run).into();
-    let (mut passing, mut throttled) = (0.0, WARM / 6.0);
+    let (mut passing, mut throttled) = (0.0, WARM / CostCase::CreateContactIdempotent.cost().write_units);
     while throttled - passing > 10.0 {
         let rate = f64::midpoint(passing, throttled);
         if run(rate).last >= SUSTAINABLE * rate { passing = rate } else { throttled = rate }
@@ -99,7 +102,7 @@ pub(super) fn bulk(seed: u64, partitions: Partitions, imports: usize) -> Result<
     let ids: Vec<ImportId> = (0..imports).map(|_| sampler.id()).collect();
     let rows = count(rows_per_transaction(imports > 0));
     let mut next = ids.iter().copied().cycle();
-    let traffic = sample(|| Ok(sampler.upload(org, next.next())), SAMPLE / 33, true)?;
+    let traffic = sample(|| Ok(sampler.upload(org, next.next())), SAMPLE / rows_per_transaction(true), true)?;
     let name = match imports {
         0 => "no import".to_owned(),
         1 => "one import".to_owned(),
@@ -116,7 +119,7 @@ pub(super) fn timeline(seed: u64) -> Result<Vec<Outcome>> {
     let per_call = f64::from(ACTIVITIES_PER_CALL);
     let mut outcomes = Vec::new();
     for (name, in_order) in [("recorded in the order of events", true), ("recorded in any order", false)] {
-        let traffic = sample(|| sampler.record(org, contact, in_order), SAMPLE / 50, false)?;
+        let traffic = sample(|| sampler.record(org, contact, in_order), SMALL_SAMPLE, false)?;
         outcomes.push(
             until_done(name.to_owned(), &traffic, ACTIVITY_RATE / per_call, ACTIVITIES / per_call).times(per_call),
         );
@@ -124,7 +127,7 @@ pub(super) fn timeline(seed: u64) -> Result<Vec<Outcome>> {
     for (name, readers, in_order) in
         [("read by one reader", 1.0, true), ("read by ten readers at different places", 10.0, false)]
     {
-        let traffic = sample(|| sampler.page(org, contact, in_order), SAMPLE / 50, false)?;
+        let traffic = sample(|| sampler.page(org, contact, in_order), SMALL_SAMPLE, false)?;
         let pages = readers * ACTIVITIES / per_call;
         outcomes.push(until_done(name.to_owned(), &traffic, readers * PAGES_PER_READER, pages).times(per_call));
     }
@@ -135,7 +138,7 @@ pub(super) fn timeline(seed: u64) -> Result<Vec<Outcome>> {
 pub(super) fn linking(seed: u64) -> Result<Outcome> {
     let mut sampler = Sampler::new(seed, 1);
     let (org, campaign): (OrgId, CampaignId) = (sampler.id(), sampler.id());
-    let traffic = sample(|| Ok(sampler.lead_in_index(org, campaign)), SAMPLE / 50, false)?;
+    let traffic = sample(|| Ok(sampler.lead_in_index(org, campaign)), SMALL_SAMPLE, false)?;
     Ok(sustained("leads of one organization".to_owned(), &traffic, TableSettings::warm(WARM), LEAD_RATE))
 }
 
@@ -153,7 +156,8 @@ pub(super) fn many_organizations(seed: u64) -> Result<Vec<Contrast>> {
     let traffic = Traffic::of(&Sample { requests: requests.collect::<Result<_>>()?, is_batch: false });
     let contrast = |(name, settings)| {
         let mut model = Model::new(traffic.clone(), settings);
-        let steps: Vec<_> = steps(&mut model, STEP, CREATES_OF_ALL, f64::INFINITY, MINUTES[5] * MINUTE).collect();
+        let [.., last_minute] = MINUTES;
+        let steps: Vec<_> = steps(&mut model, STEP, CREATES_OF_ALL, f64::INFINITY, last_minute * MINUTE).collect();
         let at = |minute: f64| {
             steps.iter().find(|(time, _)| *time >= minute * MINUTE).map_or(0.0, |(_, step)| step.accepted)
         };
@@ -162,7 +166,7 @@ pub(super) fn many_organizations(seed: u64) -> Result<Vec<Contrast>> {
     Ok([("new table", TableSettings::NEW), ("warm table", TableSettings::warm(WARM))].map(contrast).into())
 }
 
-/// The traffic of so many requests.
+/// The traffic of a sample with this number of requests.
 fn sample(
     mut request: impl FnMut() -> Result<super::traffic::Request>,
     requests: usize,
@@ -221,7 +225,7 @@ fn outcome(name: String, offered: f64, steps: &[(f64, Step)], seconds: Option<f6
 }
 
 impl Outcome {
-    /// The outcome in units of which a request has so many.
+    /// Converts the rates from requests to items, of which a request has `count`.
     fn times(mut self, count: f64) -> Self {
         for rate in [&mut self.offered, &mut self.first, &mut self.last] {
             *rate *= count;

@@ -73,7 +73,7 @@ pub(super) type Request = Vec<(Key, Load)>;
 /// Requests in the order of time.
 pub(super) struct Sample {
     pub(super) requests: Vec<Request>,
-    /// `true` if so many requests are one transaction that it has items in all partitions: it passes if all of them do.
+    /// `true` if each request is a transaction with items in all partitions of its ranges: it passes if all of them do.
     pub(super) is_batch: bool,
 }
 

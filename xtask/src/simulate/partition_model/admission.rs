@@ -31,7 +31,7 @@ struct Route {
 pub(super) struct Admitted(Vec<f64>);
 
 impl Admitted {
-    /// All requests, in so many partitions.
+    /// Admits all requests, in each of `partitions` partitions.
     pub(super) fn all(partitions: usize) -> Self {
         Self(vec![1.0; partitions])
     }
@@ -121,7 +121,7 @@ impl Routes {
 }
 
 impl Route {
-    /// The route of a transaction of so many rows that it has items everywhere.
+    /// The route of a transaction that has items in every partition of its ranges.
     fn of_batch(class: &Class, topology: &Topology, widths: &[f64]) -> Self {
         let mut loads = Vec::new();
         for (range, load) in &class.loads {
