@@ -1,9 +1,12 @@
 //! The bodies of responses with many items, each of which becomes a row at once (see `dynamodb::read_response`).
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemOutput;
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
+use aws_sdk_dynamodb::operation::put_item::PutItemOutput;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
 use aws_smithy_runtime_api::client::interceptors::context::Output;
@@ -83,6 +86,16 @@ pub(super) struct GetBody<R> {
     pub(super) consumed_capacity: Option<CapacityBody>,
 }
 
+/// The body of a response to a write that returns no item, of the operation with the output `O`. The SDK takes one without any
+/// body for success.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", bound = "")]
+pub(super) struct WriteBody<O> {
+    pub(super) consumed_capacity: Option<CapacityBody>,
+    #[serde(skip)]
+    output: PhantomData<fn() -> O>,
+}
+
 /// The keys that a call has left for the next one.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -135,6 +148,18 @@ impl<R: StoredRow> ResponseBody for GetBody<R> {
 impl<R: StoredRow> ResponseBody for BatchGetBody<R> {
     fn empty_output() -> Output {
         Output::erase(BatchGetItemOutput::builder().build())
+    }
+}
+
+impl ResponseBody for WriteBody<PutItemOutput> {
+    fn empty_output() -> Output {
+        Output::erase(PutItemOutput::builder().build())
+    }
+}
+
+impl ResponseBody for WriteBody<DeleteItemOutput> {
+    fn empty_output() -> Output {
+        Output::erase(DeleteItemOutput::builder().build())
     }
 }
 
@@ -204,5 +229,6 @@ mod tests {
             assert!(serde_json::from_str::<BatchGetBody<()>>(body).is_err(), "{body}");
         }
         assert!(serde_json::from_str::<GetBody<()>>("").is_err());
+        assert!(serde_json::from_str::<WriteBody<PutItemOutput>>("").is_err());
     }
 }

@@ -1,14 +1,14 @@
 //! Writes of single items. Transactions are in `dynamodb::transaction`.
 
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
+use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     DeleteRequest, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
 };
 
 use super::TableClient;
-use super::rows::{Row, StoredRow, UpdateBody};
+use super::rows::{Row, StoredRow, UpdateBody, WriteBody};
 use crate::dynamodb::conditional::Conditional;
 use crate::dynamodb::error::Result;
 use crate::dynamodb::expression::{Condition, Update};
@@ -35,9 +35,11 @@ impl TableClient {
             .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.retry("PutItem", || put.clone().send(), classify).await {
-            Ok(output) => {
-                self.meter.add_writes(output.consumed_capacity());
+        let response = ResponseReader::<WriteBody<PutItemOutput>>::new();
+        let send = || response.clone().scope(put.clone().send());
+        match self.retry("PutItem", send, classify).await {
+            Ok(_) => {
+                self.meter.add_writes_of_body(&response.take()?.consumed_capacity);
                 Ok(Conditional::Applied(()))
             }
             Err(Failure::Refused(_, PutItemError::ConditionalCheckFailedException(refusal))) => {
@@ -115,9 +117,11 @@ impl TableClient {
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.retry("DeleteItem", || delete.clone().send(), classify).await {
-            Ok(output) => {
-                self.meter.add_writes(output.consumed_capacity());
+        let response = ResponseReader::<WriteBody<DeleteItemOutput>>::new();
+        let send = || response.clone().scope(delete.clone().send());
+        match self.retry("DeleteItem", send, classify).await {
+            Ok(_) => {
+                self.meter.add_writes_of_body(&response.take()?.consumed_capacity);
                 Ok(Conditional::Applied(()))
             }
             Err(Failure::Refused(_, DeleteItemError::ConditionalCheckFailedException(_))) => {
