@@ -48,7 +48,8 @@ impl CapacityMeter {
         CallInFlight(self)
     }
 
-    /// Adds the capacity that a read reported.
+    /// Adds the capacity that a read reported, whose response the SDK has read.
+    #[cfg(feature = "operator")]
     pub(super) fn add_reads<'a>(&self, reported: impl IntoIterator<Item = &'a ReportedCapacity>) {
         self.lock().read_units += units(reported);
     }
