@@ -124,6 +124,9 @@ pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
     let files = report::write(&directory, &machine, &results)?;
     print_line(&format!("\n{}", report::text(&machine, &results)));
     print_line(&format!("report: {}\nresults: {}", files.html.display(), files.json.display()));
+    if let Some(plot) = &files.plot {
+        print_line(&format!("plot: {}", plot.display()));
+    }
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! The results of a run: a table in the terminal, `report.html` with plots, and `results.json`.
+//! The results of a run: a table in the terminal, `report.html` with plots, `results.json`, and `cpu.svg`, the plot for
+//! documents.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ use crate::files::write_atomically;
 pub(super) struct Files {
     pub(super) html: PathBuf,
     pub(super) json: PathBuf,
+    /// The plot of the CPU per warm request, if that was measured.
+    pub(super) plot: Option<PathBuf>,
 }
 
 /// The content of `results.json`.
@@ -29,17 +32,25 @@ struct Document<'a> {
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#111827}\
     table{border-collapse:collapse;margin:1rem 0}td,th{padding:.15rem .7rem;text-align:right;border-bottom:1px solid #e5e7eb}\
-    td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}svg{width:100%}.missed{color:#b91c1c}\
+    td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}svg{width:100%;height:auto}.missed{color:#b91c1c}\
     dt{float:left;width:6rem;color:#6b7280}dd{margin-left:6.5rem}";
 
-/// Writes both files.
+/// Writes the files.
 pub(super) fn write(directory: &Path, machine: &Machine, results: &Results) -> Result<Files> {
-    let files = Files { html: directory.join("report.html"), json: directory.join("results.json") };
+    let is_cpu_measured = results.of(Metric::Cpu).next().is_some();
+    let files = Files {
+        html: directory.join("report.html"),
+        json: directory.join("results.json"),
+        plot: is_cpu_measured.then(|| directory.join("cpu.svg")),
+    };
     let targets = verdicts(results);
     let document = Document { machine, targets: &targets, results: results.summaries() };
     let json = serde_json::to_string_pretty(&document).context("a result is not a number")?;
     write_atomically(&files.json, &(json + "\n"))?;
     write_atomically(&files.html, &html(machine, &targets, results))?;
+    if let Some(file) = &files.plot {
+        write_atomically(file, &(bar_plot(results, Metric::Cpu) + "\n"))?;
+    }
     Ok(files)
 }
 
@@ -191,9 +202,12 @@ fn bar_plot(results: &Results, metric: Metric) -> String {
     let mut groups: Vec<(String, Vec<Bar>)> = Vec::new();
     for Series { case, variant, samples, .. } in results.of(metric) {
         let Some(summary) = Summary::of(samples) else { continue };
-        let ratio = results.ratio(metric, case, variant, FLOOR).filter(|_| variant != FLOOR);
-        let ratio = ratio.map(|ratio| format!(" ({:.2} × floor)", ratio.median)).unwrap_or_default();
-        let text = format!("{} {}{ratio}", number(summary.median), metric.unit());
+        let mut text = format!("{} {}", number(summary.median), metric.unit());
+        if variant != FLOOR
+            && let Some(ratio) = results.ratio(metric, case, variant, FLOOR)
+        {
+            let _ = write!(text, " ({:.2} × floor)", ratio.median);
+        }
         let bar = Bar { label: variant.clone(), colour: colour_of(results, variant), summary, text };
         match groups.iter_mut().find(|(group, _)| group == case) {
             Some((_, bars)) => bars.push(bar),

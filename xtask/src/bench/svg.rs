@@ -1,4 +1,5 @@
-//! Plots as SVG elements, without scripts: bars with their spread, and curves.
+//! Plots as SVG, without scripts: bars with their spread, and curves. Each is a whole document, with a white background that a
+//! dark page does not show through.
 
 use std::fmt::Write;
 
@@ -11,7 +12,7 @@ const WIDTH: f64 = 820.0;
 /// The space for labels on the left.
 const LEFT: f64 = 150.0;
 /// The space for numbers on the right.
-const RIGHT: f64 = 150.0;
+const RIGHT: f64 = 170.0;
 const BAR: f64 = 16.0;
 const GAP: f64 = 14.0;
 const PLOT_HEIGHT: f64 = 260.0;
@@ -182,9 +183,10 @@ fn plot(curves: &[Curve], (x, y): (Scale, Scale), unit: &str, label: impl Fn(f64
 }
 
 fn open(height: f64) -> String {
-    format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0}" role="img" font-family="system-ui, sans-serif" font-size="12">"#
-    )
+    let size = format!(r#"width="{WIDTH}" height="{height:.0}" viewBox="0 0 {WIDTH} {height:.0}""#);
+    let font = r##"font-family="system-ui, sans-serif" font-size="12" fill="#111827""##;
+    let background = r##"<rect width="100%" height="100%" fill="#fff"/>"##;
+    format!(r#"<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" {font}>{background}"#)
 }
 
 /// The horizontal axis at the bottom.
@@ -254,6 +256,14 @@ mod tests {
     fn a_scale_of_one_value_has_a_length() {
         let scale = Scale::new(ScaleKind::Linear, (3.0, 3.0), (0.0, 100.0));
         assert_eq!(scale.position(3.0), 0.0);
+    }
+
+    #[test]
+    fn a_plot_is_a_document_with_a_background() {
+        let plot = bars(&[], "µs");
+        assert!(plot.starts_with(r#"<svg xmlns="http://www.w3.org/2000/svg" width="#), "{plot}");
+        assert!(plot.contains(r##"<rect width="100%" height="100%" fill="#fff"/>"##), "{plot}");
+        assert!(plot.ends_with("</svg>"));
     }
 
     #[test]
