@@ -12,8 +12,9 @@
 //! **Rejected.** Latency as the measure: most of it is the engine's. Means: one disturbed block moves them. Counting
 //! instructions: exact, but blind to the cold caches in which a function lives; budgets in CI are for that.
 //!
-//! **If this is changed.** Nothing is timed before `check` has seen that all variants respond correctly and that the floors make
-//! the database calls of the functions. A floor that does less than it should makes us look worse, and no test would tell.
+//! **If this is changed.** No request is timed before `check` has seen that all variants respond correctly and that the floors
+//! make the database calls of the functions; of a bulk upload, the writes. A floor that does less than it should makes us look
+//! worse, and no test would tell.
 
 mod check;
 mod event;
@@ -94,6 +95,7 @@ pub(crate) async fn run(root: &Path, options: Options) -> Result<()> {
         bail!("CPU times are read from /proc, which only Linux has");
     }
     let directory = local_dir(root, "bench");
+    options.check()?;
     let operations = options.operations();
     let authority = Authority::load_or_create(&directory.join("tls"))?;
     let programs = options.programs.clone();
@@ -165,6 +167,17 @@ async fn measure(bench: &Bench<'_>, section: Section, operations: &[Operation], 
 }
 
 impl Options {
+    /// Fails if a section that was asked for would measure nothing.
+    fn check(&self) -> Result<()> {
+        let operations = self.operations();
+        let measures_growth = GROWING.iter().any(|operation| operations.contains(operation));
+        if self.sections.contains(&Section::Growth) && !(measures_growth && operations.contains(&Operation::Bulk)) {
+            let names = GROWING.map(Operation::name).join(", ");
+            bail!("growth measures {names}, and stores the contacts by uploads: add `--operation bulk`");
+        }
+        Ok(())
+    }
+
     fn sections(&self) -> Vec<Section> {
         if self.sections.is_empty() { Section::value_variants().to_vec() } else { self.sections.clone() }
     }
@@ -172,5 +185,26 @@ impl Options {
     fn operations(&self) -> Vec<Operation> {
         let all = Operation::value_variants();
         all.iter().copied().filter(|one| self.operations.is_empty() || self.operations.contains(one)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_needs_uploads() {
+        let options = |operations: &[Operation]| Options {
+            quick: true,
+            sections: vec![Section::Growth],
+            operations: operations.to_vec(),
+            candidates: Vec::new(),
+            programs: None,
+            peers: false,
+        };
+        assert!(options(&[]).check().is_ok());
+        assert!(options(&[Operation::List, Operation::Bulk]).check().is_ok());
+        assert!(options(&[Operation::List]).check().is_err());
+        assert!(options(&[Operation::Bulk]).check().is_err());
     }
 }

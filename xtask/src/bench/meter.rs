@@ -13,8 +13,8 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// The time that all of its threads were on a processor. It is exact to the nanosecond, and includes the kernel's work
-    /// for the process.
+    /// The time that its living threads were on a processor, to the nanosecond, including the kernel's work for them. A thread
+    /// that exits takes its time along: a variant has to keep its threads.
     pub(super) fn cpu_time(self) -> Result<Duration> {
         let threads = format!("/proc/{}/task", self.id);
         let mut total = Duration::ZERO;

@@ -9,6 +9,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::SINGLE;
+use super::results::{NODE, PYTHON};
 use super::variant::{Operation, Variant};
 use crate::files::{copy_files, create_empty_dir};
 use crate::{tools, workspace};
@@ -27,7 +29,7 @@ const NODE_MODULES: [(&str, &[Operation]); 4] = [
 /// The module that runs the others.
 const NODE_RUNTIME: &str = "runtime";
 
-/// A bundle is an ES module, in which packages that are none find no `require`.
+/// A bundle is an ES module, in which CommonJS packages find no `require`.
 const REQUIRE: &str =
     "--banner:js=import{createRequire}from'node:module';const require=createRequire(import.meta.url);";
 
@@ -53,7 +55,7 @@ fn node(root: &Path) -> Result<Vec<Variant>> {
 
     let bundle = |module: &str| bundles.join(module).with_extension("mjs").into_os_string();
     let variant = |(module, operations): &(&str, &[Operation])| Variant {
-        name: "node".to_owned(),
+        name: NODE.to_owned(),
         operations: operations.to_vec(),
         command: vec![OsString::from("node"), bundle(NODE_RUNTIME), bundle(module)],
         cwd: None,
@@ -71,8 +73,8 @@ fn python(root: &Path) -> Result<Variant> {
     copy_files(&root.join(SOURCES).join("python"), &directory)?;
     let command = [programs.join("python").into_os_string(), "-m".into(), "awslambdaric".into(), "app.handler".into()];
     Ok(Variant {
-        name: "python".to_owned(),
-        operations: NODE_MODULES.iter().flat_map(|(_, operations)| *operations).copied().collect(),
+        name: PYTHON.to_owned(),
+        operations: SINGLE.to_vec(),
         command: command.into(),
         cwd: Some(directory),
         env: Vec::new(),

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, ensure};
 
-use super::results::{BARE_FLOOR, FLOOR, OURS};
+use super::results::{BARE_FLOOR, FLOOR, NODE, OURS, PYTHON};
 use super::tls::Authority;
 use super::variant::{Operation, Variant};
 use crate::tools;
@@ -15,6 +15,9 @@ use crate::tools;
 /// The operations of the floor without the SDK: a bulk upload would need a pool of connections.
 const BARE_OPERATIONS: [Operation; 5] =
     [Operation::Create, Operation::Update, Operation::Get0, Operation::Get50, Operation::List];
+
+/// The names that a candidate cannot have.
+const OTHER_VARIANTS: [&str; 5] = [OURS, FLOOR, BARE_FLOOR, NODE, PYTHON];
 
 /// Another build of the functions, to be measured beside those of this checkout.
 #[derive(Debug, Clone)]
@@ -40,6 +43,7 @@ impl FromStr for Candidate {
     /// Parses `NAME=DIR`.
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
+            Some((name, _)) if OTHER_VARIANTS.contains(&name) => Err(format!("{name} is the name of another variant")),
             Some((name, directory)) if !name.is_empty() && !directory.is_empty() => {
                 Ok(Self { name: name.to_owned(), directory: directory.into() })
             }
@@ -135,7 +139,7 @@ mod tests {
     fn a_candidate_has_a_name_and_a_directory() {
         let candidate: Candidate = "lever=../lever=1".parse().unwrap();
         assert_eq!((candidate.name.as_str(), candidate.directory), ("lever", "../lever=1".into()));
-        for text in ["lever", "=dir", "lever=", ""] {
+        for text in ["lever", "=dir", "lever=", "", "ours=dir", "floor=dir", "node=dir"] {
             assert!(text.parse::<Candidate>().is_err(), "{text}");
         }
     }

@@ -10,6 +10,10 @@ pub(super) const OURS: &str = "ours";
 pub(super) const FLOOR: &str = "floor";
 /// The name of the functions that make the same calls without the SDK.
 pub(super) const BARE_FLOOR: &str = "bare-floor";
+/// The name of the Node.js functions.
+pub(super) const NODE: &str = "node";
+/// The name of the `FastAPI` functions.
+pub(super) const PYTHON: &str = "python";
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -134,7 +138,8 @@ impl Results {
         Some(&series.samples)
     }
 
-    /// The ratio of a variant to another one in the same case. Latencies have no rounds, so only their medians are compared.
+    /// The ratio of a variant to another one in the same case. Single latencies scatter too much for a ratio of each pair, so their
+    /// medians are compared.
     pub(super) fn ratio(&self, metric: Metric, case: &str, variant: &str, to: &str) -> Option<Summary> {
         let (dividends, divisors) = (self.samples(metric, case, variant)?, self.samples(metric, case, to)?);
         if metric == Metric::Latency {

@@ -26,14 +26,14 @@ impl Summary {
     }
 
     /// The summary of the ratios of two series of samples that were taken in turns: the n-th of one is divided by the n-th of
-    /// the other, which was taken within the same second.
+    /// the other, which was taken in the same round.
     pub(super) fn of_ratios(dividends: &[f64], divisors: &[f64]) -> Option<Self> {
         let ratios: Vec<_> = dividends.iter().zip(divisors).map(|(dividend, divisor)| dividend / divisor).collect();
         Self::of(&ratios)
     }
 }
 
-/// The value below which a share of the samples lies, between the two nearest samples if it is not one; `None` without samples.
+/// The value below which a share of the samples lies, interpolated between the two nearest samples; `None` without samples.
 pub(super) fn quantile(samples: &[f64], share: f64) -> Option<f64> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::results::{FLOOR, Metric, OURS, Results};
+use super::results::{FLOOR, Metric, NODE, OURS, PYTHON, Results};
 use super::statistics::Summary;
 
 /// A number that is to be reached.
@@ -41,10 +41,6 @@ pub(super) struct Verdict {
 const WRITES: &[&str] = &["create", "update"];
 const READS: &[&str] = &["get0", "get50"];
 const ALL: &[&str] = &["create", "update", "get0", "get50", "list"];
-/// The name of the Node.js functions.
-const NODE: &str = "node";
-/// The name of the `FastAPI` functions.
-const PYTHON: &str = "python";
 
 const TARGETS: [Target; 13] = [
     ratio("CPU of writes against the floor", Metric::Cpu, WRITES, FLOOR, 1.15),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use shared::domain::ContactId;
 use shared::testing::{Tenant, TestApp, parse_body};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::event::EventTemplate;
 use super::function::{Function, Start};
-use super::runtime_api::TimedResponse;
+use super::runtime_api::{TimedResponse, excerpt};
 use super::variant::{Operation, Variant};
 
 /// The contacts of the organization: as many as a list shows.
@@ -46,7 +46,7 @@ pub(super) struct Scene<'a> {
     contacts: Vec<String>,
     environment: Vec<(String, String)>,
     /// The rows of each bulk upload.
-    rows: usize,
+    pub(super) rows: usize,
 }
 
 impl Testbed {
@@ -150,12 +150,15 @@ impl Scene<'_> {
         self.template.event(self.operation, contact, number)
     }
 
-    /// Sends the next request.
+    /// Sends the next request. A response of failure is an error, because it costs less than one of success.
     pub(super) async fn invoke(&self, function: &mut Function) -> Result<TimedResponse> {
-        function.invoke(self.event()).await
+        let response = function.invoke(self.event()).await?;
+        let failure = || format!("{} does not {}: {}", function.name, self.operation.name(), excerpt(&response.body));
+        ensure!(is_success(&response.body), failure());
+        Ok(response)
     }
 
-    /// Sends many requests, whose responses do not count.
+    /// Sends many requests, which are not measured.
     pub(super) async fn warm_up(&self, function: &mut Function, requests: usize) -> Result<()> {
         for _ in 0..requests {
             self.invoke(function).await?;
@@ -220,4 +223,24 @@ async fn record_activities(app: &TestApp, tenant: &Tenant, contact: ContactId) -
     let activities = ctx.activities(&principal, contact);
     activities.record(&activities.draft(new), |_| None).await?;
     Ok(())
+}
+
+/// Whether a response has a status of success: the spelling of JSON differs from language to language.
+fn is_success(response: &[u8]) -> bool {
+    let name = br#""statusCode":"#;
+    let Some(at) = response.windows(name.len()).position(|window| window == name) else { return false };
+    response[at + name.len()..].trim_ascii_start().first() == Some(&b'2')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_success_is_recognized_with_and_without_a_space() {
+        assert!(is_success(br#"{"statusCode":201,"headers":{}}"#));
+        assert!(is_success(br#"{"headers": {}, "statusCode": 200}"#));
+        assert!(!is_success(br#"{"statusCode":409}"#));
+        assert!(!is_success(br#"{"errorMessage":"2"}"#));
+    }
 }
