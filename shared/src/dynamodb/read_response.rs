@@ -18,6 +18,7 @@
 
 use std::fmt::{self, Debug};
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -29,6 +30,7 @@ use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
 use serde::de::DeserializeOwned;
+use tokio::task::futures::TaskLocalFuture;
 
 use super::error::{self, Result};
 
@@ -52,8 +54,9 @@ impl<T: ResponseBody> ResponseReader<T> {
     }
 
     /// Runs a call whose response is read by this reader.
-    pub(super) async fn scope<F: Future>(self, call: F) -> F::Output {
-        READER.scope(Reader(Arc::new(self)), call).await
+    pub(super) fn scope<F: Future>(self, call: F) -> TaskLocalFuture<Reader, Pin<Box<F>>> {
+        // On the heap, because the state of the SDK's calls is large, and would be moved and nested by all futures above it.
+        READER.scope(Reader(Arc::new(self)), Box::pin(call))
     }
 
     /// The response of the call, which has succeeded.
@@ -109,7 +112,7 @@ impl Intercept for ReaderInterceptor {
 
 /// The reader of a scope.
 #[derive(Debug, Clone)]
-struct Reader(Arc<dyn DeserializeResponse>);
+pub(super) struct Reader(Arc<dyn DeserializeResponse>);
 
 impl DeserializeResponse for Reader {
     fn deserialize_nonstreaming_with_config(

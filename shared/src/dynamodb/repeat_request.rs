@@ -18,6 +18,7 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use tokio::task::futures::TaskLocalFuture;
 
 /// The request of a call's first attempt.
 #[derive(Debug, Clone, Default)]
@@ -29,8 +30,8 @@ tokio::task_local! {
 
 impl FirstRequest {
     /// Runs an attempt.
-    pub(super) async fn scope<F: Future>(self, attempt: F) -> F::Output {
-        FIRST.scope(self, attempt).await
+    pub(super) fn scope<F: Future>(self, attempt: F) -> TaskLocalFuture<Self, F> {
+        FIRST.scope(self, attempt)
     }
 }
 
