@@ -139,8 +139,8 @@ pub(crate) fn to_value(part: &(impl Serialize + ?Sized)) -> Result<AttributeValu
 ///
 /// # Errors
 /// [`Error::Unreadable`] for an item of another type or with other attributes.
-pub(crate) fn decode<T: DeserializeOwned>(item: Item, item_type: ItemType) -> Result<T> {
-    StoredItem::from(&item).decode(item_type)
+pub(crate) fn decode<T: DeserializeOwned>(item: &Item, item_type: ItemType) -> Result<T> {
+    StoredItem::from(item).decode(item_type)
 }
 
 /// The error of an item that should be of this type and cannot be read.

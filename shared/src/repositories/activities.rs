@@ -93,7 +93,7 @@ impl Activities {
             update.set(&[METADATA], map(&next.metadata));
             let condition = Condition::exists().and_same(METADATA, stored_metadata).and_differs(&update);
             match self.table.client.update_if::<()>(&self.key(activity.event_time, id), update, condition).await? {
-                Conditional::Applied(_) => return Ok(next),
+                Conditional::Applied(()) => return Ok(next),
                 // Another writer has changed the metadata, or this very write has and its response was lost. Either way
                 // the next read shows it.
                 Conditional::Refused(_) => self.table.client.wait(&mut backoff).await?,

@@ -77,7 +77,7 @@ async fn write(client: &TableClient, org: OrgId, id: ApiKeyId, hour: DateTime<Ut
     let is_later = Condition::absent_or_below(LAST_USED_AT, hour);
     match client.update_if::<()>(&keys::api_key_use(org, id), update, is_later).await? {
         // Another process has recorded this hour or a later one.
-        Conditional::Applied(_) | Conditional::Refused(_) => Ok(()),
+        Conditional::Applied(()) | Conditional::Refused(_) => Ok(()),
     }
 }
 
@@ -88,7 +88,7 @@ struct ApiKeyUseItem {
 }
 
 /// The hour of a key's last use.
-pub(super) fn from_item(item: Item) -> Result<DateTime<Utc>> {
+pub(super) fn from_item(item: &Item) -> Result<DateTime<Utc>> {
     let ApiKeyUseItem { last_used_at } = decode(item, ItemType::ApiKeyUse)?;
     Ok(last_used_at)
 }

@@ -109,8 +109,8 @@ impl ApiKeys {
         let (mut api_keys, mut uses) = (Vec::with_capacity(ids.len()), HashMap::new());
         for item in client.batch_get(&item_keys).await? {
             match key_of(&item).and_then(|key| keys::parse_api_key_use(&key)) {
-                Some(id) => uses.extend(listing::skip_unreadable(api_key_uses::from_item(item))?.map(|at| (id, at))),
-                None => api_keys.extend(listing::skip_unreadable(from_item(item))?),
+                Some(id) => uses.extend(listing::skip_unreadable(api_key_uses::from_item(&item))?.map(|at| (id, at))),
+                None => api_keys.extend(listing::skip_unreadable(from_item(&item))?),
             }
         }
         for api_key in &mut api_keys {
@@ -139,7 +139,7 @@ fn parse_index_sort_key(index_sk: &str) -> Result<ApiKeyId> {
 /// The database's.
 pub(crate) async fn find(client: &TableClient, hash: &ApiKeyHash) -> Result<Option<ApiKey>> {
     match client.get(&keys::api_key(hash)).await? {
-        Some(item) => Ok(Some(from_item(item)?)),
+        Some(item) => Ok(Some(from_item(&item)?)),
         None => Ok(None),
     }
 }
@@ -176,7 +176,7 @@ pub(super) fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
 }
 
 /// Reads a key from its item.
-pub(super) fn from_item(item: Item) -> Result<ApiKey> {
+pub(super) fn from_item(item: &Item) -> Result<ApiKey> {
     let ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at, rate_limit } =
         decode(item, ItemType::ApiKey)?;
     Ok(ApiKey {

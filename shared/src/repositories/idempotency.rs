@@ -110,7 +110,7 @@ impl IdempotencyRecords {
     /// The database's.
     pub async fn find(&self, idempotency_key: &IdempotencyKey) -> Result<Option<StoredResponse>> {
         let Some(item) = self.table.client.get(&key(self.table.org, idempotency_key)).await? else { return Ok(None) };
-        let stored: StoredResponse = decode(item, ItemType::Idempotency)?;
+        let stored: StoredResponse = decode(&item, ItemType::Idempotency)?;
         let is_valid = self.table.now.timestamp() < stored.expires_at;
         Ok(if is_valid { Some(stored) } else { None })
     }
@@ -128,7 +128,7 @@ impl IdempotencyRecords {
         match self.table.client.put_if(item, expired_at(now)).await? {
             Conditional::Applied(()) => Ok(lock),
             Conditional::Refused(stored) => {
-                let held: IdempotencyLock = decode(stored.unwrap_or_default(), ItemType::IdempotencyLock)?;
+                let held: IdempotencyLock = decode(&stored.unwrap_or_default(), ItemType::IdempotencyLock)?;
                 if held.holder == lock.holder {
                     Ok(lock)
                 } else if held.fingerprint == fingerprint {

@@ -196,7 +196,7 @@ impl OrgTable {
         let patch = ImportPatch { campaign_id: Patch::Set(campaign), ..ImportPatch::default() };
         let (update, condition) = changes(&patch)?;
         match self.update_if::<()>(&keys::import(self.org, id), &update, &condition).await? {
-            Conditional::Applied(_) | Conditional::Refused(_) => Ok(()),
+            Conditional::Applied(()) | Conditional::Refused(_) => Ok(()),
         }
     }
 }

@@ -202,7 +202,7 @@ pub(super) fn from_item(mut item: Item) -> Result<Lead> {
         },
     };
     let key = lead_key_of(&item).ok_or_else(|| unreadable(&item, ItemType::Lead))?;
-    let LeadItem { details, current_lead_step_id, created_at, updated_at } = decode(item, ItemType::Lead)?;
+    let LeadItem { details, current_lead_step_id, created_at, updated_at } = decode(&item, ItemType::Lead)?;
     Ok(Lead { key, details, lead_score, current_lead_step_id, created_at, updated_at })
 }
 

@@ -30,14 +30,14 @@ struct OrganizationItem {
 /// The database's.
 pub(crate) async fn find(client: &TableClient, org: OrgId) -> Result<Option<Organization>> {
     match client.get(&keys::profile(org)).await? {
-        Some(item) => Ok(Some(from_item(item)?)),
+        Some(item) => Ok(Some(from_item(&item)?)),
         None => Ok(None),
     }
 }
 
-fn from_item(item: Item) -> Result<Organization> {
-    let key = key_of(&item).and_then(|key| keys::parse_profile(&key));
-    let id = key.ok_or_else(|| unreadable(&item, ItemType::Organization))?;
+fn from_item(item: &Item) -> Result<Organization> {
+    let key = key_of(item).and_then(|key| keys::parse_profile(&key));
+    let id = key.ok_or_else(|| unreadable(item, ItemType::Organization))?;
     let OrganizationItem { name, created_at, suspended_at, has_migrated_items, contact_partitions } =
         decode(item, ItemType::Organization)?;
     let placement = Placement { has_migrated_items, contact_partitions: ContactPartitions::new(contact_partitions) };

@@ -217,7 +217,7 @@ impl Transfer {
         let mut records = Vec::with_capacity(item_keys.len());
         for item in client.batch_get(&item_keys).await? {
             let hash = key_of(&item).and_then(|key| keys::parse_api_key(&key));
-            let key = listing::skip_unreadable(api_keys::from_item(item))?;
+            let key = listing::skip_unreadable(api_keys::from_item(&item))?;
             if let (Some(hash), Some(key)) = (hash, key)
                 && key.org_id == *org
             {
@@ -257,7 +257,7 @@ impl Transfer {
         let mut lead_magnets: HashMap<Key, LeadMagnet> = HashMap::with_capacity(wanted.len());
         for item in client.batch_get(&wanted).await? {
             let stored_at = key_of(&item);
-            let lead_magnet = decode(item, ItemType::LeadMagnet).map_err(Error::from);
+            let lead_magnet = decode(&item, ItemType::LeadMagnet).map_err(Error::from);
             if let (Some(stored_at), Some(lead_magnet)) = (stored_at, listing::skip_unreadable(lead_magnet)?) {
                 lead_magnets.insert(stored_at, lead_magnet);
             }

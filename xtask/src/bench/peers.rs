@@ -29,7 +29,7 @@ const NODE_MODULES: [(&str, &[Operation]); 4] = [
 /// The module that runs the others.
 const NODE_RUNTIME: &str = "runtime";
 
-/// A bundle is an ES module, in which CommonJS packages find no `require`.
+/// A bundle is an ES module, in which `CommonJS` packages find no `require`.
 const REQUIRE: &str =
     "--banner:js=import{createRequire}from'node:module';const require=createRequire(import.meta.url);";
 

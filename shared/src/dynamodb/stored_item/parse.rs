@@ -12,7 +12,7 @@ use super::{Attribute, StoredItem};
 /// The attributes of most items, so that their list is allocated once.
 const USUAL_ATTRIBUTES: usize = 20;
 
-/// The name of a value's type (AWS, "AttributeValue").
+/// The name of a value's type (AWS, `AttributeValue`).
 #[derive(Deserialize)]
 #[serde(field_identifier)]
 enum TypeName {

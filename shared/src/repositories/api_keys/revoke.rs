@@ -75,7 +75,7 @@ impl ApiKeys {
         let OrgTable { client, org, now, .. } = &self.table;
         let mut backoff = Backoff::default();
         loop {
-            let api_key = from_item(client.get(key).await?.ok_or(Error::NotFound(Kind::ApiKey))?)?;
+            let api_key = from_item(&client.get(key).await?.ok_or(Error::NotFound(Kind::ApiKey))?)?;
             if api_key.org_id != *org {
                 return Err(Error::NotFound(Kind::ApiKey));
             }
@@ -128,7 +128,7 @@ impl ApiKeys {
             let item_keys: Vec<_> = page.entries.into_iter().map(|entry| entry.key).collect();
             for item in client.batch_get(&item_keys).await? {
                 let key = key_of(&item);
-                let api_key = listing::skip_unreadable(from_item(item))?;
+                let api_key = listing::skip_unreadable(from_item(&item))?;
                 let is_candidate =
                     |other: &ApiKey| other.id != revoked && other.org_id == *org && other.is_admin_key_at(*now);
                 if let (Some(key), Some(api_key)) = (key, api_key.filter(is_candidate)) {

@@ -204,6 +204,7 @@ impl Contacts {
 }
 
 /// An item that a timeline is read with.
+#[expect(clippy::large_enum_variant, reason = "a request has two of them")]
 enum TimelineRow {
     /// The contact itself, or an item that should be one.
     Contact(Result<Contact>),

@@ -129,7 +129,7 @@ impl Organizations {
         update.touch(HAS_MIGRATED_ITEMS, AttributeValue::Bool(true));
         let profile = keys::profile(self.table.org);
         match self.table.client.update_if(&profile, update, Condition::exists()).await? {
-            Conditional::Applied(item) => Ok(Some(from_item(item)?)),
+            Conditional::Applied(item) => Ok(Some(from_item(&item)?)),
             Conditional::Refused(_) => Ok(None),
         }
     }
@@ -171,7 +171,7 @@ impl Organizations {
             let item_keys: Vec<_> = page.entries.iter().map(|entry| entry.key.clone()).collect();
             let mut found = Vec::with_capacity(item_keys.len());
             for item in client.batch_get(&item_keys).await? {
-                found.extend(listing::skip_unreadable(from_item(item))?);
+                found.extend(listing::skip_unreadable(from_item(&item))?);
             }
             let ids = page.entries.iter().filter_map(|entry| OrgId::parse(&entry.index_sk).ok());
             let in_order = listing::in_order(ids, found, |organization: &Organization| organization.id);

@@ -160,7 +160,7 @@ struct Holder {
 
 /// The email of a contact.
 pub(super) fn email_of(contact: &Item) -> dynamodb::Result<Email> {
-    let Holder { email } = decode(contact.clone(), ItemType::Contact)?;
+    let Holder { email } = decode(contact, ItemType::Contact)?;
     Ok(email)
 }
 
