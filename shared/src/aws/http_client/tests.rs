@@ -13,12 +13,11 @@ async fn serve(listener: TcpListener, responses: &[&str]) -> Vec<usize> {
     let (mut connections, mut numbers) = (0, Vec::new());
     let mut connection: Option<TcpStream> = None;
     while numbers.len() < responses.len() {
-        let mut stream = match connection.take() {
-            Some(stream) => stream,
-            None => {
-                connections += 1;
-                listener.accept().await.unwrap().0
-            }
+        let mut stream = if let Some(stream) = connection.take() {
+            stream
+        } else {
+            connections += 1;
+            listener.accept().await.unwrap().0
         };
         if read_request(&mut stream).await.is_ok() {
             let head = format!("HTTP/1.1 {}\r\ncontent-length: 2\r\n\r\n{{}}", responses[numbers.len()]);
