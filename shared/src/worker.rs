@@ -118,16 +118,17 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
     let app = App::new(&Config::from_env()?);
     // The worker may read items of organizations, and none of another kind.
     app.connect(&keys::contact(Uuid::nil().into(), Uuid::nil().into())).await;
-    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Batch>| {
+    let service = service_fn(move |event: LambdaEvent<Batch>| {
         let app = app.clone();
         async move {
             let LambdaEvent { payload, context } = event;
             let deadline = Instant::now() + time_left(context.deadline(), RESERVE).unwrap_or(MAX_DURATION);
             let invocation = Invocation::new(context, deadline);
-            Ok::<_, lambda_runtime::Error>(process_batch(&app, &payload, invocation).await)
+            // On the heap, because the futures of a batch are nested too deep for the compiler to lay out in those of the runtime.
+            Ok::<_, lambda_runtime::Error>(Box::pin(process_batch(&app, &payload, invocation)).await)
         }
-    }))
-    .await
+    });
+    Box::pin(lambda_runtime::run_concurrent(service)).await
 }
 
 /// Processes a batch until the deadline, and logs one line.
