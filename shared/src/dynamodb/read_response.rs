@@ -130,7 +130,7 @@ impl<T: ResponseBody> DeserializeResponse for ResponseReader<T> {
         response: &HttpResponse,
         _: &ConfigBag,
     ) -> std::result::Result<Output, OrchestratorError<Error>> {
-        // A body that is not in memory, which none is, would be read as an empty one, and that is no JSON.
+        // The orchestrator has loaded the body. If it had not, an empty one would be an error here, because it is not JSON.
         let body = response.body().bytes().unwrap_or_default();
         // Checked as a whole, which is cheaper than text by text.
         let body = str::from_utf8(body).map_err(|error| OrchestratorError::response(error.into()))?;

@@ -62,7 +62,7 @@ fn with_one_character_replaced(key: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_use_of_a_key_is_one_write_per_hour_and_process_beside_the_request() {
+async fn the_use_of_a_key_is_one_write_per_hour_and_process() {
     let test = TestApp::new().await;
     test.stop_clock();
     let principal = test.principal(&test.org).await;

@@ -25,7 +25,8 @@ pub(crate) trait StoredRow: Send + 'static {
     fn from_item(item: &StoredItem<'_>) -> Self;
 }
 
-/// For a caller that looks at attributes. It must not write the item back: see [`Attribute::Other`](crate::dynamodb::stored_item::Attribute).
+/// For a caller that looks at attributes. It must not write the item back, because binary values and number sets have lost their
+/// content.
 impl StoredRow for Item {
     fn from_item(item: &StoredItem<'_>) -> Self {
         item.to_item()
