@@ -1,4 +1,4 @@
-//! The check of a document: it lists what the function is linked from, and nothing that only developers use.
+//! What a document lists: it lists what the function is linked from, and nothing else.
 
 use std::collections::BTreeSet;
 
@@ -16,16 +16,29 @@ pub(super) fn packages(tree: &str) -> BTreeSet<Package> {
     tree.lines().filter_map(package).collect()
 }
 
-/// What is wrong with a document. `linked` are the packages of the function, itself included; `developers` are those that only
-/// tests and tools use.
-///
-/// Other packages are allowed: `cargo metadata`, which the document is made from, counts a few optional dependencies that
-/// Cargo does not build.
-pub(super) fn findings(document: &Value, linked: &BTreeSet<Package>, developers: &BTreeSet<Package>) -> Vec<String> {
+/// Removes what the function is not linked from: `cargo metadata`, which the document is made from, also counts optional
+/// dependencies that Cargo does not build.
+pub(super) fn keep_linked(document: &mut Value, linked: &BTreeSet<Package>) {
+    let mut kept: BTreeSet<_> =
+        document["metadata"]["component"]["bom-ref"].as_str().map(str::to_owned).into_iter().collect();
+    if let Some(components) = document["components"].as_array_mut() {
+        components.retain(|component| linked.contains(&package(component)));
+        kept.extend(components.iter().map(|component| text(component, "bom-ref").to_owned()));
+    }
+    if let Some(dependencies) = document["dependencies"].as_array_mut() {
+        dependencies.retain(|dependency| kept.contains(text(dependency, "ref")));
+        for targets in dependencies.iter_mut().filter_map(|dependency| dependency["dependsOn"].as_array_mut()) {
+            targets.retain(|target| target.as_str().is_some_and(|target| kept.contains(target)));
+        }
+    }
+}
+
+/// What is wrong with a document. `linked` are the packages of the function, itself included.
+pub(super) fn findings(document: &Value, linked: &BTreeSet<Package>) -> Vec<String> {
     let mut listed = BTreeSet::new();
     let mut findings = Vec::new();
     for component in components(document) {
-        let package = format!("{} v{}", text(component, "name"), text(component, "version"));
+        let package = package(component);
         for missing in missing_members(component) {
             findings.push(format!("{package} has no {missing}"));
         }
@@ -33,14 +46,16 @@ pub(super) fn findings(document: &Value, linked: &BTreeSet<Package>, developers:
     }
     findings.extend(linked.difference(&listed).map(|package| format!("{package} is missing")));
     findings
-        .extend(listed.intersection(developers).map(|package| format!("{package} is used by tests and tools only")));
-    findings
 }
 
 /// The function itself, and its dependencies.
 fn components(document: &Value) -> impl Iterator<Item = &Value> {
     let function = &document["metadata"]["component"];
     std::iter::once(function).chain(document["components"].as_array().into_iter().flatten())
+}
+
+fn package(component: &Value) -> Package {
+    format!("{} v{}", text(component, "name"), text(component, "version"))
 }
 
 fn missing_members(component: &Value) -> Vec<&'static str> {
@@ -77,10 +92,13 @@ mod tests {
         })
     }
 
-    /// The findings about a function that is linked from serde; the engine is for developers.
+    /// The packages of a function that is linked from serde.
+    fn linked() -> BTreeSet<Package> {
+        packages("create-contact v0.1.0 (/checkout/functions/create-contact)\nserde v1.0.0\n")
+    }
+
     fn findings_about(components: &Value) -> Vec<String> {
-        let linked = packages("create-contact v0.1.0 (/checkout/functions/create-contact)\nserde v1.0.0\n");
-        findings(&document(components), &linked, &packages("engine v1.0.0\n"))
+        findings(&document(components), &linked())
     }
 
     #[test]
@@ -92,8 +110,7 @@ mod tests {
 
     #[test]
     fn a_document_of_what_is_linked_has_no_findings() {
-        let optional = component("time-macros");
-        assert_eq!(findings_about(&json!([component("serde"), optional])), Vec::<String>::new());
+        assert_eq!(findings_about(&json!([component("serde")])), Vec::<String>::new());
     }
 
     #[test]
@@ -102,9 +119,20 @@ mod tests {
     }
 
     #[test]
-    fn a_package_for_developers_is_a_finding() {
-        let expected = ["engine v1.0.0 is used by tests and tools only"];
-        assert_eq!(findings_about(&json!([component("serde"), component("engine")])), expected);
+    fn what_the_function_is_not_linked_from_is_removed() {
+        let (function, serde, engine) =
+            ("path+file:///functions/create-contact#0.1.0", component("serde"), component("engine"));
+        let mut shown = document(&json!([serde, engine]));
+        shown["dependencies"] = json!([
+            {"ref": function, "dependsOn": [serde["bom-ref"], engine["bom-ref"]]},
+            {"ref": serde["bom-ref"]},
+            {"ref": engine["bom-ref"], "dependsOn": [serde["bom-ref"]]},
+        ]);
+        let mut expected = document(&json!([serde]));
+        expected["dependencies"] =
+            json!([{"ref": function, "dependsOn": [serde["bom-ref"]]}, {"ref": serde["bom-ref"]}]);
+        keep_linked(&mut shown, &linked());
+        assert_eq!(shown, expected);
     }
 
     #[test]
