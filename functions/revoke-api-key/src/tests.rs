@@ -163,6 +163,8 @@ async fn a_key_that_the_index_has_but_another_organization_owns_is_a_404() {
 async fn a_revocation_is_in_the_audit_log_once() {
     let app = TestApp::new().await;
     let (_, key) = app.create_api_key(&[Scope::Read]).await;
+    // Entries that are made in one millisecond have no order.
+    app.advance_clock(TimeDelta::milliseconds(1));
 
     for attempt in ["first", "second"] {
         let request = TestRequest::to(ENDPOINT, &app.org).path(format!("/api-keys/{}", key.id));

@@ -21,13 +21,13 @@ pub(super) fn packages(tree: &str) -> BTreeSet<Package> {
 pub(super) fn keep_linked(document: &mut Value, linked: &BTreeSet<Package>) {
     let mut kept: BTreeSet<_> =
         document["metadata"]["component"]["bom-ref"].as_str().map(str::to_owned).into_iter().collect();
-    if let Some(components) = document["components"].as_array_mut() {
+    if let Some(components) = array_mut(document, "components") {
         components.retain(|component| linked.contains(&package(component)));
         kept.extend(components.iter().map(|component| text(component, "bom-ref").to_owned()));
     }
-    if let Some(dependencies) = document["dependencies"].as_array_mut() {
+    if let Some(dependencies) = array_mut(document, "dependencies") {
         dependencies.retain(|dependency| kept.contains(text(dependency, "ref")));
-        for targets in dependencies.iter_mut().filter_map(|dependency| dependency["dependsOn"].as_array_mut()) {
+        for targets in dependencies.iter_mut().filter_map(|dependency| array_mut(dependency, "dependsOn")) {
             targets.retain(|target| target.as_str().is_some_and(|target| kept.contains(target)));
         }
     }
@@ -64,6 +64,10 @@ fn missing_members(component: &Value) -> Vec<&'static str> {
     let has_checksum = text(component, "purl").starts_with("pkg:cargo/") && !is_member;
     let required: &[&str] = if has_checksum { &["licenses", "purl", "hashes"] } else { &["licenses", "purl"] };
     required.iter().copied().filter(|member| component.get(member).is_none()).collect()
+}
+
+fn array_mut<'a>(object: &'a mut Value, member: &str) -> Option<&'a mut Vec<Value>> {
+    object.get_mut(member)?.as_array_mut()
 }
 
 fn text<'a>(component: &'a Value, member: &str) -> &'a str {
