@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws_sdk_dynamodb::types::ConsumedCapacity as ReportedCapacity;
 use serde::Deserialize;
 
 /// The database cost of a request.
@@ -48,24 +47,13 @@ impl CapacityMeter {
         CallInFlight(self)
     }
 
-    /// Adds the capacity that a read reported, whose response the SDK has read.
-    #[cfg(feature = "operator")]
-    pub(super) fn add_reads<'a>(&self, reported: impl IntoIterator<Item = &'a ReportedCapacity>) {
+    /// Adds the capacity that a read reported.
+    pub(super) fn add_reads<'a>(&self, reported: impl IntoIterator<Item = &'a CapacityBody>) {
         self.lock().read_units += units(reported);
     }
 
-    /// Adds the capacity that the body of a response reported.
-    pub(super) fn add_reads_of_body<'a>(&self, reported: impl IntoIterator<Item = &'a CapacityBody>) {
-        self.lock().read_units += reported.into_iter().map(|reported| reported.capacity_units).sum::<f64>();
-    }
-
-    /// Adds the capacity that the body of a write's response reported.
-    pub(super) fn add_writes_of_body<'a>(&self, reported: impl IntoIterator<Item = &'a CapacityBody>) {
-        self.lock().write_units += reported.into_iter().map(|reported| reported.capacity_units).sum::<f64>();
-    }
-
     /// Adds the capacity that a write reported.
-    pub(super) fn add_writes<'a>(&self, reported: impl IntoIterator<Item = &'a ReportedCapacity>) {
+    pub(super) fn add_writes<'a>(&self, reported: impl IntoIterator<Item = &'a CapacityBody>) {
         self.lock().write_units += units(reported);
     }
 
@@ -79,8 +67,8 @@ impl CapacityMeter {
     }
 }
 
-fn units<'a>(reported: impl IntoIterator<Item = &'a ReportedCapacity>) -> f64 {
-    reported.into_iter().filter_map(ReportedCapacity::capacity_units).sum()
+fn units<'a>(reported: impl IntoIterator<Item = &'a CapacityBody>) -> f64 {
+    reported.into_iter().map(|reported| reported.capacity_units).sum()
 }
 
 /// A call without its response yet; counted as in flight until it is dropped.

@@ -4,10 +4,12 @@
 //! numbers its placeholders `#u0` and `:u0`, [`Condition`] its own `#c0` and `:c0`, so that one of each fits into one
 //! request. Placeholders are short because an expression is limited to 4 KB.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde_dynamo::AttributeValue;
 
+use super::request::members;
 use super::schema::PK;
 use crate::domain::Patch;
 
@@ -38,15 +40,14 @@ pub(crate) struct Condition {
 /// The most values that one `IN` takes.
 pub(crate) const MAX_ALTERNATIVES: usize = 100;
 
-/// The names and values that the expressions of one request refer to.
-#[derive(Debug, Default, PartialEq)]
+/// The names and values that the expressions of one request refer to, as members of the request. DynamoDB rejects an empty map.
+#[derive(Debug, Default, PartialEq, Serialize)]
 pub(crate) struct ExpressionAttributes {
-    names: Names,
-    values: Values,
+    #[serde(rename = "ExpressionAttributeNames", serialize_with = "members", skip_serializing_if = "Vec::is_empty")]
+    names: Vec<(String, String)>,
+    #[serde(rename = "ExpressionAttributeValues", serialize_with = "members", skip_serializing_if = "Vec::is_empty")]
+    values: Vec<(String, AttributeValue)>,
 }
-
-type Names = HashMap<String, String>;
-type Values = HashMap<String, AttributeValue>;
 
 impl Update {
     /// An update without any change.
@@ -275,13 +276,6 @@ impl ExpressionAttributes {
         self.values.extend(other.values);
         self
     }
-
-    /// The names and the values as a request takes them. DynamoDB rejects an empty map.
-    pub(crate) fn into_maps(self) -> (Option<Names>, Option<Values>) {
-        let names = if self.names.is_empty() { None } else { Some(self.names) };
-        let values = if self.values.is_empty() { None } else { Some(self.values) };
-        (names, values)
-    }
 }
 
 /// The placeholders of one expression, numbered in the order of their first use.
@@ -464,7 +458,8 @@ mod tests {
     fn a_condition_without_values_has_no_map_of_values() {
         let (expression, placeholders) = Condition::not_exists().render();
         assert_eq!(expression, "attribute_not_exists(#c0)");
-        assert_eq!(placeholders.into_maps(), (Some(HashMap::from([("#c0".to_owned(), "pk".to_owned())])), None));
+        let expected = r##"{"ExpressionAttributeNames":{"#c0":"pk"}}"##;
+        assert_eq!(serde_json::to_string(&placeholders).unwrap(), expected);
     }
 
     #[test]

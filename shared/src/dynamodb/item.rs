@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_dynamo::AttributeValue;
 #[cfg(feature = "operator")]
 use strum::VariantArray;
 
@@ -15,7 +15,7 @@ use super::schema::{PK, SK};
 use super::stored_item::{Attribute, StoredItem};
 use crate::domain::{Json, JsonObject};
 
-/// An item as the SDK represents it.
+/// An item as it is written, or as it is kept after it was read.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// The attribute with an item's type.
@@ -88,7 +88,8 @@ impl ItemType {
 /// [`Error::Unexpected`] for a record that does not serialize to a map, which is a defect.
 pub(crate) fn encode(key: &Key, item_type: ItemType, record: &impl Serialize) -> Result<Item> {
     let mut item = attributes(item_type, record)?;
-    item.extend(key_attributes(key));
+    item.insert(PK.to_owned(), text(&key.pk));
+    item.insert(SK.to_owned(), text(&key.sk));
     item.insert(TYPE.to_owned(), text(item_type.as_str()));
     Ok(item)
 }
@@ -98,10 +99,10 @@ pub(crate) fn encode(key: &Key, item_type: ItemType, record: &impl Serialize) ->
 /// # Errors
 /// [`Error::Unexpected`] for a record that does not serialize to a map, which is a defect.
 pub(crate) fn attributes(item_type: ItemType, record: &impl Serialize) -> Result<Item> {
-    let mut item: Item = serde_dynamo::aws_sdk_dynamodb_1::to_item(record)
-        .map_err(|_| Error::Unexpected(format!("a record of type {} is not a map", item_type.as_str())))?;
+    let not_a_map = || Error::Unexpected(format!("a record of type {} is not a map", item_type.as_str()));
+    let mut item = members(record).ok_or_else(not_a_map)?;
     // A field without a value is not an attribute.
-    item.retain(|_, value| !value.is_null());
+    item.retain(|_, value| !is_null(value));
     Ok(item)
 }
 
@@ -115,14 +116,25 @@ pub(crate) fn add_index_attributes(item: &mut Item, attributes: impl IntoIterato
 /// # Errors
 /// [`Error::Unexpected`] for a patch that does not serialize to a map, which is a defect.
 pub(crate) fn changed_attributes(patch: &impl Serialize) -> Result<BTreeMap<String, Option<AttributeValue>>> {
-    let item: Item = serde_dynamo::aws_sdk_dynamodb_1::to_item(patch)
-        .map_err(|_| Error::Unexpected("a patch is not a map".to_owned()))?;
+    let item = members(patch).ok_or_else(|| Error::Unexpected("a patch is not a map".to_owned()))?;
     let mut changes = BTreeMap::new();
     for (name, value) in item {
-        let value = if value.is_null() { None } else { Some(value) };
+        let value = if is_null(&value) { None } else { Some(value) };
         changes.insert(name, value);
     }
     Ok(changes)
+}
+
+/// The members of what serializes to a map; `None` for anything else.
+fn members(record: &impl Serialize) -> Option<Item> {
+    match serde_dynamo::to_attribute_value(record) {
+        Ok(AttributeValue::M(members)) => Some(members),
+        _ => None,
+    }
+}
+
+fn is_null(value: &AttributeValue) -> bool {
+    matches!(value, AttributeValue::Null(_))
 }
 
 /// A part of a record as the value of an attribute.
@@ -131,8 +143,7 @@ pub(crate) fn changed_attributes(patch: &impl Serialize) -> Result<BTreeMap<Stri
 /// [`Error::Unexpected`] for a part that does not serialize, which is a defect.
 #[cfg(feature = "operator")]
 pub(crate) fn to_value(part: &(impl Serialize + ?Sized)) -> Result<AttributeValue> {
-    serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(part)
-        .map_err(|_| Error::Unexpected("a part of a record is no value".to_owned()))
+    serde_dynamo::to_attribute_value(part).map_err(|_| Error::Unexpected("a part of a record is no value".to_owned()))
 }
 
 /// Reads an item of this type.
@@ -148,9 +159,9 @@ pub(crate) fn unreadable(item: &Item, item_type: ItemType) -> Error {
     StoredItem::from(item).unreadable(item_type)
 }
 
-/// A key as the SDK represents it.
-pub(super) fn key_attributes(key: &Key) -> Item {
-    HashMap::from([(PK.to_owned(), text(&key.pk)), (SK.to_owned(), text(&key.sk))])
+/// An item that the SDK has read.
+pub(super) fn of_sdk(item: HashMap<String, aws_sdk_dynamodb::types::AttributeValue>) -> Item {
+    serde_dynamo::Item::from(item).into_inner()
 }
 
 /// The key that an item is stored under; `None` for an item without its key attributes.
@@ -182,6 +193,17 @@ pub(crate) fn text(text: impl Into<String>) -> AttributeValue {
 /// A number as an attribute value.
 pub(crate) fn number(number: impl std::fmt::Display) -> AttributeValue {
     AttributeValue::N(number.to_string())
+}
+
+/// A boolean as an attribute value.
+#[cfg(feature = "operator")]
+pub(crate) const fn boolean(value: bool) -> AttributeValue {
+    AttributeValue::Bool(value)
+}
+
+/// A set of strings, which DynamoDB refuses if it is empty.
+pub(crate) fn string_set(members: impl IntoIterator<Item = impl ToString>) -> AttributeValue {
+    AttributeValue::Ss(members.into_iter().map(|member| member.to_string()).collect())
 }
 
 /// A JSON object as a map of attribute values.

@@ -3,20 +3,19 @@
 //! [`Table`] lives as long as the process, a `TableClient` as long as one request. Reads and writes of single items and
 //! ranges are in `table_client`, transactions in `transaction`, their retries and deadline in `retry`. `schema` defines the
 //! table, `keys` and `parent` say where items are stored, `item` how values become attributes, `stored_item` how items are
-//! read, `expression` how updates and conditions are written, `cursor` how a list continues. Two interceptors of the SDK's client
-//! save work: `read_response` reads bodies into our types, and `repeat_request` sends a request again. The client is private to
-//! this module; the operations on contacts, imports and campaigns are in [`repositories`](crate::repositories).
+//! read, `expression` how updates and conditions are written, `cursor` how a list continues. `exchange` sends requests and reads responses in our
+//! own types, with the SDK's client, which is private to this module; the operations on contacts, imports and campaigns are in [`repositories`](crate::repositories).
 
 mod capacity;
 pub(crate) mod conditional;
 mod cursor;
 mod error;
+mod exchange;
 pub(crate) mod expression;
 pub(crate) mod item;
 pub mod keys;
 mod parent;
-mod read_response;
-mod repeat_request;
+mod request;
 mod retry;
 pub mod schema;
 #[cfg(feature = "testing")]
@@ -37,10 +36,9 @@ pub(crate) use conditional::Conditional;
 pub use cursor::{CreationPosition, Cursor, SortPosition};
 pub(crate) use error::error_chain;
 pub use error::{Error, Result};
+use exchange::ExchangeInterceptor;
 pub(crate) use parent::Children;
 pub use parent::{DeletedParent, Parent};
-use read_response::ReaderInterceptor;
-use repeat_request::RepeatInterceptor;
 pub(crate) use retry::Backoff;
 pub use retry::RetryPolicy;
 pub(crate) use stored_item::StoredItem;
@@ -75,10 +73,7 @@ impl Table {
         endpoint: Option<&str>,
         retry_policy: RetryPolicy,
     ) -> Self {
-        let mut config = config::Builder::from(sdk_config)
-            .interceptor(PassTrace)
-            .interceptor(ReaderInterceptor)
-            .interceptor(RepeatInterceptor);
+        let mut config = config::Builder::from(sdk_config).interceptor(PassTrace).interceptor(ExchangeInterceptor);
         if let Some(endpoint) = endpoint {
             config.set_endpoint_url(Some(endpoint.to_owned()));
         }

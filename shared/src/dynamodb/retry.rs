@@ -34,9 +34,12 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 
 use super::error::{Error, Result};
+use super::exchange::Exchange;
 use super::table_client::TableClient;
 use super::transaction;
 use crate::system::Rng;
@@ -128,6 +131,29 @@ impl TableClient {
         }
         tokio::time::sleep_until(wake).await;
         Ok(())
+    }
+
+    /// Sends a call with this body until it succeeds or is refused for good, and reads the body of the response as a `T`.
+    ///
+    /// `send` starts an attempt of the SDK's operation without any members but those that select its endpoint, and
+    /// `empty_output` makes an output of the operation (see `dynamodb::exchange`).
+    pub(super) async fn exchange<T, O, E, Fut>(
+        &self,
+        operation: &'static str,
+        request: &impl Serialize,
+        send: impl Fn() -> Fut,
+        empty_output: fn() -> O,
+        classify: fn(&E) -> ErrorKind,
+    ) -> std::result::Result<T, Failure<E>>
+    where
+        T: DeserializeOwned + Send + 'static,
+        O: Debug + Send + Sync + 'static,
+        E: ProvideErrorMetadata + Debug,
+        Fut: Future<Output = std::result::Result<O, SdkError<E>>>,
+    {
+        let exchange = Exchange::new(request).map_err(Failure::Failed)?;
+        self.retry(operation, || exchange.scope(send(), empty_output), classify).await?;
+        exchange.into_response().map_err(Failure::Failed)
     }
 
     /// Sends a call until it succeeds or is refused for good, at the longest until the deadline.

@@ -61,7 +61,7 @@ impl Table {
     /// The database's error as text, or the reason why the JSON is not an item.
     pub async fn put_item(&self, item: serde_json::Value) -> Result<(), String> {
         let item: serde_dynamo::Item = serde_json::from_value(item).map_err(|error| error.to_string())?;
-        self.put(item.into()).await.map_err(|error| error.to_string())
+        self.put(item.into_inner()).await.map_err(|error| error.to_string())
     }
 
     /// Writes an item, replacing the stored one.

@@ -4,7 +4,7 @@
 //! what reading a page of contacts costs.
 //!
 //! **Approach.** A [`StoredItem`] holds its attributes in one list, and their texts where the response has them. It is made of
-//! DynamoDB's JSON (AWS, "DynamoDB low-level API"), or of an item of the SDK. Records are read from it by serde, so a record is
+//! DynamoDB's JSON (AWS, "DynamoDB low-level API"), or of an [`Item`]. Records are read from it by serde, so a record is
 //! declared once however its item arrives. An item has few attributes, so looking for one in the list is cheap.
 //!
 //! **Rejected.** Records that are read from the JSON directly: an item that cannot be read would end the whole page, and one of
@@ -15,9 +15,8 @@ mod parse;
 
 use std::borrow::Cow;
 
-use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
+use serde_dynamo::AttributeValue;
 
 use super::error::{Error, Result};
 use super::item::{Item, ItemType, TYPE};
@@ -84,7 +83,7 @@ impl<'a> StoredItem<'a> {
         Some(Key { pk: self.string(PK)?.to_owned(), sk: self.string(SK)?.to_owned() })
     }
 
-    /// The item as the SDK represents it, without the content of [`Attribute::Other`].
+    /// The item with texts of its own, without the content of [`Attribute::Other`].
     pub(crate) fn to_item(&self) -> Item {
         owned_members(&self.0)
     }
@@ -136,7 +135,7 @@ impl Attribute<'_> {
         })
     }
 
-    /// The value as the SDK represents it; empty binary data for [`Attribute::Other`].
+    /// The value with texts of its own; empty binary data for [`Attribute::Other`].
     fn to_value(&self) -> AttributeValue {
         match self {
             Self::S(text) => AttributeValue::S(text.clone().into_owned()),
@@ -146,7 +145,7 @@ impl Attribute<'_> {
             Self::M(members) => AttributeValue::M(owned_members(members)),
             Self::L(values) => AttributeValue::L(values.iter().map(Attribute::to_value).collect()),
             Self::Ss(texts) => AttributeValue::Ss(texts.iter().map(|text| text.clone().into_owned()).collect()),
-            Self::Other => AttributeValue::B(Blob::default()),
+            Self::Other => AttributeValue::B(Vec::new()),
         }
     }
 
@@ -173,7 +172,7 @@ impl<'a> From<&'a AttributeValue> for Attribute<'a> {
             AttributeValue::M(item) => Self::M(members(item)),
             AttributeValue::L(values) => Self::L(values.iter().map(Self::from).collect()),
             AttributeValue::Ss(texts) => Self::Ss(texts.iter().map(Cow::from).collect()),
-            _ => Self::Other,
+            AttributeValue::B(_) | AttributeValue::Ns(_) | AttributeValue::Bs(_) => Self::Other,
         }
     }
 }

@@ -1,22 +1,18 @@
 //! Transactions (`TransactWriteItems`) and the reasons for which they are cancelled.
 
-use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsOutput};
-use aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder;
-use aws_sdk_dynamodb::types::{
-    CancellationReason, ConditionCheck, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update as UpdateItem,
-};
+use std::sync::Arc;
 
-use aws_smithy_runtime_api::client::interceptors::context::Output;
-use serde::Deserialize;
+use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsOutput};
+use aws_sdk_dynamodb::types::CancellationReason;
+use serde::{Deserialize, Serialize};
 
 use super::capacity::CapacityBody;
 use super::conditional::Conditional;
 use super::error::{Error, Result};
 use super::expression::{Condition, Update};
-use super::item::{Item, expect_built, key_attributes};
+use super::item::Item;
 use super::keys::Key;
-use super::read_response::{ResponseBody, ResponseReader};
-use super::repeat_request::FirstRequest;
+use super::request::{ConsumedCapacity, Write};
 use super::retry::{ErrorKind, Failure, classify_transaction};
 use super::table_client::TableClient;
 
@@ -28,15 +24,42 @@ pub(crate) const MAX_ITEMS: usize = 100;
 /// Each item has a label `L` of the writer's choice. DynamoDB gives one cancellation reason per item, in their order; the
 /// labels of the refused items tell the writer which of its conditions failed.
 pub(crate) struct Transaction<L> {
-    table: String,
-    items: Vec<TransactWriteItem>,
+    table: Arc<str>,
+    items: Vec<TransactItem>,
     labels: Vec<L>,
+}
+
+/// One item of a transaction.
+#[derive(Serialize)]
+enum TransactItem {
+    Put(Write),
+    Update(Write),
+    Delete(Write),
+    ConditionCheck(Write),
+}
+
+/// The body of the request.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct TransactRequest<'a> {
+    transact_items: &'a [TransactItem],
+    client_request_token: String,
+    return_consumed_capacity: ConsumedCapacity,
+}
+
+/// The body of the response. The SDK takes one without any body, such as that of an intermediary whose connection broke, for
+/// success.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TransactResponse {
+    #[serde(default)]
+    consumed_capacity: Vec<CapacityBody>,
 }
 
 impl<L: Copy> Transaction<L> {
     /// A transaction on this table, without items.
-    pub(super) fn new(table: &str) -> Self {
-        Self { table: table.to_owned(), items: Vec::new(), labels: Vec::new() }
+    pub(super) fn new(table: Arc<str>) -> Self {
+        Self { table, items: Vec::new(), labels: Vec::new() }
     }
 
     /// Whether it has no items.
@@ -46,8 +69,7 @@ impl<L: Copy> Transaction<L> {
 
     /// Writes an item, replacing the stored one.
     pub(crate) fn put(&mut self, label: L, item: Item) {
-        let put = Put::builder().table_name(&self.table).set_item(Some(item));
-        self.push(label, |write| write.put(expect_built(put.build())));
+        self.push(label, TransactItem::Put(Write::put(&self.table, item)));
     }
 
     /// Writes an item that must not exist yet.
@@ -57,95 +79,37 @@ impl<L: Copy> Transaction<L> {
 
     /// Writes an item if the condition holds for the stored one.
     pub(crate) fn put_if(&mut self, label: L, item: Item, condition: Condition) {
-        let (condition, attributes) = condition.render();
-        let (names, values) = attributes.into_maps();
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression(condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values);
-        self.push(label, |write| write.put(expect_built(put.build())));
+        self.push(label, TransactItem::Put(Write::put(&self.table, item).on(condition)));
     }
 
     /// Changes an item, or creates it.
     pub(crate) fn update(&mut self, label: L, key: &Key, update: Update) {
-        let (expression, attributes) = update.render();
-        let (names, values) = attributes.into_maps();
-        let update = UpdateItem::builder()
-            .table_name(&self.table)
-            .set_key(Some(key_attributes(key)))
-            .update_expression(expression)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values);
-        self.push(label, |write| write.update(expect_built(update.build())));
+        self.push(label, TransactItem::Update(Write::update(&self.table, key, update)));
     }
 
     /// Changes an item, or creates it, if the condition holds for the stored one.
     pub(crate) fn update_if(&mut self, label: L, key: &Key, update: Update, condition: Condition) {
-        let (condition, attributes) = condition.render();
-        let (expression, more_attributes) = update.render();
-        let (names, values) = attributes.merge(more_attributes).into_maps();
-        let update = UpdateItem::builder()
-            .table_name(&self.table)
-            .set_key(Some(key_attributes(key)))
-            .update_expression(expression)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values);
-        self.push(label, |write| write.update(expect_built(update.build())));
+        self.push(label, TransactItem::Update(Write::update(&self.table, key, update).on(condition)));
     }
 
     /// Deletes an item if it exists.
     pub(crate) fn delete(&mut self, label: L, key: &Key) {
-        let delete = Delete::builder().table_name(&self.table).set_key(Some(key_attributes(key)));
-        self.push(label, |write| write.delete(expect_built(delete.build())));
+        self.push(label, TransactItem::Delete(Write::of_key(&self.table, key)));
     }
 
     /// Deletes an item if the condition holds for it.
     pub(crate) fn delete_if(&mut self, label: L, key: &Key, condition: Condition) {
-        let (condition, attributes) = condition.render();
-        let (names, values) = attributes.into_maps();
-        let delete = Delete::builder()
-            .table_name(&self.table)
-            .set_key(Some(key_attributes(key)))
-            .condition_expression(condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values);
-        self.push(label, |write| write.delete(expect_built(delete.build())));
+        self.push(label, TransactItem::Delete(Write::of_key(&self.table, key).on(condition)));
     }
 
     /// Makes the transaction depend on a condition on an item that it does not write.
     pub(crate) fn check(&mut self, label: L, key: &Key, condition: Condition) {
-        let (condition, attributes) = condition.render();
-        let (names, values) = attributes.into_maps();
-        let check = ConditionCheck::builder()
-            .table_name(&self.table)
-            .set_key(Some(key_attributes(key)))
-            .condition_expression(condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values);
-        self.push(label, |write| write.condition_check(expect_built(check.build())));
+        self.push(label, TransactItem::ConditionCheck(Write::of_key(&self.table, key).on(condition)));
     }
 
-    fn push(&mut self, label: L, write: impl FnOnce(TransactWriteItemBuilder) -> TransactWriteItemBuilder) {
-        self.items.push(write(TransactWriteItem::builder()).build());
+    fn push(&mut self, label: L, item: TransactItem) {
+        self.items.push(item);
         self.labels.push(label);
-    }
-}
-
-/// The body of the response to a transaction. The SDK takes one without any body, such as that of an intermediary whose connection
-/// broke, for success.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Body {
-    #[serde(default)]
-    consumed_capacity: Vec<CapacityBody>,
-}
-
-impl ResponseBody for Body {
-    fn empty_output() -> Output {
-        Output::erase(TransactWriteItemsOutput::builder().build())
     }
 }
 
@@ -159,20 +123,16 @@ impl TableClient {
     /// [`Error::Unavailable`] if conflicts or the load last until the deadline, or [`Error::Unexpected`].
     pub(crate) async fn commit<L: Copy>(&self, transaction: Transaction<L>) -> Result<Conditional<(), Vec<L>>> {
         let Transaction { items, labels, .. } = transaction;
-        let write = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .client_request_token(self.rng.uuid_v4().hyphenated().to_string())
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let (mut first, repeat, response) = (Some(write), FirstRequest::default(), ResponseReader::<Body>::new());
-        let send = || {
-            let write = first.take().unwrap_or_else(|| self.client.transact_write_items());
-            repeat.clone().scope(response.clone().scope(write.send()))
+        let request = TransactRequest {
+            transact_items: &items,
+            client_request_token: self.rng.uuid_v4().hyphenated().to_string(),
+            return_consumed_capacity: ConsumedCapacity::Total,
         };
-        match self.retry("TransactWriteItems", send, classify_transaction).await {
-            Ok(_) => {
-                self.meter.add_writes_of_body(&response.take()?.consumed_capacity);
+        let send = || self.client.transact_write_items().send();
+        let empty_output = || TransactWriteItemsOutput::builder().build();
+        match self.exchange("TransactWriteItems", &request, send, empty_output, classify_transaction).await {
+            Ok(TransactResponse { consumed_capacity }) => {
+                self.meter.add_writes(&consumed_capacity);
                 Ok(Conditional::Applied(()))
             }
             Err(Failure::Refused(_, TransactWriteItemsError::TransactionCanceledException(cancelled))) => {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +16,7 @@ use crate::domain::{
 };
 use crate::dynamodb::StoredItem;
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{Item, ItemType, TYPE, add_index_attributes, encode, number, text};
+use crate::dynamodb::item::{Item, ItemType, TYPE, add_index_attributes, encode, number, string_set, text};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::transaction::Transaction;
 use crate::dynamodb::{Backoff, Conditional, CreationPosition, Cursor, DeletedParent, Parent};
@@ -215,7 +214,7 @@ impl Campaigns {
         let key = keys::active_campaigns(self.table.org);
         let mut update = Update::new();
         update.touch(TYPE, text(ItemType::ActiveCampaigns.as_str()));
-        let member = AttributeValue::Ss(vec![id.to_string()]);
+        let member = string_set([id]);
         if is_active {
             update.add_members(CAMPAIGN_IDS, member);
             let has_room = Condition::absent_or_fewer(CAMPAIGN_IDS, number(MAX_ACTIVE_CAMPAIGNS));

@@ -4,6 +4,7 @@
 //! after that: a missing item is a full bucket.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_dynamo::AttributeValue;
 
 use super::Result;
 use crate::domain::{ApiKeyId, OrgId, Usage};
@@ -102,7 +103,8 @@ fn key(org: OrgId, subject: LimitedSubject) -> Key {
 
 /// `full_at` of an item, in whole microseconds; the earliest or the latest time if the number is beyond all times.
 fn full_at(item: &Item) -> Option<DateTime<Utc>> {
-    let micros: f64 = item.get(FULL_AT)?.as_n().ok()?.parse().ok()?;
+    let AttributeValue::N(micros) = item.get(FULL_AT)? else { return None };
+    let micros: f64 = micros.parse().ok()?;
     #[expect(
         clippy::cast_possible_truncation,
         reason = "times are exact, and other numbers become the nearest integer"

@@ -63,6 +63,6 @@ impl TableClient {
 
     /// A transaction on this table, without items.
     pub(crate) fn transaction<L: Copy>(&self) -> Transaction<L> {
-        Transaction::new(&self.table)
+        Transaction::new(self.table.clone())
     }
 }

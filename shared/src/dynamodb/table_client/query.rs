@@ -1,17 +1,65 @@
 //! Reads of ranges of the table and of its indexes.
 
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, Select};
+use aws_sdk_dynamodb::operation::query::QueryOutput;
 use futures_util::{Stream, stream};
+use serde::Serialize;
 
 use super::TableClient;
 use super::rows::{self, QueryBody, Row, StoredRow};
 use crate::dynamodb::error::Result;
-use crate::dynamodb::item::{Item, key_attributes, key_of, string, text};
+use crate::dynamodb::item::{Item, key_of, string};
 use crate::dynamodb::keys::{Key, Range};
-use crate::dynamodb::read_response::ResponseReader;
+use crate::dynamodb::request::{ConsumedCapacity, Text};
 use crate::dynamodb::retry::{Failure, classify};
 use crate::dynamodb::schema::{Index, PK, SK};
+
+/// The body of a request that reads a range.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct QueryRequest<'a> {
+    table_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index_name: Option<&'static str>,
+    key_condition_expression: &'static str,
+    expression_attribute_names: Names,
+    expression_attribute_values: Bounds<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exclusive_start_key: Option<Key>,
+    scan_index_forward: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<i32>,
+    consistent_read: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    select: Option<Select>,
+    return_consumed_capacity: ConsumedCapacity,
+}
+
+/// The names of the key attributes of the table or of an index.
+#[derive(Serialize)]
+struct Names {
+    #[serde(rename = "#pk")]
+    pk: &'static str,
+    #[serde(rename = "#sk")]
+    sk: &'static str,
+}
+
+/// The range.
+#[derive(Serialize)]
+struct Bounds<'a> {
+    #[serde(rename = ":pk")]
+    pk: Text<'a>,
+    #[serde(rename = ":first")]
+    first: Text<'a>,
+    #[serde(rename = ":last")]
+    last: Text<'a>,
+}
+
+/// What a Query returns; the default are the items.
+#[derive(Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Select {
+    Count,
+}
 
 /// The direction and the size of a Query.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,7 +70,7 @@ pub(crate) struct QueryOptions {
     pub(crate) limit: Option<usize>,
 }
 
-/// What one Query read: rows of the type `R`, or items as the SDK represents them.
+/// What one Query read: rows of the type `R`, or items.
 #[derive(Debug)]
 pub(crate) struct QueryPage<R = Item> {
     /// In the order of the Query.
@@ -70,7 +118,7 @@ impl TableClient {
         let Some(query) = self.table_query(range, exclusive_start_sk, options) else {
             return Ok(QueryPage { items: Vec::new(), last_evaluated_sk: None });
         };
-        let body: QueryBody<R> = self.read_query(query).await?;
+        let body: QueryBody<R> = self.read_query(&query).await?;
         let last_evaluated_sk = body.last_evaluated_sk(SK)?;
         Ok(QueryPage { items: rows::into_rows(body.items), last_evaluated_sk })
     }
@@ -102,7 +150,8 @@ impl TableClient {
             let Some(query) = self.table_query(range, start.as_deref(), QueryOptions::default()) else {
                 return Ok(count);
             };
-            let body: QueryBody<Item> = self.read_query(query.select(Select::Count)).await?;
+            let query = QueryRequest { select: Some(Select::Count), ..query };
+            let body: QueryBody<Item> = self.read_query(&query).await?;
             count += body.count;
             start = body.last_evaluated_sk(SK)?;
             if start.is_none() {
@@ -135,8 +184,9 @@ impl TableClient {
             return Ok(IndexPage { entries: Vec::new(), last_evaluated_sk: None });
         }
         let options = QueryOptions { limit: options.limit.map(|limit| limit.saturating_add(1)), ..options };
-        let query = self.range_query([index.pk, index.sk], &range, options).index_name(index.name);
-        let body: QueryBody<Item> = self.read_query(query).await?;
+        let query = self.range_query([index.pk, index.sk], &range, options);
+        let query = QueryRequest { index_name: Some(index.name), ..query };
+        let body: QueryBody<Item> = self.read_query(&query).await?;
         let mut entries = Vec::with_capacity(body.items.len());
         for Row(item) in &body.items {
             if let (Some(key), Some(index_sk)) = (key_of(item), string(item, index.sk))
@@ -150,12 +200,12 @@ impl TableClient {
     }
 
     /// A Query of the range, or of what follows a sort key; `None` if that is behind its end.
-    pub(super) fn table_query(
-        &self,
-        range: &Range,
+    fn table_query<'a>(
+        &'a self,
+        range: &'a Range,
         exclusive_start_sk: Option<&str>,
         options: QueryOptions,
-    ) -> Option<QueryFluentBuilder> {
+    ) -> Option<QueryRequest<'a>> {
         let start = match exclusive_start_sk {
             // DynamoDB refuses a start outside of the range, such as that of a page that another filter has found.
             Some(sk) if !range.contains(sk) => {
@@ -168,31 +218,40 @@ impl TableClient {
             }
             start => start,
         };
-        let start = start.map(|sk| key_attributes(&Key { pk: range.pk.clone(), sk: sk.to_owned() }));
-        Some(self.range_query([PK, SK], range, options).consistent_read(true).set_exclusive_start_key(start))
+        let exclusive_start_key = start.map(|sk| Key { pk: range.pk.clone(), sk: sk.to_owned() });
+        Some(QueryRequest { consistent_read: true, exclusive_start_key, ..self.range_query([PK, SK], range, options) })
     }
 
-    fn range_query(&self, [pk, sk]: [&str; 2], range: &Range, options: QueryOptions) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&*self.table)
-            .key_condition_expression("#pk = :pk AND #sk BETWEEN :first AND :last")
-            .expression_attribute_names("#pk", pk)
-            .expression_attribute_names("#sk", sk)
-            .expression_attribute_values(":pk", text(&range.pk))
-            .expression_attribute_values(":first", text(&range.first))
-            .expression_attribute_values(":last", text(&range.last))
-            .scan_index_forward(!options.descending)
-            .set_limit(options.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    fn range_query<'a>(
+        &'a self,
+        [pk, sk]: [&'static str; 2],
+        range: &'a Range,
+        options: QueryOptions,
+    ) -> QueryRequest<'a> {
+        QueryRequest {
+            table_name: &self.table,
+            index_name: None,
+            key_condition_expression: "#pk = :pk AND #sk BETWEEN :first AND :last",
+            expression_attribute_names: Names { pk, sk },
+            expression_attribute_values: Bounds {
+                pk: Text { text: &range.pk },
+                first: Text { text: &range.first },
+                last: Text { text: &range.last },
+            },
+            exclusive_start_key: None,
+            scan_index_forward: !options.descending,
+            limit: options.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)),
+            consistent_read: false,
+            select: None,
+            return_consumed_capacity: ConsumedCapacity::Total,
+        }
     }
 
-    async fn read_query<R: StoredRow>(&self, query: QueryFluentBuilder) -> Result<QueryBody<R>> {
-        let response = ResponseReader::<QueryBody<R>>::new();
-        let send = || response.clone().scope(query.clone().send());
-        self.retry("Query", send, classify).await.map_err(Failure::into_error)?;
-        let body = response.take()?;
-        self.meter.add_reads_of_body(&body.consumed_capacity);
+    async fn read_query<R: StoredRow>(&self, request: &QueryRequest<'_>) -> Result<QueryBody<R>> {
+        let send = || self.client.query().table_name(&*self.table).send();
+        let response = self.exchange("Query", request, send, || QueryOutput::builder().build(), classify).await;
+        let body: QueryBody<R> = response.map_err(Failure::into_error)?;
+        self.meter.add_reads(&body.consumed_capacity);
         Ok(body)
     }
 }

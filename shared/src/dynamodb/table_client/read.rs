@@ -1,21 +1,61 @@
 //! Reads of single items by their keys.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashSet;
 
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
 
 use super::rows::{self, BatchGetBody, GetBody, Row, StoredRow};
 use super::{MAX_CONCURRENT_CALLS, TableClient};
 use crate::dynamodb::error::Result;
-use crate::dynamodb::item::{Item, expect_built, key_attributes};
+use crate::dynamodb::item::Item;
 use crate::dynamodb::keys::Key;
-use crate::dynamodb::read_response::ResponseReader;
+use crate::dynamodb::request::{ConsumedCapacity, OfTable, members};
 use crate::dynamodb::retry::{Backoff, Failure, classify};
 use crate::dynamodb::schema::{PK, SK};
 
 /// The most keys that one `BatchGetItem` takes.
 pub(crate) const MAX_KEYS_PER_CALL: usize = 100;
+
+/// The body of a request that reads one item.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct GetRequest<'a> {
+    table_name: &'a str,
+    key: &'a Key,
+    consistent_read: bool,
+    return_consumed_capacity: ConsumedCapacity,
+}
+
+/// The body of a request that reads many items.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct BatchGetRequest<'a> {
+    request_items: OfTable<'a, Keys<'a>>,
+    return_consumed_capacity: ConsumedCapacity,
+}
+
+/// The keys of the items, and which of their attributes to read.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Keys<'a> {
+    keys: &'a [Cow<'a, Key>],
+    consistent_read: bool,
+    #[serde(flatten)]
+    projection: Option<&'a Projection>,
+}
+
+/// The attributes that a read shows. They have placeholders: a bare `type` is reserved.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Projection {
+    projection_expression: String,
+    #[serde(serialize_with = "members")]
+    expression_attribute_names: Vec<(String, String)>,
+}
 
 impl TableClient {
     /// Reads one item with strong consistency.
@@ -23,13 +63,16 @@ impl TableClient {
     /// # Errors
     /// The database's.
     pub(crate) async fn get(&self, key: &Key) -> Result<Option<Item>> {
-        let get = self.client.get_item().table_name(&*self.table).set_key(Some(key_attributes(key)));
-        let get = get.consistent_read(true).return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let response = ResponseReader::<GetBody<Item>>::new();
-        let send = || response.clone().scope(get.clone().send());
-        self.retry("GetItem", send, classify).await.map_err(Failure::into_error)?;
-        let GetBody { item, consumed_capacity } = response.take()?;
-        self.meter.add_reads_of_body(&consumed_capacity);
+        let request = GetRequest {
+            table_name: &self.table,
+            key,
+            consistent_read: true,
+            return_consumed_capacity: ConsumedCapacity::Total,
+        };
+        let send = || self.client.get_item().table_name(&*self.table).send();
+        let response = self.exchange("GetItem", &request, send, || GetItemOutput::builder().build(), classify).await;
+        let GetBody { item, consumed_capacity } = response.map_err(Failure::into_error)?;
+        self.meter.add_reads(&consumed_capacity);
         Ok(item.map(|Row(item)| item))
     }
 
@@ -56,23 +99,28 @@ impl TableClient {
         keys: &[Key],
         projection: Option<&[&str]>,
     ) -> Result<Vec<R>> {
+        let projection = projection.map(Projection::new);
         let mut seen = HashSet::with_capacity(keys.len());
-        let distinct: Vec<_> = keys.iter().filter(|key| seen.insert(*key)).collect();
-        let calls: Vec<_> =
-            distinct.chunks(MAX_KEYS_PER_CALL).map(|chunk| self.batch_get_chunk(chunk, projection)).collect();
+        let distinct: Vec<_> = keys.iter().filter(|key| seen.insert(*key)).map(Cow::Borrowed).collect();
+        let chunks = distinct.chunks(MAX_KEYS_PER_CALL);
+        let calls: Vec<_> = chunks.map(|chunk| self.batch_get_chunk(chunk, projection.as_ref())).collect();
         stream::iter(calls).buffer_unordered(MAX_CONCURRENT_CALLS).try_concat().await
     }
 
     /// Reads at most 100 items. Keys that DynamoDB leaves unprocessed are sent again; their items are not absent.
-    async fn batch_get_chunk<R: StoredRow>(&self, keys: &[&Key], projection: Option<&[&str]>) -> Result<Vec<R>> {
+    async fn batch_get_chunk<R: StoredRow>(
+        &self,
+        keys: &[Cow<'_, Key>],
+        projection: Option<&Projection>,
+    ) -> Result<Vec<R>> {
         let mut rows = Vec::with_capacity(keys.len());
-        let mut pending: Vec<_> = keys.iter().map(|key| key_attributes(key)).collect();
+        let mut pending = Cow::Borrowed(keys);
         let mut backoff = Backoff::default();
         while !pending.is_empty() {
-            let mut body = self.batch_get_once(pending, projection).await?;
+            let mut body = self.batch_get_once(&pending, projection).await?;
             rows.extend(body.responses.remove(&*self.table).map(rows::into_rows).unwrap_or_default());
             let unprocessed = body.unprocessed_keys.remove(&*self.table);
-            pending = unprocessed.map(|unprocessed| rows::into_rows(unprocessed.keys)).unwrap_or_default();
+            pending = unprocessed.into_iter().flat_map(|unprocessed| unprocessed.keys).map(Cow::Owned).collect();
             if !pending.is_empty() {
                 self.meter.add_throttle();
                 self.wait(&mut backoff).await?;
@@ -83,35 +131,28 @@ impl TableClient {
 
     async fn batch_get_once<R: StoredRow>(
         &self,
-        keys: Vec<Item>,
-        projection: Option<&[&str]>,
+        keys: &[Cow<'_, Key>],
+        projection: Option<&Projection>,
     ) -> Result<BatchGetBody<R>> {
-        let (projection, names) = projection.map(render_projection).unzip();
-        let keys = KeysAndAttributes::builder()
-            .set_keys(Some(keys))
-            .consistent_read(true)
-            .set_projection_expression(projection)
-            .set_expression_attribute_names(names);
-        let get = self
-            .client
-            .batch_get_item()
-            .request_items(&*self.table, expect_built(keys.build()))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let response = ResponseReader::<BatchGetBody<R>>::new();
-        let send = || response.clone().scope(get.clone().send());
-        self.retry("BatchGetItem", send, classify).await.map_err(Failure::into_error)?;
-        let body = response.take()?;
-        self.meter.add_reads_of_body(&body.consumed_capacity);
+        let request = BatchGetRequest {
+            request_items: OfTable(&self.table, Keys { keys, consistent_read: true, projection }),
+            return_consumed_capacity: ConsumedCapacity::Total,
+        };
+        let send = || self.client.batch_get_item().send();
+        let empty_output = || BatchGetItemOutput::builder().build();
+        let response = self.exchange("BatchGetItem", &request, send, empty_output, classify).await;
+        let body: BatchGetBody<R> = response.map_err(Failure::into_error)?;
+        self.meter.add_reads(&body.consumed_capacity);
         Ok(body)
     }
 }
 
-/// The projection on these attributes, and the names that it refers to: a bare `type` is reserved.
-pub(super) fn render_projection(attributes: &[&str]) -> (String, HashMap<String, String>) {
-    let mut names = HashMap::with_capacity(attributes.len());
-    for (index, attribute) in attributes.iter().enumerate() {
-        names.insert(format!("#p{index}"), (*attribute).to_owned());
+impl Projection {
+    /// The projection on these attributes.
+    pub(super) fn new(attributes: &[&str]) -> Self {
+        let placeholders: Vec<_> = (0..attributes.len()).map(|index| format!("#p{index}")).collect();
+        let projection_expression = placeholders.join(",");
+        let names = attributes.iter().map(|attribute| (*attribute).to_owned());
+        Self { projection_expression, expression_attribute_names: placeholders.into_iter().zip(names).collect() }
     }
-    let placeholders: Vec<_> = (0..attributes.len()).map(|index| format!("#p{index}")).collect();
-    (placeholders.join(","), names)
 }

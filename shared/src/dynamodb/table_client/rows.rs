@@ -1,23 +1,13 @@
-//! The bodies of responses with many items, each of which becomes a row at once (see `dynamodb::read_response`).
+//! The bodies of responses. Each item in one becomes a row at once (see `dynamodb::exchange`).
 
-use std::collections::HashMap;
-use std::marker::PhantomData;
-
-use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemOutput;
-use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
-use aws_sdk_dynamodb::operation::put_item::PutItemOutput;
-use aws_sdk_dynamodb::operation::query::QueryOutput;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
-use aws_smithy_runtime_api::client::interceptors::context::Output;
 use serde::{Deserialize, Deserializer};
+use std::collections::HashMap;
 
 use crate::dynamodb::StoredItem;
 use crate::dynamodb::capacity::CapacityBody;
 use crate::dynamodb::error::{self, Error};
 use crate::dynamodb::item::{Item, string};
 use crate::dynamodb::keys::Key;
-use crate::dynamodb::read_response::ResponseBody;
 
 /// A value that a read makes of each item.
 pub(crate) trait StoredRow: Send + 'static {
@@ -87,21 +77,47 @@ pub(super) struct GetBody<R> {
     pub(super) consumed_capacity: Option<CapacityBody>,
 }
 
-/// The body of a response to a write that returns no item, of the operation with the output `O`. The SDK takes one without any
-/// body for success.
+/// The body of a response to a write that returns no item. The SDK takes one without any body for success.
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", bound = "")]
-pub(super) struct WriteBody<O> {
+#[serde(rename_all = "PascalCase")]
+pub(super) struct WriteBody {
     pub(super) consumed_capacity: Option<CapacityBody>,
-    #[serde(skip)]
-    output: PhantomData<fn() -> O>,
+}
+
+/// The body of a response to a `BatchWriteItem`. Writes are by table.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct BatchWriteBody {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub(super) unprocessed_items: HashMap<String, Vec<UnprocessedWrite>>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub(super) consumed_capacity: Vec<CapacityBody>,
+}
+
+/// A write that a call has left for the next one. All of them are deletions.
+#[derive(Deserialize)]
+pub(super) enum UnprocessedWrite {
+    DeleteRequest {
+        #[serde(rename = "Key")]
+        key: Key,
+    },
+}
+
+/// The body of a response to a Scan.
+#[cfg(feature = "operator")]
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ScanBody {
+    pub(super) items: Vec<Row<Item>>,
+    pub(super) last_evaluated_key: Option<Key>,
+    pub(super) consumed_capacity: Option<CapacityBody>,
 }
 
 /// The keys that a call has left for the next one.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct UnprocessedKeys {
-    pub(super) keys: Vec<Row<Item>>,
+    pub(super) keys: Vec<Key>,
 }
 
 /// A row in a body.
@@ -120,12 +136,6 @@ impl<'de, R: StoredRow> Deserialize<'de> for Row<R> {
     }
 }
 
-impl<R: StoredRow> ResponseBody for QueryBody<R> {
-    fn empty_output() -> Output {
-        Output::erase(QueryOutput::builder().build())
-    }
-}
-
 impl<R> QueryBody<R> {
     /// The sort key after which the range may hold more, by the name of its attribute; `None` at the end.
     ///
@@ -137,36 +147,6 @@ impl<R> QueryBody<R> {
             Some(sort_key) => Ok(Some(sort_key)),
             None => Err(Error::Unexpected("a Query ended at a key without a sort key".to_owned())),
         }
-    }
-}
-
-impl<R: StoredRow> ResponseBody for GetBody<R> {
-    fn empty_output() -> Output {
-        Output::erase(GetItemOutput::builder().build())
-    }
-}
-
-impl<R: StoredRow> ResponseBody for BatchGetBody<R> {
-    fn empty_output() -> Output {
-        Output::erase(BatchGetItemOutput::builder().build())
-    }
-}
-
-impl ResponseBody for WriteBody<PutItemOutput> {
-    fn empty_output() -> Output {
-        Output::erase(PutItemOutput::builder().build())
-    }
-}
-
-impl ResponseBody for WriteBody<DeleteItemOutput> {
-    fn empty_output() -> Output {
-        Output::erase(DeleteItemOutput::builder().build())
-    }
-}
-
-impl<R: StoredRow> ResponseBody for UpdateBody<R> {
-    fn empty_output() -> Output {
-        Output::erase(UpdateItemOutput::builder().build())
     }
 }
 
@@ -230,6 +210,6 @@ mod tests {
             assert!(serde_json::from_str::<BatchGetBody<()>>(body).is_err(), "{body}");
         }
         assert!(serde_json::from_str::<GetBody<()>>("").is_err());
-        assert!(serde_json::from_str::<WriteBody<PutItemOutput>>("").is_err());
+        assert!(serde_json::from_str::<WriteBody>("").is_err());
     }
 }

@@ -2,14 +2,30 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use aws_sdk_dynamodb::operation::scan::ScanOutput;
+use serde::Serialize;
 
 use super::TableClient;
-use super::read::render_projection;
+use super::read::Projection;
+use super::rows::{self, ScanBody};
 use crate::dynamodb::error::Result;
-use crate::dynamodb::item::{Item, key_attributes, key_of};
+use crate::dynamodb::item::{Item, key_of};
 use crate::dynamodb::keys::Key;
+use crate::dynamodb::request::ConsumedCapacity;
 use crate::dynamodb::retry::{Failure, classify};
+
+/// The body of a request that reads a part of the table.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ScanRequest<'a> {
+    table_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exclusive_start_key: Option<&'a Key>,
+    limit: i32,
+    #[serde(flatten)]
+    projection: Projection,
+    return_consumed_capacity: ConsumedCapacity,
+}
 
 /// The items that one Scan read.
 #[derive(Debug)]
@@ -29,20 +45,18 @@ impl TableClient {
     /// # Errors
     /// The database's.
     pub(crate) async fn scan(&self, after: Option<&Key>, limit: i32, attributes: &[&str]) -> Result<ScanPage> {
-        let (projection, names) = render_projection(attributes);
-        let scan = self
-            .client
-            .scan()
-            .table_name(&*self.table)
-            .set_exclusive_start_key(after.map(key_attributes))
-            .limit(limit)
-            .projection_expression(projection)
-            .set_expression_attribute_names(Some(names))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = self.retry("Scan", || scan.clone().send(), classify).await.map_err(Failure::into_error)?;
-        self.meter.add_reads(output.consumed_capacity());
-        let last_evaluated = output.last_evaluated_key().and_then(key_of);
-        Ok(ScanPage { items: output.items.unwrap_or_default(), last_evaluated })
+        let request = ScanRequest {
+            table_name: &self.table,
+            exclusive_start_key: after,
+            limit,
+            projection: Projection::new(attributes),
+            return_consumed_capacity: ConsumedCapacity::Total,
+        };
+        let send = || self.client.scan().table_name(&*self.table).send();
+        let response = self.exchange("Scan", &request, send, || ScanOutput::builder().build(), classify).await;
+        let ScanBody { items, last_evaluated_key, consumed_capacity } = response.map_err(Failure::into_error)?;
+        self.meter.add_reads(&consumed_capacity);
+        Ok(ScanPage { items: rows::into_rows(items), last_evaluated: last_evaluated_key })
     }
 
     /// Reads these attributes of the items of these keys that exist, by their keys, with strong consistency.

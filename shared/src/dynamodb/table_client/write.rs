@@ -1,21 +1,74 @@
 //! Writes of single items. Transactions are in `dynamodb::transaction`.
 
+use std::borrow::Cow;
+
+use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
 use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    DeleteRequest, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
-};
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
+use serde::Serialize;
 
 use super::TableClient;
-use super::rows::{Row, StoredRow, UpdateBody, WriteBody};
+use super::rows::{BatchWriteBody, Row, StoredRow, UnprocessedWrite, UpdateBody, WriteBody};
 use crate::dynamodb::conditional::Conditional;
 use crate::dynamodb::error::Result;
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{Item, expect_built, key_attributes};
+use crate::dynamodb::item::{self, Item};
 use crate::dynamodb::keys::Key;
-use crate::dynamodb::read_response::ResponseReader;
+use crate::dynamodb::request::{ConsumedCapacity, OfTable, Write};
 use crate::dynamodb::retry::{Backoff, Failure, classify};
+
+/// The body of a request that writes one item.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WriteRequest {
+    #[serde(flatten)]
+    write: Write,
+    /// What a success shows; the default is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    return_values: Option<ReturnValues>,
+    /// What a refusal shows; the default is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    return_values_on_condition_check_failure: Option<ReturnValues>,
+    return_consumed_capacity: ConsumedCapacity,
+}
+
+/// The attributes that a response shows.
+#[derive(Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum ReturnValues {
+    AllOld,
+    AllNew,
+}
+
+/// The body of a request that writes many items.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct BatchWriteRequest<'a> {
+    request_items: OfTable<'a, Vec<BatchItem<'a>>>,
+    return_consumed_capacity: ConsumedCapacity,
+}
+
+/// One write of many.
+#[derive(Serialize)]
+enum BatchItem<'a> {
+    #[serde(rename = "DeleteRequest")]
+    Delete {
+        #[serde(rename = "Key")]
+        key: &'a Key,
+    },
+}
+
+impl WriteRequest {
+    fn new(write: Write) -> Self {
+        Self {
+            write,
+            return_values: None,
+            return_values_on_condition_check_failure: None,
+            return_consumed_capacity: ConsumedCapacity::Total,
+        }
+    }
+}
 
 impl TableClient {
     /// Writes one item if the condition holds for the stored one. A refusal holds the stored item, if one exists.
@@ -23,27 +76,18 @@ impl TableClient {
     /// # Errors
     /// The database's.
     pub(crate) async fn put_if(&self, item: Item, condition: Condition) -> Result<Conditional<(), Option<Item>>> {
-        let (condition, attributes) = condition.render();
-        let (names, values) = attributes.into_maps();
-        let put = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(item))
-            .condition_expression(condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let response = ResponseReader::<WriteBody<PutItemOutput>>::new();
-        let send = || response.clone().scope(put.clone().send());
-        match self.retry("PutItem", send, classify).await {
-            Ok(_) => {
-                self.meter.add_writes_of_body(&response.take()?.consumed_capacity);
+        let request = WriteRequest {
+            return_values_on_condition_check_failure: Some(ReturnValues::AllOld),
+            ..WriteRequest::new(Write::put(&self.table, item).on(condition))
+        };
+        let send = || self.client.put_item().table_name(&*self.table).send();
+        match self.exchange("PutItem", &request, send, || PutItemOutput::builder().build(), classify).await {
+            Ok(WriteBody { consumed_capacity }) => {
+                self.meter.add_writes(&consumed_capacity);
                 Ok(Conditional::Applied(()))
             }
             Err(Failure::Refused(_, PutItemError::ConditionalCheckFailedException(refusal))) => {
-                Ok(Conditional::Refused(stored_item(refusal.item)))
+                Ok(Conditional::Refused(stored_item(refusal.item.map(item::of_sdk))))
             }
             Err(failure) => Err(failure.into_error()),
         }
@@ -71,31 +115,19 @@ impl TableClient {
         update: Update,
         condition: Condition,
     ) -> Result<Conditional<R, Option<Item>>> {
-        let (condition, attributes) = condition.render();
-        let (update, more_attributes) = update.render();
-        let (names, values) = attributes.merge(more_attributes).into_maps();
-        let update = self
-            .client
-            .update_item()
-            .table_name(&*self.table)
-            .set_key(Some(key_attributes(key)))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let response = ResponseReader::<UpdateBody<R>>::new();
-        let send = || response.clone().scope(update.clone().send());
-        match self.retry("UpdateItem", send, classify).await {
-            Ok(_) => {
-                let UpdateBody { attributes: Row(row), consumed_capacity } = response.take()?;
-                self.meter.add_writes_of_body(&consumed_capacity);
+        let request = WriteRequest {
+            return_values: Some(ReturnValues::AllNew),
+            return_values_on_condition_check_failure: Some(ReturnValues::AllOld),
+            ..WriteRequest::new(Write::update(&self.table, key, update).on(condition))
+        };
+        let send = || self.client.update_item().table_name(&*self.table).send();
+        match self.exchange("UpdateItem", &request, send, || UpdateItemOutput::builder().build(), classify).await {
+            Ok(UpdateBody { attributes: Row(row), consumed_capacity }) => {
+                self.meter.add_writes(&consumed_capacity);
                 Ok(Conditional::Applied(row))
             }
             Err(Failure::Refused(_, UpdateItemError::ConditionalCheckFailedException(refusal))) => {
-                Ok(Conditional::Refused(stored_item(refusal.item)))
+                Ok(Conditional::Refused(stored_item(refusal.item.map(item::of_sdk))))
             }
             Err(failure) => Err(failure.into_error()),
         }
@@ -106,22 +138,11 @@ impl TableClient {
     /// # Errors
     /// The database's.
     pub(crate) async fn delete_if(&self, key: &Key, condition: Condition) -> Result<Conditional<(), ()>> {
-        let (condition, attributes) = condition.render();
-        let (names, values) = attributes.into_maps();
-        let delete = self
-            .client
-            .delete_item()
-            .table_name(&*self.table)
-            .set_key(Some(key_attributes(key)))
-            .condition_expression(condition)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let response = ResponseReader::<WriteBody<DeleteItemOutput>>::new();
-        let send = || response.clone().scope(delete.clone().send());
-        match self.retry("DeleteItem", send, classify).await {
-            Ok(_) => {
-                self.meter.add_writes_of_body(&response.take()?.consumed_capacity);
+        let request = WriteRequest::new(Write::of_key(&self.table, key).on(condition));
+        let send = || self.client.delete_item().table_name(&*self.table).send();
+        match self.exchange("DeleteItem", &request, send, || DeleteItemOutput::builder().build(), classify).await {
+            Ok(WriteBody { consumed_capacity }) => {
+                self.meter.add_writes(&consumed_capacity);
                 Ok(Conditional::Applied(()))
             }
             Err(Failure::Refused(_, DeleteItemError::ConditionalCheckFailedException(_))) => {
@@ -144,19 +165,21 @@ impl TableClient {
     }
 
     async fn batch_delete_chunk(&self, keys: &[Key]) -> Result<()> {
-        let mut pending = Vec::with_capacity(keys.len());
-        for key in keys {
-            let delete = expect_built(DeleteRequest::builder().set_key(Some(key_attributes(key))).build());
-            pending.push(WriteRequest::builder().delete_request(delete).build());
-        }
+        let mut pending = Cow::Borrowed(keys);
         let mut backoff = Backoff::default();
         while !pending.is_empty() {
-            let write = self.client.batch_write_item().request_items(&*self.table, pending);
-            let write = write.return_consumed_capacity(ReturnConsumedCapacity::Total);
-            let output =
-                self.retry("BatchWriteItem", || write.clone().send(), classify).await.map_err(Failure::into_error)?;
-            self.meter.add_writes(output.consumed_capacity());
-            pending = output.unprocessed_items.and_then(|mut tables| tables.remove(&*self.table)).unwrap_or_default();
+            let deletes = pending.iter().map(|key| BatchItem::Delete { key }).collect();
+            let request = BatchWriteRequest {
+                request_items: OfTable(&self.table, deletes),
+                return_consumed_capacity: ConsumedCapacity::Total,
+            };
+            let send = || self.client.batch_write_item().send();
+            let empty_output = || BatchWriteItemOutput::builder().build();
+            let response = self.exchange("BatchWriteItem", &request, send, empty_output, classify).await;
+            let BatchWriteBody { mut unprocessed_items, consumed_capacity } = response.map_err(Failure::into_error)?;
+            self.meter.add_writes(&consumed_capacity);
+            let unprocessed = unprocessed_items.remove(&*self.table).unwrap_or_default();
+            pending = unprocessed.into_iter().map(|UnprocessedWrite::DeleteRequest { key }| key).collect();
             if !pending.is_empty() {
                 self.meter.add_throttle();
                 self.wait(&mut backoff).await?;

@@ -1,13 +1,11 @@
 //! Deletion of one contact. See `repositories::cascade` for what becomes of its children.
 
-use aws_sdk_dynamodb::types::AttributeValue;
-
 use super::item::{EMAIL, IMPORT_IDS, VERSION, is_lock_of};
 use super::{Contacts, TransactionItem};
 use crate::domain::{AuditAction, Contact, ContactId, Kind, RequiredVersion};
 use crate::dynamodb::StoredItem;
 use crate::dynamodb::expression::Condition;
-use crate::dynamodb::item::{key_of, number, text};
+use crate::dynamodb::item::{key_of, number, string_set, text};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::transaction::{MAX_ITEMS, Transaction};
@@ -90,11 +88,7 @@ impl Contacts {
 /// The condition that the contact still has the email and the imports by which its lock and its memberships were found, and
 /// its version if the client requires one.
 fn as_read(contact: &Contact, required: Option<&RequiredVersion>) -> Condition {
-    let import_ids = if contact.import_ids.is_empty() {
-        None
-    } else {
-        Some(AttributeValue::Ss(contact.import_ids.iter().map(ToString::to_string).collect()))
-    };
+    let import_ids = if contact.import_ids.is_empty() { None } else { Some(string_set(&contact.import_ids)) };
     let condition = Condition::equals(EMAIL, text(contact.details.email.as_str())).and_same(IMPORT_IDS, import_ids);
     if required.is_some() { condition.and_equals(VERSION, number(contact.version)) } else { condition }
 }

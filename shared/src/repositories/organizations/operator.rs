@@ -2,15 +2,13 @@
 
 mod partitions;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-
 pub use partitions::Repartition;
 
 use super::{OrganizationItem, find, from_item};
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{ApiKey, AuditAction, Id, Line, OrgId, Organization, Placement, time};
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{Item, ItemType, add_index_attributes, encode, text};
+use crate::dynamodb::item::{Item, ItemType, add_index_attributes, boolean, encode, text};
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::transaction::Transaction;
@@ -126,7 +124,7 @@ impl Organizations {
     /// The database's.
     pub async fn expect_migrated_items(&self) -> Result<Option<Organization>> {
         let mut update = Update::new();
-        update.touch(HAS_MIGRATED_ITEMS, AttributeValue::Bool(true));
+        update.touch(HAS_MIGRATED_ITEMS, boolean(true));
         let profile = keys::profile(self.table.org);
         match self.table.client.update_if(&profile, update, Condition::exists()).await? {
             Conditional::Applied(item) => Ok(Some(from_item(&item)?)),
