@@ -4,7 +4,7 @@ use std::fmt;
 
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::aws_lambda_events::encodings::Body;
-use lambda_http::http::{HeaderName, HeaderValue};
+use lambda_http::http::{HeaderMap, HeaderName, HeaderValue};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
@@ -172,6 +172,7 @@ impl From<Response> for ApiGatewayV2httpResponse {
         let mut response = Self::default();
         response.status_code = status.into();
         response.body = body.map(Body::Text);
+        response.headers = HeaderMap::with_capacity(headers.len());
         for (name, value) in headers {
             // Names are constants and values are visible ASCII. A value that is not would be left out.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
