@@ -137,8 +137,10 @@ impl Intercept for ExchangeInterceptor {
 }
 
 /// Reads the body of a response into its exchange, and returns an empty output of the operation.
+type ReadBody = dyn Fn(&str) -> serde_json::Result<Output> + Send + Sync;
+
 #[derive(Clone)]
-struct Reader(Arc<dyn Fn(&str) -> serde_json::Result<Output> + Send + Sync>);
+struct Reader(Arc<ReadBody>);
 
 impl Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
