@@ -123,13 +123,15 @@ pub struct ContactMerge {
     growing_len: usize,
 }
 
-/// A row of a bulk upload, which creates a contact or changes the contact with its email.
+/// A row of a bulk upload, which creates a contact or changes the contact with its email. It has the fields once, because an
+/// upload has thousands of rows.
 #[derive(Debug, Clone)]
 pub struct Upsert {
-    /// The contact to create if no contact has the email.
-    pub new: NewContact,
-    /// The changes to an existing contact with the email.
-    pub patch: ContactPatch,
+    full_name: FullName,
+    email: Email,
+    linkedin_profile: LinkedinProfile,
+    /// The changes of the optional fields.
+    optional: ContactPatch,
 }
 
 /// The number of [`Contact::write_ids`]: a write is recognized until as many others that require a version have followed it.
@@ -140,20 +142,6 @@ const TOO_LARGE: InvalidValue =
     InvalidValue::GrowsTooLarge { entity: "contact", max: MAX_STORED_BYTES / 1000, unit: "KB" };
 
 impl ContactDetails {
-    /// The details of a new contact with these fields; `None` if a required field is missing.
-    pub fn new(patch: &ContactPatch) -> Option<Self> {
-        let ContactPatch { full_name, email, linkedin_profile, company, locale, timezone, enrichment: _ } =
-            patch.clone();
-        Some(Self {
-            full_name: full_name?,
-            email: email?,
-            linkedin_profile: linkedin_profile?,
-            company: company.into_value(),
-            locale: locale.into_value(),
-            timezone: timezone.into_value(),
-        })
-    }
-
     /// The details after the changes.
     #[must_use]
     pub fn patched(&self, patch: &ContactPatch) -> Self {
@@ -168,19 +156,43 @@ impl ContactDetails {
     }
 }
 
-impl NewContact {
-    /// A new contact with these fields; `None` if a required field is missing.
-    pub fn new(patch: &ContactPatch) -> Option<Self> {
-        let sent = patch.enrichment.value().cloned().unwrap_or_default();
-        Some(Self { details: ContactDetails::new(patch)?, enrichment: sent.without_nulls() })
+impl Upsert {
+    /// A row with these fields; `None` if a required field is missing.
+    pub fn new(mut patch: ContactPatch) -> Option<Self> {
+        Some(Self {
+            full_name: patch.full_name.take()?,
+            email: patch.email.take()?,
+            linkedin_profile: patch.linkedin_profile.take()?,
+            optional: patch,
+        })
+    }
+
+    /// The email of the contact.
+    pub fn email(&self) -> &Email {
+        &self.email
+    }
+
+    /// The contact to create if no contact has the email.
+    pub fn to_new(&self) -> NewContact {
+        let Self { full_name, email, linkedin_profile, optional } = self;
+        let details = ContactDetails {
+            full_name: full_name.clone(),
+            email: email.clone(),
+            linkedin_profile: linkedin_profile.clone(),
+            company: optional.company.value().cloned(),
+            locale: optional.locale.value().cloned(),
+            timezone: optional.timezone.value().cloned(),
+        };
+        let enrichment = optional.enrichment.value().map(Enrichment::without_nulls);
+        NewContact { details, enrichment: enrichment.unwrap_or_default() }
     }
 }
 
 impl Enrichment {
     /// The enrichment of a new contact: without `null` members.
-    fn without_nulls(self) -> Self {
+    fn without_nulls(&self) -> Self {
         let object = self.object.without_nulls();
-        let mut key_order = self.key_order;
+        let mut key_order = self.key_order.clone();
         key_order.retain(|key| object.get(key).is_some());
         // Alphabetical order is the default.
         if key_order.is_sorted() {
@@ -287,6 +299,20 @@ impl ContactMerge {
             Patch::Clear => self.contact.growing_len(),
             Patch::Keep | Patch::Set(_) => growing_len,
         };
+        Ok(())
+    }
+
+    /// Merges a row of an upload and joins an import. A refused row leaves the contact as it is.
+    ///
+    /// # Errors
+    /// The errors of [`ContactMerge::apply`].
+    pub fn upsert(&mut self, row: &Upsert, import_id: Option<ImportId>) -> Result<(), InvalidValue> {
+        let Upsert { full_name, email, linkedin_profile, optional } = row;
+        self.apply(optional, import_id)?;
+        let details = &mut self.contact.details;
+        details.full_name.clone_from(full_name);
+        details.email.clone_from(email);
+        details.linkedin_profile.clone_from(linkedin_profile);
         Ok(())
     }
 

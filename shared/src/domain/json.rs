@@ -11,7 +11,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-pub use self::count::count_values;
+pub use self::count::{count_values, has_more_values_than};
 pub use self::merge::SizeChange;
 pub use self::number::{DECIMAL, Number};
 use super::InvalidValue;
@@ -200,7 +200,7 @@ impl Json {
     /// # Errors
     /// Too many values, more than [`MAX_LEVELS`], an empty key, or a number that DynamoDB cannot store exactly.
     pub fn parse(raw: &RawValue) -> Result<Self, InvalidValue> {
-        if count_values(raw.get()) > MAX_SENT_BYTES {
+        if has_more_values_than(MAX_SENT_BYTES, raw.get()) {
             return Err(TOO_LARGE);
         }
         Self::parse_level(raw, 1)

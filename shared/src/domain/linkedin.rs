@@ -86,7 +86,7 @@ fn without_delimiters(text: &str) -> &str {
 
 /// `true` for characters that a person does not see, or not as characters.
 fn is_unseen(c: char) -> bool {
-    c.is_control() || c.is_whitespace() || is_invisible(c)
+    if c.is_ascii() { !c.is_ascii_graphic() } else { c.is_control() || c.is_whitespace() || is_invisible(c) }
 }
 
 /// `true` for characters that a person does not see or that a browser interprets as others. A browser reads a backslash as a

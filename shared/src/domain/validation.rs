@@ -185,6 +185,11 @@ impl ValidationErrors {
         Self { errors: vec![ValidationError { path: Vec::new(), kind }], omitted_rows: 0 }
     }
 
+    /// `true` without an error.
+    pub fn is_empty(&self) -> bool {
+        self.errors.is_empty()
+    }
+
     /// Adds an error of a field.
     pub fn add(&mut self, field: &'static str, kind: InvalidValue) {
         self.errors.push(ValidationError { path: vec![PathSegment::Field(field)], kind });

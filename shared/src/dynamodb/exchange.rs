@@ -38,7 +38,6 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorErr
 use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::futures::TaskLocalFuture;
 
@@ -55,14 +54,9 @@ pub(super) struct Exchange<T> {
 }
 
 impl<T: DeserializeOwned + Send + 'static> Exchange<T> {
-    /// A call with this body.
-    ///
-    /// # Errors
-    /// [`error::Error::Unexpected`] for a body that does not serialize, which is a defect.
-    pub(super) fn new(request: &impl Serialize) -> Result<Self> {
-        let request = serde_json::to_vec(request)
-            .map_err(|_| error::Error::Unexpected("a request cannot be serialized".to_owned()))?;
-        Ok(Self { request: request.into(), response: Arc::default() })
+    /// A call whose request has this body.
+    pub(super) fn new(request: Vec<u8>) -> Self {
+        Self { request: request.into(), response: Arc::default() }
     }
 
     /// Runs an attempt of the call. `empty_output` makes the output that the attempt returns.

@@ -10,12 +10,13 @@ use serde_dynamo::AttributeValue;
 use strum::VariantArray;
 
 use super::error::{Error, Result};
+pub(crate) use super::item_json::{ItemJson, string_set};
 use super::keys::Key;
 use super::schema::{PK, SK};
 use super::stored_item::{Attribute, StoredItem};
 use crate::domain::{Json, JsonObject};
 
-/// An item as it is written, or as it is kept after it was read.
+/// An item as it is kept after it was read.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// The attribute with an item's type.
@@ -86,29 +87,10 @@ impl ItemType {
 ///
 /// # Errors
 /// [`Error::Unexpected`] for a record that does not serialize to a map, which is a defect.
-pub(crate) fn encode(key: &Key, item_type: ItemType, record: &impl Serialize) -> Result<Item> {
-    let mut item = attributes(item_type, record)?;
-    item.insert(PK.to_owned(), text(&key.pk));
-    item.insert(SK.to_owned(), text(&key.sk));
-    item.insert(TYPE.to_owned(), text(item_type.as_str()));
+pub(crate) fn encode(key: &Key, item_type: ItemType, record: &impl Serialize) -> Result<ItemJson> {
+    let mut item = ItemJson::new(key, item_type);
+    item.extend(item_type, record)?;
     Ok(item)
-}
-
-/// The attributes that a record adds to an item of this type.
-///
-/// # Errors
-/// [`Error::Unexpected`] for a record that does not serialize to a map, which is a defect.
-pub(crate) fn attributes(item_type: ItemType, record: &impl Serialize) -> Result<Item> {
-    let not_a_map = || Error::Unexpected(format!("a record of type {} is not a map", item_type.as_str()));
-    let mut item = members(record).ok_or_else(not_a_map)?;
-    // A field without a value is not an attribute.
-    item.retain(|_, value| !is_null(value));
-    Ok(item)
-}
-
-/// Adds attributes by which an index finds an item.
-pub(crate) fn add_index_attributes(item: &mut Item, attributes: impl IntoIterator<Item = (&'static str, String)>) {
-    item.extend(attributes.into_iter().map(|(name, value)| (name.to_owned(), text(value))));
 }
 
 /// The attributes that a patch changes, by name: the new value, or `None` for an attribute to remove.
@@ -116,25 +98,15 @@ pub(crate) fn add_index_attributes(item: &mut Item, attributes: impl IntoIterato
 /// # Errors
 /// [`Error::Unexpected`] for a patch that does not serialize to a map, which is a defect.
 pub(crate) fn changed_attributes(patch: &impl Serialize) -> Result<BTreeMap<String, Option<AttributeValue>>> {
-    let item = members(patch).ok_or_else(|| Error::Unexpected("a patch is not a map".to_owned()))?;
+    let Ok(AttributeValue::M(item)) = serde_dynamo::to_attribute_value(patch) else {
+        return Err(Error::Unexpected("a patch is not a map".to_owned()));
+    };
     let mut changes = BTreeMap::new();
     for (name, value) in item {
-        let value = if is_null(&value) { None } else { Some(value) };
+        let value = if let AttributeValue::Null(_) = value { None } else { Some(value) };
         changes.insert(name, value);
     }
     Ok(changes)
-}
-
-/// The members of what serializes to a map; `None` for anything else.
-fn members(record: &impl Serialize) -> Option<Item> {
-    match serde_dynamo::to_attribute_value(record) {
-        Ok(AttributeValue::M(members)) => Some(members),
-        _ => None,
-    }
-}
-
-fn is_null(value: &AttributeValue) -> bool {
-    matches!(value, AttributeValue::Null(_))
 }
 
 /// A part of a record as the value of an attribute.
@@ -202,25 +174,18 @@ pub(crate) const fn boolean(value: bool) -> AttributeValue {
 }
 
 /// A set of strings, which DynamoDB refuses if it is empty.
-pub(crate) fn string_set(members: impl IntoIterator<Item = impl ToString>) -> AttributeValue {
+pub(crate) fn set(members: impl IntoIterator<Item = impl ToString>) -> AttributeValue {
     AttributeValue::Ss(members.into_iter().map(|member| member.to_string()).collect())
 }
 
 /// A JSON object as a map of attribute values.
 pub(crate) fn map(object: &JsonObject) -> AttributeValue {
-    AttributeValue::M(object.members().map(|(key, value)| (key.to_owned(), json_to_value(value))).collect())
+    Attribute::from(object).to_value()
 }
 
 /// A JSON value as the attribute value of the corresponding type.
 pub(crate) fn json_to_value(json: &Json) -> AttributeValue {
-    match json {
-        Json::Null => AttributeValue::Null(true),
-        Json::Bool(value) => AttributeValue::Bool(*value),
-        Json::Number(value) => AttributeValue::N(value.as_str().to_owned()),
-        Json::String(value) => AttributeValue::S(value.clone()),
-        Json::Array(items) => AttributeValue::L(items.iter().map(json_to_value).collect()),
-        Json::Object(object) => map(object),
-    }
+    Attribute::from(json).to_value()
 }
 
 /// A stored value as JSON; `None` for a value that is not JSON, such as a set.

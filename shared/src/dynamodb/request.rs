@@ -1,13 +1,11 @@
 //! Parts of the bodies of requests (AWS, "Amazon DynamoDB API Reference"), as `dynamodb::exchange` sends them.
 
-use std::sync::Arc;
-
 use serde::de::Error as _;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::expression::{Condition, ExpressionAttributes, Update};
-use super::item::Item;
+use super::item_json::ItemJson;
 use super::keys::Key;
 use super::schema::{PK, SK};
 use super::stored_item::StoredItem;
@@ -19,14 +17,11 @@ pub(super) enum ConsumedCapacity {
     Total,
 }
 
-/// One write of one item. The members are the same for a call of its own and for a part of a transaction.
+/// The expressions of a write, and what they refer to. The members are the same for a call of its own and for a part of a
+/// transaction.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Write {
-    #[serde(serialize_with = "shared_text")]
-    table_name: Arc<str>,
-    #[serde(flatten)]
-    subject: Subject,
+pub(super) struct Expressions {
     #[serde(skip_serializing_if = "Option::is_none")]
     update_expression: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,40 +30,43 @@ pub(super) struct Write {
     attributes: ExpressionAttributes,
 }
 
-/// What a write is about: the whole new item, or the key of a stored one.
-#[derive(Serialize)]
-enum Subject {
-    Item(Item),
-    Key(Key),
+impl Expressions {
+    /// The expressions of a write that changes the item if the condition holds.
+    pub(super) fn new(update: Option<Update>, condition: Option<Condition>) -> Self {
+        let (update_expression, of_update) = update.map(Update::render).unzip();
+        let (condition_expression, of_condition) = condition.map(Condition::render).unzip();
+        let attributes = of_update.unwrap_or_default().merge(of_condition.unwrap_or_default());
+        Self { update_expression, condition_expression, attributes }
+    }
 }
 
-impl Write {
-    /// Replaces the stored item.
-    pub(super) fn put(table: &Arc<str>, item: Item) -> Self {
-        Self::new(table, Subject::Item(item))
-    }
+/// JSON of a part of a request.
+pub(super) fn to_json(part: &impl Serialize) -> Vec<u8> {
+    let mut json = Vec::new();
+    push(&mut json, part);
+    json
+}
 
-    /// Deletes the item of this key, or checks it.
-    pub(super) fn of_key(table: &Arc<str>, key: &Key) -> Self {
-        Self::new(table, Subject::Key(key.clone()))
-    }
+/// Writes a part of a request as JSON.
+pub(super) fn push(json: &mut Vec<u8>, part: &(impl Serialize + ?Sized)) {
+    // Writing to memory does not fail, and neither does what requests consist of: text, and attributes of known types.
+    let _ = serde_json::to_writer(json, part);
+}
 
-    /// Changes the item of this key.
-    pub(super) fn update(table: &Arc<str>, key: &Key, update: Update) -> Self {
-        let (expression, attributes) = update.render();
-        Self { update_expression: Some(expression), attributes, ..Self::of_key(table, key) }
-    }
+/// Writes an object that has an item among other members: `{"Item":{…},"TableName":"contacts"}`. The item is JSON already, which
+/// serde would not take as it is.
+pub(super) fn push_with_item(json: &mut Vec<u8>, item: &ItemJson, others: &impl Serialize) {
+    json.extend_from_slice(br#"{"Item":"#);
+    item.write_to(json);
+    push_others(json, others);
+}
 
-    /// The same write, if the condition holds for the stored item.
-    pub(super) fn on(self, condition: Condition) -> Self {
-        let (expression, attributes) = condition.render();
-        Self { condition_expression: Some(expression), attributes: self.attributes.merge(attributes), ..self }
-    }
-
-    fn new(table: &Arc<str>, subject: Subject) -> Self {
-        let (update_expression, condition_expression) = (None, None);
-        let attributes = ExpressionAttributes::default();
-        Self { table_name: table.clone(), subject, update_expression, condition_expression, attributes }
+/// Writes further members and the end of an object, which has some members already.
+pub(super) fn push_others(json: &mut Vec<u8>, others: &impl Serialize) {
+    let start = json.len();
+    push(json, others);
+    if let Some(brace) = json.get_mut(start) {
+        *brace = b',';
     }
 }
 
@@ -108,8 +106,4 @@ impl<'de> Deserialize<'de> for Key {
 /// Serializes pairs as the members of an object.
 pub(super) fn members<S: Serializer, V: Serialize>(pairs: &[(String, V)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
-}
-
-fn shared_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(text)
 }

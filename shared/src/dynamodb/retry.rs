@@ -34,7 +34,6 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 
@@ -140,7 +139,7 @@ impl TableClient {
     pub(super) async fn exchange<T, O, E, Fut>(
         &self,
         operation: &'static str,
-        request: &impl Serialize,
+        request: Vec<u8>,
         send: impl Fn() -> Fut,
         empty_output: fn() -> O,
         classify: fn(&E) -> ErrorKind,
@@ -151,7 +150,7 @@ impl TableClient {
         E: ProvideErrorMetadata + Debug,
         Fut: Future<Output = std::result::Result<O, SdkError<E>>>,
     {
-        let exchange = Exchange::new(request).map_err(Failure::Failed)?;
+        let exchange = Exchange::new(request);
         self.retry(operation, || exchange.scope(send(), empty_output), classify).await?;
         exchange.into_response().map_err(Failure::Failed)
     }

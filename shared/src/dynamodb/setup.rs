@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{PutRequest, StreamSpecification, WriteRequest};
 use tokio::time::Instant;
 
 use super::error::error_chain;
-use super::item::{Item, expect_built};
+use super::item::{ItemJson, expect_built};
 use super::keys::Key;
 use super::{CapacityMeter, Conditional, Table, schema};
 
@@ -60,12 +60,12 @@ impl Table {
     /// # Errors
     /// The database's error as text, or the reason why the JSON is not an item.
     pub async fn put_item(&self, item: serde_json::Value) -> Result<(), String> {
-        let item: serde_dynamo::Item = serde_json::from_value(item).map_err(|error| error.to_string())?;
-        self.put(item.into_inner()).await.map_err(|error| error.to_string())
+        let item = ItemJson::from_json(&item).ok_or("the item is no JSON object")?;
+        self.put(&item).await.map_err(|error| error.to_string())
     }
 
     /// Writes an item, replacing the stored one.
-    pub(crate) async fn put(&self, item: Item) -> super::Result<()> {
+    pub(crate) async fn put(&self, item: &ItemJson) -> super::Result<()> {
         let client = self.client(Instant::now() + Duration::from_secs(25), CapacityMeter::default());
         let mut transaction = client.transaction();
         transaction.put((), item);

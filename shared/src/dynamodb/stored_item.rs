@@ -31,7 +31,7 @@ const ID: &str = "id";
 
 /// An item with borrowed texts.
 #[derive(Debug, Default)]
-pub(crate) struct StoredItem<'a>(Vec<(Cow<'a, str>, Attribute<'a>)>);
+pub(crate) struct StoredItem<'a>(pub(super) Vec<(Cow<'a, str>, Attribute<'a>)>);
 
 /// The value of an attribute.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ impl Attribute<'_> {
     }
 
     /// The value with texts of its own; empty binary data for [`Attribute::Other`].
-    fn to_value(&self) -> AttributeValue {
+    pub(super) fn to_value(&self) -> AttributeValue {
         match self {
             Self::S(text) => AttributeValue::S(text.clone().into_owned()),
             Self::N(number) => AttributeValue::N(number.clone().into_owned()),
@@ -174,6 +174,25 @@ impl<'a> From<&'a AttributeValue> for Attribute<'a> {
             AttributeValue::Ss(texts) => Self::Ss(texts.iter().map(Cow::from).collect()),
             AttributeValue::B(_) | AttributeValue::Ns(_) | AttributeValue::Bs(_) => Self::Other,
         }
+    }
+}
+
+impl<'a> From<&'a Json> for Attribute<'a> {
+    fn from(json: &'a Json) -> Self {
+        match json {
+            Json::Null => Self::Null,
+            Json::Bool(value) => Self::Bool(*value),
+            Json::Number(number) => Self::N(number.as_str().into()),
+            Json::String(text) => Self::S(text.into()),
+            Json::Array(items) => Self::L(items.iter().map(Self::from).collect()),
+            Json::Object(object) => object.into(),
+        }
+    }
+}
+
+impl<'a> From<&'a JsonObject> for Attribute<'a> {
+    fn from(object: &'a JsonObject) -> Self {
+        Self::M(object.members().map(|(key, value)| (key.into(), value.into())).collect())
     }
 }
 

@@ -1,23 +1,27 @@
 //! Transactions (`TransactWriteItems`) and the reasons for which they are cancelled.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsOutput};
 use aws_sdk_dynamodb::types::CancellationReason;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::capacity::CapacityBody;
 use super::conditional::Conditional;
 use super::error::{Error, Result};
 use super::expression::{Condition, Update};
-use super::item::Item;
+use super::item_json::ItemJson;
 use super::keys::Key;
-use super::request::{ConsumedCapacity, Write};
+use super::request::{ConsumedCapacity, Expressions, push, push_others, push_with_item};
 use super::retry::{ErrorKind, Failure, classify_transaction};
 use super::table_client::TableClient;
 
 /// The most items that DynamoDB takes in one transaction.
 pub(crate) const MAX_ITEMS: usize = 100;
+
+/// The condition of most items, made once.
+static NOT_EXISTS: LazyLock<Expressions> = LazyLock::new(|| Expressions::new(None, Some(Condition::not_exists())));
 
 /// Writes that commit together or not at all.
 ///
@@ -25,25 +29,27 @@ pub(crate) const MAX_ITEMS: usize = 100;
 /// labels of the refused items tell the writer which of its conditions failed.
 pub(crate) struct Transaction<L> {
     table: Arc<str>,
-    items: Vec<TransactItem>,
+    /// The body of the request, up to the last item.
+    json: Vec<u8>,
     labels: Vec<L>,
 }
 
-/// One item of a transaction.
-#[derive(Serialize)]
-enum TransactItem {
-    Put(Write),
-    Update(Write),
-    Delete(Write),
-    ConditionCheck(Write),
-}
-
-/// The body of the request.
+/// One item of a transaction, without the item of a `Put`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct TransactRequest<'a> {
-    transact_items: &'a [TransactItem],
-    client_request_token: String,
+struct TransactItem<'a> {
+    table_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a Key>,
+    #[serde(flatten)]
+    expressions: Option<&'a Expressions>,
+}
+
+/// The body of the request, without the items.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct TransactRequest {
+    client_request_token: Uuid,
     return_consumed_capacity: ConsumedCapacity,
 }
 
@@ -59,57 +65,77 @@ struct TransactResponse {
 impl<L: Copy> Transaction<L> {
     /// A transaction on this table, without items.
     pub(super) fn new(table: Arc<str>) -> Self {
-        Self { table, items: Vec::new(), labels: Vec::new() }
+        Self { table, json: br#"{"TransactItems":["#.to_vec(), labels: Vec::new() }
     }
 
     /// Whether it has no items.
     pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.labels.is_empty()
     }
 
     /// Writes an item, replacing the stored one.
-    pub(crate) fn put(&mut self, label: L, item: Item) {
-        self.push(label, TransactItem::Put(Write::put(&self.table, item)));
+    pub(crate) fn put(&mut self, label: L, item: &ItemJson) {
+        self.push_put(label, item, None);
     }
 
     /// Writes an item that must not exist yet.
-    pub(crate) fn put_new(&mut self, label: L, item: Item) {
-        self.put_if(label, item, Condition::not_exists());
+    pub(crate) fn put_new(&mut self, label: L, item: &ItemJson) {
+        self.push_put(label, item, Some(&NOT_EXISTS));
     }
 
     /// Writes an item if the condition holds for the stored one.
-    pub(crate) fn put_if(&mut self, label: L, item: Item, condition: Condition) {
-        self.push(label, TransactItem::Put(Write::put(&self.table, item).on(condition)));
+    pub(crate) fn put_if(&mut self, label: L, item: &ItemJson, condition: Condition) {
+        self.push_put(label, item, Some(&Expressions::new(None, Some(condition))));
     }
 
     /// Changes an item, or creates it.
     pub(crate) fn update(&mut self, label: L, key: &Key, update: Update) {
-        self.push(label, TransactItem::Update(Write::update(&self.table, key, update)));
+        self.push_of_key(label, "Update", key, Some(&Expressions::new(Some(update), None)));
     }
 
     /// Changes an item, or creates it, if the condition holds for the stored one.
     pub(crate) fn update_if(&mut self, label: L, key: &Key, update: Update, condition: Condition) {
-        self.push(label, TransactItem::Update(Write::update(&self.table, key, update).on(condition)));
+        self.push_of_key(label, "Update", key, Some(&Expressions::new(Some(update), Some(condition))));
     }
 
     /// Deletes an item if it exists.
     pub(crate) fn delete(&mut self, label: L, key: &Key) {
-        self.push(label, TransactItem::Delete(Write::of_key(&self.table, key)));
+        self.push_of_key(label, "Delete", key, None);
     }
 
     /// Deletes an item if the condition holds for it.
     pub(crate) fn delete_if(&mut self, label: L, key: &Key, condition: Condition) {
-        self.push(label, TransactItem::Delete(Write::of_key(&self.table, key).on(condition)));
+        self.push_of_key(label, "Delete", key, Some(&Expressions::new(None, Some(condition))));
     }
 
     /// Makes the transaction depend on a condition on an item that it does not write.
     pub(crate) fn check(&mut self, label: L, key: &Key, condition: Condition) {
-        self.push(label, TransactItem::ConditionCheck(Write::of_key(&self.table, key).on(condition)));
+        self.push_of_key(label, "ConditionCheck", key, Some(&Expressions::new(None, Some(condition))));
     }
 
-    fn push(&mut self, label: L, item: TransactItem) {
-        self.items.push(item);
+    fn push_put(&mut self, label: L, item: &ItemJson, expressions: Option<&Expressions>) {
+        let table = self.table.clone();
+        let others = TransactItem { table_name: &table, key: None, expressions };
+        self.push(label, "Put", |json| push_with_item(json, item, &others));
+    }
+
+    fn push_of_key(&mut self, label: L, operation: &str, key: &Key, expressions: Option<&Expressions>) {
+        let table = self.table.clone();
+        let write = TransactItem { table_name: &table, key: Some(key), expressions };
+        self.push(label, operation, |json| push(json, &write));
+    }
+
+    /// Adds an item: `{"Put":{…}}`.
+    fn push(&mut self, label: L, operation: &str, push_write: impl FnOnce(&mut Vec<u8>)) {
+        if !self.is_empty() {
+            self.json.push(b',');
+        }
         self.labels.push(label);
+        self.json.push(b'{');
+        push(&mut self.json, operation);
+        self.json.push(b':');
+        push_write(&mut self.json);
+        self.json.push(b'}');
     }
 }
 
@@ -122,15 +148,16 @@ impl TableClient {
     /// # Errors
     /// [`Error::Unavailable`] if conflicts or the load last until the deadline, or [`Error::Unexpected`].
     pub(crate) async fn commit<L: Copy>(&self, transaction: Transaction<L>) -> Result<Conditional<(), Vec<L>>> {
-        let Transaction { items, labels, .. } = transaction;
-        let request = TransactRequest {
-            transact_items: &items,
-            client_request_token: self.rng.uuid_v4().hyphenated().to_string(),
+        let Transaction { mut json, labels, .. } = transaction;
+        let others = TransactRequest {
+            client_request_token: self.rng.uuid_v4(),
             return_consumed_capacity: ConsumedCapacity::Total,
         };
+        json.push(b']');
+        push_others(&mut json, &others);
         let send = || self.client.transact_write_items().send();
         let empty_output = || TransactWriteItemsOutput::builder().build();
-        match self.exchange("TransactWriteItems", &request, send, empty_output, classify_transaction).await {
+        match self.exchange("TransactWriteItems", json, send, empty_output, classify_transaction).await {
             Ok(TransactResponse { consumed_capacity }) => {
                 self.meter.add_writes(&consumed_capacity);
                 Ok(Conditional::Applied(()))

@@ -13,7 +13,7 @@ use crate::domain::activity::{GROWS_TOO_LARGE, MAX_BYTES, content_len};
 use crate::domain::{Activity, ActivityId, ActivityPatch, ContactId, JsonObject, Kind, NewActivity};
 use crate::dynamodb::StoredItem;
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{Item, ItemType, encode, json_to_value, map, sort_key};
+use crate::dynamodb::item::{Item, ItemJson, ItemType, encode, map, sort_key};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::{self, Backoff, Conditional};
@@ -102,7 +102,7 @@ impl Activities {
     }
 
     async fn record_one(&self, activity: &Activity) -> Result<Activity> {
-        match self.table.client.put_new(self.to_item(activity)?).await? {
+        match self.table.client.put_new(&self.to_item(activity)?).await? {
             Conditional::Applied(()) => Ok(activity.clone()),
             Conditional::Refused(stored) => Activity::from_item(&StoredItem::from(&stored)),
         }
@@ -125,7 +125,7 @@ impl Activities {
                 distinct.iter().filter(|activity| !known.contains(&identity(activity))).copied().cloned().collect();
             let mut transaction = self.table.client.transaction();
             for activity in &new {
-                transaction.put_new(TransactionItem::Activity, self.to_item(activity)?);
+                transaction.put_new(TransactionItem::Activity, &self.to_item(activity)?);
             }
             stored.extend(new);
             let record = idempotency_record(&in_order(activities, &stored));
@@ -172,12 +172,12 @@ impl Activities {
         keys::activity(self.table.org, self.contact, event_time, id)
     }
 
-    pub(super) fn to_item(&self, activity: &Activity) -> Result<Item> {
+    pub(super) fn to_item(&self, activity: &Activity) -> Result<ItemJson> {
         let Activity { id, event_time, details, event_text, metadata } = activity;
         let mut item = encode(&self.key(*event_time, id), ItemType::Activity, details)?;
-        item.insert(METADATA.to_owned(), map(metadata));
+        item.insert(METADATA, &metadata.into());
         if let Some(text) = event_text {
-            item.insert(EVENT_TEXT.to_owned(), json_to_value(text));
+            item.insert(EVENT_TEXT, &text.into());
         }
         Ok(item)
     }

@@ -13,7 +13,7 @@ use super::listing::{self, ListRow, ListRows, Page, PageRow};
 use super::{OrgTable, Result, api_key_uses};
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{ApiKey, ApiKeyId, ApiKeySecret, AuditAction, Line, NewApiKey, OrgId, RateLimit, Scope, time};
-use crate::dynamodb::item::{Item, ItemType, add_index_attributes, decode, encode, key_of};
+use crate::dynamodb::item::{Item, ItemJson, ItemType, decode, encode, key_of, string_set};
 use crate::dynamodb::keys;
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::QueryOptions;
@@ -35,7 +35,7 @@ struct ApiKeyItem {
     org_id: OrgId,
     name: Line<100>,
     display_prefix: String,
-    #[serde(with = "serde_dynamo::string_set")]
+    #[serde(with = "string_set")]
     scopes: BTreeSet<Scope>,
     #[serde(with = "time::millis")]
     created_at: DateTime<Utc>,
@@ -77,9 +77,9 @@ impl ApiKeys {
         idempotency_record: Option<&IdempotencyRecord>,
     ) -> Result<()> {
         let mut transaction = self.table.client.transaction();
-        transaction.put_new(TransactionItem::ApiKey, to_item(hash, key)?);
+        transaction.put_new(TransactionItem::ApiKey, &to_item(hash, key)?);
         let entry = self.table.audit_entry(AuditAction::ApiKeyCreated, key.id)?;
-        transaction.put(TransactionItem::AuditEntry, entry);
+        transaction.put(TransactionItem::AuditEntry, &entry);
         self.table.commit_new(transaction, TransactionItem::IdempotencyRecord, idempotency_record).await
     }
 
@@ -150,11 +150,11 @@ pub(crate) async fn find(client: &TableClient, hash: &ApiKeyHash) -> Result<Opti
 /// The database's.
 #[cfg(feature = "testing")]
 pub async fn store(table: &crate::dynamodb::Table, hash: &ApiKeyHash, key: &ApiKey) -> Result<()> {
-    Ok(table.put(to_item(hash, key)?).await?)
+    Ok(table.put(&to_item(hash, key)?).await?)
 }
 
 /// The item of an API key.
-pub(super) fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
+pub(super) fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<ItemJson> {
     let ApiKey {
         id,
         org_id,
@@ -171,7 +171,7 @@ pub(super) fn to_item(hash: &ApiKeyHash, key: &ApiKey) -> Result<Item> {
     let record =
         ApiKeyItem { id, org_id, name, display_prefix, scopes, created_at, valid_until, revoked_at, rate_limit };
     let mut item = encode(&keys::api_key(hash), ItemType::ApiKey, &record)?;
-    add_index_attributes(&mut item, keys::api_key_in_index(org_id, id));
+    item.insert_index_attributes(keys::api_key_in_index(org_id, id));
     Ok(item)
 }
 

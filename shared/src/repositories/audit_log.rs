@@ -12,7 +12,7 @@ use super::{OrgTable, Result};
 use crate::domain::{ActorType, AuditAction, AuditActor, AuditEntry, AuditEntryId, AuditFilter, Id, OrgId, ids, time};
 use crate::dynamodb::Cursor;
 use crate::dynamodb::StoredItem;
-use crate::dynamodb::item::{Item, ItemType, encode};
+use crate::dynamodb::item::{ItemJson, ItemType, encode};
 use crate::dynamodb::keys::{self, Key};
 use crate::repositories::stored::Stored;
 
@@ -79,7 +79,7 @@ impl AuditLog {
 
 impl OrgTable {
     /// The item of a new audit entry, for the transaction of the change that it records.
-    pub(super) fn audit_entry(&self, action: AuditAction, subject_id: impl Id) -> Result<Item> {
+    pub(super) fn audit_entry(&self, action: AuditAction, subject_id: impl Id) -> Result<ItemJson> {
         let AuditContext { actor: AuditActor { actor_type, id: actor_id }, request_id, retention } = self.audit.clone();
         let record = AuditItem {
             at: self.now,

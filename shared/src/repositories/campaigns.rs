@@ -16,7 +16,7 @@ use crate::domain::{
 };
 use crate::dynamodb::StoredItem;
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{Item, ItemType, TYPE, add_index_attributes, encode, number, string_set, text};
+use crate::dynamodb::item::{ItemJson, ItemType, TYPE, encode, number, set, string_set, text};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::transaction::Transaction;
 use crate::dynamodb::{Backoff, Conditional, CreationPosition, Cursor, DeletedParent, Parent};
@@ -48,7 +48,7 @@ struct CampaignItem {
 #[derive(Deserialize)]
 struct ActiveCampaigns {
     // DynamoDB stores no empty set, so the attribute may be absent.
-    #[serde(default, with = "serde_dynamo::string_set")]
+    #[serde(default, with = "string_set")]
     campaign_ids: BTreeSet<CampaignId>,
 }
 
@@ -91,7 +91,7 @@ impl Campaigns {
         idempotency_record: Option<&IdempotencyRecord>,
     ) -> Result<()> {
         let mut transaction = self.table.client.transaction();
-        transaction.put_new(TransactionItem::Campaign, to_item(campaign)?);
+        transaction.put_new(TransactionItem::Campaign, &to_item(campaign)?);
         self.put_lead_magnet(&mut transaction, campaign, lead_magnet)?;
         self.update_active_campaigns(&mut transaction, campaign.id, false, campaign.is_active());
         match self.table.commit(transaction, TransactionItem::IdempotencyRecord, idempotency_record).await? {
@@ -141,7 +141,7 @@ impl Campaigns {
             let campaign = self.get(id).await?;
             let Some(next) = campaign.patched(patch, new_lead_magnet, self.table.now) else { return Ok(campaign) };
             let mut transaction = self.table.client.transaction();
-            transaction.put_if(TransactionItem::Campaign, to_item(&next)?, same_version(&campaign));
+            transaction.put_if(TransactionItem::Campaign, &to_item(&next)?, same_version(&campaign));
             self.put_lead_magnet(&mut transaction, &next, patch.lead_magnet.value())?;
             if let (Some(removed), None) = (campaign.lead_magnet_id, next.lead_magnet_id) {
                 transaction.delete(TransactionItem::LeadMagnet, &keys::lead_magnet(self.table.org, removed));
@@ -170,8 +170,8 @@ impl Campaigns {
             let campaign = self.get(id).await?;
             let mut transaction = self.table.client.transaction();
             transaction.delete_if(TransactionItem::Campaign, &keys::campaign(org, id), same_version(&campaign));
-            transaction.put(TransactionItem::Tombstone, cascade::tombstone(&deleted, now)?);
-            transaction.put(TransactionItem::AuditEntry, self.table.audit_entry(AuditAction::CampaignDeleted, id)?);
+            transaction.put(TransactionItem::Tombstone, &cascade::tombstone(&deleted, now)?);
+            transaction.put(TransactionItem::AuditEntry, &self.table.audit_entry(AuditAction::CampaignDeleted, id)?);
             if let Some(lead_magnet) = campaign.lead_magnet_id {
                 transaction.delete(TransactionItem::LeadMagnet, &keys::lead_magnet(org, lead_magnet));
             }
@@ -193,7 +193,7 @@ impl Campaigns {
         if let Some((id, lead_magnet)) = campaign.lead_magnet_id.zip(lead_magnet) {
             transaction.put(
                 TransactionItem::LeadMagnet,
-                encode(&keys::lead_magnet(self.table.org, id), ItemType::LeadMagnet, lead_magnet)?,
+                &encode(&keys::lead_magnet(self.table.org, id), ItemType::LeadMagnet, lead_magnet)?,
             );
         }
         Ok(())
@@ -214,7 +214,7 @@ impl Campaigns {
         let key = keys::active_campaigns(self.table.org);
         let mut update = Update::new();
         update.touch(TYPE, text(ItemType::ActiveCampaigns.as_str()));
-        let member = string_set([id]);
+        let member = set([id]);
         if is_active {
             update.add_members(CAMPAIGN_IDS, member);
             let has_room = Condition::absent_or_fewer(CAMPAIGN_IDS, number(MAX_ACTIVE_CAMPAIGNS));
@@ -266,11 +266,11 @@ fn same_version(campaign: &Campaign) -> Condition {
     Condition::equals(VERSION, number(campaign.version))
 }
 
-fn to_item(campaign: &Campaign) -> Result<Item> {
+fn to_item(campaign: &Campaign) -> Result<ItemJson> {
     let Campaign { id, org_id, details, lead_magnet_id, created_at, updated_at, version } = campaign.clone();
     let record = CampaignItem { details, lead_magnet_id, created_at, updated_at, version };
     let key = keys::campaign(org_id, id);
     let mut item = encode(&key, ItemType::Campaign, &record)?;
-    add_index_attributes(&mut item, keys::migrated_in_index(org_id, &key, created_at));
+    item.insert_index_attributes(keys::migrated_in_index(org_id, &key, created_at));
     Ok(item)
 }

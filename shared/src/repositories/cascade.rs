@@ -44,7 +44,7 @@ use serde::Serialize;
 
 use super::Result;
 use crate::domain::ImportId;
-use crate::dynamodb::item::{Item, ItemType, encode, key_of};
+use crate::dynamodb::item::{ItemJson, ItemType, encode, key_of, string_set};
 use crate::dynamodb::keys::Key;
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::{self, Children, DeletedParent, TableClient};
@@ -56,12 +56,12 @@ const TOMBSTONE_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 #[derive(Serialize)]
 struct Tombstone<'a> {
     expires_at: i64,
-    #[serde(with = "serde_dynamo::string_set", skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(with = "string_set", skip_serializing_if = "BTreeSet::is_empty")]
     import_ids: &'a BTreeSet<ImportId>,
 }
 
 /// The tombstone of a parent that is deleted at `now`.
-pub(super) fn tombstone(deleted: &DeletedParent, now: DateTime<Utc>) -> Result<Item> {
+pub(super) fn tombstone(deleted: &DeletedParent, now: DateTime<Utc>) -> Result<ItemJson> {
     let DeletedParent { org, parent, import_ids } = deleted;
     let tombstone = Tombstone { expires_at: (now + TOMBSTONE_LIFETIME).timestamp(), import_ids };
     Ok(encode(&parent.tombstone(*org), ItemType::Tombstone, &tombstone)?)

@@ -1,6 +1,6 @@
 //! Companies, which are created by the first contact that names them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -105,9 +105,12 @@ impl OrgTable {
 
     /// Creates the companies of these names that do not exist; the first spelling of a name counts.
     pub(super) async fn ensure_companies<'a>(&self, names: impl IntoIterator<Item = &'a CompanyName>) -> Result<()> {
-        let mut missing = BTreeMap::new();
+        // Folding a name costs more than recognizing a spelling, and an upload has few companies.
+        let (mut spellings, mut missing) = (HashSet::new(), BTreeMap::new());
         for name in names {
-            missing.entry(name.key()).or_insert(name);
+            if spellings.insert(name) {
+                missing.entry(name.key()).or_insert(name);
+            }
         }
         missing.retain(|key, _| !self.has_cached_company(key));
         let keys: Vec<_> = missing.keys().map(|key| keys::company(self.org, key)).collect();
@@ -153,7 +156,7 @@ impl OrgTable {
         let key = name.key();
         let record = CompanyItem { id, name, created_at };
         let item = encode(&keys::company(org_id, &key), ItemType::Company, &record)?;
-        let outcome = self.client.put_new(item).await?;
+        let outcome = self.client.put_new(&item).await?;
         self.cache_company(&key);
         Ok(matches!(outcome, Conditional::Applied(())))
     }
@@ -166,7 +169,7 @@ impl OrgTable {
         name: &CompanyName,
     ) -> Result<()> {
         let company = CompanyItem { id: self.new_id(), name: name.clone(), created_at: self.now };
-        transaction.put_new(label, encode(&keys::company(self.org, &name.key()), ItemType::Company, &company)?);
+        transaction.put_new(label, &encode(&keys::company(self.org, &name.key()), ItemType::Company, &company)?);
         Ok(())
     }
 }

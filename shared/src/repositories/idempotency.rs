@@ -125,7 +125,7 @@ impl IdempotencyRecords {
         let lock =
             IdempotencyLock { holder: self.table.new_write_id(), fingerprint: fingerprint.to_owned(), expires_at };
         let item = encode(&key(self.table.org, idempotency_key), ItemType::IdempotencyLock, &lock)?;
-        match self.table.client.put_if(item, expired_at(now)).await? {
+        match self.table.client.put_if(&item, expired_at(now)).await? {
             Conditional::Applied(()) => Ok(lock),
             Conditional::Refused(stored) => {
                 let held: IdempotencyLock = decode(&stored.unwrap_or_default(), ItemType::IdempotencyLock)?;
@@ -207,7 +207,7 @@ impl OrgTable {
         let expires_at = (self.now + RECORD_LIFETIME).timestamp();
         let stored = StoredResponse { fingerprint: fingerprint.clone(), response: response.clone(), expires_at };
         let item = encode(&key(self.org, idempotency_key), ItemType::Idempotency, &stored)?;
-        transaction.put_if(label, item, expired_at(self.now));
+        transaction.put_if(label, &item, expired_at(self.now));
         Ok(())
     }
 }

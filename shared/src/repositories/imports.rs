@@ -15,7 +15,7 @@ use crate::domain::{
 };
 use crate::dynamodb::StoredItem;
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{Item, ItemType, add_index_attributes, changed_attributes, encode, map};
+use crate::dynamodb::item::{Item, ItemJson, ItemType, changed_attributes, encode, map};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::{Conditional, CreationPosition, Cursor, DeletedParent, Parent};
 use crate::repositories::stored::Stored;
@@ -64,7 +64,7 @@ impl Imports {
     /// [`Error::AlreadyCompleted`], or the database's.
     pub async fn create(&self, import: &Import, idempotency_record: Option<&IdempotencyRecord>) -> Result<()> {
         let mut transaction = self.table.client.transaction();
-        transaction.put_new(TransactionItem::Import, to_item(import)?);
+        transaction.put_new(TransactionItem::Import, &to_item(import)?);
         self.table.commit_new(transaction, TransactionItem::IdempotencyRecord, idempotency_record).await?;
         self.table.cache.imports.insert((self.table.org, import.id), (), self.table.now, CACHE_LIFETIME);
         Ok(())
@@ -127,8 +127,8 @@ impl Imports {
         let deleted = DeletedParent { org, parent: Parent::Import(id), import_ids: BTreeSet::new() };
         let mut transaction = self.table.client.transaction();
         transaction.delete_if(TransactionItem::Import, &keys::import(org, id), Condition::exists());
-        transaction.put(TransactionItem::Tombstone, cascade::tombstone(&deleted, now)?);
-        transaction.put(TransactionItem::AuditEntry, self.table.audit_entry(AuditAction::ImportDeleted, id)?);
+        transaction.put(TransactionItem::Tombstone, &cascade::tombstone(&deleted, now)?);
+        transaction.put(TransactionItem::AuditEntry, &self.table.audit_entry(AuditAction::ImportDeleted, id)?);
         let outcome = self.table.client.commit(transaction).await?;
         self.table.cache.imports.remove(&(self.table.org, id));
         match outcome {
@@ -214,14 +214,14 @@ fn expect_found(item: Option<Item>) -> Result<Import> {
     Import::from_item(&StoredItem::from(&item.ok_or(Error::NotFound(Kind::Import))?))
 }
 
-pub(super) fn to_item(import: &Import) -> Result<Item> {
+pub(super) fn to_item(import: &Import) -> Result<ItemJson> {
     let Import { id, org_id, details, mapping, created_at, updated_at } = import;
     let record = ImportItem { details: details.clone(), created_at: *created_at, updated_at: *updated_at };
     let key = keys::import(*org_id, *id);
     let mut item = encode(&key, ItemType::Import, &record)?;
-    add_index_attributes(&mut item, keys::migrated_in_index(*org_id, &key, *created_at));
+    item.insert_index_attributes(keys::migrated_in_index(*org_id, &key, *created_at));
     if let Some(mapping) = mapping {
-        item.insert(MAPPING.to_owned(), map(mapping));
+        item.insert(MAPPING, &mapping.into());
     }
     Ok(item)
 }

@@ -13,11 +13,11 @@ use crate::domain::{
 };
 use crate::dynamodb::expression::{Condition, Update};
 use crate::dynamodb::item::{
-    Item, ItemType, add_index_attributes, changed_attributes, decode, encode, key_of, number, sort_key, text,
-    unreadable, value_to_json,
+    Item, ItemJson, ItemType, changed_attributes, decode, encode, key_of, number, sort_key, unreadable, value_to_json,
 };
 use crate::dynamodb::keys;
 use crate::dynamodb::schema::{GSI1, GSI2};
+use crate::dynamodb::stored_item::Attribute;
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::{self, Conditional, Cursor};
 
@@ -174,7 +174,7 @@ impl Leads {
     }
 
     /// The item of a lead that the call `link_id` creates.
-    pub(super) fn to_item(&self, lead: &Lead, link_id: Uuid) -> Result<Item> {
+    pub(super) fn to_item(&self, lead: &Lead, link_id: Uuid) -> Result<ItemJson> {
         let Lead { key, details, lead_score, current_lead_step_id, created_at, updated_at } = lead;
         let record = LeadItem {
             details: details.clone(),
@@ -184,10 +184,10 @@ impl Leads {
         };
         let mut item = encode(&keys::lead(self.table.org, *key), ItemType::Lead, &record)?;
         if let Some(score) = lead_score {
-            item.insert(LEAD_SCORE.to_owned(), number(score.as_str()));
+            item.insert(LEAD_SCORE, &Attribute::N(score.as_str().into()));
         }
-        add_index_attributes(&mut item, keys::lead_in_indexes(self.table.org, *key));
-        item.insert(LINK_ID.to_owned(), text(link_id.to_string()));
+        item.insert_index_attributes(keys::lead_in_indexes(self.table.org, *key));
+        item.insert_text(LINK_ID, &link_id.to_string());
         Ok(item)
     }
 }

@@ -183,7 +183,7 @@ impl Leads {
     /// Creates a lead; `false` if another call has created it meanwhile.
     async fn insert(&self, lead_key: LeadKey, link_id: Uuid) -> Result<bool> {
         let item = self.to_item(&Lead::new(lead_key, self.table.now), link_id)?;
-        Ok(match self.table.client.put_new(item).await? {
+        Ok(match self.table.client.put_new(&item).await? {
             Conditional::Applied(()) => true,
             // The stored lead is this call's own if the response to an earlier attempt was lost.
             Conditional::Refused(stored) => string(&stored, LINK_ID) == Some(link_id.to_string()),

@@ -28,7 +28,7 @@ use crate::domain::{
     RecordRefusal,
 };
 use crate::dynamodb::StoredItem;
-use crate::dynamodb::item::{Item, ItemType, decode, key_of, sort_key};
+use crate::dynamodb::item::{ItemJson, ItemType, decode, key_of, sort_key};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::QueryOptions;
@@ -62,7 +62,7 @@ enum TransactionItem {
 /// An activity or a lead to store.
 struct Child {
     index: usize,
-    item: Item,
+    item: ItemJson,
     parents: Vec<(Key, RecordRefusal)>,
 }
 
@@ -118,7 +118,7 @@ impl Transfer {
                 return Ok(RecordOutcome::Refused(RecordRefusal::Deleted));
             }
             Record::Import(import) => {
-                let outcome = self.table.client.put_new(imports::to_item(import)?).await?;
+                let outcome = self.table.client.put_new(&imports::to_item(import)?).await?;
                 matches!(outcome, Conditional::Applied(()))
             }
             Record::Campaign(campaign, lead_magnet) => {
@@ -139,8 +139,8 @@ impl Transfer {
             return Ok(RecordOutcome::Refused(RecordRefusal::KeyIdTaken));
         }
         let mut transaction = client.transaction();
-        transaction.put_new(TransactionItem::ApiKey, api_keys::to_item(hash, key)?);
-        transaction.put(TransactionItem::AuditEntry, self.table.audit_entry(AuditAction::ApiKeyCreated, key.id)?);
+        transaction.put_new(TransactionItem::ApiKey, &api_keys::to_item(hash, key)?);
+        transaction.put(TransactionItem::AuditEntry, &self.table.audit_entry(AuditAction::ApiKeyCreated, key.id)?);
         if let Conditional::Applied(()) = client.commit(transaction).await? {
             return Ok(RecordOutcome::Written);
         }
@@ -193,7 +193,7 @@ impl Transfer {
                 if let Some((_, refusal)) = parents.iter().find(|(key, _)| !existing.contains(key)) {
                     return Ok((index, RecordOutcome::Refused(*refusal)));
                 }
-                Ok(match client.put_new(item).await? {
+                Ok(match client.put_new(&item).await? {
                     Conditional::Applied(()) => (index, RecordOutcome::Written),
                     Conditional::Refused(_) => (index, RecordOutcome::AlreadyThere),
                 })

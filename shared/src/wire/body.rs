@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::fields::{FromFields, Purpose, read_object};
-use crate::domain::json::count_values;
+use crate::domain::json::has_more_values_than;
 use crate::domain::{InvalidValue, ValidationErrors};
 
 /// The name of the body as a whole in validation errors.
@@ -63,7 +63,7 @@ pub(crate) fn parse_json(body: &[u8], max_values: usize) -> Result<&RawValue, Va
     let json: &RawValue = serde_json::from_slice(body).map_err(|error| {
         ValidationErrors::one(BODY, InvalidValue::Syntax { line: error.line(), column: error.column() })
     })?;
-    if count_values(json.get()) > max_values {
+    if has_more_values_than(max_values, json.get()) {
         return Err(ValidationErrors::one(BODY, InvalidValue::TooMany { max: max_values, elements: "JSON values" }));
     }
     Ok(json)

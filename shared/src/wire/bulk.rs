@@ -8,9 +8,7 @@ use super::param;
 use super::query::{FromQuery, Query};
 use crate::domain::email::MAX_EMAIL_BYTES;
 use crate::domain::text::choice;
-use crate::domain::{
-    Contact, ContactId, ContactPatch, Email, FullName, NewContact, PathSegment, Upsert, ValidationErrors,
-};
+use crate::domain::{Contact, ContactId, ContactPatch, Email, FullName, PathSegment, Upsert, ValidationErrors};
 use crate::repositories::{Plan, ResponseSpace, Row, RowOutcome, escaped_len};
 
 /// The most rows of one upload.
@@ -66,8 +64,7 @@ pub enum UploadError {
 
 impl FromFields for Upsert {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let patch = ContactPatch::read(fields)?;
-        Some(Self { new: NewContact::new(&patch)?, patch })
+        Self::new(ContactPatch::read(fields)?)
     }
 }
 
@@ -134,7 +131,7 @@ impl Upload {
         let (email, row) = match fields {
             Ok(mut fields) => {
                 let upsert = Upsert::read(&mut fields);
-                let email = fields.text("email").filter(|email| is_presentable(email));
+                let email = if fields.is_valid() { None } else { presentable_email(&mut fields) };
                 (email, fields.finish(upsert).map_err(|errors| errors.name_whole(BODY)))
             }
             Err(errors) => (None, Err(errors)),
@@ -203,20 +200,27 @@ impl Report<'_> {
     pub fn view<'a>(&'a self, dry_run: bool, warning: Option<&'a str>) -> ReportView<'a> {
         let created = self.written.iter().filter(|row| row.is_new).count();
         let details: Vec<_> = self.written.iter().map(|row| row.view(dry_run)).collect();
-        let space = ResponseSpace::of_body().less(escaped_len(&details));
         ReportView {
             inserted: self.written.len(),
+            skipped: self.skipped_views(&details),
             details,
             created,
             updated: self.written.len() - created,
-            skipped: self.skipped_views(space),
             skipped_count: self.skipped.len(),
             warning,
         }
     }
 
-    /// The first of the rows that were not written.
-    fn skipped_views(&self, mut space: ResponseSpace) -> Vec<SkippedView<'_>> {
+    /// The first of the rows that were not written, as many as fit beside the details.
+    fn skipped_views(&self, details: &[DetailView<'_>]) -> Vec<SkippedView<'_>> {
+        if self.skipped.is_empty() {
+            // Without rows to name, the details need not be measured.
+            return Vec::new();
+        }
+        self.skipped_views_within(ResponseSpace::of_body().less(escaped_len(&details)))
+    }
+
+    fn skipped_views_within(&self, mut space: ResponseSpace) -> Vec<SkippedView<'_>> {
         let mut views = Vec::new();
         for row in self.skipped.iter().take(MAX_SKIPPED_ROWS) {
             let view = row.view();
@@ -292,9 +296,10 @@ struct SkippedView<'a> {
     detail: String,
 }
 
-/// `true` for text that a report may repeat as the email of an invalid row: short, and without control characters.
-fn is_presentable(email: &str) -> bool {
-    email.len() <= MAX_EMAIL_BYTES && !email.contains(char::is_control)
+/// The email of an invalid row, if a report may repeat it: short, and without control characters.
+fn presentable_email(fields: &mut Fields<'_>) -> Option<String> {
+    let email = fields.text("email")?;
+    if email.len() <= MAX_EMAIL_BYTES && !email.contains(char::is_control) { Some(email.into_owned()) } else { None }
 }
 
 #[cfg(test)]
@@ -309,7 +314,7 @@ mod tests {
         let report = Report { written: Vec::new(), skipped: (1..=10).map(invalid).collect() };
         let space = |bytes| ResponseSpace::of_body().less(ResponseSpace::of_body().left() - bytes);
         for (bytes, named) in [(0, 0), (800, 0), (1_000, 1), (3_000, 3), (100_000, 10)] {
-            assert_eq!(report.skipped_views(space(bytes)).len(), named, "{bytes}");
+            assert_eq!(report.skipped_views_within(space(bytes)).len(), named, "{bytes}");
         }
     }
 

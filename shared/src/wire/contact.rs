@@ -16,7 +16,7 @@ use super::view::{JsonRow, Resource};
 use crate::domain::json::{JSON_OBJECT, key_order};
 use crate::domain::{
     CompanyKey, Contact, ContactDetails, ContactFilter, ContactId, ContactPatch, Email, Enrichment, ImportId,
-    InvalidValue, JsonObject, NewContact, OrgId, Patch, Timeline, TimelinePage, ValidationErrors, time,
+    InvalidValue, JsonObject, NewContact, OrgId, Patch, Timeline, TimelinePage, Upsert, ValidationErrors, time,
 };
 
 impl FromFields for ContactPatch {
@@ -41,7 +41,7 @@ impl ObjectBody for ContactPatch {
 
 impl FromFields for NewContact {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        Self::new(&ContactPatch::read(fields)?)
+        Upsert::read(fields).map(|row| row.to_new())
     }
 }
 

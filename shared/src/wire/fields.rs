@@ -26,6 +26,8 @@ mod members;
 #[cfg(feature = "openapi")]
 mod schema;
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 #[cfg(feature = "openapi")]
 use utoipa::openapi::{RefOr, Schema};
@@ -252,9 +254,9 @@ impl<'a> Fields<'a> {
     }
 
     /// The text of a field, as it was sent; `None` if the field was not sent or is not text.
-    pub fn text(&mut self, name: &str) -> Option<String> {
+    pub fn text(&mut self, name: &str) -> Option<Cow<'a, str>> {
         match self.sent(name) {
-            Sent::Value(input) => Some(input.text().ok()?.into_owned()),
+            Sent::Value(input) => input.text().ok(),
             Sent::Nothing | Sent::Null => None,
         }
     }
@@ -262,6 +264,11 @@ impl<'a> Fields<'a> {
     /// Adds an error of a rule that concerns several fields.
     pub fn add(&mut self, name: &'static str, kind: InvalidValue) {
         self.errors.add(name, kind);
+    }
+
+    /// `true` if the fields that were read have no error.
+    pub fn is_valid(&self) -> bool {
+        !self.has_repeated_field && self.errors.is_empty()
     }
 
     /// Returns the value that was read, if there is no error.

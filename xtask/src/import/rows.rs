@@ -75,7 +75,7 @@ impl<'a, R: BufRead> Rows<'a, R> {
 fn validate(cells: Cells) -> Result<ValidRow, ValidationErrors> {
     let mut fields = Fields::of_csv_row(&cells, Purpose::Create);
     let upsert = Upsert::read(&mut fields);
-    let email = fields.finish(upsert)?.new.details.email;
+    let email = fields.finish(upsert)?.email().clone();
     Ok(ValidRow { email, cells })
 }
 

@@ -24,9 +24,23 @@ pub fn count_values(json: &str) -> usize {
     count
 }
 
+/// `true` if well-formed JSON has more values than this, by [`count_values`]. Short text cannot: each value takes at least one byte.
+pub fn has_more_values_than(max: usize, json: &str) -> bool {
+    json.len() > max && count_values(json) > max
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_has_more_values_than_a_maximum_only_if_its_values_are_counted() {
+        for (max, json, has_more) in
+            [(4, "[1,1]", false), (3, "[1,1]", false), (2, "[1,1]", true), (2, "[11111111]", false), (0, "1", true)]
+        {
+            assert_eq!(has_more_values_than(max, json), has_more, "{json} {max}");
+        }
+    }
 
     #[test]
     fn values_of_all_levels_are_counted_and_the_content_of_strings_is_not() {

@@ -9,7 +9,7 @@ use super::rows::{self, QueryBody, Row, StoredRow};
 use crate::dynamodb::error::Result;
 use crate::dynamodb::item::{Item, key_of, string};
 use crate::dynamodb::keys::{Key, Range};
-use crate::dynamodb::request::{ConsumedCapacity, Text};
+use crate::dynamodb::request::{ConsumedCapacity, Text, to_json};
 use crate::dynamodb::retry::{Failure, classify};
 use crate::dynamodb::schema::{Index, PK, SK};
 
@@ -249,7 +249,8 @@ impl TableClient {
 
     async fn read_query<R: StoredRow>(&self, request: &QueryRequest<'_>) -> Result<QueryBody<R>> {
         let send = || self.client.query().table_name(&*self.table).send();
-        let response = self.exchange("Query", request, send, || QueryOutput::builder().build(), classify).await;
+        let response =
+            self.exchange("Query", to_json(request), send, || QueryOutput::builder().build(), classify).await;
         let body: QueryBody<R> = response.map_err(Failure::into_error)?;
         self.meter.add_reads(&body.consumed_capacity);
         Ok(body)

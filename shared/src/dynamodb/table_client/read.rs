@@ -13,7 +13,7 @@ use super::{MAX_CONCURRENT_CALLS, TableClient};
 use crate::dynamodb::error::Result;
 use crate::dynamodb::item::Item;
 use crate::dynamodb::keys::Key;
-use crate::dynamodb::request::{ConsumedCapacity, OfTable, members};
+use crate::dynamodb::request::{ConsumedCapacity, OfTable, members, to_json};
 use crate::dynamodb::retry::{Backoff, Failure, classify};
 use crate::dynamodb::schema::{PK, SK};
 
@@ -70,7 +70,8 @@ impl TableClient {
             return_consumed_capacity: ConsumedCapacity::Total,
         };
         let send = || self.client.get_item().table_name(&*self.table).send();
-        let response = self.exchange("GetItem", &request, send, || GetItemOutput::builder().build(), classify).await;
+        let response =
+            self.exchange("GetItem", to_json(&request), send, || GetItemOutput::builder().build(), classify).await;
         let GetBody { item, consumed_capacity } = response.map_err(Failure::into_error)?;
         self.meter.add_reads(&consumed_capacity);
         Ok(item.map(|Row(item)| item))
@@ -80,7 +81,7 @@ impl TableClient {
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn batch_get<R: StoredRow>(&self, keys: &[Key]) -> Result<Vec<R>> {
+    pub(crate) async fn batch_get<'k, R: StoredRow>(&self, keys: impl IntoIterator<Item = &'k Key>) -> Result<Vec<R>> {
         self.batch_get_projected(keys, None).await
     }
 
@@ -94,14 +95,14 @@ impl TableClient {
     }
 
     /// Reads these attributes, or all, of the items that exist. DynamoDB refuses a key that a call names twice.
-    pub(super) async fn batch_get_projected<R: StoredRow>(
+    pub(super) async fn batch_get_projected<'k, R: StoredRow>(
         &self,
-        keys: &[Key],
+        keys: impl IntoIterator<Item = &'k Key>,
         projection: Option<&[&str]>,
     ) -> Result<Vec<R>> {
         let projection = projection.map(Projection::new);
-        let mut seen = HashSet::with_capacity(keys.len());
-        let distinct: Vec<_> = keys.iter().filter(|key| seen.insert(*key)).map(Cow::Borrowed).collect();
+        let mut seen = HashSet::new();
+        let distinct: Vec<_> = keys.into_iter().filter(|key| seen.insert(*key)).map(Cow::Borrowed).collect();
         let chunks = distinct.chunks(MAX_KEYS_PER_CALL);
         let calls: Vec<_> = chunks.map(|chunk| self.batch_get_chunk(chunk, projection.as_ref())).collect();
         stream::iter(calls).buffer_unordered(MAX_CONCURRENT_CALLS).try_concat().await
@@ -140,7 +141,7 @@ impl TableClient {
         };
         let send = || self.client.batch_get_item().send();
         let empty_output = || BatchGetItemOutput::builder().build();
-        let response = self.exchange("BatchGetItem", &request, send, empty_output, classify).await;
+        let response = self.exchange("BatchGetItem", to_json(&request), send, empty_output, classify).await;
         let body: BatchGetBody<R> = response.map_err(Failure::into_error)?;
         self.meter.add_reads(&body.consumed_capacity);
         Ok(body)

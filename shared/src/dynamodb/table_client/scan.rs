@@ -11,7 +11,7 @@ use super::rows::{self, ScanBody};
 use crate::dynamodb::error::Result;
 use crate::dynamodb::item::{Item, key_of};
 use crate::dynamodb::keys::Key;
-use crate::dynamodb::request::ConsumedCapacity;
+use crate::dynamodb::request::{ConsumedCapacity, to_json};
 use crate::dynamodb::retry::{Failure, classify};
 
 /// The body of a request that reads a part of the table.
@@ -53,7 +53,7 @@ impl TableClient {
             return_consumed_capacity: ConsumedCapacity::Total,
         };
         let send = || self.client.scan().table_name(&*self.table).send();
-        let response = self.exchange("Scan", &request, send, || ScanOutput::builder().build(), classify).await;
+        let response = self.exchange("Scan", to_json(&request), send, || ScanOutput::builder().build(), classify).await;
         let ScanBody { items, last_evaluated_key, consumed_capacity } = response.map_err(Failure::into_error)?;
         self.meter.add_reads(&consumed_capacity);
         Ok(ScanPage { items: rows::into_rows(items), last_evaluated: last_evaluated_key })

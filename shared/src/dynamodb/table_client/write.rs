@@ -13,17 +13,21 @@ use super::rows::{BatchWriteBody, Row, StoredRow, UnprocessedWrite, UpdateBody, 
 use crate::dynamodb::conditional::Conditional;
 use crate::dynamodb::error::Result;
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{self, Item};
+use crate::dynamodb::item::{self, Item, ItemJson};
 use crate::dynamodb::keys::Key;
-use crate::dynamodb::request::{ConsumedCapacity, OfTable, Write};
+use crate::dynamodb::request::{ConsumedCapacity, Expressions, OfTable, push_with_item, to_json};
 use crate::dynamodb::retry::{Backoff, Failure, classify};
 
-/// The body of a request that writes one item.
+/// The body of a request that writes one item, without the item.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct WriteRequest {
+struct WriteRequest<'a> {
+    table_name: &'a str,
+    /// The key of an item that is changed or deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a Key>,
     #[serde(flatten)]
-    write: Write,
+    expressions: Expressions,
     /// What a success shows; the default is nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     return_values: Option<ReturnValues>,
@@ -59,29 +63,20 @@ enum BatchItem<'a> {
     },
 }
 
-impl WriteRequest {
-    fn new(write: Write) -> Self {
-        Self {
-            write,
-            return_values: None,
-            return_values_on_condition_check_failure: None,
-            return_consumed_capacity: ConsumedCapacity::Total,
-        }
-    }
-}
-
 impl TableClient {
     /// Writes one item if the condition holds for the stored one. A refusal holds the stored item, if one exists.
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn put_if(&self, item: Item, condition: Condition) -> Result<Conditional<(), Option<Item>>> {
-        let request = WriteRequest {
+    pub(crate) async fn put_if(&self, item: &ItemJson, condition: Condition) -> Result<Conditional<(), Option<Item>>> {
+        let others = WriteRequest {
             return_values_on_condition_check_failure: Some(ReturnValues::AllOld),
-            ..WriteRequest::new(Write::put(&self.table, item).on(condition))
+            ..self.write_request(None, Expressions::new(None, Some(condition)))
         };
+        let mut request = Vec::new();
+        push_with_item(&mut request, item, &others);
         let send = || self.client.put_item().table_name(&*self.table).send();
-        match self.exchange("PutItem", &request, send, || PutItemOutput::builder().build(), classify).await {
+        match self.exchange("PutItem", request, send, || PutItemOutput::builder().build(), classify).await {
             Ok(WriteBody { consumed_capacity }) => {
                 self.meter.add_writes(&consumed_capacity);
                 Ok(Conditional::Applied(()))
@@ -97,7 +92,7 @@ impl TableClient {
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn put_new(&self, item: Item) -> Result<Conditional<(), Item>> {
+    pub(crate) async fn put_new(&self, item: &ItemJson) -> Result<Conditional<(), Item>> {
         Ok(match self.put_if(item, Condition::not_exists()).await? {
             Conditional::Applied(()) => Conditional::Applied(()),
             Conditional::Refused(stored) => Conditional::Refused(stored.unwrap_or_default()),
@@ -118,10 +113,13 @@ impl TableClient {
         let request = WriteRequest {
             return_values: Some(ReturnValues::AllNew),
             return_values_on_condition_check_failure: Some(ReturnValues::AllOld),
-            ..WriteRequest::new(Write::update(&self.table, key, update).on(condition))
+            ..self.write_request(Some(key), Expressions::new(Some(update), Some(condition)))
         };
         let send = || self.client.update_item().table_name(&*self.table).send();
-        match self.exchange("UpdateItem", &request, send, || UpdateItemOutput::builder().build(), classify).await {
+        match self
+            .exchange("UpdateItem", to_json(&request), send, || UpdateItemOutput::builder().build(), classify)
+            .await
+        {
             Ok(UpdateBody { attributes: Row(row), consumed_capacity }) => {
                 self.meter.add_writes(&consumed_capacity);
                 Ok(Conditional::Applied(row))
@@ -138,9 +136,12 @@ impl TableClient {
     /// # Errors
     /// The database's.
     pub(crate) async fn delete_if(&self, key: &Key, condition: Condition) -> Result<Conditional<(), ()>> {
-        let request = WriteRequest::new(Write::of_key(&self.table, key).on(condition));
+        let request = self.write_request(Some(key), Expressions::new(None, Some(condition)));
         let send = || self.client.delete_item().table_name(&*self.table).send();
-        match self.exchange("DeleteItem", &request, send, || DeleteItemOutput::builder().build(), classify).await {
+        match self
+            .exchange("DeleteItem", to_json(&request), send, || DeleteItemOutput::builder().build(), classify)
+            .await
+        {
             Ok(WriteBody { consumed_capacity }) => {
                 self.meter.add_writes(&consumed_capacity);
                 Ok(Conditional::Applied(()))
@@ -164,6 +165,17 @@ impl TableClient {
         Ok(())
     }
 
+    fn write_request<'a>(&'a self, key: Option<&'a Key>, expressions: Expressions) -> WriteRequest<'a> {
+        WriteRequest {
+            table_name: &self.table,
+            key,
+            expressions,
+            return_values: None,
+            return_values_on_condition_check_failure: None,
+            return_consumed_capacity: ConsumedCapacity::Total,
+        }
+    }
+
     async fn batch_delete_chunk(&self, keys: &[Key]) -> Result<()> {
         let mut pending = Cow::Borrowed(keys);
         let mut backoff = Backoff::default();
@@ -175,7 +187,7 @@ impl TableClient {
             };
             let send = || self.client.batch_write_item().send();
             let empty_output = || BatchWriteItemOutput::builder().build();
-            let response = self.exchange("BatchWriteItem", &request, send, empty_output, classify).await;
+            let response = self.exchange("BatchWriteItem", to_json(&request), send, empty_output, classify).await;
             let BatchWriteBody { mut unprocessed_items, consumed_capacity } = response.map_err(Failure::into_error)?;
             self.meter.add_writes(&consumed_capacity);
             let unprocessed = unprocessed_items.remove(&*self.table).unwrap_or_default();

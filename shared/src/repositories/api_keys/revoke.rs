@@ -113,7 +113,7 @@ impl ApiKeys {
             transaction.check(TransactionItem::Witness, witness, is_unrevoked());
         }
         let entry = self.table.audit_entry(AuditAction::ApiKeyRevoked, id)?;
-        transaction.put(TransactionItem::AuditEntry, entry);
+        transaction.put(TransactionItem::AuditEntry, &entry);
         Ok(client.commit(transaction).await?)
     }
 

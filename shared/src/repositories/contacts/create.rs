@@ -1,9 +1,10 @@
 //! Creation of one contact.
 
-use super::item::to_item;
+use super::item::{lock_item, to_item};
 use super::{Contacts, TransactionItem};
 use crate::domain::{Contact, ImportId, NewContact};
 use crate::dynamodb::Conditional;
+use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::transaction::Transaction;
 use crate::repositories::error::unexpected;
 use crate::repositories::{Error, IdempotencyRecord, Result};
@@ -29,6 +30,7 @@ impl Contacts {
     pub async fn create(&self, contact: &Contact, idempotency_record: Option<&IdempotencyRecord>) -> Result<()> {
         let ((), mut new_company) =
             tokio::try_join!(self.ensure_imports(contact), self.missing_company(contact.details.company.as_ref()))?;
+        let lock_key = keys::email_lock(self.table.org, &contact.details.email);
         loop {
             let mut transaction = self.table.client.transaction();
             let labels = NewContactLabels {
@@ -36,7 +38,7 @@ impl Contacts {
                 email_lock: TransactionItem::EmailLock,
                 membership: TransactionItem::Unconditional,
             };
-            self.put_new_contact(&mut transaction, contact, &labels)?;
+            self.put_new_contact(&mut transaction, contact, &lock_key, &labels)?;
             if let Some(name) = new_company {
                 self.table.create_company(&mut transaction, TransactionItem::Company, name)?;
             }
@@ -60,17 +62,18 @@ impl Contacts {
         }
     }
 
-    /// Adds a new contact, its lock and its memberships to a transaction.
+    /// Adds a new contact, the lock of its email under this key, and its memberships to a transaction.
     pub(super) fn put_new_contact<L: Copy>(
         &self,
         transaction: &mut Transaction<L>,
         contact: &Contact,
+        lock_key: &Key,
         labels: &NewContactLabels<L>,
     ) -> Result<()> {
-        transaction.put_new(labels.contact, to_item(contact)?);
-        transaction.put_new(labels.email_lock, self.lock_item(&contact.details.email, contact.id)?);
+        transaction.put_new(labels.contact, &to_item(contact)?);
+        transaction.put_new(labels.email_lock, &lock_item(lock_key, contact.id)?);
         for import_id in &contact.import_ids {
-            transaction.put(labels.membership, self.membership_item(*import_id, contact.id)?);
+            transaction.put(labels.membership, &self.membership_item(*import_id, contact.id)?);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::{Contacts, TransactionItem};
 use crate::domain::{AuditAction, Contact, ContactId, Kind, RequiredVersion};
 use crate::dynamodb::StoredItem;
 use crate::dynamodb::expression::Condition;
-use crate::dynamodb::item::{key_of, number, string_set, text};
+use crate::dynamodb::item::{key_of, number, set, text};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::transaction::{MAX_ITEMS, Transaction};
@@ -47,7 +47,7 @@ impl Contacts {
             let parent = Parent::Contact(id);
             let deleted = DeletedParent { org: self.table.org, parent, import_ids: contact.import_ids.clone() };
             let mut transaction = self.transaction(&contact, &deleted, children, required)?;
-            transaction.put(TransactionItem::Unconditional, self.table.audit_entry(action, id)?);
+            transaction.put(TransactionItem::Unconditional, &self.table.audit_entry(action, id)?);
             if self.table.client.commit(transaction).await?.is_applied() {
                 return Ok(deleted);
             }
@@ -69,7 +69,7 @@ impl Contacts {
         transaction.delete_if(TransactionItem::Contact, &deleted.parent.key(deleted.org), as_read(contact, required));
         let lock = keys::email_lock(deleted.org, &contact.details.email);
         transaction.delete_if(TransactionItem::EmailLock, &lock, is_lock_of(contact.id));
-        transaction.put(TransactionItem::Unconditional, cascade::tombstone(deleted, self.table.now)?);
+        transaction.put(TransactionItem::Unconditional, &cascade::tombstone(deleted, self.table.now)?);
         for child in children {
             transaction.delete(TransactionItem::Unconditional, &child);
         }
@@ -88,7 +88,7 @@ impl Contacts {
 /// The condition that the contact still has the email and the imports by which its lock and its memberships were found, and
 /// its version if the client requires one.
 fn as_read(contact: &Contact, required: Option<&RequiredVersion>) -> Condition {
-    let import_ids = if contact.import_ids.is_empty() { None } else { Some(string_set(&contact.import_ids)) };
+    let import_ids = if contact.import_ids.is_empty() { None } else { Some(set(&contact.import_ids)) };
     let condition = Condition::equals(EMAIL, text(contact.details.email.as_str())).and_same(IMPORT_IDS, import_ids);
     if required.is_some() { condition.and_equals(VERSION, number(contact.version)) } else { condition }
 }

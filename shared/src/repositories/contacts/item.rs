@@ -1,5 +1,6 @@
 //! The items of a contact: its own, the lock of its email, and its memberships of imports.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
@@ -7,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Contacts;
 use crate::domain::contact::MAX_WRITE_IDS;
-use crate::domain::{Contact, ContactDetails, ContactId, Email, Enrichment, Id, ImportId, time};
+use crate::domain::{Contact, ContactDetails, ContactId, Enrichment, Id, ImportId, time};
 use crate::dynamodb::expression::Condition;
-use crate::dynamodb::item::{Item, ItemType, add_index_attributes, attributes, encode, map, number, text};
-use crate::dynamodb::keys;
+use crate::dynamodb::item::{ItemJson, ItemType, encode, number, string_set, text};
+use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::stored_item::{Attribute, StoredItem};
 use crate::repositories::Result;
 use crate::repositories::stored::Stored;
@@ -29,7 +30,7 @@ pub(in crate::repositories) const CONTACT_ID: &str = "contact_id";
 
 /// The attributes of a contact's item except its keys, its details, its enrichment and its write ids.
 #[derive(Serialize, Deserialize)]
-struct ContactItem {
+struct ContactItem<'a> {
     #[serde(with = "time::millis")]
     created_at: DateTime<Utc>,
     #[serde(with = "time::millis")]
@@ -37,10 +38,10 @@ struct ContactItem {
     version: u64,
     #[serde(default)]
     growing_bytes: usize,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    enrichment_order: Vec<String>,
-    #[serde(default, with = "serde_dynamo::string_set", skip_serializing_if = "BTreeSet::is_empty")]
-    import_ids: BTreeSet<ImportId>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    enrichment_order: Cow<'a, [String]>,
+    #[serde(default, with = "string_set", skip_serializing_if = "BTreeSet::is_empty")]
+    import_ids: Cow<'a, BTreeSet<ImportId>>,
 }
 
 /// The attributes of an email's lock except its keys.
@@ -54,22 +55,22 @@ struct LockItem {
 struct NoAttributes {}
 
 /// The item of a contact.
-pub(in crate::repositories) fn to_item(contact: &Contact) -> Result<Item> {
+pub(in crate::repositories) fn to_item(contact: &Contact) -> Result<ItemJson> {
     let record = ContactItem {
         created_at: contact.created_at,
         updated_at: contact.updated_at,
         version: contact.version,
         growing_bytes: contact.growing_len(),
-        enrichment_order: contact.enrichment.key_order.clone(),
-        import_ids: contact.import_ids.clone(),
+        enrichment_order: contact.enrichment.key_order.as_slice().into(),
+        import_ids: Cow::Borrowed(&contact.import_ids),
     };
     let key = keys::contact(contact.org_id, contact.id);
     let mut item = encode(&key, ItemType::Contact, &contact.details)?;
-    item.extend(attributes(ItemType::Contact, &record)?);
-    add_index_attributes(&mut item, keys::migrated_in_index(contact.org_id, &key, contact.created_at));
-    item.insert(ENRICHMENT.to_owned(), map(&contact.enrichment.object));
+    item.extend(ItemType::Contact, &record)?;
+    item.insert_index_attributes(keys::migrated_in_index(contact.org_id, &key, contact.created_at));
+    item.insert(ENRICHMENT, &(&contact.enrichment.object).into());
     for (attribute, write_id) in WRITE_IDS.iter().zip(&contact.write_ids) {
-        item.insert((*attribute).to_owned(), text(write_id.to_string()));
+        item.insert_text(attribute, &write_id.to_string());
     }
     Ok(item)
 }
@@ -87,11 +88,11 @@ impl Stored for Contact {
             id,
             org_id,
             details,
-            enrichment: Enrichment { object, key_order: record.enrichment_order },
+            enrichment: Enrichment { object, key_order: record.enrichment_order.into_owned() },
             created_at: record.created_at,
             updated_at: record.updated_at,
             version: record.version,
-            import_ids: record.import_ids,
+            import_ids: record.import_ids.into_owned(),
             write_ids,
         })
     }
@@ -113,15 +114,18 @@ pub(super) fn same_version(contact: &Contact) -> Condition {
     Condition::equals(VERSION, number(contact.version))
 }
 
-impl Contacts {
-    /// The item that locks an email for a contact.
-    pub(in crate::repositories) fn lock_item(&self, email: &Email, contact_id: ContactId) -> Result<Item> {
-        let key = keys::email_lock(self.table.org, email);
-        Ok(encode(&key, ItemType::EmailLock, &LockItem { contact_id })?)
-    }
+/// The item that locks an email for a contact.
+pub(in crate::repositories) fn lock_item(key: &Key, contact_id: ContactId) -> Result<ItemJson> {
+    Ok(encode(key, ItemType::EmailLock, &LockItem { contact_id })?)
+}
 
+impl Contacts {
     /// The item that makes a contact a member of an import.
-    pub(in crate::repositories) fn membership_item(&self, import_id: ImportId, contact_id: ContactId) -> Result<Item> {
+    pub(in crate::repositories) fn membership_item(
+        &self,
+        import_id: ImportId,
+        contact_id: ContactId,
+    ) -> Result<ItemJson> {
         let key = keys::membership(self.table.org, import_id, contact_id);
         Ok(encode(&key, ItemType::Membership, &NoAttributes {})?)
     }

@@ -13,7 +13,7 @@ pub use bulk::{Plan, Row, RowOutcome};
 #[cfg(feature = "operator")]
 pub use erase::ChildCounts;
 #[cfg(feature = "operator")]
-pub(super) use item::{CONTACT_ID, EMAIL, is_lock_of, lock_holder, to_item};
+pub(super) use item::{CONTACT_ID, EMAIL, is_lock_of, lock_holder, lock_item, to_item};
 
 use super::{OrgTable, Result};
 use crate::domain::CompanyName;

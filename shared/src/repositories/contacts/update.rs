@@ -19,7 +19,8 @@
 use uuid::Uuid;
 
 use super::item::{
-    EMAIL, ENRICHMENT, ENRICHMENT_ORDER, GROWING_BYTES, VERSION, WRITE_IDS, is_lock_of, same_version, to_item,
+    EMAIL, ENRICHMENT, ENRICHMENT_ORDER, GROWING_BYTES, VERSION, WRITE_IDS, is_lock_of, lock_item, same_version,
+    to_item,
 };
 use super::{Contacts, TransactionItem};
 use crate::domain::json::MAX_STORED_BYTES;
@@ -98,15 +99,16 @@ impl Contacts {
         new_company: &mut Option<&CompanyName>,
     ) -> Result<Conditional<(), ()>> {
         if next.details.email == contact.details.email && new_company.is_none() {
-            return Ok(match self.table.client.put_if(to_item(next)?, same_version(contact)).await? {
+            return Ok(match self.table.client.put_if(&to_item(next)?, same_version(contact)).await? {
                 Conditional::Applied(()) => Conditional::Applied(()),
                 Conditional::Refused(_) => Conditional::Refused(()),
             });
         }
         let mut transaction = self.table.client.transaction();
-        transaction.put_if(TransactionItem::Contact, to_item(next)?, same_version(contact));
+        transaction.put_if(TransactionItem::Contact, &to_item(next)?, same_version(contact));
         if next.details.email != contact.details.email {
-            transaction.put_new(TransactionItem::EmailLock, self.lock_item(&next.details.email, next.id)?);
+            let new_lock = keys::email_lock(self.table.org, &next.details.email);
+            transaction.put_new(TransactionItem::EmailLock, &lock_item(&new_lock, next.id)?);
             let old_lock = keys::email_lock(self.table.org, &contact.details.email);
             transaction.delete_if(TransactionItem::OldEmailLock, &old_lock, is_lock_of(contact.id));
         }

@@ -8,7 +8,7 @@ use super::{OrganizationItem, find, from_item};
 use crate::domain::api_key::ApiKeyHash;
 use crate::domain::{ApiKey, AuditAction, Id, Line, OrgId, Organization, Placement, time};
 use crate::dynamodb::expression::{Condition, Update};
-use crate::dynamodb::item::{Item, ItemType, add_index_attributes, boolean, encode, text};
+use crate::dynamodb::item::{ItemJson, ItemType, boolean, encode, text};
 use crate::dynamodb::schema::GSI1;
 use crate::dynamodb::table_client::QueryOptions;
 use crate::dynamodb::transaction::Transaction;
@@ -52,8 +52,8 @@ impl Organizations {
         key: &ApiKey,
     ) -> Result<Option<Organization>> {
         let mut transaction = self.table.client.transaction();
-        transaction.put_new(TransactionItem::ApiKey, api_keys::to_item(hash, key)?);
-        transaction.put(TransactionItem::AuditEntry, self.table.audit_entry(AuditAction::ApiKeyCreated, key.id)?);
+        transaction.put_new(TransactionItem::ApiKey, &api_keys::to_item(hash, key)?);
+        transaction.put(TransactionItem::AuditEntry, &self.table.audit_entry(AuditAction::ApiKeyCreated, key.id)?);
         self.commit_new(self.draft(name), transaction).await
     }
 
@@ -77,9 +77,9 @@ impl Organizations {
         organization: Organization,
         mut transaction: Transaction<TransactionItem>,
     ) -> Result<Option<Organization>> {
-        transaction.put_new(TransactionItem::Organization, to_item(&organization)?);
+        transaction.put_new(TransactionItem::Organization, &to_item(&organization)?);
         let entry = self.table.audit_entry(AuditAction::OrganizationCreated, organization.id)?;
-        transaction.put(TransactionItem::AuditEntry, entry);
+        transaction.put(TransactionItem::AuditEntry, &entry);
         match self.table.client.commit(transaction).await? {
             Conditional::Applied(()) => Ok(Some(organization)),
             Conditional::Refused(_) => Ok(None),
@@ -139,7 +139,7 @@ impl Organizations {
     pub async fn record_export(&self) -> Result<()> {
         let mut transaction = self.table.client.transaction();
         let entry = self.table.audit_entry(AuditAction::OrganizationExported, self.table.org)?;
-        transaction.put(TransactionItem::AuditEntry, entry);
+        transaction.put(TransactionItem::AuditEntry, &entry);
         // A put without a condition cannot be refused.
         match self.table.client.commit(transaction).await? {
             Conditional::Applied(()) | Conditional::Refused(_) => Ok(()),
@@ -151,7 +151,7 @@ impl Organizations {
         let org = self.table.org;
         let mut transaction = self.table.client.transaction();
         transaction.update_if(TransactionItem::Organization, &keys::profile(org), update, condition);
-        transaction.put(TransactionItem::AuditEntry, self.table.audit_entry(action, org)?);
+        transaction.put(TransactionItem::AuditEntry, &self.table.audit_entry(action, org)?);
         match self.table.client.commit(transaction).await? {
             Conditional::Applied(()) | Conditional::Refused(_) => self.get().await,
         }
@@ -182,12 +182,12 @@ impl Organizations {
     }
 }
 
-fn to_item(organization: &Organization) -> Result<Item> {
+fn to_item(organization: &Organization) -> Result<ItemJson> {
     let Organization { id, name, created_at, suspended_at, placement } = organization.clone();
     let Placement { has_migrated_items, contact_partitions } = placement;
     let contact_partitions = contact_partitions.changes().to_vec();
     let record = OrganizationItem { name, created_at, suspended_at, has_migrated_items, contact_partitions };
     let mut item = encode(&keys::profile(id), ItemType::Organization, &record)?;
-    add_index_attributes(&mut item, keys::profile_in_index(id));
+    item.insert_index_attributes(keys::profile_in_index(id));
     Ok(item)
 }

@@ -93,12 +93,13 @@ impl Transfer {
         while !chunk.is_empty() {
             let mut transaction = self.table.client.transaction();
             for (index, contact) in &chunk {
-                transaction.put_new((*index, TransactionItem::Contact), contacts::to_item(contact)?);
-                let lock = all_contacts.lock_item(&contact.details.email, contact.id)?;
-                transaction.put_new((*index, TransactionItem::EmailLock), lock);
+                transaction.put_new((*index, TransactionItem::Contact), &contacts::to_item(contact)?);
+                let lock_key = keys::email_lock(self.table.org, &contact.details.email);
+                let lock = contacts::lock_item(&lock_key, contact.id)?;
+                transaction.put_new((*index, TransactionItem::EmailLock), &lock);
                 for import_id in contact.import_ids.iter().take(MAX_MEMBERSHIPS) {
                     let membership = all_contacts.membership_item(*import_id, contact.id)?;
-                    transaction.put((*index, TransactionItem::Unconditional), membership);
+                    transaction.put((*index, TransactionItem::Unconditional), &membership);
                 }
             }
             let Conditional::Refused(refused) = self.table.client.commit(transaction).await? else {
@@ -150,7 +151,7 @@ impl Transfer {
             let mut transaction = self.table.client.transaction();
             transaction.check((), &keys::contact(self.table.org, contact_id), Condition::exists());
             for import_id in chunk {
-                transaction.put((), contacts.membership_item(*import_id, contact_id)?);
+                transaction.put((), &contacts.membership_item(*import_id, contact_id)?);
             }
             if let Conditional::Refused(_) = self.table.client.commit(transaction).await? {
                 return Ok(());

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -30,6 +31,11 @@ pub enum Scalar<'a> {
     Text(Cow<'a, str>),
 }
 
+/// A text that is borrowed where the JSON holds it without escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 impl<'a> Input<'a> {
     /// The value as text.
     ///
@@ -38,7 +44,7 @@ impl<'a> Input<'a> {
     pub fn text(self) -> Result<Cow<'a, str>, InvalidValue> {
         match self {
             Self::Json(json) | Self::RowMember(json) => serde_json::from_str(json.get())
-                .map(Cow::Owned)
+                .map(|Text(text)| text)
                 .map_err(|_| InvalidValue::WrongType { expected: "a string" }),
             Self::Cell(cell) => Ok(Cow::Borrowed(cell)),
         }

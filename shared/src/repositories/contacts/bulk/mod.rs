@@ -84,7 +84,7 @@ impl Contacts {
     /// # Errors
     /// [`Error::TooLarge`] if the stored contacts are too large to be merged in one call, or the database's.
     pub async fn plan<'a>(&self, rows: &'a [Row], import_id: Option<ImportId>) -> Result<Plan<'a>> {
-        let contacts = self.read_and_plan(RowsOfEmail::group(rows), import_id).await?;
+        let contacts = self.read_and_plan(RowsOfEmail::group(rows, self.table.org), import_id).await?;
         Ok(Plan { import_id, contacts })
     }
 
@@ -125,9 +125,8 @@ impl Contacts {
         groups: Vec<RowsOfEmail<'a>>,
         import_id: Option<ImportId>,
     ) -> Result<Vec<PlannedContact<'a>>> {
-        let lock_keys: Vec<_> = groups.iter().map(|rows| keys::email_lock(self.table.org, rows.email())).collect();
         let mut holders = HashMap::new();
-        for LockRow { pk, holder } in self.table.client.batch_get(&lock_keys).await? {
+        for LockRow { pk, holder } in self.table.client.batch_get(groups.iter().map(|rows| &rows.lock_key)).await? {
             holders.insert(pk, holder?);
         }
         // The locks are read in several calls, so two of them may name one contact whose email was changed in between.
@@ -137,10 +136,10 @@ impl Contacts {
         let check_deadline = || Ok(self.table.client.check_deadline()?);
         let rules = MergeRules { import_id, now: self.table.now, check_deadline };
         let mut planned = Vec::with_capacity(groups.len());
-        for (rows, lock_key) in groups.into_iter().zip(lock_keys) {
+        for rows in groups {
             // A contact that was deleted or got another email after its lock was read does not count. If the lock still
             // exists, it refuses the write.
-            let stored = match holders.get(&lock_key.pk) {
+            let stored = match holders.get(&rows.lock_key.pk) {
                 Some(id) if contacts.get(id).is_some_and(|contact| contact.details.email == *rows.email()) => {
                     contacts.remove(id)
                 }
@@ -160,8 +159,8 @@ impl Contacts {
     async fn read_contacts(&self, ids: HashSet<ContactId>) -> Result<HashMap<ContactId, Contact>> {
         let keys: Vec<_> = ids.into_iter().map(|id| keys::contact(self.table.org, id)).collect();
         let (mut contacts, mut bytes) = (HashMap::with_capacity(keys.len()), 0);
-        let read = |chunk| self.table.client.batch_get::<Result<Contact>>(chunk);
-        let reads: Vec<_> = keys.chunks(MAX_KEYS_PER_CALL).map(read).collect();
+        let reads: Vec<_> =
+            keys.chunks(MAX_KEYS_PER_CALL).map(|chunk| self.table.client.batch_get::<Result<Contact>>(chunk)).collect();
         let mut reads = stream::iter(reads).buffer_unordered(MAX_CONCURRENT_READS);
         while let Some(items) = reads.try_next().await? {
             for contact in items {
@@ -204,16 +203,18 @@ impl Contacts {
         let mut transaction = self.table.client.transaction();
         for write in batch.iter().filter_map(PlannedContact::write) {
             match write {
-                ContactWrite::Create(contact) => self.put_new_contact(&mut transaction, contact, &LABELS)?,
+                ContactWrite::Create { contact, lock_key } => {
+                    self.put_new_contact(&mut transaction, contact, lock_key, &LABELS)?;
+                }
                 ContactWrite::Update { stored, next, membership } => {
                     if let Some(next) = next {
-                        transaction.put_if((), to_item(next)?, same_version(stored));
+                        transaction.put_if((), &to_item(next)?, same_version(stored));
                     } else {
                         let key = keys::contact(self.table.org, stored.id);
                         transaction.check((), &key, same_version(stored));
                     }
                     if let Some(import_id) = membership {
-                        transaction.put((), self.membership_item(import_id, stored.id)?);
+                        transaction.put((), &self.membership_item(import_id, stored.id)?);
                     }
                 }
             }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{CompanyName, Contact, ContactMerge, Email, ImportId, NewContact, Upsert, ValidationErrors};
+use crate::domain::{CompanyName, Contact, ContactMerge, Email, ImportId, NewContact, OrgId, Upsert, ValidationErrors};
+use crate::dynamodb::keys::{self, Key};
 use crate::repositories::Result;
 
 /// A row of an upload: its number there, and its content.
@@ -32,6 +33,8 @@ pub enum RowOutcome<'a> {
 /// The rows of one email, in their order.
 #[derive(Debug)]
 pub(super) struct RowsOfEmail<'a> {
+    /// The key of the email's lock.
+    pub(super) lock_key: Key,
     first: &'a Row,
     others: Vec<&'a Row>,
 }
@@ -57,7 +60,7 @@ enum RowAction {
 
 /// The write of one contact.
 pub(super) enum ContactWrite<'a> {
-    Create(&'a Contact),
+    Create { contact: &'a Contact, lock_key: &'a Key },
     Update { stored: &'a Contact, next: Option<&'a Contact>, membership: Option<ImportId> },
 }
 
@@ -86,15 +89,17 @@ impl Plan<'_> {
 
 impl<'a> RowsOfEmail<'a> {
     /// Groups rows by their email, in the order of the first row of each.
-    pub(super) fn group(rows: &'a [Row]) -> Vec<Self> {
+    pub(super) fn group(rows: &'a [Row], org: OrgId) -> Vec<Self> {
         let mut indexes = HashMap::<&Email, usize>::new();
         let mut groups = Vec::<Self>::new();
         for row in rows {
-            match indexes.entry(&row.1.new.details.email) {
+            let email = row.1.email();
+            match indexes.entry(email) {
                 Entry::Occupied(index) => groups[*index.get()].others.push(row),
                 Entry::Vacant(index) => {
                     index.insert(groups.len());
-                    groups.push(Self { first: row, others: Vec::new() });
+                    let lock_key = keys::email_lock(org, email);
+                    groups.push(Self { lock_key, first: row, others: Vec::new() });
                 }
             }
         }
@@ -102,7 +107,7 @@ impl<'a> RowsOfEmail<'a> {
     }
 
     pub(super) fn email(&self) -> &'a Email {
-        &self.first.1.new.details.email
+        self.first.1.email()
     }
 
     fn iter(&self) -> impl Iterator<Item = &'a Row> {
@@ -120,7 +125,7 @@ impl<'a> PlannedContact<'a> {
         draft: impl FnOnce(NewContact) -> Contact,
         rules: &MergeRules<impl Fn() -> Result<()>>,
     ) -> Result<Self> {
-        let draft = draft(rows.first.1.new.clone());
+        let draft = draft(rows.first.1.to_new());
         let (merged, refused) = rules.merge(draft, rows.others.iter().copied())?;
         Ok(Self { rows, refused, action: RowAction::Create(merged) })
     }
@@ -145,7 +150,7 @@ impl<'a> PlannedContact<'a> {
     /// The write that the rows need; `None` if nothing differs.
     pub(super) fn write(&self) -> Option<ContactWrite<'_>> {
         match &self.action {
-            RowAction::Create(contact) => Some(ContactWrite::Create(contact)),
+            RowAction::Create(contact) => Some(ContactWrite::Create { contact, lock_key: &self.rows.lock_key }),
             RowAction::Update { next: None, membership: None, .. } => None,
             RowAction::Update { stored, next, membership } => {
                 Some(ContactWrite::Update { stored, next: next.as_ref(), membership: *membership })
@@ -173,7 +178,7 @@ impl<'a> ContactWrite<'a> {
     /// The company that the contact gets by the write.
     pub(super) fn new_company(&self) -> Option<&'a CompanyName> {
         match self {
-            Self::Create(contact) => contact.details.company.as_ref(),
+            Self::Create { contact, .. } => contact.details.company.as_ref(),
             Self::Update { stored, next: Some(next), .. } if next.details.company != stored.details.company => {
                 next.details.company.as_ref()
             }
@@ -185,7 +190,7 @@ impl<'a> ContactWrite<'a> {
     pub(super) fn items(&self) -> usize {
         match self {
             // The contact, its lock, its memberships.
-            Self::Create(contact) => 2 + contact.import_ids.len(),
+            Self::Create { contact, .. } => 2 + contact.import_ids.len(),
             Self::Update { membership, .. } => 1 + usize::from(membership.is_some()),
         }
     }
@@ -195,7 +200,9 @@ impl<'a> ContactWrite<'a> {
         /// More than the lock, the membership, and all attributes of bounded length.
         const OTHER_BYTES: usize = 4_000;
         match self {
-            Self::Create(contact) | Self::Update { next: Some(contact), .. } => contact.growing_len() + OTHER_BYTES,
+            Self::Create { contact, .. } | Self::Update { next: Some(contact), .. } => {
+                contact.growing_len() + OTHER_BYTES
+            }
             Self::Update { next: None, .. } => OTHER_BYTES,
         }
     }
@@ -225,7 +232,7 @@ impl<D: Fn() -> Result<()>> MergeRules<D> {
         if let Some(import_id) = self.import_id {
             merge.check_fits(import_id).map_err(|error| ValidationErrors::one(ImportId::HEADER, error))?;
         }
-        merge.apply(&upsert.patch, self.import_id).map_err(|error| ValidationErrors::one("metadata", error))
+        merge.upsert(upsert, self.import_id).map_err(|error| ValidationErrors::one("metadata", error))
     }
 }
 
@@ -259,10 +266,10 @@ mod tests {
         let row = json!({"full_name": "Jane", "email": "jane@example.com", "linkedin_profile": "linkedin.com/in/jane"});
         let rows = Upload::from_json(json!([row, row, row]).to_string().as_bytes()).unwrap().valid;
         let (id, org) = (system::rng().uuid_v7(now).into(), system::rng().uuid_v4().into());
-        let contact = Contact::new(id, org, None, rows[0].1.new.clone(), now);
+        let contact = Contact::new(id, org, None, rows[0].1.to_new(), now);
         let plan = |checks| {
             let rules = MergeRules { import_id: None, now, check_deadline: deadline_after(checks) };
-            let rows = || RowsOfEmail::group(&rows).pop().unwrap();
+            let rows = || RowsOfEmail::group(&rows, org).pop().unwrap();
             let stored = StoredContact { contact: contact.clone(), lacks_membership: false };
             let created = PlannedContact::create(rows(), |_| contact.clone(), &rules).map(|_| ());
             let rules = MergeRules { check_deadline: deadline_after(checks), ..rules };

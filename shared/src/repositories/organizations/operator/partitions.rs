@@ -78,7 +78,7 @@ impl Organizations {
         let mut transaction = self.table.client.transaction();
         transaction.update_if(TransactionItem::Organization, &keys::profile(org), update, condition);
         let entry = self.table.audit_entry(AuditAction::OrganizationPartitioned, org)?;
-        transaction.put(TransactionItem::AuditEntry, entry);
+        transaction.put(TransactionItem::AuditEntry, &entry);
         Ok(self.table.client.commit(transaction).await?)
     }
 }
