@@ -34,7 +34,7 @@ use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
-#[cfg(feature = "bench-root")]
+#[cfg(bench_root)]
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
@@ -51,8 +51,10 @@ pub(crate) const AMAZON_ROOTS: [&[u8]; 5] = [
     include_bytes!("roots/starfield-services-root-ca-g2.der"),
 ];
 
-/// The certificate authority of a local TLS server: see the feature in `Cargo.toml`.
-#[cfg(feature = "bench-root")]
+/// The certificate authority of a local TLS server, in PEM, on which `cargo xtask bench` measures and `cargo xtask pgo` trains
+/// functions. They compile them with `--cfg=bench_root`; a deployed function never is. Not a feature: the symbols of a crate
+/// with another set of features have other names, and a profile belongs to the names.
+#[cfg(bench_root)]
 const BENCH_ROOT: Option<&str> = option_env!("BENCH_ROOT_PEM");
 
 /// The longest body of a response. A `BatchGetItem` returns at most 16 MB (AWS, "Quotas in Amazon DynamoDB"), and its JSON is longer
@@ -72,7 +74,7 @@ pub fn tls_config() -> Arc<ClientConfig> {
 fn amazon_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(AMAZON_ROOTS.map(CertificateDer::from_slice));
-    #[cfg(feature = "bench-root")]
+    #[cfg(bench_root)]
     roots.add_parsable_certificates(BENCH_ROOT.and_then(|root| CertificateDer::from_pem_slice(root.as_bytes()).ok()));
     roots
 }

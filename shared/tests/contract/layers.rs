@@ -203,7 +203,6 @@ fn no_function_carries_what_only_developers_need() {
         "proptest",
         "h2 v",
         "hyper feature \"server\"",
-        "shared feature \"bench-root\"",
         "rsa v",
         "shared feature \"operator\"",
         "shared feature \"testing\"",
@@ -211,4 +210,17 @@ fn no_function_carries_what_only_developers_need() {
         let carried = tree.lines().find(|line| line.starts_with(unwanted));
         assert_eq!(carried, None, "a function depends on it: see `cargo tree --edges normal,features -i <crate>`");
     }
+}
+
+#[test]
+fn no_deployed_function_trusts_the_certificate_authority_of_the_benchmark() {
+    // What can set it, beside the environment of the build.
+    for file in [".cargo/config.toml", "shared/build.rs", "template.yaml"] {
+        let text = fs::read_to_string(root().join(file)).unwrap_or_default();
+        assert!(!text.contains("bench_root"), "{file}: leave `--cfg=bench_root` to xtask/src/bench/tls.rs");
+    }
+    let client = fs::read_to_string(root().join("shared/src/aws/http_client.rs")).unwrap();
+    let parts: Vec<_> = client.split("#[cfg(bench_root)]\n").skip(1).map(str::trim_start).collect();
+    assert!(parts[1].starts_with("const BENCH_ROOT:") && parts[2].starts_with("roots.add_parsable"), "{parts:?}");
+    assert_eq!((parts.len(), client.matches("BENCH_ROOT_PEM").count()), (3, 1));
 }

@@ -92,12 +92,10 @@ impl Builder<'_> {
     fn build_packages(&self, checkout: &Path, target: &Path, packages: &[&str]) -> Result<PathBuf> {
         let mut cargo = Command::new("cargo");
         cargo.args(["build", "--release", "--locked", "--target-dir"]).arg(target);
-        // `shared` is named for its feature: Cargo takes features of selected packages only.
-        cargo.args(["--package", "shared", "--features", "shared/bench-root"]);
         for package in packages {
             cargo.args(["--package", package]);
         }
-        cargo.current_dir(checkout).env("BENCH_ROOT_PEM", &self.authority.certificate);
+        self.authority.trust(cargo.current_dir(checkout), &[]);
         for variable in tools::own_package_variables() {
             cargo.env_remove(variable);
         }
@@ -125,7 +123,7 @@ fn variant(name: &str, program: &Path, operations: Vec<Operation>) -> Variant {
 }
 
 /// The names of the functions that perform these operations, each once.
-fn function_names(operations: &[Operation]) -> Vec<&'static str> {
+pub(super) fn function_names(operations: &[Operation]) -> Vec<&'static str> {
     let mut names: Vec<_> = operations.iter().map(|operation| operation.function()).collect();
     names.dedup();
     names

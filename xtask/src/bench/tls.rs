@@ -1,12 +1,13 @@
 //! A TLS server in front of the engine, with a certificate authority of its own.
 //!
-//! The functions trust Amazon's certificate authorities alone. The ones that are measured are built with one more (feature
-//! `bench-root` of `shared`): the certificate of this authority is made once, before the build, and kept beside the programs.
-//! A deployed function cannot have it: nothing but `cargo xtask bench` enables the feature, and a contract test checks it.
+//! The functions trust Amazon's certificate authorities alone. The ones that are measured are built with one more
+//! (`--cfg=bench_root`): the certificate of this authority is made once, before the build, and kept beside the programs.
+//! A deployed function cannot have it: nothing but [`Authority::trust`] sets the flag, and a contract test checks it.
 
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -51,6 +52,13 @@ impl Authority {
         fs::write(&key_file, key.serialize_pem()).with_context(|| format!("cannot write {}", key_file.display()))?;
         fs::write(&file, &certificate).with_context(|| format!("cannot write {}", file.display()))?;
         Ok(Self { certificate, file, key })
+    }
+
+    /// Lets the functions that a command builds trust this authority, and gives the compiler more flags. `RUSTFLAGS` would replace
+    /// these, and with cargo-lambda the processor to compile for.
+    pub(super) fn trust(&self, cargo: &mut Command, flags: &[&str]) {
+        let flags = [&["--cfg=bench_root"], flags].concat().join(" ");
+        cargo.env("CARGO_BUILD_RUSTFLAGS", flags).env_remove("RUSTFLAGS").env("BENCH_ROOT_PEM", &self.certificate);
     }
 
     /// The configuration of a server with a certificate of this authority.
@@ -124,5 +132,18 @@ mod tests {
         let second = Authority::load_or_create(&directory.0).unwrap();
         assert_eq!(first.certificate, second.certificate);
         assert!(second.server_config().is_ok());
+    }
+
+    #[test]
+    fn a_build_that_trusts_an_authority_has_its_certificate_and_every_flag() {
+        let directory = TempDir::new("bench-trust");
+        let authority = Authority::load_or_create(&directory.0).unwrap();
+        let mut cargo = Command::new("cargo");
+        authority.trust(&mut cargo, &["-Cprofile-generate=counted"]);
+        let value = |name: &str| cargo.get_envs().find(|(known, _)| *known == name).map(|(_, value)| value);
+        assert_eq!(value("BENCH_ROOT_PEM"), Some(Some(authority.certificate.as_ref())));
+        assert_eq!(value("CARGO_BUILD_RUSTFLAGS"), Some(Some("--cfg=bench_root -Cprofile-generate=counted".as_ref())));
+        // Removed: Cargo takes no flags of the other variable where this one is set.
+        assert_eq!(value("RUSTFLAGS"), Some(None));
     }
 }
