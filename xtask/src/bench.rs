@@ -24,6 +24,7 @@ mod machine;
 mod meter;
 mod parity;
 mod peers;
+pub(crate) mod pgo;
 mod plan;
 mod programs;
 mod report;
@@ -77,8 +78,8 @@ pub(crate) struct Options {
     /// Measure another build of the functions beside those of this checkout; can be given several times
     ///
     /// DIR is a checkout, which is built, or a directory with built functions. A start is measured over TLS, so functions that
-    /// are already built have to trust the certificate in target/bench/tls/root.pem: build them with `--features
-    /// shared/bench-root`, and with its text in the variable `BENCH_ROOT_PEM`.
+    /// are already built have to trust the certificate in target/bench/tls/root.pem: build them with `--cfg=bench_root` in the
+    /// variable `CARGO_BUILD_RUSTFLAGS`, and with the text of the certificate in `BENCH_ROOT_PEM`.
     #[arg(long = "candidate", value_name = "NAME=DIR")]
     candidates: Vec<Candidate>,
     /// Measure the functions and floors in this directory, and build nothing of this checkout

@@ -103,6 +103,12 @@ enum Command {
     ///
     /// The functions are built for release and run under Valgrind. --update writes the counts as the new budgets.
     Instructions(bench::instructions::Options),
+    /// Trains a profile of the functions, and prints the compiler's flag that optimizes a release with it
+    ///
+    /// The functions are built with counters, which takes a quarter of an hour, and serve requests of a local API for half a
+    /// minute. The profile is for this commit and this machine's architecture. It needs Linux and llvm-profdata: `rustup
+    /// component add llvm-tools`. Then build a release with the flag in the variable `CARGO_BUILD_RUSTFLAGS`.
+    Pgo,
     /// Runs randomized tests of concurrency, failures and hostile input, each with a deliberate fault that it has to detect
     Prove(prove::Options),
     /// Checks the dependencies for vulnerabilities and yanked versions; needs a network
@@ -143,6 +149,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Cost(options) => cost::run(&root, &options),
         Command::Simulate(options) => simulate::run(&options),
         Command::Instructions(options) => bench::instructions::run(&root, &options).await,
+        Command::Pgo => bench::pgo::run(&root).await,
         Command::LoadTest(options) => load_test::run(&options).await,
         Command::Bench(options) => bench::run(&root, options).await,
         Command::Prove(options) => prove::run(&root, &options).await,

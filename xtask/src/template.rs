@@ -102,11 +102,18 @@ pub(crate) fn build(root: &Path, functions: &[&str]) -> Result<()> {
 /// Builds functions for release and for this machine's architecture, as they are deployed. Returns the directory that has a
 /// directory with the file `bootstrap` for each.
 pub(crate) fn build_functions(root: &Path, functions: &[&str]) -> Result<PathBuf> {
+    tools::visibly(&mut build_command(root, functions)?)?;
+    Ok(workspace::cargo_target_dir(root)?.join("lambda"))
+}
+
+/// The command that builds functions for release and for this machine's architecture, as they are deployed, into the directory
+/// `lambda` of the target directory.
+pub(crate) fn build_command(root: &Path, functions: &[&str]) -> Result<Command> {
     let mut cargo = Command::new("cargo");
     cargo.args(["lambda", "build", "--release"]).arg(format!("--{}", architecture()?.replace('_', "-")));
     cargo.args(functions.iter().flat_map(|function| ["--bin", function]));
-    tools::visibly(cargo.current_dir(root).env("PATH", build_path(root, &[])?))?;
-    Ok(workspace::cargo_target_dir(root)?.join("lambda"))
+    cargo.current_dir(root).env("PATH", build_path(root, &[])?);
+    Ok(cargo)
 }
 
 /// The `PATH` of a build by cargo-lambda, with further directories.

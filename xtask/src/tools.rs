@@ -2,6 +2,8 @@
 //! and nowhere else on the machine.
 
 mod chromium;
+mod debian;
+mod llvm;
 mod valgrind;
 
 use std::{
@@ -15,6 +17,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 pub(crate) use self::chromium::{BrowserTools, browser};
+pub(crate) use self::llvm::llvm_profdata;
 pub(crate) use self::valgrind::{Valgrind, valgrind};
 use crate::files::create_empty_dir;
 use crate::workspace;
@@ -176,7 +179,7 @@ pub(crate) fn quietly(command: &mut Command) -> Result<String> {
 
 /// Runs a command of minutes, and shows its progress. All of it goes to standard error: standard output belongs to the
 /// result of this process.
-fn with_progress(command: &mut Command) -> Result<()> {
+pub(crate) fn with_progress(command: &mut Command) -> Result<()> {
     visibly(command.stdout(std::io::stderr()))
 }
 
@@ -258,11 +261,15 @@ fn announce_installation(description: &str, home: &Path) {
     eprintln!("Installing {description} in {} ...", home.display());
 }
 
+/// The first program of this name in the directories of the `PATH`.
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
+}
+
 /// cargo-lambda, if the first one on the `PATH` has the pinned version.
 fn cargo_lambda_on_path() -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    let mut candidates = env::split_paths(&path).map(|directory| directory.join("cargo-lambda"));
-    let found = candidates.find(|file| file.is_file())?;
+    let found = on_path("cargo-lambda")?;
     let output = quietly(Command::new(&found).args(["lambda", "--version"])).ok()?;
     let version = output.split_whitespace().nth(1)?;
     if version == CARGO_LAMBDA { Some(found) } else { None }

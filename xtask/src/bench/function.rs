@@ -99,14 +99,23 @@ impl Function {
     }
 
     /// Ends the process by a signal that it can react to, and waits until it has ended.
-    pub(super) async fn terminate(mut self) -> Result<()> {
+    pub(super) async fn terminate(self) -> Result<()> {
         let id = i32::try_from(self.process.id).ok().and_then(Pid::from_raw).context("the process has no id")?;
         kill_process(id, Signal::TERM).with_context(|| format!("cannot terminate {}", self.name))?;
-        timeout(TERMINATION_TIMEOUT, self.child.wait())
-            .await
-            .with_context(|| format!("{} does not end", self.name))??;
-        Ok(())
+        wait(self.child, &self.name).await
     }
+
+    /// Closes the process's Runtime API, and waits until it has ended. Its `main` returns, so it does what it has to do at its exit.
+    pub(super) async fn close(self) -> Result<()> {
+        drop(self.api);
+        wait(self.child, &self.name).await
+    }
+}
+
+/// Waits until a process has ended, in whatever way.
+async fn wait(mut child: Child, name: &str) -> Result<()> {
+    timeout(TERMINATION_TIMEOUT, child.wait()).await.with_context(|| format!("{name} does not end"))??;
+    Ok(())
 }
 
 /// The command with Lambda's environment and no other.
