@@ -16,7 +16,7 @@ use super::item::{ItemType, TYPE};
 use super::keys::Key;
 use super::request::push;
 use super::schema::{PK, SK};
-use super::stored_item::Attribute;
+use super::stored_item::{Attribute, StoredItem};
 
 /// An item as JSON: the members of an object, without its braces.
 #[derive(Clone)]
@@ -72,10 +72,18 @@ impl ItemJson {
 
     /// Writes the item as a JSON object.
     pub(super) fn write_to(&self, json: &mut Vec<u8>) {
+        let start = json.len();
         json.push(b'{');
         json.extend_from_slice(&self.0);
         json.push(b'}');
+        debug_assert!(has_distinct_names(&json[start..]), "an item has an attribute twice");
     }
+}
+
+/// Whether JSON is an item that has each of its attributes once.
+fn has_distinct_names(json: &[u8]) -> bool {
+    let item: serde_json::Result<StoredItem<'_>> = serde_json::from_slice(json);
+    item.is_ok_and(|item| item.has_distinct_names())
 }
 
 /// Writes a value under the name of its type, which needs no escapes.

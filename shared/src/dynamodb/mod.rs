@@ -3,8 +3,9 @@
 //! [`Table`] lives as long as the process, a `TableClient` as long as one request. Reads and writes of single items and
 //! ranges are in `table_client`, transactions in `transaction`, their retries and deadline in `retry`. `schema` defines the
 //! table, `keys` and `parent` say where items are stored, `item` how values become attributes, `item_json` how items are written
-//! and `stored_item` how they are read, `expression` how updates and conditions are written, `cursor` how a list continues. `exchange` sends requests and reads responses in our
-//! own types, with the SDK's client, which is private to this module; the operations on contacts, imports and campaigns are in [`repositories`](crate::repositories).
+//! and `stored_item` how they are read, `expression` how updates and conditions are written, `cursor` how a list continues.
+//! `exchange` sends requests and reads responses in our own types, with the SDK's client, which is private to this module. The
+//! operations on contacts, imports and campaigns are in [`repositories`](crate::repositories).
 
 mod capacity;
 pub(crate) mod conditional;

@@ -1,14 +1,12 @@
 //! Parts of the bodies of requests (AWS, "Amazon DynamoDB API Reference"), as `dynamodb::exchange` sends them.
 
-use serde::de::Error as _;
 use serde::ser::SerializeStruct;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use super::expression::{Condition, ExpressionAttributes, Update};
 use super::item_json::ItemJson;
 use super::keys::Key;
 use super::schema::{PK, SK};
-use super::stored_item::StoredItem;
 
 /// `ReturnConsumedCapacity`: the response reports what the call consumed.
 #[derive(Serialize)]
@@ -49,8 +47,10 @@ pub(super) fn to_json(part: &impl Serialize) -> Vec<u8> {
 
 /// Writes a part of a request as JSON.
 pub(super) fn push(json: &mut Vec<u8>, part: &(impl Serialize + ?Sized)) {
-    // Writing to memory does not fail, and neither does what requests consist of: text, and attributes of known types.
-    let _ = serde_json::to_writer(json, part);
+    // Writing to memory does not fail, and neither does what requests consist of: text, and attributes of known types. An
+    // attribute whose content was discarded when it was read must not be written.
+    let written = serde_json::to_writer(json, part);
+    debug_assert!(written.is_ok(), "a part of a request cannot be written: {written:?}");
 }
 
 /// Writes an object that has an item among other members: `{"Item":{…},"TableName":"contacts"}`. The item is JSON already, which
@@ -70,7 +70,7 @@ pub(super) fn push_others(json: &mut Vec<u8>, others: &impl Serialize) {
     }
 }
 
-/// What a call says about its one table.
+/// A map whose only key is the name of the table.
 pub(super) struct OfTable<'a, T>(pub(super) &'a str, pub(super) T);
 
 impl<T: Serialize> Serialize for OfTable<'_, T> {
@@ -86,20 +86,13 @@ pub(super) struct Text<'a> {
     pub(super) text: &'a str,
 }
 
-/// As the attributes that it consists of.
+/// Serializes a key as its two attributes.
 impl Serialize for Key {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut attributes = serializer.serialize_struct("Key", 2)?;
         attributes.serialize_field(PK, &Text { text: &self.pk })?;
         attributes.serialize_field(SK, &Text { text: &self.sk })?;
         attributes.end()
-    }
-}
-
-/// Of the attributes that it consists of.
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        StoredItem::deserialize(deserializer)?.key().ok_or_else(|| D::Error::custom("a key without its attributes"))
     }
 }
 

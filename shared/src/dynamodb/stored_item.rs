@@ -14,6 +14,7 @@ mod deserializer;
 mod parse;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::de::DeserializeOwned;
 use serde_dynamo::AttributeValue;
@@ -58,6 +59,12 @@ impl<'a> StoredItem<'a> {
     /// The value of an attribute.
     pub(crate) fn get(&self, attribute: &str) -> Option<&Attribute<'a>> {
         self.0.iter().find(|(name, _)| name == attribute).map(|(_, value)| value)
+    }
+
+    /// Whether no two attributes have the same name.
+    pub(super) fn has_distinct_names(&self) -> bool {
+        let mut names = HashSet::new();
+        self.0.iter().all(|(name, _)| names.insert(name))
     }
 
     /// The value of a string attribute; `None` for an absent attribute or one of another type.

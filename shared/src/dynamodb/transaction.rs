@@ -202,3 +202,52 @@ fn refused_labels<L: Copy>(reasons: &[CancellationReason], labels: &[L]) -> Resu
 fn codes(reasons: &[CancellationReason]) -> impl Iterator<Item = &str> {
     reasons.iter().map(|reason| reason.code().unwrap_or("None"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::dynamodb::item::{ItemType, encode, text};
+
+    #[test]
+    fn the_items_of_a_transaction_are_written_as_dynamodb_takes_them() {
+        let key = Key { pk: "ORG#1".to_owned(), sk: "COMPANY#\"A\"".to_owned() };
+        let mut update = Update::new();
+        update.set(&["name"], text("Acme"));
+        let mut transaction = Transaction::new("contacts".into());
+
+        transaction.put_new((), &encode(&key, ItemType::Company, &json!({"name": "A"})).unwrap());
+        transaction.update_if((), &key, update, Condition::exists());
+        transaction.check((), &key, Condition::equals("name", text("A")));
+        transaction.delete((), &key);
+
+        let key = json!({"pk": {"S": "ORG#1"}, "sk": {"S": "COMPANY#\"A\""}});
+        let item = json!({"pk": key["pk"], "sk": key["sk"], "type": {"S": "company"}, "name": {"S": "A"}});
+        let put = json!({
+            "TableName": "contacts", "Item": item, "ConditionExpression": "attribute_not_exists(#c0)",
+            "ExpressionAttributeNames": {"#c0": "pk"},
+        });
+        let update = json!({
+            "TableName": "contacts", "Key": key, "UpdateExpression": "SET #u0=:u0",
+            "ConditionExpression": "attribute_exists(#c0)", "ExpressionAttributeNames": {"#u0": "name", "#c0": "pk"},
+            "ExpressionAttributeValues": {":u0": {"S": "Acme"}},
+        });
+        let check = json!({
+            "TableName": "contacts", "Key": key, "ConditionExpression": "#c0=:c0",
+            "ExpressionAttributeNames": {"#c0": "name"}, "ExpressionAttributeValues": {":c0": {"S": "A"}},
+        });
+        let delete = json!({"TableName": "contacts", "Key": key});
+        let items = json!([{"Put": put}, {"Update": update}, {"ConditionCheck": check}, {"Delete": delete}]);
+        transaction.json.extend_from_slice(b"]}");
+        assert_eq!(serde_json::from_slice::<Value>(&transaction.json).unwrap(), json!({"TransactItems": items}));
+    }
+
+    #[test]
+    #[should_panic(expected = "an item has an attribute twice")]
+    fn an_item_with_an_attribute_twice_is_a_defect() {
+        let key = Key { pk: "ORG#1".to_owned(), sk: "COMPANY#A".to_owned() };
+        let item = encode(&key, ItemType::Company, &json!({"type": "A"})).unwrap();
+        Transaction::new("contacts".into()).put((), &item);
+    }
+}

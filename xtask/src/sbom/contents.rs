@@ -1,4 +1,4 @@
-//! What a document lists: it lists what the function is linked from, and nothing else.
+//! The content of a document: what the function is linked from, and nothing else.
 
 use std::collections::BTreeSet;
 

@@ -7,8 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::{on_path, quietly};
+use crate::files::create_empty_dir;
 
-/// The commands that it takes.
+/// The commands by which a package is unpacked.
 const INSTALLERS: [&str; 2] = ["apt-get", "dpkg-deb"];
 
 /// Whether packages can be unpacked here.
@@ -18,7 +19,10 @@ pub(super) fn can_unpack() -> bool {
 
 /// Downloads packages into a directory, and unpacks them there.
 pub(super) fn unpack(packages: &[&str], home: &Path) -> Result<()> {
-    let download = || quietly(Command::new("apt-get").arg("download").args(packages).current_dir(home));
+    // Of its own, because an attempt that failed may have left packages.
+    let downloads = home.join("downloads");
+    create_empty_dir(&downloads).with_context(|| format!("cannot empty {}", downloads.display()))?;
+    let download = || quietly(Command::new("apt-get").arg("download").args(packages).current_dir(&downloads));
     if download().is_err() {
         // A new machine has no list of packages yet. To get one takes root.
         let update = quietly(Command::new("apt-get").arg("update"));
@@ -28,14 +32,11 @@ pub(super) fn unpack(packages: &[&str], home: &Path) -> Result<()> {
             .with_context(|| format!("cannot download its package: run `sudo apt-get install {package}`"))?;
     }
     let mut unpacked = 0;
-    for entry in home.read_dir()? {
-        let file = entry?.path();
-        if file.extension().is_some_and(|extension| extension == "deb") {
-            quietly(Command::new("dpkg-deb").arg("--extract").arg(&file).arg(home))?;
-            fs::remove_file(file)?;
-            unpacked += 1;
-        }
+    for entry in downloads.read_dir()? {
+        quietly(Command::new("dpkg-deb").arg("--extract").arg(entry?.path()).arg(home))?;
+        unpacked += 1;
     }
+    fs::remove_dir_all(&downloads)?;
     ensure!(unpacked == packages.len(), "apt-get has downloaded {unpacked} packages of {}", packages.len());
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! Stores a sequence of strings as a set: `#[serde(with = "string_set")]`. DynamoDB refuses an empty set, so such a field is
-//! left out (`skip_serializing_if`).
+//! left out (`skip_serializing_if`). In records only: `serde_dynamo`, which encodes patches, would make a list of it.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

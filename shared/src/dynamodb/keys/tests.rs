@@ -37,6 +37,8 @@ fn every_key_but_the_api_keys_begins_with_the_organization() {
 #[test]
 fn an_email_lock_is_recognized_by_its_key_alone() {
     let lock = email_lock(org(), &Email::parse("jane@example.com").unwrap());
+    // By `printf %s jane@example.com | sha256sum`: locks are stored under this hash.
+    assert!(lock.pk.ends_with("#8c87b489ce35cf2e2f39f80e282cb2e804932a56a213983eeeb428407d43b52d"), "{}", lock.pk);
     let (owner, hash) = parse_email_lock(&lock).unwrap();
     assert_eq!((owner, email_lock_of_hash(owner, hash)), (org(), lock.clone()));
     for key in [contact(org(), Uuid::from_u128(2).into()), Key { sk: "OTHER".to_owned(), ..lock }] {

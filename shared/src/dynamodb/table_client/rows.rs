@@ -1,5 +1,6 @@
 //! The bodies of responses. Each item in one becomes a row at once (see `dynamodb::exchange`).
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::collections::HashMap;
 
@@ -150,6 +151,13 @@ impl<R> QueryBody<R> {
     }
 }
 
+/// Deserializes a key from its two attributes.
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        StoredItem::deserialize(deserializer)?.key().ok_or_else(|| D::Error::custom("a key without its attributes"))
+    }
+}
+
 /// Reads a member that is `null` like one that is absent.
 fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
@@ -211,5 +219,6 @@ mod tests {
         }
         assert!(serde_json::from_str::<GetBody<()>>("").is_err());
         assert!(serde_json::from_str::<WriteBody>("").is_err());
+        assert!(serde_json::from_str::<BatchWriteBody>("").is_err());
     }
 }
