@@ -8,8 +8,8 @@
 //!
 //! **The profile belongs to names.** The compiler looks a function up by its symbol, which depends on the target, the features,
 //! the settings of the build profile, and how cargo-lambda calls Cargo, though not on flags and the linker. So the counters are built
-//! by the command of a release, with other flags and another linker alone. A profile that does not fit is ignored in silence, and one of
-//! another architecture does not fit.
+//! by the command of a release, with other flags and another linker alone. A profile that does not fit, such as one of another
+//! architecture, gains nothing, and nothing says so.
 //!
 //! **Rejected.** Building the release here, a second way to do it. `RUSTFLAGS`, which would replace the flag by which cargo-lambda
 //! names the processor to compile for; `CARGO_BUILD_RUSTFLAGS` is added to it. A committed profile: it would have to be
