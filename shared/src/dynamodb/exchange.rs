@@ -10,15 +10,15 @@
 //! - It replaces the body of the request, before it is signed, by the one of the exchange. All attempts carry the same bytes, and
 //!   with them the same request token.
 //! - It replaces the deserializer of a successful response by one that reads the body into a type of ours. An error is read by the
-//!   SDK's own. The output of the call is empty: the response is taken from the exchange afterwards.
+//!   SDK's own deserializer. The output of the call is empty: the response is taken from the exchange afterwards.
 //!
 //! **Rejected.**
 //! - A call through the orchestrator without the SDK's operation: the types that read its errors are private, and so are the
 //!   parts of the client that sign and send.
 //! - An interceptor per call (`customize`): the SDK then derives a configuration of its own for each call, which takes more time than
 //!   reading a contact.
-//! - A deserializer that keeps the body for later: a body that cannot be read would not be a failure of the call, which is sent
-//!   again.
+//! - A deserializer that keeps the body for later: a body that cannot be read would then not fail the call, so that the
+//!   call would not be repeated.
 //!
 //! **If this is changed.** Without the interceptor, every request would be empty, and DynamoDB would refuse it.
 

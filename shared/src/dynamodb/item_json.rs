@@ -1,4 +1,4 @@
-//! Items as they are written: DynamoDB's JSON (AWS, "DynamoDB low-level API"), made of records at once.
+//! Items as they are written: records serialized directly as DynamoDB's JSON (AWS, "DynamoDB low-level API").
 //!
 //! The counterpart of `stored_item`: attributes are written without maps of them. Single values are given as an [`Attribute`], which
 //! borrows them; the attributes of a record are written by serde as it visits them.

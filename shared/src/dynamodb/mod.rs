@@ -4,8 +4,9 @@
 //! ranges are in `table_client`, transactions in `transaction`, their retries and deadline in `retry`. `schema` defines the
 //! table, `keys` and `parent` say where items are stored, `item` how values become attributes, `item_json` how items are written
 //! and `stored_item` how they are read, `expression` how updates and conditions are written, `cursor` how a list continues.
-//! `exchange` sends requests and reads responses in our own types, with the SDK's client, which is private to this module. The
-//! operations on contacts, imports and campaigns are in [`repositories`](crate::repositories).
+//! `request` has the parts of requests, and `exchange` sends requests and reads responses in our own types, with the SDK's client,
+//! which is private to this module. The operations on contacts, imports and campaigns are in
+//! [`repositories`](crate::repositories).
 
 mod capacity;
 pub(crate) mod conditional;
