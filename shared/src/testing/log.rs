@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing::subscriber::{DefaultGuard, set_default};
+use tracing::subscriber::{DefaultGuard, set_default, set_global_default};
 
 use crate::telemetry::subscriber;
 
@@ -19,6 +19,10 @@ struct Buffer(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Starts to keep the lines, in the format of the functions.
     pub fn start() -> Self {
+        // While there is one subscriber, and that of a thread, `tracing` asks the thread that first comes to a line whether it is
+        // wanted, for all threads: another test would switch it off. A global subscriber wants the lines in all threads. It fails
+        // to be set if there is one already.
+        let _ = set_global_default(subscriber(io::sink));
         let buffer = Buffer::default();
         let writer = buffer.clone();
         Self { buffer, _subscriber: set_default(subscriber(move || writer.clone())) }
